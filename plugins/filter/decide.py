@@ -1,0 +1,89 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: decide
+short_description: Judge measurements against a decision matrix
+version_added: 0.1.0
+description:
+  - Returns one finding for each row of the matrix, and as the decision the worst of their actions.
+  - The order of actions is proceed, adjust, monitor, rollback.
+  - What was not measured, has too few samples, or has no baseline never passes. It rolls back only where the row's own action is rollback.
+  - A measurement with an interval crosses C(rollback_if) only when the whole interval does.
+author:
+  - The greenlight.release maintainers (@greenlight)
+positional: matrix, baseline, age
+options:
+  _input:
+    description:
+      - Name of each metric and its measurement.
+      - A measurement is a boolean, a number, or a mapping of C(value), C(low), C(high) and C(samples).
+    type: dict
+    required: true
+  matrix:
+    description: The rows, see C(greenlight_decision_matrix) of the role P(greenlight.release.verify#role).
+    type: list
+    elements: dict
+    required: true
+  baseline:
+    description: The measurements of the old revision, for rows that are C(relative).
+    type: dict
+    default: {}
+  age:
+    description: Seconds since the switch. Rows that are C(due) later are not judged.
+    type: int
+    default: 0
+  known_metrics:
+    description: Names of the metrics that are measured at all. A row about another one is an error.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Judge one measurement
+  ansible.builtin.debug:
+    msg: "{{ {'error_rate': 2.5} | greenlight.release.decide(matrix) }}"
+  vars:
+    matrix:
+      - metric: error_rate
+        target: {below: 1}
+        action: monitor
+        rollback_if: {above: 5}
+"""
+
+RETURN = r"""
+_value:
+  description: The decision, the reason for it, and the findings in the order of the rows.
+  type: dict
+  sample:
+    decision: monitor
+    reason: "error_rate: 2.5 is not below 1"
+    age: 0
+    watch_seconds: 0
+    findings:
+      - metric: error_rate
+        value: 2.5
+        target: below 1, rollback if above 5
+        outcome: miss
+        action: monitor
+"""
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.greenlight.release.plugins.module_utils import _decision, _matrix
+
+
+def decide(measurements, matrix, baseline=None, age=0, known_metrics=None):
+    try:
+        return _decision.decide(measurements, matrix, baseline, age, known_metrics)
+    except _matrix.MatrixError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filter that turns measurements into a decision."""
+
+    def filters(self):
+        return {"decide": decide}

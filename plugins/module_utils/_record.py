@@ -1,0 +1,260 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The release record as a value: what may follow what, who holds the lock, which revisions were rejected.
+
+A record is a JSON object. Its lock is a part of it, so that the story and the lock change in one atomic write and
+cannot contradict each other after a crash::
+
+    {"format": 1, "id": "20260219T020000Z-0639294c", "app": "shop", "status": "in_progress", "stage": "opened",
+     "from_revision": "<40 hex>", "to_revision": "<40 hex>", "opened_at": "2026-02-19T02:00:00Z", "closed_at": null,
+     "switched_at": null, "watch_until": null, "decision": null, "reason": "",
+     "lock": {"run_id": "...", "by": "...", "since": "...", "until": "..."} or null,
+     "facts": {...}, "observations": [...], "history": [{"at": "...", "stage": "...", "run_id": "..."}]}
+
+Times are UTC with whole seconds. Nothing here reads a clock or a file.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, List, Optional, Sequence
+
+FORMAT = 1
+# in_progress: locked, or left behind by a run that died. watching: green, judged again until watch_until.
+# failed: put back, but not good; aborted: ended before anything on the host was changed.
+OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted")
+# The app has not been touched as long as a release is at one of these.
+UNTOUCHED_STAGES = ("opened", "prepared", "backed_up")
+_REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+Record = Dict[str, Any]
+
+
+class RecordError(Exception):
+    """The release record, or the lock in it, does not allow what was asked."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is known when a release begins. C(lease) is in seconds; C(take_over) is never, stale or any."""
+
+    app: str
+    release_id: str
+    from_revision: str
+    to_revision: str
+    run_id: str
+    by: str
+    lease: int
+    take_over: str = "never"
+    retry_rejected: bool = False
+    facts: Dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a run adds to a release: every field that is None or empty leaves the record as it was."""
+
+    run_id: str
+    by: str
+    lease: int
+    take_over: str = "never"
+    stage: Optional[str] = None
+    facts: Dict[str, Any] = field(default_factory=dict)
+    observation: Optional[Dict[str, Any]] = None
+
+
+def format_time(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).strftime(_TIME)
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+
+
+def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> Record:
+    """Return the record of a new release, locked by its run.
+
+    C(records) are all records of the app, oldest first. Raises RecordError when an argument is wrong, another release
+    is in progress, or the revision was rejected before.
+    """
+    _check_opening(wanted)
+    for record in records:
+        if record["id"] == wanted.release_id and record["lock"] and record["lock"]["run_id"] == wanted.run_id:
+            return record
+        if record["status"] == "in_progress":
+            _refuse_open_release(record, wanted.take_over, now)
+    if any(record["id"] == wanted.release_id for record in records):
+        raise RecordError(f"Release {wanted.release_id} exists already; start the run again to get a new id")
+    rejected = rejected_revisions(records)
+    if wanted.to_revision in rejected and not wanted.retry_rejected:
+        raise RecordError(
+            f"Revision {wanted.to_revision} was rejected by release {rejected[wanted.to_revision]}; "
+            "deploy another one, or set greenlight_retry_rejected to try it again"
+        )
+    return _new_record(wanted, now)
+
+
+def _check_opening(wanted: Opening) -> None:
+    for name, value in (("from_revision", wanted.from_revision), ("to_revision", wanted.to_revision)):
+        if not _REVISION.fullmatch(value):
+            raise RecordError(f"{name} must be a full commit SHA in lower case, not {value!r}")
+    if not _ID.fullmatch(wanted.release_id):
+        raise RecordError(f"release_id must look like 20260219T020000Z-0639294c, not {wanted.release_id!r}")
+    if wanted.lease < 1:
+        raise RecordError(f"lease must be at least 1 second, not {wanted.lease}")
+
+
+def _refuse_open_release(record: Record, take_over: str, now: datetime) -> None:
+    """Let a new release pass only over a dead one that had not touched the app."""
+    if take_over == "never" or not _is_stale(record, now):
+        raise RecordError(f"{describe_lock(record, now)}; {_way_on(record, now)}")
+    if record["stage"] not in UNTOUCHED_STAGES:
+        raise RecordError(
+            f"{describe_lock(record, now)}; it had begun to change the host, so run greenlight.release.rollback first"
+        )
+
+
+def _way_on(record: Record, now: datetime) -> str:
+    if not _is_stale(record, now):
+        return "wait for it to end"
+    if record["stage"] in UNTOUCHED_STAGES:
+        return "set greenlight_take_over to go on over it"
+    return "run greenlight.release.rollback to put the host back"
+
+
+def _is_stale(record: Record, now: datetime) -> bool:
+    return record["lock"] is None or now >= parse_time(record["lock"]["until"])
+
+
+def describe_lock(record: Record, now: datetime) -> str:
+    """Return who holds a release, since when, at which stage, and whether the lease still runs."""
+    lock = record["lock"]
+    if lock is None:
+        return f"Release {record['id']} stands open at stage {record['stage']}"
+    lease = "expired at" if _is_stale(record, now) else "runs until"
+    return (
+        f"Release {record['id']} is held by {lock['by']} since {lock['since']}, at stage {record['stage']}; "
+        f"its lease {lease} {lock['until']}"
+    )
+
+
+def _new_record(wanted: Opening, now: datetime) -> Record:
+    at = format_time(now)
+    return {
+        "format": FORMAT,
+        "id": wanted.release_id,
+        "app": wanted.app,
+        "status": "in_progress",
+        "stage": "opened",
+        "from_revision": wanted.from_revision,
+        "to_revision": wanted.to_revision,
+        "opened_at": at,
+        "closed_at": None,
+        "switched_at": None,
+        "watch_until": None,
+        "decision": None,
+        "reason": "",
+        "lock": _lock(wanted.run_id, wanted.by, at, wanted.lease, now),
+        "facts": dict(wanted.facts),
+        "observations": [],
+        "history": [{"at": at, "stage": "opened", "run_id": wanted.run_id}],
+    }
+
+
+def _lock(run_id: str, by: str, since: str, lease: int, now: datetime) -> Dict[str, str]:
+    return {"run_id": run_id, "by": by, "since": since, "until": format_time(now + timedelta(seconds=lease))}
+
+
+def abort_untouched(records: Sequence[Record], now: datetime) -> List[Record]:
+    """Return the records in progress, closed as aborted: a new release has been let pass over them."""
+    return [
+        {**record, "status": "aborted", "closed_at": format_time(now), "lock": None, "reason": "taken over"}
+        for record in records
+        if record["status"] == "in_progress"
+    ]
+
+
+def note(record: Record, change: Change, now: datetime) -> Record:
+    """Return the record with a change, its lease renewed; equal to C(record) apart from the lease if nothing is new.
+
+    A release that is closed is opened again by a stage (a rollback begins), and only written to by an observation.
+    Raises RecordError when another run holds it.
+    """
+    _refuse_other_run(record, change.run_id, change.take_over, now)
+    noted = copy.deepcopy(record)
+    noted["facts"].update(change.facts)
+    if change.observation is not None:
+        noted["observations"].append({"at": format_time(now), **change.observation})
+        noted["decision"] = change.observation.get("decision", noted["decision"])
+        noted["reason"] = change.observation.get("reason", noted["reason"])
+    if change.stage is not None:
+        _enter_stage(noted, change, now)
+    return noted
+
+
+def _enter_stage(record: Record, change: Change, now: datetime) -> None:
+    at = format_time(now)
+    same_run = record["lock"] is not None and record["lock"]["run_id"] == change.run_id
+    since = record["lock"]["since"] if same_run else at
+    record["lock"] = _lock(change.run_id, change.by, since, change.lease, now)
+    record["status"], record["closed_at"] = "in_progress", None
+    if record["stage"] != change.stage:
+        record["stage"] = change.stage
+        record["history"].append({"at": at, "stage": change.stage, "run_id": change.run_id})
+    if change.stage == "switched":
+        record["switched_at"] = at
+
+
+def _refuse_other_run(record: Record, run_id: str, take_over: str, now: datetime) -> None:
+    lock = record["lock"]
+    if lock is None or lock["run_id"] == run_id or take_over == "any":
+        return
+    if not _is_stale(record, now):
+        raise RecordError(
+            f"{describe_lock(record, now)}; wait for it to end, or set greenlight_take_over if you know that it is dead"
+        )
+    if take_over == "never":
+        raise RecordError(f"{describe_lock(record, now)}; set greenlight_take_over to go on with it")
+
+
+def close(record: Record, outcome: str, change: Change, now: datetime, watch_seconds: int = 0) -> Record:
+    """Return the record closed with an outcome and its lock released; C(watching) becomes healthy without a watch.
+
+    C(watch_seconds) counts from the switch. Raises RecordError when another run holds it.
+    """
+    if outcome not in OUTCOMES:
+        raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
+    closed = note(record, change, now)
+    if outcome == "watching":
+        began = parse_time(closed["switched_at"]) if closed["switched_at"] else now
+        until = began + timedelta(seconds=watch_seconds)
+        outcome = "watching" if until > now else "healthy"
+        closed["watch_until"] = format_time(until) if outcome == "watching" else closed["watch_until"]
+    if (closed["status"], closed["lock"]) == (outcome, None):
+        return closed
+    closed.update(status=outcome, lock=None, closed_at=format_time(now))
+    return closed
+
+
+def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:
+    """Return revision -> id of the release that rejected it, of C(records) oldest first; a later success absolves."""
+    rejected: Dict[str, str] = {}
+    for record in records:
+        if record["status"] in ("rolled_back", "failed"):
+            rejected[record["to_revision"]] = record["id"]
+        elif record["status"] in ("watching", "healthy"):
+            rejected.pop(record["to_revision"], None)
+    return rejected
+
+
+def age_of(record: Record, now: datetime) -> Optional[int]:
+    """Return the seconds since the switch, never below 0; None before the switch."""
+    if not record["switched_at"]:
+        return None
+    return max(0, int((now - parse_time(record["switched_at"])).total_seconds()))

@@ -1,0 +1,253 @@
+#!/usr/bin/python
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_record
+short_description: Keep the record of a release, and the lock in it, on the host
+version_added: 0.1.0
+description:
+  - Writes the JSON file that tells a release's story, so that whatever dies half-way leaves a host that knows what it was doing.
+  - The lock is a part of the record. Both change in one atomic write, and a lease says how long a silent run may hold it.
+  - The records of an app lie in C(<state_path>/releases/), one file of mode 0600 a release.
+author:
+  - The greenlight.release maintainers (@greenlight)
+extends_documentation_fragment:
+  - greenlight.release.attributes
+  - greenlight.release.attributes.actiongroup_release
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+  action_group: {}
+options:
+  state:
+    description:
+      - V(opened) begins a release and takes its lock. It is refused while another release is in progress, and for a revision that was rejected before.
+      - V(noted) adds a stage, facts or an observation. A stage takes the lock, or renews the lease of the run that holds it.
+      - V(closed) ends the release with O(outcome) and releases the lock.
+    type: str
+    choices: [opened, noted, closed]
+    required: true
+  state_path:
+    description: Folder of the app's records. It is created with mode 0700 where the user may do that.
+    type: path
+    required: true
+  run_id:
+    description: A text that is the same for all tasks of one run and differs between two runs.
+    type: str
+    required: true
+  by:
+    description: Who runs it, for the message that another run gets.
+    type: str
+    default: unknown
+  app:
+    description: Name of the app. Needed by O(state=opened).
+    type: str
+  release_id:
+    description:
+      - Id of the release, UTC start and the first eight digits of the wanted revision, such as V(20260219T020000Z-0639294c).
+      - Needed by O(state=opened). Otherwise the default is the newest release.
+    type: str
+  from_revision:
+    description: Full commit SHA that the host goes back to. Needed by O(state=opened).
+    type: str
+  to_revision:
+    description: Full commit SHA that is released. Needed by O(state=opened).
+    type: str
+  lease:
+    description: Seconds after which a run that gave no sign of life counts as dead.
+    type: int
+    default: 1800
+  take_over:
+    description:
+      - Whose lock may be taken over. V(stale) allows one whose lease has expired, V(any) allows every one.
+      - With O(state=opened) only a stale release that had not begun to change the app can be taken over; it is closed as C(aborted).
+    type: str
+    choices: [never, stale, any]
+    default: never
+  retry_rejected:
+    description: Allow a revision that an earlier release rejected.
+    type: bool
+    default: false
+  stage:
+    description:
+      - The step that begins now, such as V(backed_up) or V(switched).
+      - V(switched) sets the moment from which the age of the release is counted.
+    type: str
+  facts:
+    description: What a rollback needs to know. Merged into the facts of the record, key by key. Keep secrets out of it.
+    type: dict
+    default: {}
+  observation:
+    description: One judgement, a mapping as the filter P(greenlight.release.decide#filter) returns it. Appended with the time.
+    type: dict
+  outcome:
+    description:
+      - How the release ended. Needed by O(state=closed).
+      - V(watching) keeps the watch open for O(watch_seconds) after the switch and is V(healthy) when that time is over.
+      - V(rolled_back) and V(failed) reject the revision. V(aborted) says that nothing on the host was changed.
+    type: str
+    choices: [watching, healthy, rolled_back, failed, aborted]
+  watch_seconds:
+    description: Length of the watch in seconds, counted from the switch.
+    type: int
+    default: 0
+seealso:
+  - module: greenlight.release.release_record_info
+"""
+
+EXAMPLES = r"""
+- name: Open the release record
+  greenlight.release.release_record:
+    state: opened
+    state_path: /var/lib/greenlight/shop
+    app: shop
+    release_id: 20260219T020000Z-0639294c
+    from_revision: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
+    to_revision: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
+    run_id: 5c9d2b4e-8d5f-5a55-9d36-0c1c8a0b7c11
+    by: alice@controller
+
+- name: Note that the new code is in place
+  greenlight.release.release_record:
+    state: noted
+    state_path: /var/lib/greenlight/shop
+    run_id: 5c9d2b4e-8d5f-5a55-9d36-0c1c8a0b7c11
+    stage: switched
+
+- name: Close the release and watch it for a day
+  greenlight.release.release_record:
+    state: closed
+    state_path: /var/lib/greenlight/shop
+    run_id: 5c9d2b4e-8d5f-5a55-9d36-0c1c8a0b7c11
+    outcome: watching
+    watch_seconds: 86400
+"""
+
+RETURN = r"""
+record:
+  description: The record as it is now, or in check mode as it would be.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Id of the release.
+      type: str
+      sample: 20260219T020000Z-0639294c
+    status:
+      description: One of in_progress, watching, healthy, rolled_back, failed and aborted.
+      type: str
+      sample: in_progress
+    stage:
+      description: The last step that began.
+      type: str
+      sample: opened
+    facts:
+      description: What a rollback needs to know.
+      type: dict
+      sample: {"database_backup": "/var/lib/greenlight/shop/backups/app.db.20260219T020003Z.4f1d.db"}
+    lock:
+      description: Who holds the release, since when and how long, or null.
+      type: dict
+      sample: {"by": "alice@controller", "run_id": "5c9d2b4e", "since": "2026-02-19T02:00:00Z", "until": "2026-02-19T02:30:00Z"}
+file:
+  description: The record's file.
+  returned: success
+  type: str
+  sample: /var/lib/greenlight/shop/releases/20260219T020000Z-0639294c.json
+"""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["opened", "noted", "closed"], "required": True},
+    "state_path": {"type": "path", "required": True},
+    "run_id": {"type": "str", "required": True},
+    "by": {"type": "str", "default": "unknown"},
+    "app": {"type": "str"},
+    "release_id": {"type": "str"},
+    "from_revision": {"type": "str"},
+    "to_revision": {"type": "str"},
+    "lease": {"type": "int", "default": 1800},
+    "take_over": {"type": "str", "choices": ["never", "stale", "any"], "default": "never"},
+    "retry_rejected": {"type": "bool", "default": False},
+    "stage": {"type": "str"},
+    "facts": {"type": "dict", "default": {}},
+    "observation": {"type": "dict"},
+    "outcome": {"type": "str", "choices": list(_record.OUTCOMES)},
+    "watch_seconds": {"type": "int", "default": 0},
+}
+
+
+def changed_records(records, params, now):
+    """Return (record before or None, record after, further records to write)."""
+    if params["state"] == "opened":
+        names = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
+        wanted = _record.Opening(
+            **{name: params[name] for name in names}, retry_rejected=params["retry_rejected"], facts=params["facts"]
+        )
+        after = _record.open_release(records, wanted, now)
+        if after in records:
+            return after, after, []
+        return None, after, _record.abort_untouched(records, now)
+    before = _record_store.find_record(records, params["release_id"])
+    names = ("run_id", "by", "lease", "take_over", "stage", "facts", "observation")
+    change = _record.Change(**{name: params[name] for name in names})
+    if params["state"] == "noted":
+        return before, _record.note(before, change, now), []
+    return before, _record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
+
+
+def update_records(module, now):
+    """Read, judge and write the records in one step, and return the module's result."""
+    state_path = Path(module.params["state_path"])
+    before, after, others = changed_records(_record_store.read_records(state_path), module.params, now)
+    if before != after and not module.check_mode:
+        for record in [*others, after]:
+            _record_store.write_record(state_path, record)
+    result = {
+        "changed": before != after,
+        "record": after,
+        "file": str(state_path / "releases" / f"{after['id']}.json"),
+    }
+    if module._diff:
+        result["diff"] = {"before": before or {}, "after": after}
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[
+            ("state", "opened", ("app", "release_id", "from_revision", "to_revision")),
+            ("state", "closed", ("outcome",)),
+        ],
+    )
+    now = datetime.now(timezone.utc)
+    try:
+        if module.check_mode:
+            result = update_records(module, now)
+        else:
+            with _record_store.exclusive(Path(module.params["state_path"])):
+                result = update_records(module, now)
+    except _record.RecordError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

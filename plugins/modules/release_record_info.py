@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_record_info
+short_description: Read the release records of an app
+version_added: 0.1.0
+description:
+  - Returns the newest release of an app, the releases before it, and the revisions that were rejected.
+author:
+  - The greenlight.release maintainers (@greenlight)
+extends_documentation_fragment:
+  - greenlight.release.attributes
+  - greenlight.release.attributes.actiongroup_release
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+  action_group: {}
+options:
+  state_path:
+    description: Folder of the app's records. A folder that does not exist holds no release.
+    type: path
+    required: true
+seealso:
+  - module: greenlight.release.release_record
+"""
+
+EXAMPLES = r"""
+- name: Read what is on record
+  greenlight.release.release_record_info:
+    state_path: /var/lib/greenlight/shop
+  register: shop_releases
+
+- name: Show who is releasing
+  ansible.builtin.debug:
+    msg: "{{ shop_releases.lock }}"
+"""
+
+RETURN = r"""
+exists:
+  description: Whether any release is on record.
+  returned: always
+  type: bool
+  sample: true
+record:
+  description: The newest record as M(greenlight.release.release_record) returns it, or null.
+  returned: always
+  type: dict
+  sample: {"id": "20260219T020000Z-0639294c", "status": "watching"}
+file:
+  description: File of the newest record, or an empty text.
+  returned: always
+  type: str
+  sample: /var/lib/greenlight/shop/releases/20260219T020000Z-0639294c.json
+age:
+  description: Seconds since the newest release was switched to, or null when it was not.
+  returned: always
+  type: int
+  sample: 3612
+watch_open:
+  description: Whether the newest release is still being watched.
+  returned: always
+  type: bool
+  sample: true
+lock:
+  description: One sentence about who holds the newest release, empty when nobody does.
+  returned: always
+  type: str
+  sample: ""
+rejected:
+  description: Rejected revisions, each with the id of the release that rejected it.
+  returned: always
+  type: dict
+  sample: {"0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d": "20260219T020000Z-0639294c"}
+releases:
+  description: All releases, oldest first.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: 20260219T020000Z-0639294c
+      status: watching
+      from_revision: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
+      to_revision: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
+"""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+
+SUMMARY_KEYS = ("id", "status", "stage", "from_revision", "to_revision", "opened_at", "closed_at", "decision", "reason")
+
+
+def describe_records(state_path, records, now):
+    """Return the module's result for the records, oldest first."""
+    newest = records[-1] if records else None
+    return {
+        "exists": bool(records),
+        "record": newest,
+        "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
+        "age": _record.age_of(newest, now) if newest else None,
+        "watch_open": bool(newest) and newest["status"] == "watching",
+        "lock": _record.describe_lock(newest, now) if newest and newest["lock"] else "",
+        "rejected": _record.rejected_revisions(records),
+        "releases": [{key: record[key] for key in SUMMARY_KEYS} for record in records],
+    }
+
+
+def main():
+    module = AnsibleModule(argument_spec={"state_path": {"type": "path", "required": True}}, supports_check_mode=True)
+    state_path = Path(module.params["state_path"])
+    try:
+        records = _record_store.read_records(state_path)
+    except _record.RecordError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**describe_records(state_path, records, datetime.now(timezone.utc)))
+
+
+if __name__ == "__main__":
+    main()
