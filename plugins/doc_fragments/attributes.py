@@ -27,7 +27,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/greenlight.release.release) in C(module_defaults) to set options for every module of the collection.
+    description: Use C(group/greenlight.release.release) in C(module_defaults) to set options for every module.
     support: full
     membership:
       - greenlight.release.release

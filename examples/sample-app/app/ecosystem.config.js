@@ -1,0 +1,17 @@
+'use strict';
+
+module.exports = {
+  apps: [{
+    name: process.env.SAMPLE_APP_NAME || 'sample-app',
+    script: `${__dirname}/server.js`,
+    cwd: __dirname,
+    exec_mode: 'fork',
+    kill_timeout: 5000,
+    env: {
+      HOST: process.env.HOST || '127.0.0.1',
+      PORT: process.env.PORT || '3000',
+      DATABASE_PATH: process.env.DATABASE_PATH || `${__dirname}/../data/app.db`,
+      CACHE_TTL_SECONDS: process.env.CACHE_TTL_SECONDS || '30',
+    },
+  }],
+};

@@ -1,0 +1,3 @@
+'use strict';
+
+throw new Error('SETTINGS_FILE is not set');
