@@ -5,8 +5,9 @@
 """Send requests to the sample app at a steady rate until SIGTERM, and report what users would have seen.
 
 The load is open: a request begins when its time has come, whether or not the one before was answered. The report is
-JSON, rewritten every second: C({sent, ok, failed, longest_gap_ms, acknowledged, largest_id}). C(longest_gap_ms) is the longest time
-between two good answers, C(acknowledged) the number of writes that the app said it kept, C(largest_id) the newest of them.
+JSON, rewritten every second: {sent, ok, failed, longest_gap_ms, acknowledged, largest_id}. longest_gap_ms is the
+longest time between two good answers, acknowledged the number of writes that the app said it kept, largest_id the
+newest of them.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_a_row_that_is_no_mapping_is_refused():
 
 
 def test_two_rows_for_one_metric_and_age_are_refused():
-    with pytest.raises(MatrixError, match="Row 1 of the decision matrix, key metric: .* by row 0"):
+    with pytest.raises(MatrixError, match=r"Row 1 of the decision matrix, key metric: .* by row 0"):
         parse_matrix([GOOD, {**GOOD, "target": {"below": 20}}])
 
 

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sqlite_backup_info
+short_description: List the backups of SQLite databases, and look at a live one
+version_added: 0.1.0
+description:
+  - Lists the backups in a folder with their manifests, and whether each still is what its manifest says.
+  - With O(path) it also says whether a live database is sound, and what it holds.
+author:
+  - The greenlight.release maintainers (@greenlight)
+extends_documentation_fragment:
+  - greenlight.release.attributes
+  - greenlight.release.attributes.actiongroup_release
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+  action_group: {}
+options:
+  dest:
+    description: Folder of the backups.
+    type: path
+  path:
+    description: A live database.
+    type: path
+  timeout:
+    description: Seconds to wait for a lock of another process.
+    type: float
+    default: 60
+seealso:
+  - module: greenlight.release.sqlite_backup
+"""
+
+EXAMPLES = r"""
+- name: List the backups of the shop
+  greenlight.release.sqlite_backup_info:
+    dest: /var/lib/greenlight/shop/backups
+"""
+
+RETURN = r"""
+backups:
+  description: The manifests, oldest first, each with its path, C(sound), and a C(reason) where it is not.
+  returned: when O(dest) is given
+  type: list
+  elements: dict
+  sample: [{"path": "/var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db", "sound": true, "reason": ""}]
+database:
+  description: Whether the live database is sound, and what it holds.
+  returned: when O(path) is given
+  type: dict
+  sample: {"sound": true, "reason": "", "user_version": 3, "journal_mode": "wal", "row_counts": {"orders": 1042}}
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_backup
+
+ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"type": "float", "default": 60}}
+
+
+def describe(params):
+    result = {}
+    if params["dest"]:
+        manifests = _sqlite_backup.list_backups(Path(params["dest"]))
+        problems = [_sqlite_backup.verify_backup(manifest) for manifest in manifests]
+        result["backups"] = [{**m, "sound": not problem, "reason": problem} for m, problem in zip(manifests, problems)]
+    if params["path"]:
+        result["database"] = _sqlite.inspect(Path(params["path"]), params["timeout"])
+    return result
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("dest", "path")])
+    try:
+        result = describe(module.params)
+    except _sqlite.SqliteError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
