@@ -239,20 +239,20 @@ def to_number(value: Any) -> Optional[float]:
 
 
 def read_measurements(probe: Probe, answer: Answer) -> Tuple[Dict[str, float], List[str]]:
-    """Return the measurements in a good answer, and a warning for each that could not be read."""
+    """Return the measurements in a good answer, and a reason for each that could not be read."""
     found: Dict[str, float] = {}
-    warnings = []
+    reasons = []
     for metric, how in probe.measurements.items():
         try:
             number = to_number(value_at(parse_json(answer), str(how["path"])))
         except HealthError as error:
-            warnings.append(f"{probe.name}: {metric} was not measured, {error}")
+            reasons.append(f"{probe.name}: {metric} was not measured, {error}")
             continue
         if number is None or (how.get("type") == "percent" and not 0 <= number <= 100):
-            warnings.append(f"{probe.name}: {metric} was not measured, {how['path']} is no {how.get('type', 'number')}")
+            reasons.append(f"{probe.name}: {metric} was not measured, {how['path']} is no {how.get('type', 'number')}")
         else:
             found[metric] = number
-    return found, warnings
+    return found, reasons
 
 
 def summarise_latency(elapsed: Sequence[float], failed: int, statistics: Any) -> Dict[str, float]:

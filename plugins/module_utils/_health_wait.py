@@ -63,7 +63,7 @@ def check_probe(probe: Probe, fetch: Fetch, patience: Patience, ends: float) -> 
         "retry_reasons": reasons[-5:],
         "latency": {},
         "measurements": {},
-        "warnings": [],
+        "unmeasured": [],
     }
     if healthy:
         _measure(probe, fetch, answer, result)
@@ -71,7 +71,7 @@ def check_probe(probe: Probe, fetch: Fetch, patience: Patience, ends: float) -> 
 
 
 def _measure(probe: Probe, fetch: Fetch, answer: Answer, result: Dict[str, Any]) -> None:
-    result["measurements"], result["warnings"] = read_measurements(probe, answer)
+    result["measurements"], result["unmeasured"] = read_measurements(probe, answer)
     if not probe.samples:
         return
     for _number in range(probe.warmup):
@@ -99,5 +99,5 @@ def check_all(probes: Sequence[Probe], fetch: Fetch, patience: Patience) -> Dict
         "reason": "; ".join(problems),
         "probes": results,
         "measurements": {name: value for result in results for name, value in result["measurements"].items()},
-        "warnings": [warning for result in results for warning in result["warnings"]],
+        "unmeasured": [reason for result in results for reason in result["unmeasured"]],
     }

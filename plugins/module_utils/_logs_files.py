@@ -103,7 +103,7 @@ def _continues(path: Path, mark: Mark, same_inode: bool) -> bool:
             status = os.fstat(file.fileno())
             if same_inode and (status.st_dev, status.st_ino) != (mark["device"], mark["inode"]):
                 return False
-            return _fingerprint(file, mark["offset"]) == mark["fingerprint"]
+            return bool(_fingerprint(file, mark["offset"]) == mark["fingerprint"])
     except (FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile):
         return False
 

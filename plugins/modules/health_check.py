@@ -127,7 +127,7 @@ measurements:
   returned: always
   type: dict
   sample: {"cache_hit_rate": 95.67, "response_time": {"value": 1.8, "low": 1.7, "high": 1.9, "samples": 50}}
-warnings:
+unmeasured:
   description: Measurements that could not be read, and why.
   returned: always
   type: list

@@ -149,7 +149,7 @@ span_seconds:
   returned: when the state is checked
   type: float
   sample: 3600.4
-results:
+lines:
   description: Per rule the number of lines, the same per hour, and the first and the last line. A time below an hour is not extrapolated.
   returned: when the state is checked
   type: dict
@@ -241,7 +241,7 @@ def describe(cursor, scan, complete, marks, at):
         "reason": "; ".join(problems),
         "complete": complete,
         "span_seconds": span,
-        "results": scan.results(span),
+        "lines": scan.results(span),
         "kinds": scan.kinds(),
         "measurements": scan.measurements(complete, span),
     }

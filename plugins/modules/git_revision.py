@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: git_revision
+short_description: Resolve, fetch and check out one exact revision
+version_added: 0.1.0
+description:
+  - Moves an existing git checkout to an exact commit, in steps of which only the last touches the files.
+  - Nothing that the checkout's own settings name is run, no hook and no monitor. No commit is ever made.
+  - Credentials in the URL of the repository reach neither the output, nor the process list, nor the checkout.
+author:
+  - The greenlight.release maintainers (@greenlight)
+extends_documentation_fragment:
+  - greenlight.release.attributes
+  - greenlight.release.attributes.actiongroup_release
+attributes:
+  check_mode:
+    support: partial
+    details: V(fetched) cannot compare with a commit that is not in the checkout yet, and then returns no changed paths.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+  action_group: {}
+options:
+  state:
+    description:
+      - V(resolved) asks the repository for the full commit SHA of a branch, a tag or a SHA. It needs no checkout.
+      - V(fetched) brings the commit into the checkout beside the running one, and compares the two. Files, index, branches and HEAD stay as they are.
+        It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
+      - V(checked_out) checks out a commit that was fetched, detached.
+    type: str
+    choices: [resolved, fetched, checked_out]
+    required: true
+  repository:
+    description: URL of the repository. Needed by O(state=resolved) and O(state=fetched).
+    type: str
+  revision:
+    description: Branch, tag or full commit SHA. Needed by O(state=resolved).
+    type: str
+  path:
+    description: The checkout. Needed by O(state=fetched) and O(state=checked_out).
+    type: path
+  sha:
+    description: Full commit SHA. Needed by O(state=fetched) and O(state=checked_out).
+    type: str
+  recover:
+    description: Complete a checkout that was killed half-way between O(from_sha) and O(sha). Files that differ between the two are put back.
+    type: bool
+    default: false
+  from_sha:
+    description: The other commit of the checkout that was killed. Needed by O(recover).
+    type: str
+  timeout:
+    description: Seconds that one git command may take.
+    type: float
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Resolve the branch on the controller
+  greenlight.release.git_revision:
+    state: resolved
+    repository: https://git.example.com/shop.git
+    revision: main
+  delegate_to: localhost
+  run_once: true
+  register: shop_target
+
+- name: Fetch it while the old revision serves
+  greenlight.release.git_revision:
+    state: fetched
+    path: /srv/shop
+    repository: https://git.example.com/shop.git
+    sha: "{{ shop_target.sha }}"
+
+- name: Check it out
+  greenlight.release.git_revision:
+    state: checked_out
+    path: /srv/shop
+    sha: "{{ shop_target.sha }}"
+"""
+
+RETURN = r"""
+sha:
+  description: Full SHA of the commit.
+  returned: success
+  type: str
+  sample: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
+head:
+  description: SHA that was checked out before.
+  returned: when the state is fetched or checked_out
+  type: str
+  sample: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
+branch:
+  description: Branch that is checked out, empty when HEAD is detached.
+  returned: when the state is fetched
+  type: str
+  sample: main
+changed_paths:
+  description: Paths that differ between the two commits.
+  returned: when the state is fetched
+  type: list
+  elements: str
+  sample: [server.js, package-lock.json]
+commits:
+  description: SHA and subject of the new commits, at most fifty.
+  returned: when the state is fetched
+  type: list
+  elements: dict
+  sample: [{"sha": "0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d", "subject": "Answer from the cache"}]
+commit_count:
+  description: Number of the new commits.
+  returned: when the state is fetched
+  type: int
+  sample: 1
+forced:
+  description: Whether the commit does not follow the one that is checked out, since history was rewritten or it is older.
+  returned: when the state is fetched
+  type: bool
+  sample: false
+"""
+
+import os
+import re
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils import _git
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
+    "repository": {"type": "str", "no_log": False},
+    "revision": {"type": "str"},
+    "path": {"type": "path"},
+    "sha": {"type": "str"},
+    "recover": {"type": "bool", "default": False},
+    "from_sha": {"type": "str"},
+    "timeout": {"type": "float", "default": 120},
+}
+
+
+def check_sha(name, value):
+    if value is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value):
+        raise _git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
+
+
+def fetch(run, params, check_mode):
+    path = Path(params["path"])
+    status = _git.read_status(run, path)
+    _git.refuse_unfinished(run, path, status)
+    present = _git.has_commit(run, params["sha"])
+    if not present and not check_mode:
+        _git.fetch(run, params["repository"], params["sha"])
+    result = {"changed": not present, "sha": params["sha"], "head": status.head, "branch": status.branch}
+    if not present and check_mode:
+        return {**result, "changed_paths": [], "commits": [], "commit_count": 0, "forced": False}
+    _git.refuse_in_the_way(run, path, status, params["sha"])
+    return {**result, **_git.compare(run, status.head, params["sha"])}
+
+
+def check_out(run, params, check_mode):
+    path = Path(params["path"])
+    if not _git.has_commit(run, params["sha"]):
+        raise _git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
+    if params["recover"] and not check_mode:
+        _git.recover(run, path, params["from_sha"], params["sha"])
+    status = _git.read_status(run, path)
+    _git.refuse_unfinished(run, path, status)
+    changed = status.head != params["sha"]
+    if changed:
+        _git.refuse_in_the_way(run, path, status, params["sha"])
+        if not check_mode:
+            _git.check_out(run, path, params["sha"])
+    return {"changed": changed, "sha": params["sha"], "head": status.head}
+
+
+def act(params, check_mode):
+    check_sha("sha", params["sha"])
+    check_sha("from_sha", params["from_sha"])
+    settings = _git.split_credentials(params["repository"])[1] if params["repository"] else {}
+    environment = _git.make_environment(os.environ, settings)
+    run = _git.make_run(environment, params["timeout"], params["path"] or ".")
+    if params["state"] == "resolved":
+        revision = _git.check_revision(params["revision"])
+        return {"changed": False, "sha": _git.resolve(run, params["repository"], revision)}
+    if params["state"] == "fetched":
+        return fetch(run, params, check_mode)
+    return check_out(run, params, check_mode)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[
+            ("state", "resolved", ("repository", "revision")),
+            ("state", "fetched", ("path", "repository", "sha")),
+            ("state", "checked_out", ("path", "sha")),
+            ("recover", True, ("from_sha",)),
+        ],
+    )
+    module.no_log_values.update(_git.secrets_in(module.params["repository"] or ""))
+    try:
+        result = act(module.params, module.check_mode)
+    except _git.GitError as error:
+        module.fail_json(msg=str(error))
+    if module._diff and "head" in result and module.params["state"] == "checked_out":
+        result["diff"] = {"before": f"{result['head']}\n", "after": f"{result['sha']}\n"}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
