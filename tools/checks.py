@@ -1,0 +1,251 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that CI runs: the steps, run in two lanes, and one table at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from environment import CACHE, CHECKOUT, COLLECTIONS, VENV, Missing, run, variables
+
+RESULTS = CACHE / "results"
+LINKED = COLLECTIONS / "ansible_collections" / "greenlight" / "release"
+SCENARIOS = ("default", "rollback")
+# What the containers need of the machine, as packages of Debian.
+PACKAGES = {
+    "podman": "podman",
+    "runc": "runc",
+    "mmdebstrap": "mmdebstrap",
+    "iptables": "iptables",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "/usr/lib/podman/netavark": "netavark",
+    "/usr/lib/podman/aardvark-dns": "aardvark-dns",
+    "catatonit": "catatonit",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    action: Callable[[Path], None]
+
+
+class Failed(Exception):
+    """A step found something wrong; what it printed is in its log."""
+
+
+def command(*words: str | Path, where: Path = CHECKOUT, extra: dict[str, str] | None = None) -> Callable[[Path], None]:
+    """Return an action that runs a command in the environment, its output going to the step's log."""
+
+    def action(log: Path) -> None:
+        with log.open("a") as output:
+            done = subprocess.run(
+                [str(word) for word in words],
+                cwd=where,
+                env={**variables(), **(extra or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise Failed(f"{Path(str(words[0])).name} ended with status {done.returncode}")
+
+    return action
+
+
+def in_order(*actions: Callable[[Path], None]) -> Callable[[Path], None]:
+    def action(log: Path) -> None:
+        for each in actions:
+            each(log)
+
+    return action
+
+
+def python(*words: str | Path, **options: object) -> Callable[[Path], None]:
+    return command(VENV / "bin" / "python", *words, **options)  # type: ignore[arg-type]
+
+
+def pytest(folder: str, *words: str) -> Callable[[Path], None]:
+    return python("-m", "pytest", "-p", "no:cacheprovider", f"tests/{folder}", *words)
+
+
+COVERAGE = (
+    "--cov=ansible_collections.greenlight.release.plugins.module_utils",
+    "--cov-branch",
+    "--cov-report=term-missing",
+    "--cov-fail-under=100",
+)
+
+
+def copy_tree(parent: Path) -> Path:
+    """Copy what git knows or does not ignore to where ansible-test wants a collection, and return the folder."""
+    target = parent / "ansible_collections" / "greenlight" / "release"
+    shutil.rmtree(parent, ignore_errors=True)
+    listed = run(["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], "git")
+    for name in filter(None, listed.split("\0")):
+        source = CHECKOUT / name
+        if source.exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name, follow_symlinks=False)
+    run(["git", "init", "--quiet", target], "git")
+    return target
+
+
+def sanity(log: Path) -> None:
+    target = copy_tree(CACHE / "sanity")
+    _provide_pip()
+    command(VENV / "bin" / "ansible-test", "sanity", "--local", "--python", "3.11", "--color", "no", where=target)(log)
+
+
+def _provide_pip() -> None:
+    """Put a stand-in for get-pip.py, which runs the pip of PyPI, where ansible-test looks before it downloads one."""
+    internal = next((VENV / "lib").glob("python3*/site-packages/ansible_test/_internal/python_requirements.py"))
+    version = re.findall(r"pip='([0-9.]+)'", internal.read_text())[0]
+    folder = CACHE / "pip"
+    if not list(folder.glob(f"pip-{version}-*.whl")):
+        pip = [
+            VENV / "bin" / "python",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "-d",
+            folder,
+            f"pip=={version}",
+        ]
+        run(pip, "Cannot download pip for ansible-test")
+    wheel = next(folder.glob(f"pip-{version}-*.whl"))
+    cache = CACHE / "home" / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(wheel)!r})\n"
+        "from pip._internal.cli.main import main\n"
+        "args = [a for a in sys.argv[1:] if a not in ('--no-setuptools', '--no-wheel')]\n"
+        "sys.exit(main(['install', '--upgrade', '--force-reinstall', *args]))\n"
+    )
+
+
+def package(log: Path) -> None:
+    """Build the tarball, install it elsewhere, and use it by its full name from there."""
+    source, built, installed = copy_tree(CACHE / "package"), CACHE / "built", CACHE / "installed"
+    for folder in (built, installed):
+        shutil.rmtree(folder, ignore_errors=True)
+    galaxy = VENV / "bin" / "ansible-galaxy"
+    command(galaxy, "collection", "build", "--output-path", built, where=source)(log)
+    tarball = next(built.glob("greenlight-release-*.tar.gz"))
+    command(galaxy, "collection", "install", "--offline", "--force", "-p", installed, tarball)(log)
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
+    for path in sorted((CHECKOUT / "plugins" / "modules").glob("*.py")):
+        command(VENV / "bin" / "ansible-doc", f"greenlight.release.{path.stem}", where=CACHE, extra=extra)(log)
+    for path in sorted((CHECKOUT / "playbooks").glob("*.yml")):
+        play = [VENV / "bin" / "ansible-playbook", "--syntax-check", f"greenlight.release.{path.stem}"]
+        command(*play, where=CACHE, extra=extra)(log)
+
+
+def provide_containers(log: Path) -> None:
+    """Install what the containers need where root may, and else say what to install."""
+    missing = sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise Missing(f"The containers need {', '.join(missing)}; run: sudo apt-get install {' '.join(missing)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    command("apt-get", "update", extra=quiet)(log)
+    command("apt-get", "install", "-y", "--no-install-recommends", *missing, extra=quiet)(log)
+
+
+def molecule(scenario: str) -> Callable[[Path], None]:
+    return in_order(
+        provide_containers,
+        command(
+            VENV / "bin" / "molecule",
+            "test",
+            "--scenario-name",
+            scenario,
+            where=LINKED,
+            extra={"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED)},
+        ),
+    )
+
+
+UTILS = "ansible_collections.greenlight.release.plugins.module_utils"
+LANES = (
+    (
+        Step("ruff", in_order(python("-m", "ruff", "check", "."), python("-m", "ruff", "format", "--check", "."))),
+        Step("yamllint", python("-m", "yamllint", "--strict", ".")),
+        Step(
+            "mypy", python("-m", "mypy", "--config-file", CHECKOUT / "pyproject.toml", "-p", UTILS, where=COLLECTIONS)
+        ),
+        Step("ansible-lint", python("-m", "ansiblelint", "--offline", "--strict")),
+        Step("unit", pytest("unit", *COVERAGE)),
+        Step("integration", pytest("integration")),
+        Step("sanity", sanity),
+        Step("package", package),
+    ),
+    tuple(Step(f"molecule-{scenario}", molecule(scenario)) for scenario in SCENARIOS),
+)
+NAMES = [step.name for lane in LANES for step in lane]
+
+
+def run_all(only: list[str] | None, fast: bool) -> int:
+    """Run the steps, print a table, and return 0 only when every one passed."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    lanes = [[step for step in lane if not only or step.name in only] for lane in (LANES[:1] if fast else LANES)]
+    outcomes: dict[str, tuple[str, float]] = {}
+    threads = [threading.Thread(target=_run_lane, args=(lane, outcomes)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = [name for name in NAMES if name in outcomes and outcomes[name][0]]
+    for name in failed:
+        print(f"\n==== {name}: {outcomes[name][0]}\n{_log(name).read_text()}", flush=True)
+    print()
+    for name in [name for name in NAMES if name in outcomes]:
+        problem, seconds = outcomes[name]
+        print(f"{name:<20} {'failed' if problem else 'passed'}  {seconds:7.1f} s  {problem}")
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed", flush=True)
+    return 1 if failed or not outcomes else 0
+
+
+def _log(name: str) -> Path:
+    return RESULTS / f"{name}.log"
+
+
+def _run_lane(lane: list[Step], outcomes: dict[str, tuple[str, float]]) -> None:
+    for step in lane:
+        began = time.monotonic()
+        _log(step.name).write_text("")
+        problem = ""
+        try:
+            step.action(_log(step.name))
+        except (Failed, Missing, OSError, StopIteration) as error:
+            problem = str(error) or type(error).__name__
+        seconds = time.monotonic() - began
+        outcomes[step.name] = (problem, seconds)
+        print(f"{step.name}: {'failed, ' + problem if problem else 'passed'} ({seconds:.0f} s)", flush=True)
+
+
+def diagnose() -> int:
+    """Say what is missing, and what for."""
+    needs = dict.fromkeys(PACKAGES, "the containers of ./greenlight test")
+    needs["git"] = "everything"
+    missing = [program for program in needs if not shutil.which(program)]
+    for program in missing:
+        print(f"{program} is missing, needed for {needs[program]}: apt-get install {PACKAGES.get(program, program)}")
+    if not missing:
+        print("Nothing is missing.")
+    return 1 if missing else 0
