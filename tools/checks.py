@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import threading
@@ -167,16 +168,36 @@ def provide_containers(log: Path) -> None:
     command("apt-get", "install", "-y", "--no-install-recommends", *missing, extra=quiet)(log)
 
 
+def container_settings() -> dict[str, str]:
+    """Return the environment for podman, with settings of its own only where the machine needs them.
+
+    Debian's crun refuses a machine with control groups of both versions, and podman's default for open files is higher
+    than what some machines allow.
+    """
+    settings = []
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 1048576:
+        settings.append('[containers]\ndefault_ulimits = ["nofile=4096:8192", "nproc=4096:8192"]\n')
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        settings.append('[engine]\nruntime = "runc"\n')
+    if not settings:
+        return {}
+    file = CACHE / "containers.conf"
+    file.write_text("\n".join(settings))
+    return {"CONTAINERS_CONF": str(file)}
+
+
 def molecule(scenario: str) -> Callable[[Path], None]:
     return in_order(
         provide_containers,
         command(
             VENV / "bin" / "molecule",
             "test",
+            "--no-command-borders",
             "--scenario-name",
             scenario,
             where=LINKED,
-            extra={"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED)},
+            extra={"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()},
         ),
     )
 

@@ -30,7 +30,13 @@ def run(command: list[str | Path], what: str, **options: object) -> str:
     words = [str(word) for word in command]
     try:
         done = subprocess.run(  # type: ignore[call-overload]
-            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, **options
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            **options,
         )
     except FileNotFoundError as error:
         raise Missing(f"{what}: {words[0]} is not installed; install it and try again") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Mapping, Sequence
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Wanted
@@ -21,6 +21,11 @@ class Clock:
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
+
+
+def home_of(given: Optional[str], environment: Mapping[str, str]) -> Path:
+    """Return the PM2_HOME that is meant: the given one, else the environment's, else .pm2 of the user."""
+    return Path(given or environment.get("PM2_HOME") or Path.home() / ".pm2")
 
 
 def daemon_pid(home: Path) -> int:

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._record import FORMAT, Record, RecordError
 
 
@@ -24,7 +25,8 @@ def exclusive(state_path: Path) -> Iterator[None]:
     Raises RecordError when the folder cannot be made or is not safe to use.
     """
     try:
-        (state_path / "releases").mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (state_path, state_path / "releases"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(str(state_path / ".mutex"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise RecordError(
@@ -76,26 +78,8 @@ def find_record(records: Sequence[Record], release_id: Optional[str]) -> Record:
 
 def write_record(state_path: Path, record: Record) -> None:
     """Replace the record's file in one step that a crash cannot halve. Raises RecordError when it cannot be written."""
-    folder = state_path / "releases"
-    final = folder / f"{record['id']}.json"
-    partial = folder / f".{record['id']}.partial"
-    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    final = state_path / "releases" / f"{record['id']}.json"
     try:
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(str(partial), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(final)
-        _sync_folder(folder)
+        _files.write_whole(final, json.dumps(record, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         raise RecordError(f"Cannot write the release record {final}: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(str(folder), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,8 @@ short_description: Wait until an app is healthy, and measure it
 version_added: 0.1.0
 description:
   - Asks one or more URLs until each has given several good answers in a row, or a deadline has passed.
-  - An answer is judged by its status, its JSON and its text. Redirects are not followed, proxies and C(.netrc) are not used, and bodies are read only up to one megabyte.
+  - An answer is judged by its status, its JSON and its text.
+  - Redirects are not followed, proxies and C(.netrc) are not used, and bodies are read only up to one megabyte.
   - Measures the response time over many requests on one connection, and reads further measurements out of the JSON.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -40,7 +41,8 @@ options:
       - Several questions at once. Each is a mapping with C(url).
       - It may have C(name), C(method), C(headers), C(body), C(timeout) (seconds for one whole request), C(max_latency) (milliseconds),
         C(validate_certs), C(ca_path), C(client_cert), C(client_key), and C(status), a list of good ones, by default 200.
-      - C(expect_json) is a list of assertions, each with C(path) such as C(data.items[0].name) and one of C(equals), C(below), C(above), C(matches) and C(exists). C(expect_text) is a list of texts that the body must contain.
+      - C(expect_json) is a list of assertions, each with C(path) such as C(data.items[0].name) and one of C(equals), C(below), C(above), C(matches)
+        and C(exists). C(expect_text) is a list of texts that the body must contain.
       - C(measurements) names numbers in the JSON, each with C(path) and C(type) C(number) or C(percent). A text such as C(95.67%) is a number too.
       - C(samples) requests are timed after C(warmup) others. With C(response_time) their median is the measurement C(response_time), in milliseconds.
     type: list

@@ -56,8 +56,10 @@ options:
     default: []
   forbid:
     description:
-      - Lines that must not be there. Each has C(pattern), and may have C(name), C(regex), C(stream), C(maximum), by default 0, and C(per), which can be C(hour).
-      - With C(new_kinds_only) a line counts only when O(known_kinds) has none of its kind. Lines are of one kind when they differ only in numbers, ids, times and quoted values.
+      - Lines that must not be there. Each has C(pattern), and may have C(name), C(regex), C(stream), C(per), which can be C(hour),
+        and C(maximum), by default 0.
+      - With C(new_kinds_only) a line counts only when O(known_kinds) has none of its kind.
+      - Lines are of one kind when they differ only in numbers, ids, times and quoted values.
     type: list
     elements: dict
     default: []

@@ -253,7 +253,7 @@ def describe(instances):
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = Path(module.params["pm2_home"] or os.environ.get("PM2_HOME") or "~/.pm2").expanduser()
+    home = _pm2_control.home_of(module.params["pm2_home"], os.environ)
     try:
         result = act(module, home)
     except PM2Error as error:

@@ -111,7 +111,6 @@ measurements:
 
 import os
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_control
@@ -160,7 +159,7 @@ def describe(seen, home, name):
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = Path(module.params["pm2_home"] or os.environ.get("PM2_HOME") or "~/.pm2").expanduser()
+    home = _pm2_control.home_of(module.params["pm2_home"], os.environ)
     try:
         seen = watch(module.params, home)
     except PM2Error as error:

@@ -46,7 +46,8 @@ options:
     type: path
   update:
     description:
-      - A backup that was taken while the app ran. If the database has not changed since, nothing is done and that backup is returned. Otherwise a new one is taken.
+      - A backup that was taken while the app ran. If the database has not changed since, nothing is done and that backup is returned.
+      - Otherwise a new one is taken.
     type: path
   verify:
     description:

@@ -1,0 +1,65 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _files
+
+
+def test_a_text_replaces_a_file_whole_and_private(tmp_path):
+    target = tmp_path / "manifest.json"
+    target.write_text("old")
+    (tmp_path / ".manifest.json.partial").write_text("left by a killed writer")
+    _files.write_whole(target, "new")
+    assert (target.read_text(), target.stat().st_mode & 0o777, os.listdir(tmp_path)) == ("new", 0o600, [target.name])
+
+
+def test_a_private_file_is_never_one_that_exists(tmp_path):
+    (tmp_path / "x").symlink_to("/etc/passwd")
+    with pytest.raises(FileExistsError):
+        _files.create_private(tmp_path / "x")
+
+
+@pytest.mark.parametrize("size, expected", [(5, b"01234"), (10, b"0123456789"), (20, b"0123456789")])
+def test_as_many_bytes_as_asked_for_are_copied(tmp_path, size, expected):
+    (tmp_path / "source").write_bytes(b"0123456789")
+    source, target = os.open(tmp_path / "source", os.O_RDONLY), _files.create_private(tmp_path / "target")
+    try:
+        how = _files.copy_in_kernel(source, target, size)
+    finally:
+        os.close(source)
+        os.close(target)
+    assert how in ("clone", "copy")
+    assert (tmp_path / "target").read_bytes() == expected
+
+
+@pytest.mark.parametrize("error, expected", [(None, "clone"), (errno.EOPNOTSUPP, "copy")])
+def test_a_filesystem_that_can_clone_is_asked_to(tmp_path, monkeypatch, error, expected):
+    def ioctl(target, _request, source):
+        if error:
+            raise OSError(error, "no")
+        os.write(target, os.pread(source, 100, 0))
+
+    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
+    (tmp_path / "source").write_bytes(b"abcdef")
+    with (tmp_path / "source").open("rb") as source, (tmp_path / "target").open("wb") as target:
+        assert _files.copy_in_kernel(source.fileno(), target.fileno(), 4) == expected
+    assert (tmp_path / "target").read_bytes() == b"abcd"
+
+
+def test_a_full_disk_while_cloning_is_not_hidden(tmp_path, monkeypatch):
+    def ioctl(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
+    with pytest.raises(OSError, match="No space left"):
+        _files.copy_in_kernel(0, 1, 1)
+
+
+def test_a_hash_is_that_of_the_whole_file(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert _files.sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,201 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _record
+from ansible_collections.greenlight.release.plugins.module_utils._record import Change, Opening, RecordError
+
+NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
+LATER = NOW + timedelta(hours=1)
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def opening(**changes):
+    fields = {
+        "app": "shop",
+        "release_id": "20260219T020000Z-bbbbbbbb",
+        "from_revision": OLD,
+        "to_revision": NEW,
+        "run_id": "run 1",
+        "by": "alice",
+        "lease": 60,
+    }
+    return Opening(**{**fields, **changes})
+
+
+def change(run_id="run 1", **fields):
+    return Change(run_id=run_id, by="bob", lease=60, **fields)
+
+
+def opened(**changes):
+    return _record.open_release([], opening(**changes), NOW)
+
+
+def closed(outcome, to_revision=NEW, **fields):
+    record = opened(to_revision=to_revision)
+    return {**_record.close(record, outcome, change(), NOW), **fields}
+
+
+def test_a_new_release_holds_its_own_lock():
+    record = opened(facts={"k": 1})
+    assert (record["status"], record["stage"], record["facts"]) == ("in_progress", "opened", {"k": 1})
+    assert record["lock"] == {
+        "run_id": "run 1",
+        "by": "alice",
+        "since": "2026-02-19T02:00:00Z",
+        "until": "2026-02-19T02:01:00Z",
+    }
+
+
+def test_opening_again_by_the_same_run_changes_nothing():
+    record = opened()
+    assert _record.open_release([record], opening(), LATER) is record
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"from_revision": "abc"}, "from_revision must be a full commit SHA in lower case, not 'abc'"),
+        ({"to_revision": "B" * 40}, "to_revision must be a full commit SHA"),
+        ({"release_id": "today"}, "release_id must look like 20260219T020000Z-0639294c, not 'today'"),
+        ({"lease": 0}, "lease must be at least 1 second, not 0"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_name(wrong, message):
+    with pytest.raises(RecordError, match=message):
+        _record.open_release([], opening(**wrong), NOW)
+
+
+@pytest.mark.parametrize(
+    "stage, take_over, when, message",
+    [
+        (None, "never", NOW, "held by alice since .*, at stage opened; its lease runs until .*; wait for it to end"),
+        (None, "stale", NOW, "wait for it to end"),
+        (None, "never", LATER, "its lease expired at .*; set greenlight_take_over to go on over it"),
+        ("switching", "never", LATER, "run greenlight.release.rollback to put the host back"),
+        ("switching", "stale", LATER, "begun to change the host, so run greenlight.release.rollback first"),
+    ],
+)
+def test_a_second_release_is_refused_with_who_when_and_stage(stage, take_over, when, message):
+    first = opened() if stage is None else _record.note(opened(), change(stage=stage), NOW)
+    with pytest.raises(RecordError, match=message):
+        _record.open_release([first], opening(run_id="run 2", take_over=take_over), when)
+
+
+def test_a_dead_release_that_changed_nothing_can_be_taken_over():
+    first = opened()
+    wanted = opening(run_id="run 2", take_over="stale", release_id="20260219T030000Z-bbbbbbbb")
+    assert _record.open_release([first], wanted, LATER)["lock"]["run_id"] == "run 2"
+    aborted = _record.abort_untouched([first, closed("healthy")], LATER)
+    assert [(record["status"], record["lock"]) for record in aborted] == [("aborted", None)]
+
+
+def test_an_id_is_used_once():
+    with pytest.raises(RecordError, match="exists already"):
+        _record.open_release([closed("healthy")], opening(), LATER)
+
+
+@pytest.mark.parametrize(
+    "outcomes, rejected",
+    [
+        (["rolled_back"], True),
+        (["failed"], True),
+        (["aborted"], False),
+        (["rolled_back", "healthy"], False),
+        (["healthy", "rolled_back"], True),
+    ],
+)
+def test_a_revision_is_rejected_until_a_later_success(outcomes, rejected):
+    records = [closed(outcome) for outcome in outcomes]
+    assert (NEW in _record.rejected_revisions(records)) is rejected
+
+
+def test_a_rejected_revision_is_refused_until_it_is_tried_on_purpose():
+    records = [closed("rolled_back", id="20260101T000000Z-bbbbbbbb")]
+    with pytest.raises(RecordError, match="was rejected by release 20260101T000000Z-bbbbbbbb"):
+        _record.open_release(records, opening(), NOW)
+    assert _record.open_release(records, opening(retry_rejected=True), NOW)["to_revision"] == NEW
+
+
+def test_a_stage_renews_the_lease_and_is_written_once():
+    record = _record.note(opened(), change(stage="switched", facts={"a": 1}), LATER)
+    again = _record.note(record, change(stage="switched"), LATER)
+    assert again == record
+    assert record["switched_at"] == "2026-02-19T03:00:00Z"
+    assert record["lock"]["since"] == "2026-02-19T02:00:00Z"
+    assert [entry["stage"] for entry in record["history"]] == ["opened", "switched"]
+
+
+def test_an_observation_is_appended_with_its_decision():
+    record = _record.note(opened(), change(observation={"decision": "monitor", "reason": "why"}), LATER)
+    assert record["observations"] == [{"at": "2026-02-19T03:00:00Z", "decision": "monitor", "reason": "why"}]
+    assert (record["decision"], record["reason"]) == ("monitor", "why")
+
+
+def test_a_stage_opens_a_closed_release_again():
+    record = _record.note(closed("watching"), change("rollback", stage="rolling_back"), LATER)
+    assert (record["status"], record["closed_at"], record["lock"]["run_id"]) == ("in_progress", None, "rollback")
+
+
+@pytest.mark.parametrize(
+    "take_over, when, message",
+    [
+        ("never", NOW, "wait for it to end, or set greenlight_take_over"),
+        ("stale", NOW, "wait for it to end"),
+        ("never", LATER, "set greenlight_take_over to go on with it"),
+    ],
+)
+def test_another_run_may_not_write(take_over, when, message):
+    with pytest.raises(RecordError, match=message):
+        _record.note(opened(), change("run 2", take_over=take_over), when)
+
+
+@pytest.mark.parametrize("take_over, when", [("any", NOW), ("stale", LATER)])
+def test_another_run_may_take_over(take_over, when):
+    record = _record.note(opened(), change("run 2", take_over=take_over, stage="rolling_back"), when)
+    assert record["lock"]["run_id"] == "run 2"
+
+
+@pytest.mark.parametrize(
+    "switched, watch_seconds, status, until",
+    [
+        (True, 7200, "watching", "2026-02-19T04:00:00Z"),
+        (True, 60, "healthy", None),
+        (False, 7200, "watching", "2026-02-19T05:00:00Z"),
+    ],
+)
+def test_a_green_release_is_watched_from_its_switch_on(switched, watch_seconds, status, until):
+    record = _record.note(opened(), change(stage="switched"), NOW) if switched else opened()
+    done = _record.close(record, "watching", change(), LATER, watch_seconds)
+    assert (done["status"], done["watch_until"], done["lock"]) == (status, until, None)
+
+
+def test_closing_twice_changes_nothing():
+    record = closed("rolled_back")
+    assert _record.close(record, "rolled_back", change("other"), LATER) == record
+
+
+def test_an_unknown_outcome_is_refused():
+    with pytest.raises(RecordError, match="outcome must be one of watching"):
+        _record.close(opened(), "fine", change(), NOW)
+
+
+def test_a_lock_that_is_gone_is_described():
+    record = {**opened(), "lock": None}
+    assert _record.describe_lock(record, NOW) == "Release 20260219T020000Z-bbbbbbbb stands open at stage opened"
+    with pytest.raises(RecordError, match="stands open"):
+        _record.open_release([record], opening(run_id="x"), NOW)
+
+
+@pytest.mark.parametrize("hours, age", [(2, 7200), (-1, 0)])
+def test_the_age_counts_from_the_switch_and_is_never_negative(hours, age):
+    record = _record.note(opened(), change(stage="switched"), NOW)
+    assert _record.age_of(record, NOW + timedelta(hours=hours)) == age
+
+
+def test_a_release_that_was_not_switched_to_has_no_age():
+    assert _record.age_of(opened(), NOW) is None

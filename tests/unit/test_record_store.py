@@ -1,0 +1,93 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _record_store
+from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
+
+RECORD = {"format": 1, "id": "20260219T020000Z-bbbbbbbb", "status": "healthy"}
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path):
+    with _record_store.exclusive(tmp_path / "state"):
+        _record_store.write_record(tmp_path / "state", RECORD)
+    file = tmp_path / "state" / "releases" / "20260219T020000Z-bbbbbbbb.json"
+    assert _record_store.read_records(tmp_path / "state") == [RECORD]
+    assert (file.stat().st_mode & 0o777, file.parent.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_what_a_killed_writer_left_is_replaced(tmp_path):
+    with _record_store.exclusive(tmp_path):
+        (tmp_path / "releases" / f".{RECORD['id']}.json.partial").write_text("{")
+        _record_store.write_record(tmp_path, RECORD)
+    assert _record_store.read_records(tmp_path) == [RECORD]
+
+
+def test_a_folder_without_records_has_none(tmp_path):
+    assert _record_store.read_records(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "is not a release record"),
+        ("[]", "is not a release record"),
+        ("{}", "is not a release record"),
+        ('{"format": 9}', "has format 9, this version reads 1"),
+    ],
+)
+def test_a_file_that_is_no_record_is_named(tmp_path, text, message):
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases" / "x.json").write_text(text)
+    with pytest.raises(RecordError, match=f"x.json {message}"):
+        _record_store.read_records(tmp_path)
+
+
+def test_a_record_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "releases" / "x.json").mkdir(parents=True)
+    with pytest.raises(RecordError, match="Cannot read the release records"):
+        _record_store.read_records(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"Cannot use .* create it for the user who runs the app"):
+        with _record_store.exclusive(tmp_path / "file" / "state"):
+            pass
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(RecordError, match=r"can be written by other users .mode 0777.; chmod it to 0700"):
+        with _record_store.exclusive(tmp_path):
+            pass
+
+
+def test_a_record_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(RecordError, match=r"Cannot write the release record .*: No such file or directory"):
+        _record_store.write_record(tmp_path / "nothing", RECORD)
+
+
+def test_the_mutex_does_not_follow_a_link(tmp_path):
+    (tmp_path / "releases").mkdir()
+    os.symlink("/dev/null", str(tmp_path / ".mutex"))
+    with pytest.raises(RecordError, match="Cannot use"):
+        with _record_store.exclusive(Path(tmp_path)):
+            pass
+
+
+@pytest.mark.parametrize("wanted, found", [(None, "b"), ("a", "a")])
+def test_the_newest_record_is_meant_unless_an_id_is_given(wanted, found):
+    assert _record_store.find_record([{"id": "a"}, {"id": "b"}], wanted)["id"] == found
+
+
+@pytest.mark.parametrize("records, wanted", [([], None), ([{"id": "a"}], "c")])
+def test_a_release_that_is_not_on_record_is_an_error(records, wanted):
+    with pytest.raises(RecordError, match="on record; deploy one first"):
+        _record_store.find_record(records, wanted)
