@@ -88,7 +88,7 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
     if unknown:
         raise HealthError(f"{label} has an unknown key {unknown[0]!r}; use one of {', '.join(PROBE_KEYS)}")
     url = given.get("url")
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if not isinstance(url, str) or not _is_http(url):
         raise HealthError(f"{label} needs an http or https URL, not {mask_url(str(url))!r}")
     status = given.get("status") or [200]
     expectations = given.get("expect_json") or []
@@ -120,6 +120,14 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         measurements=dict(measurements),
         **kept,
     )
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _number(label: str, key: str, value: Any) -> Optional[float]:

@@ -42,16 +42,13 @@ def check_probe(probe: Probe, fetch: Fetch, patience: Patience, ends: float) -> 
         good = 0 if reason else good + 1
         if reason and (not reasons or reasons[-1] != reason):
             reasons.append(reason)
-        if good >= patience.consecutive or patience.now() + pause >= ends:
+        # A run of good answers is not cut off: another probe may have used up the time.
+        if good >= patience.consecutive or (reason and patience.now() + pause >= ends):
             break
         patience.sleep(pause)
         # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.
         pause = min(pause * 1.5, 5.0) if reason else patience.interval
-    healthy = good >= patience.consecutive
-    if healthy:
-        reason = ""
-    elif not reason:
-        reason = f"only {good} of {patience.consecutive} good answers in a row before the deadline"
+    healthy = not reason
     result: Dict[str, Any] = {
         "name": probe.name,
         "url": mask_url(probe.url),
@@ -59,7 +56,7 @@ def check_probe(probe: Probe, fetch: Fetch, patience: Patience, ends: float) -> 
         "reason": reason,
         "status": answer.status,
         "attempts": attempts,
-        "retries": attempts - patience.consecutive if healthy else attempts - good,
+        "retries": attempts - patience.consecutive if healthy else attempts,
         "retry_reasons": reasons[-5:],
         "latency": {},
         "measurements": {},
