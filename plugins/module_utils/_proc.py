@@ -8,6 +8,7 @@ Source: proc(5). A process that ends while it is being looked at, or belongs to 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
@@ -72,16 +73,17 @@ def listening_ports(processes: Iterable[int], proc: Path = PROC) -> List[int]:
     sockets = listening_sockets(proc)
     found = set()
     for pid in processes:
-        for target in _descriptors(pid, proc):
-            if target.startswith("socket:["):
-                found.add(sockets.get(target[8:-1], 0))
+        for path in _descriptors(pid, proc):
+            with contextlib.suppress(OSError):
+                target = os.readlink(path)
+                found.add(sockets.get(target[8:-1], 0) if target.startswith("socket:[") else 0)
     return sorted(found - {0})
 
 
 def _descriptors(pid: int, proc: Path) -> Iterator[str]:
+    """Yield the paths under /proc of a process's open files. They come and go, so using one may fail."""
     try:
-        for entry in os.scandir(str(proc / str(pid) / "fd")):
-            yield os.readlink(entry.path)
+        yield from [entry.path for entry in os.scandir(str(proc / str(pid) / "fd"))]
     except OSError:
         return
 
@@ -99,13 +101,11 @@ def holders(files: FrozenSet[FileId], proc: Path = PROC) -> Dict[int, str]:
 
 
 def _has_open(pid: int, files: FrozenSet[FileId], proc: Path) -> bool:
-    try:
-        for entry in os.scandir(str(proc / str(pid) / "fd")):
-            status = os.stat(entry.path)
+    for path in _descriptors(pid, proc):
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
             if (status.st_dev, status.st_ino) in files:
                 return True
-    except OSError:
-        return False
     return False
 
 

@@ -15,7 +15,7 @@ def test_the_old_revision_is_checked_out_and_runs(host):
 def test_the_process_belongs_to_the_service_user_and_is_online(host):
     process = sample.process(host)
     assert process["pm2_env"]["status"] == "online"
-    assert host.process.get(pid=process["pid"]).user == "sample"
+    assert host.check_output(f"ps -o user= -p {process['pid']}") == "sample"
 
 
 def test_the_database_has_its_old_schema_and_every_acknowledged_write(host):
