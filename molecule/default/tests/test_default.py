@@ -18,10 +18,6 @@ def test_the_process_belongs_to_the_service_user_and_is_online(host):
     assert host.check_output(f"ps -o user= -p {process['pid']}") == "sample"
 
 
-def test_the_port_is_served(host):
-    assert host.socket("tcp://127.0.0.1:3000").is_listening
-
-
 def test_the_record_tells_of_one_release_that_is_watched(host):
     record = sample.record(host)
     assert (record["status"], record["decision"], record["lock"]) == ("watching", "proceed", None)
