@@ -140,6 +140,8 @@ def check(opened: sqlite3.Connection, thoroughly: bool) -> str:
     try:
         opened.execute(f"PRAGMA mmap_size={1 << 40}")
         found = opened.execute("PRAGMA integrity_check(1)" if thoroughly else "PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError:
+        raise  # Locked, or an I/O error: nothing is known about the database.
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if found == "ok" else str(found)

@@ -103,7 +103,7 @@ def make_backup(plan: Plan) -> Manifest:
             signature = signature_of(plan.real)
             method, seen = take_snapshot(plan.real, partial, plan.timeout)
             sha256, contents = _verify(partial, plan, seen)
-            manifest = _manifest(plan, partial, signature, method, sha256, contents)
+            manifest = _manifest(plan, partial, signature, method, sha256, contents, seen.journal_mode)
             final = plan.folder / plan.name
             os.link(str(partial), str(final))
         _files.write_whole(manifest_path(final), json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -173,10 +173,14 @@ def _check_copy(partial: Path, plan: Plan) -> Contents:
 
 
 def _manifest(
-    plan: Plan, partial: Path, signature: Dict[str, List[int]], method: str, sha256: str, contents: Contents
+    plan: Plan,
+    partial: Path,
+    signature: Dict[str, List[int]],
+    method: str,
+    sha256: str,
+    contents: Contents,
+    journal_mode: str,
 ) -> Manifest:
-    with connection(plan.real, plan.timeout, mode="ro") as opened:
-        journal_mode = str(opened.execute("PRAGMA journal_mode").fetchone()[0])
     return {
         "format": FORMAT,
         "source": str(plan.real),

@@ -76,16 +76,16 @@ def refuse_open(real: Path) -> None:
 
 
 def look_at(real: Path, timeout: float) -> Live:
-    """Look at the live database. Opening it lets SQLite finish what a killed process left behind."""
+    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
+
+    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
+    """
     if not real.exists():
         return Live(real, None, "it does not exist")
     refuse_other_user(real)
-    try:
-        with connection(real, timeout) as opened:
-            problem = check(opened, thoroughly=False)
-            return Live(real, None if problem else read_contents(opened), problem)
-    except SqliteError as error:
-        return Live(real, None, str(error))
+    with connection(real, timeout) as opened:
+        problem = check(opened, thoroughly=False)
+        return Live(real, None if problem else read_contents(opened), problem)
 
 
 def compare(live: Live, manifest: Manifest, only_if_changed: bool) -> Replacement:

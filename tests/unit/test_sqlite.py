@@ -1,0 +1,192 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = tmp_path / "app.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
+    connection.close()
+    return path
+
+
+def test_a_link_leads_to_the_real_database(tmp_path, database):
+    (tmp_path / "link").symlink_to(database)
+    assert _sqlite.real_database(tmp_path / "link") == database.resolve()
+
+
+def test_a_database_whose_first_transaction_is_in_its_wal_is_one(tmp_path):
+    path = tmp_path / "new.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    path.write_bytes(b"")
+    (tmp_path / "new.db-wal").write_bytes(b"x")
+    assert _sqlite.real_database(path) == path.resolve()
+    connection.close()
+
+
+def make_nothing(path):
+    del path
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_page(path):
+    path.write_text("<html>Not found</html>")
+
+
+def make_empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (make_nothing, "does not exist; correct the path"),
+        (make_folder, "is not a regular file"),
+        (os.mkfifo, "is not a regular file"),
+        (make_page, "is not a SQLite database, or it is encrypted"),
+        (make_empty, "is not a SQLite database"),
+    ],
+)
+def test_what_is_no_database_is_refused_and_nothing_is_created(tmp_path, make, message):
+    make(tmp_path / "x.db")
+    before = os.listdir(tmp_path)
+    with pytest.raises(SqliteError, match=message):
+        _sqlite.real_database(tmp_path / "x.db")
+    assert os.listdir(tmp_path) == before
+
+
+def test_a_database_that_cannot_be_opened_is_refused(monkeypatch, database):
+    def refuse(*_arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_sqlite.os, "open", refuse)
+    with pytest.raises(SqliteError, match="Cannot read .*: Permission denied"):
+        _sqlite.real_database(database)
+
+
+@pytest.mark.parametrize("uid, refused", [(0, False), (os.geteuid(), False), (12345, True)])
+def test_only_root_and_the_owner_may_open_a_database(monkeypatch, database, uid, refused):
+    monkeypatch.setattr(_sqlite.os, "geteuid", lambda: uid)
+    if refused:
+        with pytest.raises(SqliteError, match=r"belongs to uid \d+; become that user"):
+            _sqlite.refuse_other_user(database)
+    else:
+        _sqlite.refuse_other_user(database)
+
+
+@pytest.mark.parametrize("name", ["a b.db", "100%.db", "a?b.db", "a#b.db", "-x.db", "ü.db", "a'b.db"])
+def test_odd_names_are_opened(tmp_path, name):
+    sqlite3.connect(tmp_path / name).close()
+    with _sqlite.connection(tmp_path / name, 1) as opened:
+        assert opened.execute("SELECT 1").fetchone() == (1,)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_missing_database_is_not_created(tmp_path):
+    with pytest.raises(SqliteError, match="Cannot open"), _sqlite.connection(tmp_path / "x.db", 1):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_locked_database_is_told_after_the_timeout(database):
+    other = sqlite3.connect(database, isolation_level=None)
+    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+    with pytest.raises(SqliteError, match=r"is locked by another process for more than 0.01 seconds"):
+        with _sqlite.connection(database, 0.01) as opened:
+            opened.execute("SELECT * FROM t").fetchall()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "statement, message",
+    [("SELECT * FROM absent_table", "SQLite cannot use .*: no such table"), (None, "is not a SQLite database, or it is")],
+)
+def test_what_sqlite_says_is_passed_on(tmp_path, database, statement, message):
+    page = tmp_path / "page.db"
+    page.write_text("<html>" * 1000)
+    with pytest.raises(SqliteError, match=message):
+        with _sqlite.connection(database if statement else page, 1) as opened:
+            opened.execute(statement or "SELECT * FROM sqlite_master").fetchall()
+
+
+def test_contents_are_read(database):
+    with _sqlite.connection(database, 1) as opened:
+        opened.executescript('PRAGMA user_version = 7; CREATE TABLE "odd "" name" (x); CREATE VIEW v AS SELECT 1;')
+        contents = _sqlite.read_contents(opened)
+        uncounted = _sqlite.read_contents(opened, count_rows=False)
+    assert contents.row_counts == {'odd " name': 0, "t": 2}
+    assert (contents.user_version, contents.journal_mode, uncounted.row_counts) == (7, "wal", {})
+    assert contents.schema_sha256 == uncounted.schema_sha256
+
+
+def test_a_virtual_table_is_not_counted_and_its_shadows_are(database):
+    with _sqlite.connection(database, 1) as opened:
+        opened.execute("CREATE VIRTUAL TABLE search USING fts5(text)")
+        assert "search" not in _sqlite.read_contents(opened).row_counts
+        assert "search_content" in _sqlite.read_contents(opened).row_counts
+
+
+@pytest.mark.parametrize("thoroughly", [False, True])
+def test_a_sound_database_has_no_problem(database, thoroughly):
+    with _sqlite.connection(database, 1) as opened:
+        assert _sqlite.check(opened, thoroughly) == ""
+
+
+def damage(path):
+    """Overwrite everything behind the first page's header of a table with many pages."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.executemany("INSERT INTO t VALUES (?)", [("y" * 500,)] * 200)
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40960)
+
+
+def test_a_damaged_database_is_recognised(database):
+    damage(database)
+    with _sqlite.connection(database, 1) as opened:
+        assert _sqlite.check(opened, False) != ""
+    assert _sqlite.inspect(database, 1)["sound"] is False
+
+
+def test_a_lock_is_no_damage(database):
+    other = sqlite3.connect(database, isolation_level=None)
+    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+    with pytest.raises(SqliteError, match="is locked"), _sqlite.connection(database, 0.01) as opened:
+        _sqlite.check(opened, False)
+    other.close()
+
+
+def test_a_file_that_is_no_database_is_the_problem(tmp_path):
+    (tmp_path / "page.db").write_text("<html>" * 1000)
+    with _sqlite.connection(tmp_path / "page.db", 1) as opened:
+        assert _sqlite.check(opened, False) == "file is not a database"
+
+
+def test_a_live_database_is_inspected(database):
+    inspected = _sqlite.inspect(database, 1)
+    assert (inspected["sound"], inspected["reason"], inspected["row_counts"]) == (True, "", {"t": 2})
+
+
+def test_a_database_that_cannot_be_used_is_not_sound(database):
+    other = sqlite3.connect(database, isolation_level=None)
+    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+    inspected = _sqlite.inspect(database, 0.01)
+    other.close()
+    assert inspected["sound"] is False
+    assert "locked" in inspected["reason"]
