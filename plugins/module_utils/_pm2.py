@@ -179,7 +179,7 @@ def wait_until_ready(
 
 
 def last_lines(path: str, count: int = 8, span: int = 8192) -> List[str]:
-    """Return the last lines of a log, control characters replaced; none when it cannot be read."""
+    """Return the last lines of a log that are no stack frames, safe to print; none when it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             file.seek(0, 2)
@@ -188,7 +188,7 @@ def last_lines(path: str, count: int = 8, span: int = 8192) -> List[str]:
     except OSError:
         return []
     lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
-    return [line[:300] for line in lines if line][-count:]
+    return [line[:300] for line in lines if line and not line.startswith("at ")][-count:]
 
 
 def clean_environment(environment: Mapping[str, str], home: Path, extra: Mapping[str, str]) -> Dict[str, str]:

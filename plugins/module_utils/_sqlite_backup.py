@@ -35,6 +35,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite_snapsho
 
 FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%SZ"
+# Fine enough to tell the order of two backups of one second.
+_CREATED = "%Y-%m-%dT%H:%M:%S.%fZ"
 # Folding the WAL and writing the manifest need a little more than the files themselves.
 _MARGIN = 1 << 20
 
@@ -187,7 +189,7 @@ def _manifest(
         "signature": signature,
         "size": partial.stat().st_size,
         "sha256": sha256,
-        "created": plan.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": plan.created.strftime(_CREATED),
         "release_id": plan.release_id,
         "method": method,
         "verified": plan.verify,
@@ -248,7 +250,7 @@ def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protec
     for rule, pattern in (("daily", "%Y-%m-%d"), ("weekly", "%G-%V")):
         periods: Dict[str, str] = {}
         for manifest in newest_first:
-            created = datetime.strptime(manifest["created"], "%Y-%m-%dT%H:%M:%SZ")
+            created = datetime.strptime(manifest["created"], _CREATED)
             periods.setdefault(created.strftime(pattern), manifest["path"])
         kept.update(list(periods.values())[: keep.get(rule, 0)])
     return [manifest for manifest in manifests if manifest["path"] not in kept]

@@ -188,7 +188,7 @@ def test_one_look_is_enough_where_no_time_is_given():
 
 def test_the_last_lines_of_a_log_are_safe_to_print(tmp_path):
     log = tmp_path / "error.log"
-    log.write_bytes(b"one\n\n\x1b[31mtwo\x07\n" + b"x" * 400 + b"\n")
+    log.write_bytes(b"one\n\n    at frame (x.js:1)\n\x1b[31mtwo\x07\n" + b"x" * 400 + b"\n")
     assert _pm2.last_lines(str(log), count=2) == ["[31mtwo", "x" * 300]
 
 

@@ -92,7 +92,7 @@ def test_a_look_asks_for_the_ports_of_every_instance(tmp_path, monkeypatch):
 
 def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch):
     monkeypatch.setattr(_pm2_control._proc, "with_environment", lambda _wanted: [7, 8])
-    monkeypatch.setattr(_pm2_control._proc, "with_descendants", lambda roots: set(roots))
+    monkeypatch.setattr(_pm2_control._proc, "with_descendants", set)
     with pytest.raises(PM2Error, match="shop still runs as process 8, which the PM2 daemon of /p does not know"):
         _pm2_control.refuse_orphans(Path("/p"), "shop", [instance(pid=7)])
     _pm2_control.refuse_orphans(Path("/p"), "shop", [instance(pid=7), instance(pid=8)])

@@ -113,7 +113,10 @@ def test_a_locked_database_is_told_after_the_timeout(database):
 
 @pytest.mark.parametrize(
     "statement, message",
-    [("SELECT * FROM absent_table", "SQLite cannot use .*: no such table"), (None, "is not a SQLite database, or it is")],
+    [
+        ("SELECT * FROM absent_table", "SQLite cannot use .*: no such table"),
+        (None, "is not a SQLite database, or it is"),
+    ],
 )
 def test_what_sqlite_says_is_passed_on(tmp_path, database, statement, message):
     page = tmp_path / "page.db"

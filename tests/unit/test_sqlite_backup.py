@@ -164,7 +164,7 @@ def test_a_backup_that_is_not_what_its_manifest_says_is_recognised(tmp_path, spo
 def manifests(days):
     """Return manifests of backups that many days ago, oldest first."""
     return [
-        {"path": f"/b/{day}", "created": (NOW - timedelta(days=day)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        {"path": f"/b/{day}", "created": (NOW - timedelta(days=day)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
         for day in sorted(days, reverse=True)
     ]
 

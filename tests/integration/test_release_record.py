@@ -1,0 +1,63 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def opening(tmp_path, **more):
+    return {
+        "state": "opened",
+        "state_path": str(tmp_path / "state"),
+        "app": "shop",
+        "release_id": "20260219T020000Z-bbbbbbbb",
+        "from_revision": OLD,
+        "to_revision": NEW,
+        "run_id": "run 1",
+        "by": "alice",
+        **more,
+    }
+
+
+def following(tmp_path, state, **more):
+    return {"state": state, "state_path": str(tmp_path / "state"), "run_id": "run 1", **more}
+
+
+def test_a_release_is_opened_noted_and_closed(run_module, tmp_path):
+    predicted = run_module("release_record", opening(tmp_path), check=True)
+    assert (predicted["changed"], (tmp_path / "state").exists()) == (True, False)
+    opened = run_module("release_record", opening(tmp_path), diff=True)
+    assert (opened["changed"], opened["diff"]["before"]) == (True, {})
+    assert run_module("release_record", opening(tmp_path))["changed"] is False
+    refused = run_module("release_record", opening(tmp_path, run_id="run 2"))
+    assert "is held by alice since" in refused["msg"]
+    noted = run_module("release_record", following(tmp_path, "noted", stage="switched", facts={"a": 1}))
+    assert (noted["record"]["stage"], noted["record"]["facts"]) == ("switched", {"a": 1})
+    closed = run_module("release_record", following(tmp_path, "closed", outcome="watching", watch_seconds=3600))
+    assert (closed["record"]["status"], closed["record"]["lock"]) == ("watching", None)
+    info = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
+    assert (info["exists"], info["watch_open"], info["lock"]) == (True, True, "")
+    with Path(info["file"]).open(encoding="utf-8") as file:
+        assert json.load(file) == info["record"]
+
+
+def test_a_rejected_revision_is_refused(run_module, tmp_path):
+    run_module("release_record", opening(tmp_path))
+    run_module("release_record", following(tmp_path, "closed", outcome="rolled_back"))
+    again = opening(tmp_path, run_id="run 2", release_id="20260220T020000Z-bbbbbbbb")
+    assert "was rejected by release 20260219T020000Z-bbbbbbbb" in run_module("release_record", again)["msg"]
+    assert run_module("release_record", {**again, "retry_rejected": True})["changed"] is True
+
+
+def test_a_host_without_a_release_has_none(run_module, tmp_path):
+    info = run_module("release_record_info", {"state_path": str(tmp_path / "nothing")})
+    assert (info["exists"], info["record"], info["age"]) == (False, None, None)
+    noted = run_module("release_record", following(tmp_path, "noted", stage="x"))
+    assert "No release of this app is on record" in noted["msg"]
+    (tmp_path / "state" / "releases" / "x.json").write_text("{")
+    broken = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
+    assert "x.json is not a release record" in broken["msg"]
