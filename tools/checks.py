@@ -188,18 +188,14 @@ def container_settings() -> dict[str, str]:
 
 
 def molecule(scenario: str) -> Callable[[Path], None]:
-    return in_order(
-        provide_containers,
-        command(
-            VENV / "bin" / "molecule",
-            "test",
-            "--no-command-borders",
-            "--scenario-name",
-            scenario,
-            where=LINKED,
-            extra={"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()},
-        ),
-    )
+    words = [VENV / "bin" / "molecule", "test", "--no-command-borders", "--scenario-name", scenario]
+
+    def action(log: Path) -> None:
+        provide_containers(log)
+        extra = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()}
+        command(*words, where=LINKED, extra=extra)(log)
+
+    return action
 
 
 UTILS = "ansible_collections.greenlight.release.plugins.module_utils"

@@ -74,7 +74,9 @@ class Pm2:
 
     def __call__(self, *words, env=None):
         environment = {**os.environ, **(env or {}), "PM2_HOME": str(self.home)}
-        done = subprocess.run([self.executable, *map(str, words)], env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [self.executable, *map(str, words)], env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
