@@ -127,7 +127,7 @@ def _build_node() -> None:
     run(
         [BIN / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", NODE_MODULES.parent],
         "Cannot install PM2 from the npm registry",
-        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "npm_config_cache": str(CACHE / "npm")},
     )
     stamp.touch()
 
@@ -153,6 +153,7 @@ def variables() -> dict[str, str]:
         ANSIBLE_HOME=str(CACHE / "ansible"),
         ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
         ANSIBLE_DEPRECATION_WARNINGS="false",
+        ANSIBLE_REMOTE_TEMP=str(CACHE / "ansible" / "tmp"),
         PYTHONDONTWRITEBYTECODE="1",
     )
     if "UTF-8" not in (kept.get("LC_ALL") or kept.get("LANG") or "").upper():

@@ -3,7 +3,8 @@
 module.exports = {
   apps: [{
     name: process.env.SAMPLE_APP_NAME || 'sample-app',
-    script: `${__dirname}/server.js`,
+    // PM2 takes a script with a space in its path for a shell command, so the path is left to cwd.
+    script: 'server.js',
     cwd: __dirname,
     exec_mode: 'fork',
     kill_timeout: 5000,
