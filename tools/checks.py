@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import resource
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -187,12 +189,25 @@ def container_settings() -> dict[str, str]:
     return {"CONTAINERS_CONF": str(file)}
 
 
+def scratch_folder() -> Path:
+    """Return a folder for what Molecule keeps; testinfra cannot hand ssh a key whose path has a space."""
+    if " " not in str(CACHE):
+        return CACHE / "molecule"
+    name = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"greenlight-molecule-{os.geteuid()}-{name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise Missing(f"{folder} belongs to somebody else; set TMPDIR to a folder of your own")
+    return folder
+
+
 def molecule(scenario: str) -> Callable[[Path], None]:
     words = [VENV / "bin" / "molecule", "test", "--no-command-borders", "--scenario-name", scenario]
 
     def action(log: Path) -> None:
         provide_containers(log)
         extra = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()}
+        extra["MOLECULE_EPHEMERAL_DIRECTORY"] = str(scratch_folder() / scenario)
         command(*words, where=LINKED, extra=extra)(log)
 
     return action
