@@ -20,7 +20,7 @@ options:
   _input:
     description:
       - Name of each metric and its measurement.
-      - A measurement is a boolean, a number, or a mapping of C(value), C(low), C(high) and C(samples).
+      - A measurement is a boolean, a number, or a mapping of C(value), C(low), C(high) and C(samples). A C(note) explains a bad value in words.
     type: dict
     required: true
   matrix:

@@ -33,7 +33,7 @@ _value:
   sample:
     - "metric         baseline  value  target       outcome  action   reason"
     - "-------------  --------  -----  -----------  -------  -------  -------------------"
-    - "server_starts  true      true   equals true  pass     proceed  true is equals true"
+    - "server_starts  true      true   equals true  pass     proceed  true is equal to true"
     - ""
     - "decision: proceed (every row that is due passes)"
 """

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judge measurements against a decision matrix: one finding a row, and the worst of their actions as the decision.
 
-A measurement is a boolean, a number, or a mapping C({value, low, high, samples}) with the last three optional.
+A measurement is a boolean, a number, or a mapping C({value, low, high, samples, note}) of which only the value is
+needed. The note says what a bad value means, in words.
 Nothing here passes on silence: what was not measured, or cannot be compared, is an outcome of its own.
 """
 
@@ -36,6 +37,7 @@ class Measured:
     low: Number
     high: Number
     samples: Optional[int]
+    note: str = ""
 
     @property
     def interval(self) -> Interval:
@@ -82,11 +84,11 @@ def _parse_measurement(name: str, value: Any) -> Optional[Measured]:
     if number is None:
         return None
     if isinstance(number, bool):
-        return Measured(number, number, number, None)
+        return Measured(number, number, number, None, str(fields.get("note", "")))
     low, high = fields.get("low", number), fields.get("high", number)
     if not all(is_number(each) for each in (number, low, high)) or not low <= number <= high:
         raise MatrixError(f"Measurement {name} must be a boolean or a number within its low and high, not {value!r}")
-    return Measured(number, low, high, fields.get("samples"))
+    return Measured(number, low, high, fields.get("samples"), str(fields.get("note", "")))
 
 
 def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: Number) -> Dict[str, Any]:
@@ -103,7 +105,7 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: N
         "target": row.describe_target(),
         "outcome": verdict.outcome,
         "action": _action(row, verdict.outcome),
-        "reason": verdict.reason,
+        "reason": verdict.reason + (f" ({now.note})" if now and now.note and verdict.outcome != "pass" else ""),
         "remedy": row.remedy if verdict.outcome == "miss" else "",
     }
     if verdict.change:

@@ -55,7 +55,8 @@ class Bound:
 
     def describe(self) -> str:
         limit = str(self.limit).lower() if isinstance(self.limit, bool) else f"{self.limit:g}"
-        return f"{self.comparison.replace('_', ' ')} {limit}"
+        words = "equal to" if self.comparison == "equals" else self.comparison.replace("_", " ")
+        return f"{words} {limit}"
 
 
 @dataclass(frozen=True)

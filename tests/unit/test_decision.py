@@ -114,7 +114,7 @@ def test_an_adjustment_travels_with_its_finding():
         (LEVEL, measured(5, 6, 7), "Measurement m must be a boolean or a number within"),
         (LEVEL, float("nan"), "Measurement m must be a boolean or a number"),
         (LEVEL, True, "m was measured as True, which its target below 10 cannot judge"),
-        (BOOLEAN, 1, "m was measured as 1, which its target equals true cannot judge"),
+        (BOOLEAN, 1, "m was measured as 1, which its target equal to true cannot judge"),
     ],
 )
 def test_a_measurement_that_cannot_be_judged_is_an_error(row, value, message):
@@ -126,6 +126,14 @@ def test_the_table_tells_every_finding_and_the_decision():
     rows = [{**BOOLEAN, "metric": "starts"}, {**LEVEL, "metric": "hits", "due": "1h"}]
     lines = render_table(decide({"starts": False}, rows))
     assert lines[0].split() == ["metric", "baseline", "value", "target", "outcome", "action", "reason"]
-    assert lines[2].split()[:4] == ["starts", "-", "false", "equals"]
+    assert lines[2].split()[:4] == ["starts", "-", "false", "equal"]
     assert lines[3].startswith("hits (1h)")
-    assert lines[-1] == "decision: rollback (starts: false is not equals true)"
+    assert lines[-1] == "decision: rollback (starts: false is not equal to true)"
+
+
+@pytest.mark.parametrize(
+    "value, reason", [(True, "true is equal to true"), (False, "false is not equal to true (nothing listens)")]
+)
+def test_a_note_explains_a_bad_value(value, reason):
+    finding = decide({"m": {"value": value, "note": "nothing listens"}}, [BOOLEAN])["findings"][0]
+    assert finding["reason"] == reason

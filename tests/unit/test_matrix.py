@@ -78,7 +78,7 @@ def test_an_adjust_row_is_read():
 @pytest.mark.parametrize(
     "row, text",
     [
-        (Row("m", Bound("equals", True), "rollback"), "equals true"),
+        (Row("m", Bound("equals", True), "rollback"), "equal to true"),
         (Row("m", Bound("at_least", 2.5), "monitor"), "at least 2.5"),
         (
             Row("m", Bound("below", 10), "monitor", relative=True, rollback_if=Bound("above", 50)),
