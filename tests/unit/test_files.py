@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _files
@@ -63,3 +64,33 @@ def test_a_full_disk_while_cloning_is_not_hidden(tmp_path, monkeypatch):
 def test_a_hash_is_that_of_the_whole_file(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert _files.sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_text_is_synced_before_it_gets_its_name_and_the_name_after(tmp_path, monkeypatch):
+    steps, replace = [], os.replace
+
+    def sync(descriptor):
+        status = os.fstat(descriptor)
+        steps.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
+
+    def rename(source, target):
+        steps.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(_files.os, "fsync", sync)
+    monkeypatch.setattr(_files.os, "replace", rename)
+    _files.write_whole(tmp_path / "state.json", "new")
+    assert steps == ["3 bytes", "rename", "folder"]
+
+
+def test_a_copy_goes_on_where_the_kernel_stopped(tmp_path, monkeypatch):
+    def ioctl(*_arguments):
+        raise OSError(errno.EXDEV, "no")
+
+    sendfile = os.sendfile
+    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(_files.os, "sendfile", lambda to, of, at, count: sendfile(to, of, at, min(count, 4)))
+    (tmp_path / "source").write_bytes(b"0123456789")
+    with (tmp_path / "source").open("rb") as source, (tmp_path / "target").open("wb") as target:
+        _files.copy_in_kernel(source.fileno(), target.fileno(), 9)
+    assert (tmp_path / "target").read_bytes() == b"012345678"

@@ -193,3 +193,9 @@ def test_a_database_that_cannot_be_used_is_not_sound(database):
     other.close()
     assert inspected["sound"] is False
     assert "locked" in inspected["reason"]
+
+
+def test_another_user_may_not_inspect_a_database(monkeypatch, database):
+    monkeypatch.setattr(_sqlite.os, "geteuid", lambda: 12345)
+    with pytest.raises(SqliteError, match="become that user"):
+        _sqlite.inspect(database, 1)

@@ -206,3 +206,10 @@ def test_rules_of_retention_are_numbers():
 def test_a_wrong_rule_of_retention_is_named(keep, message):
     with pytest.raises(SqliteError, match=message):
         _sqlite_backup.parse_keep(keep)
+
+
+@pytest.mark.usefixtures("live")
+def test_another_user_may_not_back_a_database_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(_sqlite_backup.os, "geteuid", lambda: 12345)
+    with pytest.raises(SqliteError, match="become that user"):
+        plan(tmp_path)

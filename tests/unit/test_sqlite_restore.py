@@ -210,3 +210,54 @@ def test_only_root_gives_a_file_to_another_user(host, monkeypatch):
         _sqlite_restore.restore(live, host.manifest, host.aside, 5, NOW, f"{uid}")
     status = host.path.stat()
     assert given == [(status.st_uid, status.st_gid)]
+
+
+def test_a_process_that_opens_the_database_meanwhile_stops_the_restore(host, monkeypatch):
+    host.sql("INSERT INTO t VALUES (3)")
+    monkeypatch.setattr(_sqlite_restore._proc, "holders", lambda _files: {4711: "node"})
+    with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
+        host.restore()
+    assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (3, ["app.db"])
+
+
+def test_sidecars_of_a_damaged_database_are_set_aside_and_do_not_stay(host):
+    host.path.write_bytes(b"garbage" * 999)
+    for suffix in ("-wal", "-shm", "-journal"):
+        host.path.with_name(f"app.db{suffix}").write_bytes(suffix.encode())
+    live = _sqlite_restore.Live(host.path, None, "damaged")
+    kept = _sqlite_restore.restore(live, host.manifest, host.aside, 5, NOW, "x")["set_aside"]
+    assert os.listdir(host.path.parent) == ["app.db"]
+    assert Path(f"{kept}/app.db-journal").read_bytes() == b"-journal"
+    assert sorted(os.listdir(kept)) == ["app.db", "app.db-journal", "app.db-shm", "app.db-wal"]
+
+
+def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypatch):
+    steps, replace = [], os.replace
+
+    def name(descriptor):
+        return os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def rename(source, target):
+        steps.append("rename")
+        replace(source, target)
+
+    host.sql("INSERT INTO t VALUES (3)")
+    monkeypatch.setattr(_sqlite_restore.os, "fsync", lambda descriptor: steps.append(name(descriptor)))
+    monkeypatch.setattr(_sqlite_restore.os, "replace", rename)
+    host.restore()
+    aside = "app.db.20260219T020000Z.xyz.replaced"
+    assert steps == [".app.db.restore.xyz", "app.db", aside, "data", "rename", "data"]
+
+
+def test_the_old_wal_is_folded_into_the_file_that_is_set_aside(host):
+    app = sqlite3.connect(host.path, isolation_level=None)
+    app.execute("INSERT INTO t VALUES (3)")
+    _sqlite_restore._fold_live(host.path, 5)
+    assert host.path.with_name("app.db-wal").stat().st_size == 0
+    app.close()
+
+
+def test_another_user_may_not_look_at_a_database(host, monkeypatch):
+    monkeypatch.setattr(_sqlite_restore.os, "geteuid", lambda: 12345)
+    with pytest.raises(SqliteError, match="become that user"):
+        _sqlite_restore.look_at(host.path, 5)

@@ -86,3 +86,46 @@ def test_a_copy_that_cannot_be_folded_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(_sqlite_snapshot, "connection", lambda *_arguments: Stubborn())
     with pytest.raises(SqliteError, match="Cannot fold the write-ahead log into .*: it stays in mode wal"):
         _sqlite_snapshot._fold(tmp_path / "a.db", 1)
+
+
+def test_nothing_can_overwrite_the_file_between_its_copy_and_that_of_the_wal(tmp_path, monkeypatch):
+    live = create(tmp_path / "a.db", "WAL")
+    copied, copy_in_kernel = [], _files.copy_in_kernel
+
+    def copy(source, target, size):
+        how = copy_in_kernel(source, target, size)
+        if not copied:
+            # Without a read transaction this would empty the WAL that holds every row.
+            copied.append(live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        return how
+
+    live.execute("PRAGMA busy_timeout = 0")
+    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
+    _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+    assert (copied, rows(tmp_path / "copy")) == ([1], 50)
+    live.close()
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_a_snapshot_leaves_no_descriptor_open(tmp_path, mode):
+    create(tmp_path / "a.db", mode).close()
+    _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+    opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    assert [path for path in opened if path.startswith(str(tmp_path.resolve()))] == []
+
+
+def test_a_second_copy_of_a_wal_keeps_nothing_of_the_first(tmp_path, monkeypatch):
+    (tmp_path / "a-wal").write_bytes(b"A" * 100)
+    copied, copy_in_kernel = [], _files.copy_in_kernel
+
+    def copy(source, target, size):
+        how = copy_in_kernel(source, target, size)
+        if not copied:
+            (tmp_path / "a-wal").write_bytes(b"B" * 40)
+        copied.append(how)
+        return how
+
+    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
+    with _sqlite_snapshot.ExitStack() as descriptors:
+        _sqlite_snapshot._copy_wal(tmp_path / "a-wal", tmp_path / "copy-wal", descriptors)
+    assert (len(copied), (tmp_path / "copy-wal").read_bytes()) == (2, b"B" * 40)
