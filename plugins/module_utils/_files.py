@@ -17,8 +17,9 @@ _FICLONE = 0x40049409
 _CHUNK = 1 << 20
 
 
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(str(folder), os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(str(path), os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -40,7 +41,7 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(str(partial), str(path))
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def copy_in_kernel(source: int, target: int, size: int) -> str:

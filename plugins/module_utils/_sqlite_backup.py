@@ -134,7 +134,7 @@ def _verify(partial: Path, plan: Plan, seen: Contents) -> Tuple[str, Contents]:
     results: Dict[str, Any] = {}
     failures: List[BaseException] = []
     tasks: Dict[str, Callable[[], Any]] = {
-        "sync": lambda: _sync(partial),
+        "sync": lambda: _files.sync(partial),
         "sha256": lambda: _files.sha256_of(partial),
         "contents": lambda: _check_copy(partial, plan),
     }
@@ -156,14 +156,6 @@ def _verify(partial: Path, plan: Plan, seen: Contents) -> Tuple[str, Contents]:
     if (contents.schema_sha256, contents.user_version) != (seen.schema_sha256, seen.user_version):
         raise SqliteError(f"The schema of {plan.real} changed while it was copied; take the backup again")
     return results["sha256"], contents
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(str(path), os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_copy(partial: Path, plan: Plan) -> Contents:

@@ -129,7 +129,7 @@ def restore(live: Live, manifest: Manifest, aside: Path, timeout: float, now: da
         refuse_open(real)
         _remove_sidecars(real)
         os.replace(str(staged), str(real))
-        _files.sync_folder(real.parent)
+        _files.sync(real.parent)
     except OSError as error:
         raise SqliteError(f"Cannot restore {real}: {error.strerror}; it was left as it was") from error
     finally:
@@ -154,11 +154,7 @@ def _stage(staged: Path, real: Path, manifest: Manifest, timeout: float) -> None
         os.close(descriptor)
     with connection(staged, timeout) as copy:
         copy.execute(f"PRAGMA journal_mode = {'WAL' if manifest['journal_mode'] == 'wal' else 'DELETE'}").fetchone()
-    descriptor = os.open(str(staged), os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _files.sync(staged)
 
 
 def _fold_live(real: Path, timeout: float) -> None:
@@ -176,12 +172,8 @@ def _set_aside(real: Path, folder: Path) -> Optional[Path]:
         target = folder / (real.name + suffix)
         shutil.copyfile(str(real) + suffix, str(target))
         target.chmod(0o600)
-        descriptor = os.open(str(target), os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    _files.sync_folder(folder)
+        _files.sync(target)
+    _files.sync(folder)
     return folder
 
 
@@ -189,4 +181,4 @@ def _remove_sidecars(real: Path) -> None:
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(str(real) + suffix)
-    _files.sync_folder(real.parent)
+    _files.sync(real.parent)
