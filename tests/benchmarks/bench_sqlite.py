@@ -69,7 +69,7 @@ def make_database(path: Path, megabytes: int) -> None:
     )
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO filler (data) VALUES (?)", ((os.urandom(1000),) for _ in range(megabytes * 980))
+        "INSERT INTO filler (data) VALUES (?)", ((os.urandom(1000),) for _row in range(megabytes * 980))
     )
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -37,3 +37,9 @@ def test_what_was_replaced_is_set_aside(host):
     folder = sample.record(host)["facts"]["restored"]["set_aside"]
     assert host.file(f"{folder}/app.db").mode == 0o600
     assert host.check_output(f"sqlite3 {folder}/app.db 'PRAGMA user_version'") == "2"
+
+
+def test_the_evidence_is_that_of_the_bad_release(host):
+    evidence = sample.record(host)["facts"]["evidence"]
+    assert evidence["log"]["critical_errors"]["count"] > 0
+    assert "column" in evidence["log"]["critical_errors"]["last"]
