@@ -158,13 +158,19 @@ def package(log: Path) -> None:
         command(*play, where=CACHE, extra=extra)(log)
 
 
+def find(program: str) -> str | None:
+    """Return where a program is, also in the folders of the administrator, which a user's PATH may lack."""
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]))
+
+
 def provide_containers(log: Path) -> None:
     """Install what the containers need where root may, and else say what to install."""
-    missing = sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
+    missing = sorted({package for program, package in PACKAGES.items() if not find(program)})
+    if os.geteuid() != 0:
+        install = f"sudo apt-get install {' '.join(missing)} && " if missing else ""
+        raise Missing(f"The containers need root; run: {install}sudo ./greenlight test, or leave them out with --fast")
     if not missing:
         return
-    if os.geteuid() != 0:
-        raise Missing(f"The containers need {', '.join(missing)}; run: sudo apt-get install {' '.join(missing)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     command("apt-get", "update", extra=quiet)(log)
     command("apt-get", "install", "-y", "--no-install-recommends", *missing, extra=quiet)(log)
@@ -275,7 +281,7 @@ def diagnose() -> int:
     """Say what is missing, and what for."""
     needs = dict.fromkeys(PACKAGES, "the containers of ./greenlight test")
     needs["git"] = "everything"
-    missing = [program for program in needs if not shutil.which(program)]
+    missing = [program for program in needs if not find(program)]
     for program in missing:
         print(f"{program} is missing, needed for {needs[program]}: apt-get install {PACKAGES.get(program, program)}")
     if not missing:
