@@ -9,12 +9,16 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 from pathlib import Path
+from typing import Iterator
 
 # _IOW(0x94, 9, int), include/uapi/linux/fs.h.
 _FICLONE = 0x40049409
 _CHUNK = 1 << 20
+# What filesystems answer that know no hard links, such as FAT and some network filesystems.
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def sync(path: Path) -> None:
@@ -26,9 +30,32 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_in_steps(path: Path, step: int = 1 << 26) -> None:
+    """Wait until a large file is on the disk, step by step, so that a slow disk can be told from a dead one."""
+    descriptor = os.open(str(path), os.O_RDWR)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size:
+            with contextlib.closing(mmap.mmap(descriptor, size)) as pages:
+                for offset in range(0, size, step):
+                    pages.flush(offset, min(step, size - offset))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def create_private(path: Path) -> int:
     """Create a file of mode 0600 that must not exist, and return its descriptor."""
     return os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
+def write_synced(path: Path, text: str) -> Path:
+    """Write a text to a new file of mode 0600, wait until it is on the disk, and return the path."""
+    with os.fdopen(create_private(path), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -36,11 +63,7 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with contextlib.suppress(FileNotFoundError):
         partial.unlink()
-    with os.fdopen(create_private(partial), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(str(partial), str(path))
+    os.replace(str(write_synced(partial, text)), str(path))
     sync(path.parent)
 
 
@@ -62,13 +85,36 @@ def copy_in_kernel(source: int, target: int, size: int) -> str:
     return "copy"
 
 
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
+def chunks_of(path: Path) -> Iterator[memoryview]:
+    """Yield the content of a file; each view is good until the next is asked for."""
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
     with path.open("rb", buffering=0) as file:
         count = file.readinto(buffer)
         while count:
-            digest.update(view[:count])
+            yield view[:count]
             count = file.readinto(buffer)
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(path):
+        digest.update(chunk)
     return digest.hexdigest()
+
+
+def name_exclusively(partial: Path, final: Path) -> None:
+    """Give a finished file its name, which nothing may have yet, and wait until the name is on the disk.
+
+    Raises FileExistsError.
+    """
+    try:
+        os.link(str(partial), str(final))
+        partial.unlink()
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if os.path.lexists(str(final)):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
+        os.rename(str(partial), str(final))
+    sync(final.parent)

@@ -242,6 +242,12 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     return closed
 
 
+def needed_backups(records: Sequence[Record]) -> List[str]:
+    """Return the backups that a rollback could ask for: of the newest release, and of those that are not over."""
+    needing = [record for record in records if record["status"] in ("in_progress", "watching", "failed")]
+    return [record["facts"]["backup"] for record in [*needing, *records[-1:]] if "backup" in record["facts"]]
+
+
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:
     """Return revision -> id of the release that rejected it, of C(records) oldest first; a later success absolves."""
     rejected: Dict[str, str] = {}

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SQLite databases looked at from outside: is it one, is it sound, what does it hold.
+"""SQLite databases looked at from outside: is it one, who may open it, what does it hold.
 
 Source of the file format: https://www.sqlite.org/fileformat2.html
 """
@@ -11,13 +11,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import sqlite3
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
+from urllib.parse import quote
 
 _MAGIC = b"SQLite format 3\x00"
+_UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
 SIDECARS = ("-wal", "-shm", "-journal")
 
 
@@ -44,6 +47,14 @@ def real_database(path: Path) -> Path:
     SQLite itself would create a missing file, and block on a FIFO. Raises SqliteError.
     """
     real = path.resolve()
+    head = read_head(path, real)
+    if head[:16] != _MAGIC and not _is_new_database(real, head):
+        raise SqliteError(f"{path} is not a SQLite database, or it is encrypted")
+    return real
+
+
+def read_head(path: Path, real: Path) -> bytes:
+    """Return the first 100 bytes of the regular file C(real), which the user knows as C(path). Raises SqliteError."""
     try:
         descriptor = os.open(str(real), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError as error:
@@ -53,13 +64,14 @@ def real_database(path: Path) -> Path:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise SqliteError(f"{path} is not a regular file, so it is no SQLite database")
-        head = os.read(descriptor, 16)
+        return os.read(descriptor, 100)
     finally:
         # Nothing in this process holds a lock on the file yet, so closing it drops none.
         os.close(descriptor)
-    if head != _MAGIC and not _is_new_database(real, head):
-        raise SqliteError(f"{path} is not a SQLite database, or it is encrypted")
-    return real
+
+
+def is_sqlite(head: bytes) -> bool:
+    return head[:16] == _MAGIC
 
 
 def _is_new_database(real: Path, head: bytes) -> bool:
@@ -75,37 +87,51 @@ def refuse_other_user(real: Path) -> None:
         raise SqliteError(f"{real} belongs to uid {owner}; become that user, or the app could lose access to it")
 
 
+def uri_of(real: Path, mode: str, immutable: bool = False) -> str:
+    """Return the URI of a database file; every byte of its name that could mean something else is escaped."""
+    return f"file://{quote(os.fsencode(str(real)))}?mode={mode}" + ("&immutable=1" if immutable else "")
+
+
 @contextlib.contextmanager
 def connection(real: Path, timeout: float, mode: str = "rw", immutable: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open a database that exists, in autocommit. Raises SqliteError for everything SQLite complains about."""
-    quoted = str(real).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    uri = f"file:{quoted}?mode={mode}" + ("&immutable=1" if immutable else "")
+    """Open a database that exists, in autocommit. Raises SqliteError for everything SQLite complains about.
+
+    A thread may be given the connection, as long as no other uses it meanwhile.
+    """
+    uri = uri_of(real, mode, immutable)
     try:
-        opened = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+        opened = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise SqliteError(f"Cannot open {real}: {error}") from error
     try:
         yield opened
     except sqlite3.DatabaseError as error:
-        raise SqliteError(_explain(real, error, timeout)) from error
+        raise SqliteError(explain(real, error, timeout)) from error
     finally:
         opened.close()
 
 
-def _explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
-    if "locked" in str(error):
+def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
+    """Return what an error of SQLite means for the database, and what to do about it."""
+    text = str(error)
+    if "locked" in text:
         return f"{real} is locked by another process for more than {timeout:g} seconds; end it, or raise timeout"
-    if "not a database" in str(error):
+    if "not a database" in text:
         return f"{real} is not a SQLite database, or it is encrypted"
-    return f"SQLite cannot use {real}: {error}"
+    if "malformed" in text:
+        return f"{real} is damaged: {text}; restore a backup of it"
+    if "full" in text:
+        return f"No space is left for {real}; free some and try again"
+    if "readonly" in text:
+        return f"{real} cannot be written: {text}; check its mode and that its filesystem is not mounted read-only"
+    return f"SQLite cannot use {real}: {text}"
 
 
-def read_contents(opened: sqlite3.Connection, count_rows: bool = True) -> Contents:
+def read_contents(opened: sqlite3.Connection, with_rows: bool = True) -> Contents:
     """Read what identifies the contents, inside whatever transaction the connection is in."""
     schema = opened.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name"
     ).fetchall()
-    tables: List[str] = [name for kind, name, _table, sql in schema if kind == "table" and _is_ordinary(sql)]
     return Contents(
         schema_sha256=hashlib.sha256(repr(schema).encode()).hexdigest(),
         user_version=_pragma(opened, "user_version"),
@@ -113,49 +139,57 @@ def read_contents(opened: sqlite3.Connection, count_rows: bool = True) -> Conten
         page_size=_pragma(opened, "page_size"),
         page_count=_pragma(opened, "page_count"),
         journal_mode=str(opened.execute("PRAGMA journal_mode").fetchone()[0]),
-        row_counts={table: _count(opened, table) for table in tables} if count_rows else {},
+        row_counts=count_rows(opened) if with_rows else {},
     )
-
-
-def _is_ordinary(sql: Optional[str]) -> bool:
-    """A virtual table may need an extension that is not loaded here; its shadow tables are counted."""
-    return not (sql or "").upper().startswith("CREATE VIRTUAL")
 
 
 def _pragma(opened: sqlite3.Connection, name: str) -> int:
     return int(opened.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _count(opened: sqlite3.Connection, table: str) -> int:
-    quoted = table.replace('"', '""')
-    return int(opened.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])
+def tables_of(opened: sqlite3.Connection, schema: str = "main") -> List[str]:
+    """Return the tables that hold rows of their own; a virtual table's rows are in its shadow tables."""
+    found = opened.execute(f"SELECT name, sql FROM {schema}.sqlite_master WHERE type = 'table' ORDER BY name")
+    return [name for name, sql in found if _is_ordinary(sql) and not name.startswith("sqlite_stat")]
 
 
-def check(opened: sqlite3.Connection, thoroughly: bool) -> str:
-    """Return "" for a sound database, else what SQLite found first.
+def _is_ordinary(sql: Optional[str]) -> bool:
+    """A virtual table may need an extension that is not loaded here."""
+    return not (sql or "").upper().startswith("CREATE VIRTUAL")
 
-    C(quick_check) reads every page and the order of its cells; C(integrity_check) compares the indexes with the tables
-    as well, at several times the cost.
+
+def count_rows(opened: sqlite3.Connection, schema: str = "main") -> Dict[str, int]:
+    """Return table -> number of rows."""
+    return {table: count(opened, schema, table) for table in tables_of(opened, schema)}
+
+
+def count(opened: sqlite3.Connection, schema: str, table: str) -> int:
+    """Return the number of rows of a table, also of one whose key only the app itself can compare."""
+    while True:
+        try:
+            return int(opened.execute(f"SELECT count(*) FROM {schema}.{quoted(table)}").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if not stand_in(opened, error):
+                raise
+
+
+def stand_in(opened: sqlite3.Connection, error: sqlite3.OperationalError) -> str:
+    """Define something harmless for what the app would define itself, and return its name; "" if that is not amiss.
+
+    With it a schema can be used, but an index cannot be searched, nor a CHECK constraint judged.
     """
-    try:
-        opened.execute(f"PRAGMA mmap_size={1 << 40}")
-        found = opened.execute("PRAGMA integrity_check(1)" if thoroughly else "PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError:
-        raise  # Locked, or an I/O error: nothing is known about the database.
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return "" if found == "ok" else str(found)
+    match = _UNKNOWN.search(str(error))
+    if not match:
+        return ""
+    kind, name = match.groups()
+    if kind == "collation sequence":
+        opened.create_collation(name, lambda left, right: (left > right) - (left < right))
+    else:
+        opened.create_function(name, -1, lambda *_values: "", deterministic=True)
+        opened.execute("PRAGMA ignore_check_constraints = ON")
+    return f"{kind.split()[0]} {name}"
 
 
-def inspect(path: Path, timeout: float) -> Dict[str, object]:
-    """Return C({sound, reason, ...contents, size}) of a live database, for a decision about it."""
-    real = real_database(path)
-    refuse_other_user(real)
-    size = real.stat().st_size
-    try:
-        with connection(real, timeout) as opened:
-            reason = check(opened, thoroughly=False)
-            contents = read_contents(opened)
-    except SqliteError as error:
-        return {"sound": False, "reason": str(error), "size": size}
-    return {"sound": not reason, "reason": reason, "size": size, **vars(contents)}
+def quoted(name: str) -> str:
+    """Return a name as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -3,182 +3,175 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put a backup in the place of a database, so that a crash leaves the old one or the new one, whole.
 
-The order: verify the backup; refuse a database that a process has open; stage the new file beside it; fold the old WAL
-into the old file, so that it is whole by itself and nothing of it can be replayed onto the new one; set the old files
-aside; rename.
+The order: verify the backup; refuse a database that a process has open; keep what a killed process left as it is; stage
+the new file beside it; fold the old WAL into the old file, so that it is whole by itself and nothing of it can be
+replayed onto the new one; set the old files aside; rename.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _proc
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
-    SIDECARS,
-    Contents,
-    SqliteError,
-    check,
-    connection,
-    read_contents,
-    refuse_other_user,
+from ansible_collections.greenlight.release.plugins.module_utils import _files, _proc, _sqlite_stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SIDECARS, SqliteError, connection
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import (
+    Live,
+    Restore,
+    find_holders,
+    identities_of,
+    judge,
+    look_at,
+    present_files,
+    refuse_lack_of_space,
+    refuse_open,
+    result_of,
+    shown,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_backup import Manifest, verify_backup
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_rows import Differences, compare_rows
 
 
-@dataclass(frozen=True)
-class Live:
-    """The database that is to be replaced; C(contents) is None when it is missing or damaged, as C(problem) says."""
+def restore(wanted: Restore) -> Dict[str, Any]:
+    """Replace the live database where that is needed, and say what was done. Raises SqliteError.
 
-    real: Path
-    contents: Optional[Contents]
-    problem: str
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """Whether a restore is needed, why, and the rows per table where backup and live database differ."""
-
-    needed: bool
-    reason: str
-    differences: Dict[str, Dict[str, int]]
-
-
-def check_backup(manifest: Manifest, real: Path, force: bool) -> None:
-    """Raise SqliteError for a backup that is damaged, or of another database unless C(force)."""
-    problem = verify_backup(manifest)
-    if problem:
-        raise SqliteError(f"The backup {manifest['path']} is not sound: {problem}; choose another one")
-    if manifest["source"] != str(real) and not force:
-        raise SqliteError(
-            f"The backup {manifest['path']} is one of {manifest['source']}, not of {real}; set force to restore it here"
-        )
-
-
-def refuse_open(real: Path) -> None:
-    """Raise SqliteError when a process has the database or one of its sidecars open."""
-    files = set()
-    for suffix in ("", *SIDECARS):
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(str(real) + suffix)
-            if suffix == "" and status.st_nlink > 1:
-                raise SqliteError(f"{real} has {status.st_nlink} hard links; a restore would leave the others behind")
-            files.add((status.st_dev, status.st_ino))
-    holders = _proc.holders(frozenset(files))
-    if holders:
-        shown = ", ".join(f"{pid} ({name})" for pid, name in sorted(holders.items()))
-        raise SqliteError(f"{real} is open in process {shown}; stop it before the database is restored")
-
-
-def look_at(real: Path, timeout: float) -> Live:
-    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
-
-    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
+    The caller has checked the backup.
     """
-    if not real.exists():
-        return Live(real, None, "it does not exist")
-    refuse_other_user(real)
-    with connection(real, timeout) as opened:
-        problem = check(opened, thoroughly=False)
-        return Live(real, None if problem else read_contents(opened), problem)
-
-
-def compare(live: Live, manifest: Manifest, only_if_changed: bool) -> Replacement:
-    """Say whether the live database has to be replaced by the backup."""
-    if live.contents is None:
-        return Replacement(True, f"the live database is not sound: {live.problem}", {})
-    differences = _row_differences(live.contents.row_counts, manifest["row_counts"])
-    if (live.contents.schema_sha256, live.contents.user_version) != (
-        manifest["schema_sha256"],
-        manifest["user_version"],
-    ):
-        return Replacement(True, "the schema changed since the backup", differences)
-    if only_if_changed:
-        return Replacement(False, "the live database is sound and its schema is that of the backup", differences)
-    return Replacement(True, "a restore was asked for", differences)
-
-
-def _row_differences(live: Dict[str, int], backup: Dict[str, int]) -> Dict[str, Dict[str, int]]:
-    tables = sorted(set(live) | set(backup))
-    return {
-        table: {"live": live.get(table, 0), "backup": backup.get(table, 0)}
-        for table in tables
-        if live.get(table) != backup.get(table)
-    }
-
-
-def restore(live: Live, manifest: Manifest, aside: Path, timeout: float, now: datetime, token: str) -> Dict[str, Any]:
-    """Replace the live database, and return C({changed, set_aside}). Raises SqliteError.
-
-    The caller has checked the backup and that no process has the database open.
-    """
-    real = live.real
-    staged = real.with_name(f".{real.name}.restore.{token}")
-    try:
-        _stage(staged, real, manifest, timeout)
-        if live.contents is not None:
-            _fold_live(real, timeout)
-            if _files.sha256_of(staged) == _files.sha256_of(real):
-                return {"changed": False, "set_aside": None}
-        kept = _set_aside(real, aside / f"{real.name}.{now.strftime('%Y%m%dT%H%M%SZ')}.{token}.replaced")
+    real = wanted.real
+    with undisturbed(wanted):
+        holders = find_holders(real)
+        if holders and not wanted.only_if_changed:
+            refuse_open(real)
+        kept = _keep_leftovers(wanted) if not holders else None
+        live = look_at(real, wanted.timeout)
+        replacement = judge(live, wanted)
+        if not replacement.needed:
+            discard(kept)
+            return result_of(False, replacement.reason, replacement.differences, None)
         refuse_open(real)
-        _remove_sidecars(real)
-        os.replace(str(staged), str(real))
-        _files.sync(real.parent)
-    except OSError as error:
-        raise SqliteError(f"Cannot restore {real}: {error.strerror}; it was left as it was") from error
-    finally:
-        for suffix in ("", *SIDECARS):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(str(staged) + suffix)
-    return {"changed": True, "set_aside": str(kept) if kept else None}
+        return _replace(wanted, live, replacement.reason, kept)
 
 
-def _stage(staged: Path, real: Path, manifest: Manifest, timeout: float) -> None:
-    """Put a synced copy of the backup beside the database, with its owner, mode and journal mode."""
-    like = os.stat(str(real if real.exists() else real.parent))
-    descriptor = _files.create_private(staged)
-    source = os.open(manifest["path"], os.O_RDONLY)
+@contextlib.contextmanager
+def undisturbed(wanted: Restore) -> Iterator[None]:
+    """Keep other restores out of the folder, clear what killed ones left, and explain what the system says."""
+    folder = os.open(str(wanted.real.parent), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _files.copy_in_kernel(source, descriptor, manifest["size"])
-        if os.geteuid() == 0:
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-        os.fchmod(descriptor, like.st_mode & 0o666 if real.exists() else 0o600)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _sweep(wanted)
+        yield
+    except BlockingIOError as error:
+        raise SqliteError(f"Another restore is at work in {wanted.real.parent}; wait until it has ended") from error
+    except OSError as error:
+        raise SqliteError(f"Cannot restore {wanted.real}: {error.strerror}; it was left as it was") from error
     finally:
-        os.close(source)
-        os.close(descriptor)
-    with connection(staged, timeout) as copy:
-        copy.execute(f"PRAGMA journal_mode = {'WAL' if manifest['journal_mode'] == 'wal' else 'DELETE'}").fetchone()
-    _files.sync(staged)
+        os.close(folder)
 
 
-def _fold_live(real: Path, timeout: float) -> None:
+def _sweep(wanted: Restore) -> None:
+    name = wanted.real.name
+    for path in list(wanted.real.parent.iterdir()):
+        if path.name.startswith(f".{name}.restore."):
+            path.unlink()
+    for path in list(wanted.aside.iterdir()) if wanted.aside.is_dir() else []:
+        if path.name.startswith(f".{name}.") and path.name.endswith(".replaced.partial"):
+            discard(path)
+
+
+def _keep_leftovers(wanted: Restore) -> Optional[Path]:
+    """Set everything aside as it is if a killed process left something that opening the database would consume."""
+    sidecars = [Path(f"{wanted.real}{suffix}") for suffix in ("-wal", "-journal")]
+    if any(path.exists() and path.stat().st_size for path in sidecars):
+        return set_aside(wanted)
+    return None
+
+
+def _replace(wanted: Restore, live: Live, reason: str, kept: Optional[Path]) -> Dict[str, Any]:
+    real, staged = wanted.real, wanted.staged
+    refuse_lack_of_space(wanted, kept)
+    try:
+        _sqlite_stage.stage(staged, wanted.manifest, wanted.timeout)
+        differences: Differences = {}
+        if live.contents:
+            with connection(real, wanted.timeout) as opened:
+                differences = compare_rows(opened, staged)
+            _fold(real, wanted.timeout)
+            if _sqlite_stage.same_content(staged, real):
+                discard(kept)
+                return result_of(False, "the database holds what the backup holds", {}, None)
+        _sqlite_stage.make_like(staged, real)
+        _sqlite_stage.set_journal_mode(staged, wanted.manifest["journal_mode"], wanted.timeout)
+        kept = kept or set_aside(wanted)
+        refuse_open(real)
+        _swap(real, staged)
+    finally:
+        _sqlite_stage.remove_with_sidecars(staged)
+    return result_of(True, reason, differences, kept)
+
+
+def _fold(real: Path, timeout: float) -> None:
+    """Empty the WAL into the file; that nobody else has it open is SQLite's own word, also for users unseen by us."""
     with connection(real, timeout) as opened:
-        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        opened.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+        opened.execute("BEGIN EXCLUSIVE")
+        opened.execute("COMMIT")
+        if opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise SqliteError(f"{real} is open in another process; stop it before the database is restored")
 
 
-def _set_aside(real: Path, folder: Path) -> Optional[Path]:
+def set_aside(wanted: Restore) -> Optional[Path]:
     """Copy what will be replaced, sidecars included, and return the folder; None when there is nothing."""
-    present = [suffix for suffix in ("", *SIDECARS) if os.path.exists(str(real) + suffix)]
+    present = present_files(wanted.real)
     if not present:
         return None
-    folder.mkdir(parents=True, mode=0o700)
-    for suffix in present:
-        target = folder / (real.name + suffix)
-        shutil.copyfile(str(real) + suffix, str(target))
-        target.chmod(0o600)
-        _files.sync(target)
-    _files.sync(folder)
-    return folder
+    wanted.keeping.mkdir(parents=True, mode=0o700)
+    try:
+        for path in present:
+            with path.open("rb") as source:
+                copy_aside(source.fileno(), wanted.keeping / path.name)
+    except OSError:
+        discard(wanted.keeping)
+        raise
+    return name_kept(wanted)
 
 
-def _remove_sidecars(real: Path) -> None:
+def copy_aside(source: int, target: Path) -> None:
+    with os.fdopen(_files.create_private(target), "wb") as copy:
+        _files.copy_in_kernel(source, copy.fileno(), os.fstat(source).st_size)
+    _files.sync_in_steps(target)
+
+
+def name_kept(wanted: Restore) -> Path:
+    """Give the folder of what was set aside its name, now that it is complete."""
+    _files.sync(wanted.keeping)
+    os.rename(str(wanted.keeping), str(wanted.kept))
+    _files.sync(wanted.aside)
+    return wanted.kept
+
+
+def discard(folder: Optional[Path]) -> None:
+    if folder and folder.exists():
+        shutil.rmtree(str(folder))
+
+
+def _swap(real: Path, staged: Path) -> None:
+    """Let the staged file take the place of the database, whose sidecars hold nothing any more."""
+    old = identities_of(real)
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(str(real) + suffix)
     _files.sync(real.parent)
+    os.replace(str(staged), str(real))
+    try:
+        _files.sync(real.parent)
+    except OSError as error:
+        raise SqliteError(
+            f"{real} was restored, but the folder could not be synced ({error.strerror}): check the disk, as a power "
+            "failure could bring the old database back"
+        ) from error
+    late = _proc.holders(old)
+    if late:
+        raise SqliteError(f"{real} was restored, but process {shown(late)} opened the old one meanwhile; restart it")

@@ -10,9 +10,11 @@ module: sqlite_backup
 short_description: Back up a live SQLite database, and restore it without losing anything
 version_added: 0.1.0
 description:
-  - Takes an exact snapshot of a database that is being written to, in any journal mode, without stopping the writers.
-  - A backup is verified and synced before it gets its name, and described by a manifest beside it.
+  - Takes an exact snapshot of a database that is being written to, in any journal mode, without stopping the app.
+  - In WAL mode no writer waits. With a rollback journal a commit waits while the file is copied, as it does for any reader.
+  - A backup is verified and on the disk before it gets its name, and described by a manifest beside it.
   - A restore verifies the backup first, refuses a database that a process has open, sets aside what it replaces, and leaves no sidecar of the old database.
+  - Whatever is killed half-way leaves the old state or the new one. What it left beside them, the next run removes.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
@@ -25,16 +27,16 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details: V(present) takes a new backup every time, unless O(update) names one that is still up to date.
+    details: V(present) takes a new backup every time, unless O(update) or O(dest) names one that is still up to date.
   platform:
     platforms: linux
   action_group: {}
 options:
   state:
     description:
-      - V(present) takes a backup of O(path) into the folder O(dest), and then removes the backups that no rule of O(keep) keeps.
+      - V(present) takes a backup of O(path) to O(dest), and then removes the backups of O(path) that no rule of O(keep) keeps.
       - V(restored) puts the backup O(src) in the place of O(path).
-      - V(absent) only removes backups from O(dest) that no rule of O(keep) keeps.
+      - V(absent) only removes backups from O(dest) that no rule of O(keep) keeps, those of O(path) or, without it, of every database.
     type: str
     choices: [present, restored, absent]
     default: present
@@ -42,24 +44,49 @@ options:
     description: The database. Symbolic links are followed. Needed by O(state=present) and O(state=restored).
     type: path
   dest:
-    description: Folder of the backups, not the one of the database. Created with mode 0700. Needed by O(state=present) and O(state=absent).
+    description:
+      - Folder of the backups, or the file to be made. It may not lie in the folder of the database. Needed by O(state=present) and O(state=absent).
+      - What does not exist yet is a file when its name has an ending, such as C(shop.db), and a folder otherwise. A folder is created with mode 0700.
+      - In a folder each backup gets a name of its own. A file that exists is never overwritten.
     type: path
   update:
     description:
-      - A backup that was taken while the app ran. If the database has not changed since, nothing is done and that backup is returned.
-      - Otherwise a new one is taken.
+      - A backup that was taken while the app ran, to be brought up to the last committed write now that the app has stopped.
+      - If the database has not changed since, nothing is done and that backup is returned.
+      - Otherwise only the pages that have changed are written, into a file of their own that rests on the first backup. Which pages these are is read from
+        the write-ahead log where it still holds all of them, else the database is compared with the backup, which reads both once.
+      - A whole new backup is taken instead where the first one is compressed, and where a process has the database open.
     type: path
   verify:
     description:
       - How a backup is checked. V(quick) reads every page, V(full) compares the indexes with the tables as well at several times the cost.
+        Both compare the schema and the number of rows of each table with those of the database.
       - V(none) opens it, and compares its schema with that of the database.
+      - What an O(update) writes is checked when it is restored, so that the app need not wait for it.
     type: str
     choices: [full, quick, none]
     default: quick
+  compression:
+    description:
+      - How a backup is stored. It is verified before it is compressed, and decompressed once to see that it can be.
+      - V(zstd) needs the program C(zstd) on the host, also to restore.
+    type: str
+    choices: [none, gzip, zstd]
+    default: none
+  owner:
+    description: Owner of the backup and its manifest, a name or a number. Only root can give them to another user. The default is who makes them.
+    type: str
+  group:
+    description: Group of the backup and its manifest, a name or a number. The default is that of who makes them.
+    type: str
+  mode:
+    description: Mode of the backup and its manifest. V(0600), V(0640) and V(0660) suit a file that holds all data; one that all users can read is refused.
+    type: raw
+    default: "0600"
   keep:
     description:
-      - Which backups stay. Keys are C(last), C(daily) and C(weekly), values how many. Without a key all stay.
-      - Only backups with a manifest of this module are ever removed, and never the one that was just taken.
+      - Which backups of a database stay. Keys are C(last), C(daily) and C(weekly), values how many. Without a key all stay.
+      - Only backups with a manifest of this module are ever removed, never the one that was just taken, nor one that a kept update rests on.
     type: dict
     default: {}
   protect:
@@ -67,6 +94,9 @@ options:
     type: list
     elements: path
     default: []
+  state_path:
+    description: Folder of an app's release records. The backups that a rollback of its releases could need are never removed.
+    type: path
   release_id:
     description: Id of the release that the backup belongs to, for its manifest.
     type: str
@@ -81,6 +111,12 @@ options:
     type: str
     choices: [always, changed]
     default: always
+  online:
+    description:
+      - Restore while processes have the database open, through SQLite's own locking. They see the old content until they see the new one.
+      - The database must be sound, and in WAL mode have the page size of the backup.
+    type: bool
+    default: false
   force:
     description: Restore a backup that was taken of another database.
     type: bool
@@ -89,7 +125,9 @@ options:
     description: Folder that keeps what a restore replaces. The default is the folder of O(src).
     type: path
   timeout:
-    description: Seconds to wait for a lock of another process.
+    description:
+      - Seconds to wait for a lock of another process, and for storage that does not answer at all.
+      - A large database is no reason to raise it, as long as something moves nothing is given up.
     type: float
     default: 60
 seealso:
@@ -105,31 +143,67 @@ EXAMPLES = r"""
       last: 5
   register: shop_backup
 
+- name: Bring it up to the last committed write, now that the app has stopped
+  greenlight.release.sqlite_backup:
+    path: /srv/shop/data/shop.db
+    dest: /var/lib/greenlight/shop/backups
+    update: "{{ shop_backup.backup.path }}"
+  register: shop_last_backup
+
 - name: Put it back if a migration changed the schema
   greenlight.release.sqlite_backup:
     state: restored
-    src: "{{ shop_backup.backup.path }}"
+    src: "{{ shop_last_backup.backup.path }}"
     path: /srv/shop/data/shop.db
     restore_if: changed
+
+- name: Keep a compressed copy that the group of the backup service may read
+  greenlight.release.sqlite_backup:
+    path: /srv/shop/data/shop.db
+    dest: /var/backups/shop
+    compression: gzip
+    group: backup
+    mode: "0640"
 """
 
 RETURN = r"""
 backup:
-  description: The manifest of the backup that was taken, is still up to date, or was restored. In check mode only its path.
+  description:
+    - The manifest of the backup that was taken, is still up to date, or was restored. In check mode only its path.
+    - C(size) and C(sha256) are those of the file, C(content_size) in bytes and C(content_sha256) those of the database in it.
+    - C(method) is C(clone), C(copy), C(backup_api), or C(pages) for an update, whose C(base) names the backup it rests on. The C(row_counts) of an update are null.
+    - C(unknown) names collations and functions of the app's own, which limit what C(verified) could mean.
   returned: when the state is present or restored
   type: dict
   sample:
     path: /var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db
     manifest: /var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db.json
+    format: 1
     source: /srv/shop/data/shop.db
+    signature: {"": [104857600, 1771466402000000000]}
+    created: "2026-02-19T02:00:03.000000Z"
+    release_id: 20260219T020000Z-0639294c
+    method: copy
+    verified: quick
+    unknown: []
+    compression: none
     size: 104857600
     sha256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    content_size: 104857600
+    content_sha256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    base: null
+    base_sha256: null
+    wal_salt: 1c2d3e4f5a6b7c8d
+    sqlite_version: 3.40.1
     schema_sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
     user_version: 3
+    application_id: 0
+    page_size: 4096
+    page_count: 25600
+    journal_mode: wal
     row_counts: {"orders": 1042}
-    method: copy
 removed:
-  description: Backups that were removed.
+  description: Backups that were removed, or in check mode would be.
   returned: when the state is present or absent
   type: list
   elements: str
@@ -145,10 +219,18 @@ reason:
   type: str
   sample: the schema changed since the backup
 differences:
-  description: Tables whose number of rows differs, with the numbers in the replaced database and in the backup.
+  description:
+    - Tables that differ, each with the number of rows in the replaced database (C(live)) and in the C(backup).
+    - When the database is replaced, also with the rows that are C(newer) than the backup, C(changed) since, and C(gone) since, where rows can be compared.
+    - Empty where nothing is known, as when the database is damaged, or in check mode for an update of a backup.
   returned: when the state is restored
   type: dict
-  sample: {"orders": {"backup": 1042, "live": 1045}}
+  sample: {"orders": {"backup": 1042, "live": 1045, "newer": 3, "changed": 0, "gone": 0}}
+lost:
+  description: The same as a sentence about what the replaced database had and the backup has not; empty when nothing was replaced or nothing differs.
+  returned: when the state is restored
+  type: str
+  sample: "orders: 3 rows newer than the backup"
 set_aside:
   description: Folder with the database that was replaced, or null.
   returned: when the state is restored
@@ -157,11 +239,30 @@ set_aside:
 """
 
 import secrets
+import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_backup, _sqlite_restore
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    from ansible_collections.greenlight.release.plugins.module_utils import (
+        _record,
+        _record_store,
+        _sqlite,
+        _sqlite_backup,
+        _sqlite_manifest,
+        _sqlite_online,
+        _sqlite_plan,
+        _sqlite_restore,
+        _sqlite_restore_plan,
+        _sqlite_update,
+        _watchdog,
+    )
+except ImportError:  # A Python that was built without SQLite.
+    IMPORT_ERROR = traceback.format_exc()
+else:
+    IMPORT_ERROR = None
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "restored", "absent"], "default": "present"},
@@ -169,11 +270,17 @@ ARGUMENTS = {
     "dest": {"type": "path"},
     "update": {"type": "path"},
     "verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
+    "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw", "default": "0600"},
     "keep": {"type": "dict", "default": {}},
     "protect": {"type": "list", "elements": "path", "default": []},
+    "state_path": {"type": "path"},
     "release_id": {"type": "str", "default": ""},
     "src": {"type": "path"},
     "restore_if": {"type": "str", "choices": ["always", "changed"], "default": "always"},
+    "online": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
     "set_aside": {"type": "path"},
     "timeout": {"type": "float", "default": 60},
@@ -181,70 +288,114 @@ ARGUMENTS = {
 
 
 def back_up(params, check_mode, now, token):
-    keep = _sqlite_backup.parse_keep(params["keep"])
-    dest = Path(params["dest"])
-    if params["update"]:
-        manifest = _sqlite_backup.read_manifest(Path(params["update"]))
-        if _sqlite_backup.is_up_to_date(manifest, _sqlite.real_database(Path(params["path"]))):
-            return {"changed": False, "backup": manifest, "removed": []}
-    plan = _sqlite_backup.plan_backup(
-        Path(params["path"]), dest, params["verify"], params["timeout"], params["release_id"], now, token
-    )
+    keep = _sqlite_manifest.parse_keep(params["keep"])
+    real = _sqlite.real_database(Path(params["path"]))
+    known = known_backup(params)
+    if known and _sqlite_backup.is_up_to_date(known, real):
+        return {"changed": False, "backup": known, "removed": [], "before": known}
+    settings = {name: params[name] for name in ("verify", "timeout", "release_id", "compression")}
+    settings["access"] = _sqlite_plan.parse_access(params["owner"], params["group"], params["mode"])
+    plan = _sqlite_plan.plan_backup(Path(params["path"]), params["dest"], now, token, **settings)
+    update = _sqlite_plan.plan_update(plan, params["dest"]) if params["update"] else None
+    before = newest_of(plan.final.parent, real)
+    made = {"path": str((update or plan).final), "created": now.strftime(_sqlite_manifest.CREATED), "base": None}
     if check_mode:
-        return {"changed": True, "backup": {"path": str(dest / plan.name)}, "removed": []}
-    manifest = _sqlite_backup.make_backup(plan)
-    removed = prune(dest, keep, [*params["protect"], manifest["path"]], check_mode=False)
-    return {"changed": True, "backup": manifest, "removed": removed}
+        removed = prune(params, keep, plan.final.parent, made, check_mode)
+        return {"changed": True, "backup": {"path": made["path"]}, "removed": removed, "before": before}
+    manifest = (update and _sqlite_update.update_backup(update, known)) or _sqlite_backup.make_backup(plan)
+    removed = prune(params, keep, plan.final.parent, manifest, check_mode)
+    return {"changed": True, "backup": manifest, "removed": removed, "before": before}
 
 
-def prune(dest, keep, protect, check_mode):
-    chosen = _sqlite_backup.choose_to_remove(_sqlite_backup.list_backups(dest), keep, protect)
+def known_backup(params):
+    """Return the manifest of the backup that may be up to date already: the one to be updated, or the file to be made."""
+    if params["update"]:
+        return _sqlite_manifest.read_manifest(Path(params["update"]))
+    dest = Path(params["dest"])
+    return _sqlite_manifest.read_manifest(dest) if dest.is_file() else None
+
+
+def newest_of(folder, real):
+    manifests = [manifest for manifest in _sqlite_manifest.list_backups(folder) if manifest["source"] == str(real)]
+    return manifests[-1] if manifests else {}
+
+
+def prune(params, keep, folder, made, check_mode):
+    """Remove what no rule keeps, and return the paths. C(made) is the manifest of the backup that was just taken."""
+    wanted = str(Path(params["path"]).resolve()) if params["path"] else None
+    protect = [*params["protect"], *needed_by_releases(params["state_path"]), *([made["path"]] if made else [])]
+    protect = [str(Path(path).resolve()) for path in protect]
+    backups = [
+        backup for backup in _sqlite_manifest.list_backups(folder.resolve()) if _sqlite_manifest.is_there(backup)
+    ]
+    if made and made["path"] not in [backup["path"] for backup in backups]:
+        backups.append({**made, "source": wanted, "path": str(Path(made["path"]).resolve())})
+    chosen = []
+    for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
+        mine = [backup for backup in backups if backup["source"] == source]
+        chosen += _sqlite_manifest.choose_to_remove(mine, keep, protect)
     if not check_mode:
-        _sqlite_backup.remove_backups(chosen)
-    return [manifest["path"] for manifest in chosen]
+        _sqlite_manifest.remove_backups(chosen)
+    return [backup["path"] for backup in chosen]
+
+
+def needed_by_releases(state_path):
+    if not state_path:
+        return []
+    if not Path(state_path, "releases").is_dir():
+        raise _sqlite.SqliteError(
+            f"state_path {state_path} is not a folder of release records; correct it, or leave it out"
+        )
+    return _record.needed_backups(_record_store.read_records(Path(state_path)))
 
 
 def restore(params, check_mode, now, token):
-    real = Path(params["path"]).resolve()
-    manifest = _sqlite_backup.read_manifest(Path(params["src"]).resolve())
-    _sqlite_restore.check_backup(manifest, real, params["force"])
-    if params["restore_if"] == "always" or not real.exists():
-        _sqlite_restore.refuse_open(real)
-    live = _sqlite_restore.look_at(real, params["timeout"])
-    wanted = _sqlite_restore.compare(live, manifest, params["restore_if"] == "changed")
-    result = {
-        "changed": wanted.needed,
-        "restored": wanted.needed,
-        "reason": wanted.reason,
-        "differences": wanted.differences,
-        "set_aside": None,
-        "backup": manifest,
-    }
-    if not wanted.needed:
-        return result
-    _sqlite_restore.refuse_open(real)
+    manifest = _sqlite_manifest.read_manifest(Path(params["src"]).resolve())
+    wanted = _sqlite_restore_plan.Restore(
+        real=Path(params["path"]).resolve(),
+        manifest=manifest,
+        aside=Path(params["set_aside"] or Path(manifest["path"]).parent).absolute(),
+        timeout=params["timeout"],
+        now=now,
+        token=token,
+        only_if_changed=params["restore_if"] == "changed",
+        force=params["force"],
+    )
+    _sqlite_restore_plan.check_backup(wanted)
     if check_mode:
-        return result
-    aside = Path(params["set_aside"] or Path(manifest["path"]).parent)
-    done = _sqlite_restore.restore(live, manifest, aside, params["timeout"], now, token)
-    return {**result, **done, "restored": done["changed"]}
+        done = _sqlite_restore_plan.predict(wanted, params["online"])
+    elif params["online"]:
+        done = _sqlite_online.restore_online(wanted)
+    else:
+        done = _sqlite_restore.restore(wanted)
+    return {**done, "backup": manifest}
 
 
-def run(params, check_mode, now, token):
-    if params["state"] == "present":
-        return back_up(params, check_mode, now, token)
-    if params["state"] == "restored":
-        return restore(params, check_mode, now, token)
-    keep = _sqlite_backup.parse_keep(params["keep"])
-    removed = prune(Path(params["dest"]), keep, params["protect"], check_mode)
+def remove(params, check_mode):
+    keep = _sqlite_manifest.parse_keep(params["keep"])
+    removed = prune(params, keep, Path(params["dest"]), None, check_mode)
     return {"changed": bool(removed), "removed": removed}
 
 
+def run(params, check_mode, now, token):
+    try:
+        if params["state"] == "present":
+            return back_up(params, check_mode, now, token)
+        return restore(params, check_mode, now, token) if params["state"] == "restored" else remove(params, check_mode)
+    except _record.RecordError as error:
+        raise _sqlite.SqliteError(str(error)) from error
+
+
 def diff_of(result):
+    """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
     if "restored" in result:
-        differences = result["differences"]
-        return {side: {t: counts[side] for t, counts in differences.items()} for side in ("live", "backup")}
-    return {"live": {}, "backup": {"backup": result.get("backup", {}).get("path"), "removed": result["removed"]}}
+        counts = result["differences"]
+        before, after = ({table: counts[table][side] for table in counts} for side in ("live", "backup"))
+        return {"before": before, "after": after}
+    gone = dict.fromkeys(result["removed"], "removed")
+    if "backup" not in result:
+        return {"before": dict.fromkeys(result["removed"], "kept"), "after": gone}
+    return {"before": result["before"], "after": {**result["backup"], **gone}}
 
 
 def main():
@@ -257,13 +408,20 @@ def main():
             ("state", "absent", ("dest", "keep")),
         ],
     )
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
+    now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
-        result = run(module.params, module.check_mode, datetime.now(timezone.utc), secrets.token_hex(3))
+        result = _watchdog.run_watched(
+            lambda: run(module.params, module.check_mode, now, token), module.params["timeout"], _sqlite.SqliteError
+        )
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
+    except _watchdog.Hung as error:
+        module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
     if module._diff:
-        sides = diff_of(result)
-        result["diff"] = {"before": sides["live"], "after": sides["backup"]}
+        result["diff"] = diff_of(result)
+    result.pop("before", None)
     module.exit_json(**result)
 
 

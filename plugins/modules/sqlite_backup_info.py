@@ -35,7 +35,7 @@ options:
     description: A live database.
     type: path
   timeout:
-    description: Seconds to wait for a lock of another process.
+    description: Seconds to wait for a lock of another process, and for storage that does not answer at all.
     type: float
     default: 60
 seealso:
@@ -62,10 +62,22 @@ database:
   sample: {"sound": true, "reason": "", "user_version": 3, "journal_mode": "wal", "row_counts": {"orders": 1042}}
 """
 
+import traceback
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_backup
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    from ansible_collections.greenlight.release.plugins.module_utils import (
+        _sqlite,
+        _sqlite_check,
+        _sqlite_manifest,
+        _watchdog,
+    )
+except ImportError:  # A Python that was built without SQLite.
+    IMPORT_ERROR = traceback.format_exc()
+else:
+    IMPORT_ERROR = None
 
 ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"type": "float", "default": 60}}
 
@@ -73,21 +85,25 @@ ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"ty
 def describe(params):
     result = {}
     if params["dest"]:
-        manifests = _sqlite_backup.list_backups(Path(params["dest"]))
-        problems = [_sqlite_backup.verify_backup(manifest) for manifest in manifests]
+        manifests = _sqlite_manifest.list_backups(Path(params["dest"]))
+        problems = [_sqlite_manifest.verify_backup(manifest) for manifest in manifests]
         result["backups"] = [{**m, "sound": not problem, "reason": problem} for m, problem in zip(manifests, problems)]
     if params["path"]:
-        result["database"] = _sqlite.inspect(Path(params["path"]), params["timeout"])
+        result["database"] = _sqlite_check.inspect(Path(params["path"]), params["timeout"])
     return result
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("dest", "path")])
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     try:
-        result = describe(module.params)
+        work = _watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], _sqlite.SqliteError)
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    except _watchdog.Hung as error:
+        module.fail_json(msg=f"The look at {module.params['path'] or module.params['dest']} was given up: {error}")
+    module.exit_json(**work)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,13 @@ def test_a_backup_has_every_row_and_a_restore_brings_them_back(run_module, tmp_p
     predicted = run_module("sqlite_backup", restore, check=True)
     assert (predicted["changed"], state_of(database.path)) == (True, 2)
     done = run_module("sqlite_backup", restore, diff=True)
-    assert (done["restored"], done["differences"]) == (True, {"ledger": {"backup": 1, "live": 2}})
-    assert done["diff"] == {"before": {"ledger": 2}, "after": {"ledger": 1}}
+    assert (done["restored"], done["lost"]) == (
+        True,
+        "counter: 1 row changed since; ledger: 1 row newer than the backup",
+    )
+    assert done["differences"]["ledger"] == {"backup": 1, "live": 2, "newer": 1, "changed": 0, "gone": 0}
+    assert done["diff"] == {"before": {"ledger": 2, "counter": 1}, "after": {"ledger": 1, "counter": 1}}
+    assert (predicted["lost"], predicted["differences"]) == (done["lost"], done["differences"])
     assert (state_of(database.path), state_of(Path(done["set_aside"]) / "app.db")) == (1, 2)
     assert run_module("sqlite_backup", restore)["changed"] is False
     info = run_module("sqlite_backup_info", {"dest": str(database.backups), "path": str(database.path)})
@@ -114,7 +119,22 @@ def test_an_update_costs_nothing_when_nothing_changed(run_module, database):
     assert (same["changed"], same["backup"]["path"]) == (False, first)
     database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
     other = run_module("sqlite_backup", database.arguments(update=first))
-    assert (other["changed"], state_of(other["backup"]["path"])) == (True, 1)
+    assert (other["changed"], other["backup"]["base"], other["backup"]["size"] < 20000) == (
+        True,
+        Path(first).name,
+        True,
+    )
+    database.sql("DELETE FROM ledger")
+    restore = {"state": "restored", "path": str(database.path), "src": other["backup"]["path"]}
+    assert run_module("sqlite_backup", restore)["lost"] == "ledger: 1 row deleted since"
+    assert state_of(database.path) == 1
+
+
+def test_an_update_while_the_app_runs_is_a_whole_backup(run_module, database, writer):
+    first = run_module("sqlite_backup", database.arguments())["backup"]["path"]
+    before = writer.committed()
+    other = run_module("sqlite_backup", database.arguments(update=first))["backup"]
+    assert (other["base"], state_of(other["path"]) >= before) == (None, True)
 
 
 def test_a_restore_under_a_process_that_has_the_database_open_is_refused(run_module, database, writer):
@@ -154,7 +174,17 @@ def test_a_backup_that_is_killed_leaves_nothing_under_a_final_name(run_module, d
     [
         ({"path": "/nonexistent/app.db", "dest": "/nonexistent/b"}, "does not exist; correct the path"),
         ({"path": str(CHECKOUT / "COPYING"), "dest": "/nonexistent/b"}, "is not a SQLite database"),
-        ({"state": "restored", "path": "/nonexistent/app.db", "src": "/nonexistent/b.db"}, "has no manifest"),
+        ({"state": "restored", "path": "/nonexistent/app.db", "src": "/nonexistent/b.db"}, "b.db does not exist"),
+        (
+            {"state": "restored", "path": "/nonexistent/app.db", "src": str(CHECKOUT / "COPYING")},
+            "is not a SQLite database",
+        ),
+        ({"path": "/nonexistent/app.db", "dest": "/nonexistent/b", "keep": {"hourly": 3}}, "keep has no rule 'hourly'"),
+        ({"path": "/nonexistent/app.db", "dest": "/nonexistent/b", "compression": "lzma"}, "must be one of"),
+        (
+            {"state": "absent", "dest": "/nonexistent/b", "keep": {"last": 1}, "state_path": "/nonexistent/state"},
+            "state_path /nonexistent/state is not a folder of release records; correct it, or leave it out",
+        ),
         ({"state": "present", "path": "/x"}, "missing: dest"),
     ],
 )
@@ -171,4 +201,181 @@ def test_a_locked_database_is_a_bounded_error(run_module, database):
     result = run_module("sqlite_backup", database.arguments(timeout=0.5))
     other.close()
     assert "is locked by another process for more than 0.5 seconds" in result["msg"]
-    assert list(database.backups.iterdir()) == []
+    assert visible(database.backups) == []
+
+
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+@pytest.mark.parametrize("compression, ending", [("gzip", ".db.gz"), ("zstd", ".db.zst")])
+def test_a_compressed_backup_comes_back(run_module, database, compression, ending):
+    taken = run_module("sqlite_backup", database.arguments(compression=compression, mode="0640", verify="full"))
+    assert (taken["backup"]["path"].endswith(ending), os.stat(taken["backup"]["path"]).st_mode & 0o777) == (True, 0o640)
+    database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
+    restore = {"state": "restored", "path": str(database.path), "src": taken["backup"]["path"]}
+    assert run_module("sqlite_backup", restore)["changed"] is True
+    assert state_of(database.path) == 0
+    info = run_module("sqlite_backup_info", {"dest": str(database.backups)})["backups"]
+    assert [backup["sound"] for backup in info] == [True]
+
+
+def test_a_file_to_be_made_is_made_once_and_never_overwritten(run_module, database):
+    arguments = database.arguments(dest=str(database.backups / "nightly.db"))
+    assert run_module("sqlite_backup", arguments, check=True)["changed"] is True
+    assert not database.backups.exists()
+    for changed in (True, False):
+        assert run_module("sqlite_backup", arguments)["changed"] is changed
+    database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
+    assert (
+        "nightly.db exists already, and a backup is never overwritten" in run_module("sqlite_backup", arguments)["msg"]
+    )
+    assert state_of(database.backups / "nightly.db") == 0
+
+
+def test_the_diff_shows_the_manifest_before_and_after(run_module, database):
+    first = run_module("sqlite_backup", database.arguments(), diff=True)
+    assert (first["diff"]["before"], first["diff"]["after"]["sha256"]) == ({}, first["backup"]["sha256"])
+    second = run_module("sqlite_backup", database.arguments(keep={"last": 1}), diff=True)
+    assert second["diff"]["before"]["sha256"] == first["backup"]["sha256"]
+    assert second["diff"]["after"][first["backup"]["path"]] == "removed"
+
+
+def test_retention_keeps_what_an_open_release_needs(run_module, database, tmp_path):
+    first = run_module("sqlite_backup", database.arguments())["backup"]["path"]
+    state = {"state_path": str(tmp_path / "state"), "run_id": "run 1", "by": "a test", "lease": 600}
+    opening = {
+        "state": "opened",
+        "app": "shop",
+        "release_id": "20260219T020000Z-0639294c",
+        "from_revision": "a" * 40,
+        "to_revision": "b" * 40,
+        "facts": {"backup": first},
+    }
+    assert run_module("release_record", {**opening, **state})["changed"] is True
+    keep = {"keep": {"last": 1}, "state_path": str(tmp_path / "state")}
+    second = run_module("sqlite_backup", database.arguments(**keep))["backup"]["path"]
+    predicted = run_module("sqlite_backup", database.arguments(**keep), check=True)["removed"]
+    third = run_module("sqlite_backup", database.arguments(**keep))
+    assert (third["removed"], predicted, Path(first).exists()) == ([second], [second], True)
+    pruned = run_module("sqlite_backup", {"state": "absent", "dest": str(database.backups), "keep": {"last": 1}})
+    assert (pruned["removed"], Path(first).exists()) == ([first], False)
+
+
+def test_retention_counts_each_database_for_itself_and_no_lost_backup(run_module, database):
+    (database.backups.parent / "other").mkdir()
+    other = Database(database.backups.parent / "other")
+    mine = run_module("sqlite_backup", database.arguments())["backup"]["path"]
+    for _round in range(2):
+        taken = run_module("sqlite_backup", {**other.arguments(keep={"last": 1}), "dest": str(database.backups)})
+    assert Path(mine).exists()
+    os.truncate(taken["backup"]["path"], 100)
+    run_module("sqlite_backup", {**database.arguments(keep={"last": 2})})
+    assert Path(mine).exists()
+
+
+def test_a_restore_under_a_running_app_goes_through_sqlite(run_module, running):
+    """The sample app keeps its connections and prepared statements; no request may fail."""
+    arguments = {"path": str(running.database), "dest": str(running.path.parent / "backups")}
+    running.post("kept")
+    taken = run_module("sqlite_backup", arguments)
+    running.post("written after the backup")
+    restore = {"state": "restored", "path": str(running.database), "src": taken["backup"]["path"]}
+    assert "is open in process" in run_module("sqlite_backup", restore)["msg"]
+    done = run_module("sqlite_backup", {**restore, "online": True})
+    assert (done.get("msg"), done["changed"], "items: 1 row newer than the backup" in done["lost"]) == (
+        None,
+        True,
+        True,
+    )
+    assert running.post("written after the restore")
+    names = {row[0] for row in rows_of(running.database, "SELECT name FROM items ORDER BY rowid DESC LIMIT 2")}
+    assert names == {"kept", "written after the restore"}
+    aside = rows_of(
+        Path(done["set_aside"]) / running.database.name, "SELECT name FROM items ORDER BY rowid DESC LIMIT 1"
+    )
+    assert aside == [("written after the backup",)]
+
+
+def rows_of(path, statement):
+    with contextlib.closing(sqlite3.connect(path)) as opened:
+        return opened.execute(statement).fetchall()
+
+
+def test_the_way_back_of_a_real_app_loses_no_acknowledged_write(run_module, running, pm2):
+    """Backup while it serves, a write, PM2 stops it, update, a bad migration, restore."""
+    arguments = {"path": str(running.database), "dest": str(running.path.parent / "backups")}
+    taken = run_module("sqlite_backup", arguments)["backup"]
+    running.post("acknowledged after the backup")
+    pm2("stop", "sample-app")
+    last = run_module("sqlite_backup", {**arguments, "update": taken["path"]})["backup"]
+    with contextlib.closing(sqlite3.connect(running.database, isolation_level=None)) as migration:
+        migration.executescript("DROP TABLE items; PRAGMA user_version = 99;")
+    restore = {"state": "restored", "path": str(running.database), "src": last["path"], "restore_if": "changed"}
+    done = run_module("sqlite_backup", restore)
+    assert (last["method"], done["restored"]) == ("pages", True)
+    newest = rows_of(running.database, "SELECT name FROM items ORDER BY rowid DESC LIMIT 1")
+    assert newest == [("acknowledged after the backup",)]
+    pm2("start", "sample-app")
+    wait_for(running.answers, "an answer after the restore")
+
+
+def test_a_disk_that_is_full_leaves_nothing_under_a_final_name(database):
+    """The limit for files stands for a full disk: the kernel refuses the write, whoever asks."""
+    database.sql("INSERT INTO ledger VALUES (1, zeroblob(300000)); UPDATE counter SET value = 1;")
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": database.arguments()})
+    limited = f"ulimit -f 200; exec {sys.executable} -m {MODULES}.sqlite_backup"
+    done = subprocess.run(
+        ["sh", "-c", limited],
+        input=arguments,
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    result = json.loads(done.stdout)
+    assert (result["failed"], "Cannot write a backup to" in result["msg"]) == (True, True)
+    assert (visible(database.backups), "Traceback" in done.stderr) == ([], False)
+
+
+def test_a_python_without_sqlite_is_told_in_a_sentence(run_module, tmp_path):
+    (tmp_path / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')")
+    for name in ("sqlite_backup", "sqlite_backup_info"):
+        result = run_module(name, {"path": "/x", "dest": "/y"}, env={"PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"})
+        assert "Failed to import the required Python library (sqlite3)" in result["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_the_check_mode_promises_fails_alike(run_module, database, check):
+    src = run_module("sqlite_backup", database.arguments())["backup"]["path"]
+    os.truncate(src, 4096)
+    restore = {"state": "restored", "path": str(database.path), "src": src}
+    assert "is not sound: it has 4096 bytes" in run_module("sqlite_backup", restore, check=check)["msg"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b.db", "a'b.db", 'a"b.db', "$(x).db", "a;b.db", "-a.db", "a\\b.db", "ü.db", "a%20b.db", "a?b#c.db", "[a]*.db"],
+)
+def test_odd_names_are_backed_up_and_restored(run_module, database, name):
+    path = database.path.rename(database.path.with_name(name))
+    taken = run_module("sqlite_backup", {"path": str(path), "dest": str(database.backups)})
+    assert taken.get("msg") is None
+    path.unlink()
+    restored = run_module("sqlite_backup", {"state": "restored", "path": str(path), "src": taken["backup"]["path"]})
+    assert (restored.get("msg"), state_of_any(path)) == (None, 0)
+
+
+def state_of_any(path):
+    with contextlib.closing(sqlite3.connect(path)) as opened:
+        return opened.execute("SELECT count(*) FROM ledger").fetchone()[0]
+
+
+def test_a_symbolic_link_stays_one_and_the_real_file_is_restored(run_module, database):
+    link = database.path.parent.parent / "link.db"
+    link.symlink_to(database.path)
+    taken = run_module("sqlite_backup", {"path": str(link), "dest": str(database.backups)})
+    database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
+    run_module("sqlite_backup", {"state": "restored", "path": str(link), "src": taken["backup"]["path"]})
+    assert (link.is_symlink(), state_of(database.path)) == (True, 0)

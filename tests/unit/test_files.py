@@ -94,3 +94,42 @@ def test_a_copy_goes_on_where_the_kernel_stopped(tmp_path, monkeypatch):
     with (tmp_path / "source").open("rb") as source, (tmp_path / "target").open("wb") as target:
         _files.copy_in_kernel(source.fileno(), target.fileno(), 9)
     assert (tmp_path / "target").read_bytes() == b"012345678"
+
+
+@pytest.mark.parametrize("size", [0, 10, 8192])
+def test_a_file_is_synced_in_steps(tmp_path, monkeypatch, size):
+    synced = []
+    (tmp_path / "x").write_bytes(b"a" * size)
+    monkeypatch.setattr(_files.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    _files.sync_in_steps(tmp_path / "x", step=4096)
+    assert synced == [size]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_finished_file_gets_a_name_that_nothing_has(tmp_path, monkeypatch, links):
+    def refuse(*_arguments):
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    if not links:
+        monkeypatch.setattr(_files.os, "link", refuse)
+    for content in ("one", "two"):
+        (tmp_path / "partial").write_text(content)
+        if content == "one":
+            _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+        else:
+            with pytest.raises(FileExistsError):
+                _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+    assert (tmp_path / "final").read_text() == "one"
+
+
+def test_another_error_than_missing_links_is_not_hidden(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        _files.name_exclusively(tmp_path / "absent", tmp_path / "final")
+
+
+def test_a_name_is_on_the_disk_before_it_is_relied_on(tmp_path, monkeypatch):
+    synced = []
+    (tmp_path / "partial").write_text("x")
+    monkeypatch.setattr(_files.os, "fsync", lambda descriptor: synced.append(os.listdir(f"/proc/self/fd/{descriptor}")))
+    _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+    assert synced == [["final"]]

@@ -199,3 +199,19 @@ def test_the_age_counts_from_the_switch_and_is_never_negative(hours, age):
 
 def test_a_release_that_was_not_switched_to_has_no_age():
     assert _record.age_of(opened(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "statuses, needed",
+    [
+        ([], []),
+        (["healthy"], ["/b/0"]),
+        (["healthy", "healthy"], ["/b/1"]),
+        (["watching", "in_progress", "healthy"], ["/b/0", "/b/1", "/b/2"]),
+        (["failed", "rolled_back", "aborted"], ["/b/0", "/b/2"]),
+    ],
+)
+def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
+    records = [{"status": status, "facts": {"backup": f"/b/{n}"}} for n, status in enumerate(statuses)]
+    assert _record.needed_backups(records) == needed
+    assert _record.needed_backups([{"status": "in_progress", "facts": {}}]) == []

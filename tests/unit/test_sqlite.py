@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite
@@ -88,8 +90,25 @@ def test_only_root_and_the_owner_may_open_a_database(monkeypatch, database, uid,
         _sqlite.refuse_other_user(database)
 
 
-@pytest.mark.parametrize("name", ["a b.db", "100%.db", "a?b.db", "a#b.db", "-x.db", "ü.db", "a'b.db"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.db",
+        "100%.db",
+        "a?b.db",
+        "a#b.db",
+        "-x.db",
+        "ü.db",
+        "a'b.db",
+        "a;b.db",
+        "$a.db",
+        "a\nb.db",
+        "[a]*.db",
+        b"\xff.db",
+    ],
+)
 def test_odd_names_are_opened(tmp_path, name):
+    name = os.fsdecode(name)
     sqlite3.connect(tmp_path / name).close()
     with _sqlite.connection(tmp_path / name, 1) as opened:
         assert opened.execute("SELECT 1").fetchone() == (1,)
@@ -130,7 +149,7 @@ def test_contents_are_read(database):
     with _sqlite.connection(database, 1) as opened:
         opened.executescript('PRAGMA user_version = 7; CREATE TABLE "odd "" name" (x); CREATE VIEW v AS SELECT 1;')
         contents = _sqlite.read_contents(opened)
-        uncounted = _sqlite.read_contents(opened, count_rows=False)
+        uncounted = _sqlite.read_contents(opened, with_rows=False)
     assert contents.row_counts == {'odd " name': 0, "t": 2}
     assert (contents.user_version, contents.journal_mode, uncounted.row_counts) == (7, "wal", {})
     assert contents.schema_sha256 == uncounted.schema_sha256
@@ -143,59 +162,28 @@ def test_a_virtual_table_is_not_counted_and_its_shadows_are(database):
         assert "search_content" in _sqlite.read_contents(opened).row_counts
 
 
-@pytest.mark.parametrize("thoroughly", [False, True])
-def test_a_sound_database_has_no_problem(database, thoroughly):
-    with _sqlite.connection(database, 1) as opened:
-        assert _sqlite.check(opened, thoroughly) == ""
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("database or disk is full", "No space is left for /x.db; free some and try again"),
+        ("attempt to write a readonly database", "cannot be written: .*; check its mode"),
+        ("database disk image is malformed", "/x.db is damaged: .* malformed; restore a backup of it"),
+        ("disk I/O error", "SQLite cannot use /x.db: disk I/O error"),
+    ],
+)
+def test_an_error_of_sqlite_says_what_to_do(text, message):
+    assert re.search(message, _sqlite.explain(Path("/x.db"), sqlite3.OperationalError(text), 1))
 
 
-def damage(path):
-    """Overwrite everything behind the first page's header of a table with many pages."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.executemany("INSERT INTO t VALUES (?)", [("y" * 500,)] * 200)
-    connection.close()
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 40960)
+def test_a_table_that_cannot_be_read_is_an_error(database):
+    with pytest.raises(SqliteError, match="no such table: main.gone"):
+        with _sqlite.connection(database, 1) as opened:
+            _sqlite.count(opened, "main", "gone")
 
 
-def test_a_damaged_database_is_recognised(database):
-    damage(database)
-    with _sqlite.connection(database, 1) as opened:
-        assert _sqlite.check(opened, False) != ""
-    assert _sqlite.inspect(database, 1)["sound"] is False
+def test_a_path_with_two_slashes_is_no_host_name():
+    assert _sqlite.uri_of(Path("//srv/a b.db"), "ro", immutable=True) == "file:////srv/a%20b.db?mode=ro&immutable=1"
 
 
-def test_a_lock_is_no_damage(database):
-    other = sqlite3.connect(database, isolation_level=None)
-    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
-    with pytest.raises(SqliteError, match="is locked"), _sqlite.connection(database, 0.01) as opened:
-        _sqlite.check(opened, False)
-    other.close()
-
-
-def test_a_file_that_is_no_database_is_the_problem(tmp_path):
-    (tmp_path / "page.db").write_text("<html>" * 1000)
-    with _sqlite.connection(tmp_path / "page.db", 1) as opened:
-        assert _sqlite.check(opened, False) == "file is not a database"
-
-
-def test_a_live_database_is_inspected(database):
-    inspected = _sqlite.inspect(database, 1)
-    assert (inspected["sound"], inspected["reason"], inspected["row_counts"]) == (True, "", {"t": 2})
-
-
-def test_a_database_that_cannot_be_used_is_not_sound(database):
-    other = sqlite3.connect(database, isolation_level=None)
-    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
-    inspected = _sqlite.inspect(database, 0.01)
-    other.close()
-    assert inspected["sound"] is False
-    assert "locked" in inspected["reason"]
-
-
-def test_another_user_may_not_inspect_a_database(monkeypatch, database):
-    monkeypatch.setattr(_sqlite.os, "geteuid", lambda: 12345)
-    with pytest.raises(SqliteError, match="become that user"):
-        _sqlite.inspect(database, 1)
+def test_the_head_of_a_file_tells_a_database():
+    assert (_sqlite.is_sqlite(b"SQLite format 3\x00..."), _sqlite.is_sqlite(b"<html>")) == (True, False)

@@ -3,18 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
-from collections import namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_backup
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_backup, _sqlite_manifest, _sqlite_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_plan import Access
 
 NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
-Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
@@ -26,64 +26,76 @@ def live(tmp_path):
     connection.close()
 
 
-def plan(tmp_path, verify="quick", token="abc", now=NOW):
-    return _sqlite_backup.plan_backup(
-        tmp_path / "data" / "app.db", tmp_path / "backups", verify, 5, "release 1", now, token
-    )
+def plan(tmp_path, dest="backups", token="abc", **settings):
+    path = tmp_path / "data" / "app.db"
+    return _sqlite_plan.plan_backup(path, f"{tmp_path}/{dest}", NOW, token, **{"timeout": 5, **settings})
+
+
+NAME = "app.db.20260219T020000Z.abc.db"
+
+
+def visible(folder):
+    return sorted(name for name in os.listdir(folder) if name != ".lock")
 
 
 @pytest.mark.parametrize("verify", ["quick", "full", "none"])
 def test_a_backup_is_named_private_and_described(tmp_path, live, verify):
-    manifest = _sqlite_backup.make_backup(plan(tmp_path, verify))
-    backup = tmp_path / "backups" / "app.db.20260219T020000Z.abc.db"
+    manifest = _sqlite_backup.make_backup(plan(tmp_path, verify=verify, release_id="release 1"))
+    backup = tmp_path / "backups" / NAME
     assert manifest["path"] == str(backup)
     assert (manifest["row_counts"], manifest["release_id"]) == ({"t": 2}, "release 1")
-    assert (manifest["verified"], manifest["journal_mode"]) == (verify, "wal")
-    assert sorted(os.listdir(tmp_path / "backups")) == [backup.name, f"{backup.name}.json"]
+    assert (manifest["verified"], manifest["journal_mode"], manifest["unknown"]) == (verify, "wal", [])
+    assert (manifest["content_size"], manifest["content_sha256"]) == (manifest["size"], manifest["sha256"])
+    assert visible(backup.parent) == [NAME, f"{NAME}.json"]
     assert {path.stat().st_mode & 0o777 for path in backup.parent.iterdir()} == {0o600}
     assert backup.parent.stat().st_mode & 0o777 == 0o700
-    assert _sqlite_backup.verify_backup(_sqlite_backup.read_manifest(backup)) == ""
+    assert _sqlite_manifest.verify_backup(_sqlite_manifest.read_manifest(backup)) == ""
     live.execute("INSERT INTO t VALUES (3)")
 
 
+@pytest.mark.parametrize("compression, ending", [("gzip", ".gz"), ("zstd", ".zst")])
+@pytest.mark.usefixtures("live")
+def test_a_compressed_backup_knows_what_is_in_it(tmp_path, compression, ending):
+    manifest = _sqlite_backup.make_backup(plan(tmp_path, compression=compression))
+    assert visible(tmp_path / "backups") == [NAME + ending, f"{NAME}{ending}.json"]
+    assert (manifest["content_size"], manifest["size"] < 8192) == (8192, True)
+    assert _sqlite_manifest.verify_backup(manifest) == ""
+
+
+@pytest.mark.usefixtures("live")
+def test_a_compression_that_does_not_bring_back_what_was_put_in_is_no_backup(tmp_path, monkeypatch):
+    monkeypatch.setattr(_sqlite_backup._sqlite_compress, "sha256_of_content", lambda *_arguments: "0" * 64)
+    with pytest.raises(SqliteError, match="The gzip file of .* does not hold what was put in; check the disk"):
+        _sqlite_backup.make_backup(plan(tmp_path, compression="gzip"))
+    assert visible(tmp_path / "backups") == []
+
+
+@pytest.mark.usefixtures("live")
+def test_the_group_can_be_let_in(tmp_path):
+    manifest = _sqlite_backup.make_backup(plan(tmp_path, access=Access(os.geteuid(), os.getegid(), 0o640)))
+    for path in (manifest["path"], manifest["manifest"]):
+        assert os.stat(path).st_mode & 0o777 == 0o640
+    assert (tmp_path / "backups").stat().st_mode & 0o777 == 0o750
+
+
 def test_two_backups_of_one_second_both_survive(tmp_path, live):
-    for token in ("a", "b"):
-        _sqlite_backup.make_backup(plan(tmp_path, token=token))
-    assert len(_sqlite_backup.list_backups(tmp_path / "backups")) == 2
+    plans = [plan(tmp_path, token=token) for token in ("a", "b", "b")]
+    for each in plans[:2]:
+        _sqlite_backup.make_backup(each)
     with pytest.raises(SqliteError, match="Cannot write a backup to .*: File exists"):
-        _sqlite_backup.make_backup(plan(tmp_path, token="b"))
+        _sqlite_backup.make_backup(plans[2])
+    assert len(_sqlite_manifest.list_backups(tmp_path / "backups")) == 2
     assert live.execute("SELECT count(*) FROM t").fetchone() == (2,)
 
 
 @pytest.mark.usefixtures("live")
-def test_a_folder_that_others_can_write_is_refused(tmp_path):
-    (tmp_path / "backups").mkdir()
-    (tmp_path / "backups").chmod(0o777)
-    with pytest.raises(SqliteError, match="can be written by other users; chmod it to 0700"):
-        plan(tmp_path)
-
-
-@pytest.mark.usefixtures("live")
-def test_a_destination_that_is_no_folder_is_refused(tmp_path):
-    (tmp_path / "backups").write_text("")
-    with pytest.raises(SqliteError, match="is not a folder"):
-        plan(tmp_path)
-
-
-@pytest.mark.usefixtures("live")
-def test_the_databases_own_folder_is_refused(tmp_path):
-    with pytest.raises(SqliteError, match="is the folder of the database itself"):
-        _sqlite_backup.plan_backup(tmp_path / "data" / "app.db", tmp_path / "data", "quick", 5, "", NOW, "a")
-
-
-@pytest.mark.usefixtures("live")
-def test_too_little_space_is_told_with_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sqlite_backup.shutil, "disk_usage", lambda _path: Usage(1, 1, 7))
-    with pytest.raises(SqliteError, match=r"No space for a backup in .*: \d+ bytes are needed, 7 are free"):
-        plan(tmp_path)
+def test_a_manifest_does_not_outlive_a_backup_that_gets_no_name(tmp_path):
+    planned = plan(tmp_path, "backups/one.db")
     (tmp_path / "backups").mkdir(mode=0o700)
-    with pytest.raises(SqliteError, match="No space"):
-        plan(tmp_path)
+    (tmp_path / "backups" / "one.db").write_text("somebody's")
+    with pytest.raises(SqliteError, match="File exists"):
+        _sqlite_backup.make_backup(planned)
+    assert visible(tmp_path / "backups") == ["one.db"]
 
 
 def damage(live, tmp_path):
@@ -97,22 +109,41 @@ def damage(live, tmp_path):
 
 def test_no_backup_is_made_of_a_damaged_database(tmp_path, live):
     damage(live, tmp_path)
-    with pytest.raises(SqliteError, match="is damaged, so no backup was made of it"):
-        _sqlite_backup.make_backup(plan(tmp_path))
-    assert os.listdir(tmp_path / "backups") == []
+    for verify, message in (("quick", "is damaged: .*; restore a backup"), ("none", "restore a backup")):
+        with pytest.raises(SqliteError, match=message):
+            _sqlite_backup.make_backup(plan(tmp_path, verify=verify))
+    assert visible(tmp_path / "backups") == []
 
 
 @pytest.mark.usefixtures("live")
-def test_a_schema_that_changed_under_the_copy_is_refused(tmp_path, monkeypatch):
+def test_no_backup_is_made_of_a_database_whose_check_finds_something(tmp_path, monkeypatch):
+    found = _sqlite_backup.Checked("row 7 missing from index i")
+    monkeypatch.setattr(_sqlite_backup, "check", lambda _copy, thoroughly: found if thoroughly else None)
+    with pytest.raises(SqliteError, match="is damaged, so no backup was made of it: row 7 missing from index i"):
+        _sqlite_backup.make_backup(plan(tmp_path, verify="full"))
+    assert visible(tmp_path / "backups") == []
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"contents": {"user_version": 9}}, "The schema of .* changed while it was copied; take the backup again"),
+        ({"row_counts": {"t": 3}}, "does not hold the rows that it held; take the backup again"),
+    ],
+)
+@pytest.mark.usefixtures("live")
+def test_a_copy_that_is_not_what_the_transaction_saw_is_refused(tmp_path, monkeypatch, change, message):
     take = _sqlite_backup.take_snapshot
 
     def changed(*arguments):
-        how, contents = take(*arguments)
-        return how, _sqlite_backup.Contents(**{**vars(contents), "user_version": 9})
+        taken = take(*arguments)
+        contents = _sqlite_backup.Contents(**{**vars(taken.contents), **change.get("contents", {})})
+        return _sqlite_backup.Snapshot(**{**vars(taken), **change, "contents": contents})
 
     monkeypatch.setattr(_sqlite_backup, "take_snapshot", changed)
-    with pytest.raises(SqliteError, match="changed while it was copied; take the backup again"):
+    with pytest.raises(SqliteError, match=message):
         _sqlite_backup.make_backup(plan(tmp_path))
+    assert visible(tmp_path / "backups") == []
 
 
 def test_a_database_that_did_not_change_is_up_to_date(tmp_path, live):
@@ -124,92 +155,63 @@ def test_a_database_that_did_not_change_is_up_to_date(tmp_path, live):
     assert _sqlite_backup.is_up_to_date(manifest, real.with_name("other.db")) is False
 
 
-def test_an_empty_wal_is_none(tmp_path, live):
-    live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert list(_sqlite_backup.signature_of(tmp_path / "data" / "app.db")) == [""]
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        (None, "has no manifest"),
-        ("{", "has no manifest"),
-        ("[]", "has no manifest"),
-        ('{"format": 9}', "another format"),
-    ],
-)
-def test_a_backup_without_a_manifest_is_not_ours(tmp_path, text, message):
-    if text is not None:
-        (tmp_path / "x.db.json").write_text(text)
-    with pytest.raises(SqliteError, match=message):
-        _sqlite_backup.read_manifest(tmp_path / "x.db")
-    assert _sqlite_backup.list_backups(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    "spoil, problem",
-    [
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, its manifest says"),
-        (lambda path: path.write_bytes(b"x" * path.stat().st_size), "its SHA-256 is not the one in its manifest"),
-        (lambda path: path.unlink(), "it cannot be read: No such file"),
-    ],
-)
 @pytest.mark.usefixtures("live")
-def test_a_backup_that_is_not_what_its_manifest_says_is_recognised(tmp_path, spoil, problem):
-    manifest = _sqlite_backup.make_backup(plan(tmp_path))
-    spoil(tmp_path / "backups" / "app.db.20260219T020000Z.abc.db")
-    assert problem in _sqlite_backup.verify_backup(manifest)
+def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
+    folder = tmp_path / "backups"
+    kept = _sqlite_backup.make_backup(plan(tmp_path))
+    left = (".app.db.x.db.partial", ".app.db.x.db.partial-wal", ".x.packed.partial", ".x.db.json.partial")
+    for name in left:
+        (folder / name).write_text("")
+    (folder / ".x.replaced.partial").mkdir()
+    (folder / "notes.partial").write_text("")
+    orphan = {**json.loads((folder / f"{NAME}.json").read_text()), "created": "2026-02-18T02:00:00.000000Z"}
+    (folder / "gone.db.json").write_text(json.dumps(orphan))
+    _sqlite_backup.make_backup(plan(tmp_path, token="d"))
+    other = NAME.replace("abc", "d")
+    assert visible(folder) == sorted(
+        [".x.replaced.partial", "notes.partial", NAME, f"{NAME}.json", other, f"{other}.json"]
+    )
+    assert _sqlite_manifest.verify_backup(kept) == ""
 
 
-def manifests(days):
-    """Return manifests of backups that many days ago, oldest first."""
-    return [
-        {"path": f"/b/{day}", "created": (NOW - timedelta(days=day)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
-        for day in sorted(days, reverse=True)
+@pytest.mark.usefixtures("live")
+def test_nothing_is_swept_while_another_run_is_at_work(tmp_path):
+    _sqlite_backup.make_backup(plan(tmp_path))
+    partial = tmp_path / "backups" / ".other.db.partial"
+    partial.write_text("")
+    with (tmp_path / "backups" / ".lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        _sqlite_backup.make_backup(plan(tmp_path, token="d"))
+    assert partial.exists()
+
+
+@pytest.mark.usefixtures("live")
+def test_everything_is_on_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    steps, link = [], os.link
+
+    def sync(descriptor):
+        steps.append(f"sync {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+
+    def name(source, target):
+        steps.append(f"name {os.path.basename(target)}")
+        link(source, target)
+
+    monkeypatch.setattr(_sqlite_backup.os, "fsync", sync)
+    monkeypatch.setattr(_sqlite_backup.os, "link", name)
+    _sqlite_backup.make_backup(plan(tmp_path, "backups/a.db"))
+    assert steps == [
+        "sync .a.db.partial",
+        "sync .a.db.json.partial",
+        "name a.db.json",
+        "sync backups",
+        "name a.db",
+        "sync backups",
     ]
 
 
-@pytest.mark.parametrize(
-    "days, keep, protect, removed",
-    [
-        ([0, 1, 2], {}, [], []),
-        ([0, 1, 2], {"last": 2}, [], [2]),
-        ([0, 1, 2], {"last": 1}, ["/b/2"], [1]),
-        ([0, 0.05, 1, 2], {"daily": 2}, [], [2, 0.05]),
-        ([0, 7, 14, 21], {"weekly": 2}, [], [21, 14]),
-        ([0, 1, 7, 14], {"last": 1, "weekly": 3}, [], [1]),
-    ],
-)
-def test_what_no_rule_keeps_is_removed(days, keep, protect, removed):
-    chosen = _sqlite_backup.choose_to_remove(manifests(days), keep, protect)
-    assert [manifest["path"] for manifest in chosen] == [f"/b/{day}" for day in removed]
-
-
-def test_a_removed_backup_leaves_nothing(tmp_path):
-    (tmp_path / "x.db.json").write_text(json.dumps({}))
-    manifest = {"path": str(tmp_path / "x.db"), "manifest": str(tmp_path / "x.db.json")}
-    _sqlite_backup.remove_backups([manifest])
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_backup_that_cannot_be_removed_is_named(tmp_path):
-    (tmp_path / "x.db").mkdir()
-    with pytest.raises(SqliteError, match="Cannot remove the backup"):
-        _sqlite_backup.remove_backups([{"path": str(tmp_path / "x.db"), "manifest": "-"}])
-
-
-def test_rules_of_retention_are_numbers():
-    assert _sqlite_backup.parse_keep({"last": "5", "daily": 7}) == {"last": 5, "daily": 7}
-
-
-@pytest.mark.parametrize("keep, message", [({"hourly": 1}, "no rule 'hourly'"), ({"last": "x"}, "keep.last must be")])
-def test_a_wrong_rule_of_retention_is_named(keep, message):
-    with pytest.raises(SqliteError, match=message):
-        _sqlite_backup.parse_keep(keep)
-
-
-@pytest.mark.usefixtures("live")
-def test_another_user_may_not_back_a_database_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sqlite_backup.os, "geteuid", lambda: 12345)
-    with pytest.raises(SqliteError, match="become that user"):
-        plan(tmp_path)
+def test_odd_names_leave_nothing_behind(tmp_path, live):
+    live.close()
+    (tmp_path / "data" / "app.db").rename(tmp_path / "data" / "[a]*?.db")
+    planned = _sqlite_plan.plan_backup(tmp_path / "data" / "[a]*?.db", f"{tmp_path}/backups", NOW, "t", verify="quick")
+    name = os.path.basename(_sqlite_backup.make_backup(planned)["path"])
+    assert visible(tmp_path / "backups") == [name, f"{name}.json"]

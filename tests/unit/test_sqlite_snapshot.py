@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_snapshot
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_stage import same_content
 
 
 def create(path, mode):
@@ -24,39 +26,120 @@ def rows(path):
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE", "TRUNCATE", "PERSIST"])
-def test_a_snapshot_has_every_committed_row_and_is_one_file(tmp_path, mode):
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_snapshot_has_every_committed_row_and_is_one_file(tmp_path, monkeypatch, mode, kernel):
+    def refuse(*_arguments):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    if not kernel:
+        monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", refuse)
     live = create(tmp_path / "a.db", mode)
-    how, contents = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
-    assert (rows(tmp_path / "copy"), how in ("clone", "copy")) == (50, True)
-    assert contents.row_counts == {}
+    taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
+    assert (rows(tmp_path / "copy"), taken.method in ("clone", "copy")) == (50, kernel)
+    assert (taken.row_counts, taken.contents.row_counts) == ({"t": 50}, {})
+    assert (taken.wal_salt is not None) == (mode == "WAL")
     assert [name for name in os.listdir(tmp_path) if name.startswith("copy")] == ["copy"]
     live.execute("INSERT INTO t VALUES (1)")
     live.close()
 
 
-def test_a_wal_that_was_restarted_while_it_was_copied_is_copied_again(tmp_path, monkeypatch):
+def test_the_kernel_and_sqlite_copy_the_same_content(tmp_path, monkeypatch):
     live = create(tmp_path / "a.db", "WAL")
-    live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    copied, copy_in_kernel = [], _files.copy_in_kernel
-
-    def copy(source, target, size):
-        how = copy_in_kernel(source, target, size)
-        if len(copied) == 1:
-            # The WAL is empty, so this reader holds none of it back, and a writer may begin it anew.
-            live.execute("INSERT INTO t VALUES (1)")
-        copied.append(how)
-        return how
-
-    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
-    _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
-    assert (len(copied), rows(tmp_path / "copy")) == (3, 51)
+    _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "one", 5)
+    monkeypatch.setattr(_sqlite_snapshot, "_copy", lambda *_arguments: "backup_api")
+    _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "other", 5)
+    assert same_content(tmp_path / "one", tmp_path / "other") is True
     live.close()
 
 
-def test_a_wal_that_vanished_holds_nothing(tmp_path):
-    with _sqlite_snapshot.ExitStack() as descriptors:
-        _sqlite_snapshot._copy_wal(tmp_path / "none-wal", tmp_path / "copy-wal", descriptors)
-    assert os.listdir(tmp_path) == []
+def test_another_error_of_the_kernel_is_not_hidden(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    create(tmp_path / "a.db", "WAL").close()
+    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", full)
+    with pytest.raises(OSError, match="No space left"):
+        _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_what_is_committed_after_the_mark_is_not_in_the_snapshot(tmp_path, monkeypatch, moment):
+    """Whether the writer appends to the WAL or begins it anew: the WAL is emptied, so no reader holds it back."""
+    live = create(tmp_path / "a.db", "WAL")
+    live.execute("PRAGMA wal_checkpoint(RESTART)")
+    copied, copy_in_kernel = [], _files.copy_in_kernel
+
+    def copy(source, target, size):
+        if len(copied) == moment:
+            live.execute("INSERT INTO t VALUES (1)")
+        copied.append(copy_in_kernel(source, target, size))
+        return copied[-1]
+
+    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
+    taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
+    assert (taken.row_counts, rows(tmp_path / "copy")) == ({"t": 50}, 50)
+    live.close()
+
+
+def test_a_mark_that_cannot_be_known_leaves_it_to_sqlite(tmp_path, monkeypatch):
+    live = create(tmp_path / "a.db", "WAL")
+    monkeypatch.setattr(_sqlite_snapshot._sqlite_wal, "read_mark", lambda _index: None)
+    taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+    assert (taken.method, taken.wal_salt, rows(tmp_path / "copy")) == ("backup_api", None, 50)
+    live.close()
+
+
+def test_rows_that_cannot_be_counted_are_an_error(tmp_path, monkeypatch):
+    def fail(_opened):
+        raise sqlite3.DatabaseError("malformed")
+
+    create(tmp_path / "a.db", "WAL").close()
+    monkeypatch.setattr(_sqlite_snapshot, "count_rows", fail)
+    with pytest.raises(SqliteError, match="malformed"):
+        _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
+
+
+def read_only(monkeypatch):
+    monkeypatch.setattr(_sqlite_snapshot, "_is_read_only", lambda _real: True)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_a_database_on_a_read_only_filesystem_is_copied(tmp_path, monkeypatch, mode, kernel):
+    create(tmp_path / "a.db", mode).close()
+    read_only(monkeypatch)
+    if not kernel:
+        monkeypatch.setattr(_sqlite_snapshot, "_copy", lambda *_arguments: "backup_api")
+    taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=kernel)
+    assert (taken.row_counts, rows(tmp_path / "copy")) == ({"t": 50} if kernel else None, 50)
+
+
+def test_changes_that_cannot_be_read_on_a_read_only_filesystem_are_not_left_out(tmp_path, monkeypatch):
+    live = create(tmp_path / "a.db", "WAL")
+    read_only(monkeypatch)
+    with pytest.raises(SqliteError, match="its -wal holds changes, which cannot be read there; back it up where"):
+        _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+    live.close()
+
+
+def test_a_database_that_changes_on_a_read_only_mount_is_refused(tmp_path, monkeypatch):
+    create(tmp_path / "a.db", "DELETE").close()
+    read_only(monkeypatch)
+    copy = _sqlite_snapshot._copy
+
+    def copy_and_change(*arguments):
+        with sqlite3.connect(tmp_path / "a.db") as other:
+            other.execute("INSERT INTO t VALUES (zeroblob(9999))")
+        return copy(*arguments)
+
+    monkeypatch.setattr(_sqlite_snapshot, "_copy", copy_and_change)
+    with pytest.raises(SqliteError, match="was changed while it was copied; back it up where it can be written"):
+        _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
+
+
+def test_a_filesystem_says_whether_it_can_be_written(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"")
+    assert _sqlite_snapshot._is_read_only(tmp_path / "a.db") is False
 
 
 def test_a_copy_that_cannot_be_folded_is_an_error(tmp_path, monkeypatch):
@@ -112,20 +195,3 @@ def test_a_snapshot_leaves_no_descriptor_open(tmp_path, mode):
     _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
     opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
     assert [path for path in opened if path.startswith(str(tmp_path.resolve()))] == []
-
-
-def test_a_second_copy_of_a_wal_keeps_nothing_of_the_first(tmp_path, monkeypatch):
-    (tmp_path / "a-wal").write_bytes(b"A" * 100)
-    copied, copy_in_kernel = [], _files.copy_in_kernel
-
-    def copy(source, target, size):
-        how = copy_in_kernel(source, target, size)
-        if not copied:
-            (tmp_path / "a-wal").write_bytes(b"B" * 40)
-        copied.append(how)
-        return how
-
-    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
-    with _sqlite_snapshot.ExitStack() as descriptors:
-        _sqlite_snapshot._copy_wal(tmp_path / "a-wal", tmp_path / "copy-wal", descriptors)
-    assert (len(copied), (tmp_path / "copy-wal").read_bytes()) == (2, b"B" * 40)

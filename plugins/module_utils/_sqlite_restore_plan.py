@@ -1,0 +1,248 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore is to do: is the backup fit, who has the database open, does it have to be replaced, is there room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ContextManager, Dict, FrozenSet, List, Optional
+
+from ansible_collections.greenlight.release.plugins.module_utils import _proc, _sqlite_rows
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    SIDECARS,
+    Contents,
+    SqliteError,
+    connection,
+    read_contents,
+    refuse_other_user,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_check import check
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import Manifest, verify_backup
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_stage import is_plain
+
+_MARGIN = 1 << 20
+
+
+@dataclass(frozen=True)
+class Restore:
+    """One restore. C(only_if_changed) leaves a sound database of the same schema alone; C(timeout) is in seconds.
+
+    C(token) makes the names of the files that it makes unique, C(aside) is the folder for what it replaces.
+    """
+
+    real: Path
+    manifest: Manifest
+    aside: Path
+    timeout: float
+    now: datetime
+    token: str
+    only_if_changed: bool = False
+    force: bool = False
+
+    @property
+    def kept(self) -> Path:
+        return self.aside / f"{self.real.name}.{self.now.strftime('%Y%m%dT%H%M%SZ')}.{self.token}.replaced"
+
+    @property
+    def keeping(self) -> Path:
+        """Hidden name of C(kept) as long as it is not complete."""
+        return self.aside / f".{self.kept.name}.partial"
+
+    @property
+    def staged(self) -> Path:
+        return self.real.with_name(f".{self.real.name}.restore.{self.token}")
+
+
+@dataclass(frozen=True)
+class Live:
+    """The database that is to be replaced; C(contents) is None when it is missing or damaged, as C(problem) says."""
+
+    real: Path
+    contents: Optional[Contents]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Whether a restore is needed, why, and the numbers of rows where backup and live database differ."""
+
+    needed: bool
+    reason: str
+    differences: _sqlite_rows.Differences
+
+
+def check_backup(wanted: Restore) -> None:
+    """Raise SqliteError for a backup that is damaged, or of another database unless C(force)."""
+    manifest = wanted.manifest
+    problem = verify_backup(manifest)
+    if problem:
+        raise SqliteError(f"The backup {manifest['path']} is not sound: {problem}; choose another one")
+    if manifest["source"] != str(wanted.real) and not wanted.force:
+        raise SqliteError(
+            f"The backup {manifest['path']} is one of {manifest['source']}, not of {wanted.real}; "
+            "set force to restore it here"
+        )
+    if not wanted.real.parent.is_dir():
+        raise SqliteError(f"The folder {wanted.real.parent} does not exist; create it, or correct the path")
+
+
+def find_holders(real: Path) -> Dict[int, str]:
+    """Return pid -> name of who has the database or a sidecar open. Raises SqliteError for hard links."""
+    return _proc.holders(identities_of(real))
+
+
+def identities_of(real: Path) -> FrozenSet[_proc.FileId]:
+    files = set()
+    for suffix in ("", *SIDECARS):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(str(real) + suffix)
+            if suffix == "" and status.st_nlink > 1:
+                raise SqliteError(f"{real} has {status.st_nlink} hard links; a restore would leave the others behind")
+            files.add((status.st_dev, status.st_ino))
+    return frozenset(files)
+
+
+def refuse_open(real: Path) -> None:
+    """Raise SqliteError when a process has the database or one of its sidecars open."""
+    holders = find_holders(real)
+    if holders:
+        raise SqliteError(f"{real} is open in process {shown(holders)}; stop it before the database is restored")
+
+
+def shown(holders: Dict[int, str]) -> str:
+    return ", ".join(f"{pid} ({name})" for pid, name in sorted(holders.items()))
+
+
+def look_at(real: Path, timeout: float) -> Live:
+    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
+
+    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
+    """
+    return _look(real, connection(real, timeout))
+
+
+def peek_at(real: Path, timeout: float) -> Live:
+    """Look at the live database without changing anything, not even the files beside it. Raises SqliteError."""
+    journal = real.with_name(real.name + "-journal")
+    if journal.exists() and journal.stat().st_size and not find_holders(real):
+        return Live(real, None, "a killed process left a transaction unfinished")
+    return _look(real, _peeking(real, timeout))
+
+
+def _peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
+    """Open a database to read. Of one that is closed SQLite is told so, as it would put an index beside it."""
+    wal = real.with_name(real.name + "-wal")
+    is_closed = not (wal.exists() and wal.stat().st_size) and not find_holders(real)
+    return connection(real, timeout, "ro", immutable=is_closed)
+
+
+def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
+    if not real.exists():
+        return Live(real, None, "it does not exist")
+    refuse_other_user(real)
+    with opening as opened:
+        problem = check(opened, thoroughly=False).problem
+        return Live(real, None if problem else read_contents(opened), problem)
+
+
+def judge(live: Live, wanted: Restore) -> Replacement:
+    """Say whether the live database has to be replaced by the backup. Raises SqliteError for one of another app."""
+    manifest = wanted.manifest
+    if live.contents is None:
+        return Replacement(True, f"the live database is not sound: {live.problem}", {})
+    _refuse_other_application(live.contents, wanted)
+    differences = _sqlite_rows.compare_counts(live.contents.row_counts, manifest["row_counts"])
+    if (live.contents.schema_sha256, live.contents.user_version) != (
+        manifest["schema_sha256"],
+        manifest["user_version"],
+    ):
+        return Replacement(True, "the schema changed since the backup", differences)
+    if wanted.only_if_changed:
+        return Replacement(False, "the live database is sound and its schema is that of the backup", differences)
+    return Replacement(True, "a restore was asked for", differences)
+
+
+def _refuse_other_application(live: Contents, wanted: Restore) -> None:
+    ours, theirs = live.application_id, wanted.manifest["application_id"]
+    if ours and theirs and ours != theirs and not wanted.force:
+        raise SqliteError(
+            f"The backup {wanted.manifest['path']} has application_id {theirs}, {wanted.real} has {ours}, so it is of "
+            "another app; set force to restore it here"
+        )
+
+
+def predict(wanted: Restore, online: bool) -> Dict[str, Any]:
+    """Return what a restore would do, without changing anything. The caller has checked the backup.
+
+    Raises SqliteError for what would stop the restore.
+    """
+    if not online and not wanted.only_if_changed:
+        refuse_open(wanted.real)
+    live = peek_at(wanted.real, wanted.timeout)
+    replacement = judge(live, wanted)
+    if not replacement.needed:
+        return result_of(False, replacement.reason, replacement.differences, None)
+    refuse_impossible(live, wanted) if online else refuse_open(wanted.real)
+    refuse_lack_of_space(wanted, None)
+    differences = replacement.differences
+    if live.contents and is_plain(wanted.manifest):
+        with _peeking(wanted.real, wanted.timeout) as opened:
+            differences = _sqlite_rows.compare_rows(opened, Path(wanted.manifest["path"]))
+    return result_of(True, replacement.reason, differences, None)
+
+
+def pages_of(manifest: Manifest) -> int:
+    return int(manifest["content_size"] // manifest["page_size"])
+
+
+def refuse_impossible(live: Live, wanted: Restore) -> None:
+    """Raise SqliteError for a database that cannot be restored while processes have it open."""
+    if live.contents is None:
+        raise SqliteError(f"{wanted.real} cannot be restored online, {live.problem}; stop the app and leave online out")
+    if pages_of(wanted.manifest) < 2:
+        raise SqliteError(
+            f"The backup {wanted.manifest['path']} holds no table; stop the app and leave online out to restore it"
+        )
+    if live.contents.journal_mode == "wal" and live.contents.page_size != wanted.manifest["page_size"]:
+        raise SqliteError(
+            f"{wanted.real} has pages of {live.contents.page_size} bytes, the backup of {wanted.manifest['page_size']}"
+            ", which cannot be exchanged in WAL mode; stop the app and leave online out"
+        )
+
+
+def refuse_lack_of_space(wanted: Restore, kept: Optional[Path]) -> None:
+    """Raise SqliteError unless the new file and what is set aside have room."""
+    new = wanted.manifest["content_size"] + _MARGIN
+    old = 0 if kept else sum(path.stat().st_size for path in present_files(wanted.real))
+    aside = next(parent for parent in wanted.kept.parents if parent.exists())
+    together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
+    for folder, needed in ((wanted.real.parent, new + old if together else new), (aside, old)):
+        free = shutil.disk_usage(str(folder)).free
+        if free < needed:
+            raise SqliteError(
+                f"No space to restore {wanted.real}: {needed} bytes are needed in {folder}, {free} are free"
+            )
+
+
+def present_files(real: Path) -> List[Path]:
+    return [path for path in (Path(f"{real}{suffix}") for suffix in ("", *SIDECARS)) if path.exists()]
+
+
+def result_of(
+    restored: bool, reason: str, differences: _sqlite_rows.Differences, kept: Optional[Path]
+) -> Dict[str, Any]:
+    return {
+        "changed": restored,
+        "restored": restored,
+        "reason": reason,
+        "differences": differences,
+        "lost": _sqlite_rows.describe_loss(differences) if restored else "",
+        "set_aside": str(kept) if kept else None,
+    }

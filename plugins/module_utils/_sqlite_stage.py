@@ -1,0 +1,118 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup of any kind, brought back as one plain database file that is ready to take the place of another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_compress
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    SIDECARS,
+    SqliteError,
+    connection,
+    read_contents,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_check import check
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import (
+    Manifest,
+    base_of,
+    read_manifest,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_update import apply_update
+
+# What two files with the same content may differ in: journal mode, change counters (pages, schema), SQLite's version.
+# https://www.sqlite.org/fileformat2.html#the_database_header
+_VARIABLE = ((18, 20), (24, 28), (40, 44), (92, 100))
+
+
+def is_plain(manifest: Manifest) -> bool:
+    """Say whether the backup itself is a database file."""
+    return manifest["compression"] == "none" and not manifest["base"]
+
+
+def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
+    """Bring a verified backup back into the new file C(staged), mode 0600, not yet synced.
+
+    Raises SqliteError, OSError.
+    """
+    base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
+    descriptor = _files.create_private(staged)
+    try:
+        _copy(base, descriptor)
+        if manifest["base"]:
+            apply_update(Path(manifest["path"]), descriptor)
+    finally:
+        os.close(descriptor)
+    if manifest["base"]:
+        _check(staged, manifest, timeout)
+
+
+def _copy(base: Manifest, descriptor: int) -> None:
+    path = Path(base["path"])
+    if base["compression"] == "none":
+        with path.open("rb") as source:
+            _files.copy_in_kernel(source.fileno(), descriptor, base["size"])
+    elif _sqlite_compress.decompress(path, descriptor, base["compression"]) != base["content_sha256"]:
+        raise SqliteError(f"What is in {path} is not what its manifest says; choose another backup")
+
+
+def _check(staged: Path, manifest: Manifest, timeout: float) -> None:
+    """An updated backup was never checked as a whole: that would have cost time while the app was stopped."""
+    with connection(staged, timeout) as copy:
+        problem = check(copy, thoroughly=False).problem
+        contents = read_contents(copy, with_rows=False)
+    found = (contents.schema_sha256, contents.user_version)
+    if problem or found != (manifest["schema_sha256"], manifest["user_version"]):
+        raise SqliteError(
+            f"The backup {manifest['path']} is not sound: {problem or 'its schema is another one'}; choose another one"
+        )
+
+
+def make_like(staged: Path, real: Path) -> None:
+    """Give the staged file the owner, mode and attributes of the database, or of its folder when there is none."""
+    like = real if real.exists() else real.parent
+    status = like.stat()
+    if os.geteuid() == 0:
+        os.chown(str(staged), status.st_uid, status.st_gid)
+    if real.exists():
+        shutil.copystat(str(real), str(staged))
+
+
+def set_journal_mode(staged: Path, mode: str, timeout: float) -> None:
+    """Give the staged file the journal mode of the database that was backed up, and wait until it is on the disk."""
+    with connection(staged, timeout) as copy:
+        copy.execute(f"PRAGMA journal_mode = {'WAL' if mode == 'wal' else 'DELETE'}").fetchone()
+    _files.sync_in_steps(staged)
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Say whether two database files hold the same, page by page."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb", buffering=0) as left, other.open("rb", buffering=0) as right:
+        if _fixed(left.read(100)) != _fixed(right.read(100)):
+            return False
+        while True:
+            chunk = left.read(1 << 18)
+            if chunk != right.read(1 << 18):
+                return False
+            if not chunk:
+                return True
+
+
+def _fixed(header: bytes) -> bytes:
+    fixed = bytearray(header)
+    for start, end in _VARIABLE:
+        fixed[start:end] = bytes(end - start)
+    return bytes(fixed)
+
+
+def remove_with_sidecars(path: Path) -> None:
+    for suffix in ("", *SIDECARS):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(str(path) + suffix)

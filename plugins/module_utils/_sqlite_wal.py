@@ -1,0 +1,97 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SQLite's write-ahead log, seen from outside: how far it goes, which generation it is, which pages it holds.
+
+Source: https://www.sqlite.org/walformat.html
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Set
+
+HEADER_SIZE = 32
+FRAME_HEADER_SIZE = 24
+# Page number, database size, and the WAL's salt.
+_FRAME_HEADER = struct.Struct(">II8s8x")
+# Of the index's header, which is there twice: change counter, whether it is valid, last valid frame, salt.
+_INDEX_HEADER = struct.Struct("=8xIB3xI12x8s8x")
+# A commit between two looks is rare even at thousands of commits a second.
+_MOST_TRIES = 1000
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a read transaction stands: it sees the frames up to C(frames) of the WAL with that C(salt) (hex)."""
+
+    change: int
+    frames: int
+    salt: str
+
+
+def read_mark(index: int) -> Optional[Mark]:
+    """Read the newest mark from a descriptor of the index, the file -shm; None while somebody is changing it."""
+    size = _INDEX_HEADER.size
+    found = os.pread(index, 2 * size, 0)
+    if len(found) < 2 * size or found[:size] != found[size:]:
+        return None
+    change, valid, frames, salt = _INDEX_HEADER.unpack(found[:size])
+    return Mark(change, frames, salt.hex()) if valid else None
+
+
+def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[Mark]:
+    """Begin a read transaction, and return where it stands; None when that cannot be known.
+
+    Closing a descriptor of the index drops this process's locks on it, so C(descriptors) must outlive the connection.
+    """
+    opened.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    try:
+        index = os.open(f"{real}-shm", os.O_RDONLY)
+    except FileNotFoundError:
+        opened.execute("BEGIN")
+        return None
+    descriptors.callback(os.close, index)
+    for _try in range(_MOST_TRIES):
+        opened.execute("BEGIN")
+        before = read_mark(index)
+        opened.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        if before and read_mark(index) == before:
+            return before
+        opened.execute("ROLLBACK")
+    opened.execute("BEGIN")
+    return None
+
+
+def salt_of(header: bytes) -> Optional[str]:
+    """Return the salt in a WAL's header, which changes whenever the WAL is begun anew; None for no header."""
+    return header[16:24].hex() if len(header) == HEADER_SIZE else None
+
+
+def size_up_to(mark: Mark, page_size: int) -> int:
+    """Return the size in bytes of a WAL that ends at a mark."""
+    return HEADER_SIZE + mark.frames * (FRAME_HEADER_SIZE + page_size)
+
+
+def pages_in(wal: Path, page_size: int, salt: Optional[str]) -> Optional[Set[int]]:
+    """Return the pages that the WAL holds, committed or not; None when it was begun anew since C(salt) was seen."""
+    if salt is None or not wal.exists():
+        return None
+    found: Set[int] = set()
+    with wal.open("rb") as file:
+        if salt_of(file.read(HEADER_SIZE)) != salt:
+            return None
+        while True:
+            header = file.read(FRAME_HEADER_SIZE)
+            if len(header) < FRAME_HEADER_SIZE:
+                return found
+            number, _size, frame_salt = _FRAME_HEADER.unpack(header)
+            if frame_salt.hex() != salt:
+                return found
+            found.add(number)
+            file.seek(page_size, os.SEEK_CUR)

@@ -1,0 +1,104 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run work that may hang in the kernel, as on storage that does not answer, without hanging with it.
+
+The work is done by a child process. A process that waits for a dead disk uses no processor time and cannot be
+interrupted, one that is merely slow uses some: so the child is given up when its processor time stands still.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import time
+import traceback
+from typing import Any, Callable, List, NoReturn, Type
+
+_POLL_SECONDS = 0.5
+# prctl(2): which signal this process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
+
+
+class Hung(Exception):
+    """The work has not moved for too long, or ended without a result."""
+
+
+def processor_time(pid: int) -> float:
+    """Return the processor time of another process and all its threads, in seconds.
+
+    Source of the clock's number: clock_getcpuclockid(3), CPUCLOCK_SCHED in linux/posix-timers.h.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def run_watched(
+    work: Callable[[], Any],
+    timeout: float,
+    failure: Type[Exception],
+    used: Callable[[int], float] = processor_time,
+    clock: Callable[[], float] = time.monotonic,
+) -> Any:
+    """Return what C(work) returns, a value of JSON, or raise the C(failure) that it raised, with its text.
+
+    Raises Hung when it has not used the processor for C(timeout) seconds, and kills it.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork() or _work_and_exit(work, failure, writing)
+    os.close(writing)
+    try:
+        answer = _read_all(reading, pid, timeout, used, clock)
+    except Hung:
+        # A process that hangs in the kernel ends when the kernel lets go of it; nothing waits for that.
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.close(reading)
+    os.waitpid(pid, 0)
+    if not answer:
+        raise Hung("it ended without a result, perhaps killed by the system for its use of memory")
+    succeeded, value = json.loads(answer)
+    if not succeeded:
+        raise failure(value)
+    return value
+
+
+def _work_and_exit(work: Callable[[], Any], failure: Type[Exception], writing: int) -> NoReturn:
+    """Do the work in the child, which ends with its parent, and write the outcome into the pipe."""
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            answer = [True, work()]
+        except failure as error:
+            answer = [False, str(error)]
+        with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+            json.dump(answer, pipe)
+        status = 0
+    finally:
+        if status:
+            traceback.print_exc()
+        os._exit(status)
+
+
+def _read_all(
+    reading: int, pid: int, timeout: float, used: Callable[[int], float], clock: Callable[[], float]
+) -> bytes:
+    parts: List[bytes] = []
+    seen, since = -1.0, clock()
+    while True:
+        if select.select([reading], [], [], _POLL_SECONDS)[0]:
+            part = os.read(reading, 1 << 16)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+            continue
+        with contextlib.suppress(OSError):  # It has just ended, which the pipe will say.
+            if used(pid) > seen:
+                seen, since = used(pid), clock()
+        if clock() - since > timeout:
+            raise Hung(f"nothing has moved for {timeout:g} seconds, as when the storage does not answer")

@@ -1,0 +1,181 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_restore_plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Live
+from restoring import Host
+
+Usage = namedtuple("Usage", "total used free")
+UNCHANGED = "the live database is sound and its schema is that of the backup"
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def test_a_sound_backup_of_this_database_is_accepted(host):
+    _sqlite_restore_plan.check_backup(host.wanted)
+
+
+def test_a_damaged_backup_is_refused(host):
+    with Path(host.manifest["path"]).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(SqliteError, match="is not sound: it has"):
+        _sqlite_restore_plan.check_backup(host.want(force=True))
+
+
+def test_a_backup_of_another_database_needs_force(host):
+    host.want(real=host.path.with_name("other.db"))
+    with pytest.raises(SqliteError, match="is one of .*, not of .*; set force to restore it here"):
+        _sqlite_restore_plan.check_backup(host.wanted)
+    _sqlite_restore_plan.check_backup(host.want(force=True))
+
+
+def test_a_folder_that_does_not_exist_is_told(host):
+    host.want(real=host.folder / "none" / "app.db", force=True)
+    with pytest.raises(SqliteError, match="The folder .*none does not exist; create it, or correct the path"):
+        _sqlite_restore_plan.check_backup(host.wanted)
+
+
+def test_a_backup_of_another_app_needs_force(host):
+    """The path can be the same and the app another one; an app that had no id yet is no other one."""
+    host.sql("PRAGMA application_id = 7")
+    live = _sqlite_restore_plan.look_at(host.path, 5)
+    for theirs, force in ((0, False), (7, False), (8, True)):
+        _sqlite_restore_plan.judge(live, host.want(manifest={**host.manifest, "application_id": theirs}, force=force))
+    with pytest.raises(SqliteError, match="has application_id 8, .*app.db has 7, so it is of another app; set force"):
+        _sqlite_restore_plan.judge(live, host.want(force=False))
+
+
+def test_a_database_that_a_process_has_open_is_refused_by_its_name(host, monkeypatch):
+    seen = []
+    monkeypatch.setattr(_sqlite_restore_plan._proc, "holders", lambda files: seen.append(files) or {4711: "node"})
+    with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\); stop it before"):
+        _sqlite_restore_plan.refuse_open(host.path)
+    status = host.path.stat()
+    assert (status.st_dev, status.st_ino) in seen[0]
+
+
+def test_hard_links_are_refused(host):
+    os.link(host.path, host.folder / "link.db")
+    with pytest.raises(SqliteError, match="has 2 hard links"):
+        _sqlite_restore_plan.refuse_open(host.path)
+
+
+def test_a_database_that_nobody_has_open_is_free(host):
+    _sqlite_restore_plan.refuse_open(host.path)
+
+
+@pytest.mark.parametrize(
+    "script, only_if_changed, needed, reason",
+    [
+        ("", True, False, UNCHANGED),
+        ("", False, True, "a restore was asked for"),
+        ("INSERT INTO t VALUES (3)", True, False, UNCHANGED),
+        ("ALTER TABLE t ADD COLUMN y", True, True, "the schema changed since the backup"),
+        ("PRAGMA user_version = 5", True, True, "the schema changed since the backup"),
+    ],
+)
+def test_a_restore_is_needed_when_the_schema_changed_or_it_is_asked_for(host, script, only_if_changed, needed, reason):
+    host.sql(script)
+    live = _sqlite_restore_plan.look_at(host.path, 5)
+    judged = _sqlite_restore_plan.judge(live, host.want(only_if_changed=only_if_changed))
+    assert (judged.needed, judged.reason) == (needed, reason)
+
+
+def test_rows_that_differ_are_counted_per_table(host):
+    host.sql("INSERT INTO t VALUES (3); CREATE TABLE u (x); INSERT INTO u VALUES (1);")
+    judged = _sqlite_restore_plan.judge(_sqlite_restore_plan.look_at(host.path, 5), host.wanted)
+    assert judged.differences == {"t": {"live": 3, "backup": 2}, "u": {"live": 1, "backup": 0}}
+
+
+def test_a_locked_database_is_not_taken_for_a_damaged_one(host):
+    other = sqlite3.connect(host.path, isolation_level=None)
+    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+    with pytest.raises(SqliteError, match="is locked by another process"):
+        _sqlite_restore_plan.look_at(host.path, 0.01)
+    other.close()
+
+
+def test_another_user_may_not_look_at_a_database(host, monkeypatch):
+    monkeypatch.setattr(_sqlite_restore_plan.os, "geteuid", lambda: 12345)
+    with pytest.raises(SqliteError, match="become that user"):
+        _sqlite_restore_plan.look_at(host.path, 5)
+
+
+def files(host):
+    return {path: path.read_bytes() for path in host.folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("only_if_changed, changed", [(False, True), (True, False)])
+def test_a_prediction_tells_what_a_restore_would_do_and_touches_nothing(host, only_if_changed, changed):
+    host.sql("INSERT INTO t VALUES (3)")
+    before = files(host)
+    predicted = _sqlite_restore_plan.predict(host.want(only_if_changed=only_if_changed), False)
+    assert (predicted["changed"], predicted["set_aside"], files(host)) == (changed, None, before)
+    assert predicted["lost"] == ("t: 1 row newer than the backup" if changed else "")
+
+
+def test_of_an_update_a_prediction_knows_no_rows(host):
+    predicted = _sqlite_restore_plan.predict(host.want_update(), False)
+    assert (predicted["changed"], predicted["differences"]) == (True, {})
+
+
+def test_a_transaction_that_a_killed_process_left_is_not_touched_by_a_prediction(host):
+    host.path.with_name("app.db-journal").write_bytes(b"hot")
+    before = files(host)
+    predicted = _sqlite_restore_plan.predict(host.want(only_if_changed=True), False)
+    assert (predicted["reason"], files(host)) == (
+        "the live database is not sound: a killed process left a transaction unfinished",
+        before,
+    )
+
+
+@pytest.mark.parametrize("only_if_changed, script", [(False, ""), (True, "PRAGMA user_version = 5")])
+def test_a_prediction_fails_where_the_restore_would(host, monkeypatch, only_if_changed, script):
+    host.sql(script)
+    monkeypatch.setattr(_sqlite_restore_plan._proc, "holders", lambda _files: {4711: "node"})
+    with pytest.raises(SqliteError, match="is open in process 4711"):
+        _sqlite_restore_plan.predict(host.want(only_if_changed=only_if_changed), False)
+    assert _sqlite_restore_plan.predict(host.want(only_if_changed=False), True)["changed"] is True
+
+
+@pytest.mark.parametrize(
+    "live, message",
+    [
+        ("damaged", "cannot be restored online, broken; stop the app and leave online out"),
+        ({"page_size": 8192}, "has pages of 8192 bytes, the backup of 4096, which cannot be exchanged in WAL mode"),
+    ],
+)
+def test_what_cannot_be_restored_online_is_told(host, live, message):
+    contents = _sqlite_restore_plan.look_at(host.path, 5).contents
+    changed = None if live == "damaged" else type(contents)(**{**vars(contents), **live})
+    with pytest.raises(SqliteError, match=message):
+        _sqlite_restore_plan.refuse_impossible(Live(host.path, changed, "broken"), host.wanted)
+    _sqlite_restore_plan.refuse_impossible(Live(host.path, contents, ""), host.wanted)
+    with pytest.raises(SqliteError, match="holds no table; stop the app and leave online out"):
+        empty = host.want(manifest={**host.manifest, "content_size": 4096})
+        _sqlite_restore_plan.refuse_impossible(Live(host.path, contents, ""), empty)
+
+
+def test_the_new_file_and_what_is_set_aside_must_both_have_room(host, monkeypatch):
+    new, old = 8192 + (1 << 20), host.path.stat().st_size
+    for kept, free, room in ((None, new + old - 1, False), (None, new + old, True), (host.kept, new, True)):
+        monkeypatch.setattr(_sqlite_restore_plan.shutil, "disk_usage", lambda _path, free=free: Usage(1, 1, free))
+        if room:
+            _sqlite_restore_plan.refuse_lack_of_space(host.wanted, kept)
+        else:
+            with pytest.raises(
+                SqliteError, match=rf"No space to restore .*: {new + old} bytes are needed in .*data, {free}"
+            ):
+                _sqlite_restore_plan.refuse_lack_of_space(host.wanted, kept)

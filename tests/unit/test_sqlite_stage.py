@@ -1,0 +1,121 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _sqlite_backup,
+    _sqlite_plan,
+    _sqlite_stage,
+    _sqlite_update,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+
+NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
+
+
+def make(path, script=""):
+    app = sqlite3.connect(path, isolation_level=None)
+    app.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);" + script)
+    app.close()
+    return path
+
+
+def back_up(path, token="a", **settings):
+    plan = _sqlite_plan.plan_backup(path, str(path.parent.parent / "backups"), NOW, token, **settings)
+    return _sqlite_backup.make_backup(plan)
+
+
+@pytest.fixture
+def database(tmp_path):
+    (tmp_path / "data").mkdir()
+    return make(tmp_path / "data" / "app.db")
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_every_kind_of_backup_becomes_a_plain_file(tmp_path, database, compression):
+    manifest = back_up(database, compression=compression)
+    _sqlite_stage.stage(tmp_path / "staged", manifest, 5)
+    assert _sqlite_stage.same_content(tmp_path / "staged", database) is True
+    assert _sqlite_stage.is_plain(manifest) is (compression == "none")
+    assert (tmp_path / "staged").stat().st_mode & 0o777 == 0o600
+
+
+def test_content_that_is_not_that_of_the_manifest_is_refused(tmp_path, database):
+    manifest = {**back_up(database, compression="gzip"), "content_sha256": "0" * 64}
+    with pytest.raises(SqliteError, match="What is in .* is not what its manifest says; choose another backup"):
+        _sqlite_stage.stage(tmp_path / "staged", manifest, 5)
+
+
+@pytest.mark.parametrize(
+    "change, message", [({"schema_sha256": "0"}, "its schema is another one"), ({}, "is not sound: (?!its schema)")]
+)
+def test_an_update_is_checked_as_a_whole_before_it_is_used(tmp_path, database, monkeypatch, change, message):
+    base = back_up(database)
+    app = sqlite3.connect(database, isolation_level=None)
+    app.execute("INSERT INTO t VALUES (3)")
+    app.close()
+    plan = _sqlite_plan.plan_backup(database, str(tmp_path / "backups"), NOW, "b")
+    update = _sqlite_update.update_backup(_sqlite_plan.plan_update(plan, str(tmp_path / "backups")), base)
+    if not change:
+        monkeypatch.setattr(_sqlite_stage, "check", lambda *_a, **_k: _sqlite_backup.Checked("row missing"))
+    with pytest.raises(SqliteError, match=message):
+        _sqlite_stage.stage(tmp_path / "staged", {**update, **change}, 5)
+
+
+def test_the_new_file_is_like_the_old_one(tmp_path, database):
+    database.chmod(0o640)
+    (tmp_path / "staged").write_bytes(b"")
+    _sqlite_stage.make_like(tmp_path / "staged", database)
+    assert (tmp_path / "staged").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("uid, given", [(12345, 0), (0, 1)])
+def test_only_root_gives_a_file_to_another_user(tmp_path, database, monkeypatch, uid, given):
+    calls = []
+    monkeypatch.setattr(_sqlite_stage.os, "chown", lambda *arguments: calls.append(arguments[1:]))
+    monkeypatch.setattr(_sqlite_stage.os, "geteuid", lambda: uid)
+    (tmp_path / "staged").write_bytes(b"")
+    for real in (database, database.with_name("missing.db")):
+        calls.clear()
+        _sqlite_stage.make_like(tmp_path / "staged", real)
+        like = (real if real.exists() else real.parent).stat()
+        assert calls == [(like.st_uid, like.st_gid)] * given
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_the_journal_mode_comes_back(tmp_path, database, mode):
+    _sqlite_stage.set_journal_mode(database, mode, 5)
+    app = sqlite3.connect(database)
+    assert app.execute("PRAGMA journal_mode").fetchone() == (mode,)
+    app.close()
+
+
+@pytest.mark.parametrize(
+    "spoil, same",
+    [
+        (lambda content: content, True),
+        (lambda content: content[:18] + b"\2\2" + content[20:24] + b"1234" + content[28:], True),
+        (lambda content: content[:40] + b"1234" + content[44:], True),
+        (lambda content: content[:92] + b"versions" + content[100:], True),
+        (lambda content: content[:60] + b"\1" + content[61:], False),
+        (lambda content: content[:-1] + b"\1", False),
+        (lambda content: content + b"\0", False),
+    ],
+)
+def test_two_files_hold_the_same_but_for_what_may_differ(tmp_path, database, spoil, same):
+    (tmp_path / "other.db").write_bytes(spoil(database.read_bytes()))
+    assert _sqlite_stage.same_content(database, tmp_path / "other.db") is same
+
+
+def test_a_file_goes_with_its_sidecars(tmp_path):
+    for suffix in ("", "-wal", "-journal"):
+        Path(f"{tmp_path}/x{suffix}").write_text("")
+    _sqlite_stage.remove_with_sidecars(tmp_path / "x")
+    assert os.listdir(tmp_path) == []
