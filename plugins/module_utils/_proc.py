@@ -100,6 +100,11 @@ def holders(files: FrozenSet[FileId], proc: Path = PROC) -> Dict[int, str]:
     return found
 
 
+def describe(processes: Mapping[int, str]) -> str:
+    """Return the processes, pid -> name, for a person."""
+    return ", ".join(f"{pid} ({name})" for pid, name in sorted(processes.items()))
+
+
 def _has_open(pid: int, files: FrozenSet[FileId], proc: Path) -> bool:
     for path in _descriptors(pid, proc):
         with contextlib.suppress(OSError):

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 from urllib.parse import quote
 
+from ansible_collections.greenlight.release.plugins.module_utils import _proc
+
 _MAGIC = b"SQLite format 3\x00"
 _UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
 SIDECARS = ("-wal", "-shm", "-journal")
@@ -115,7 +117,10 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
     """Return what an error of SQLite means for the database, and what to do about it."""
     text = str(error)
     if "locked" in text:
-        return f"{real} is locked by another process for more than {timeout:g} seconds; end it, or raise timeout"
+        return (
+            f"{real} is locked by another process for more than {timeout:g} seconds{_openers(real)}; "
+            "end it, or raise timeout"
+        )
     if "not a database" in text:
         return f"{real} is not a SQLite database, or it is encrypted"
     if "malformed" in text:
@@ -125,6 +130,15 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
     if "readonly" in text:
         return f"{real} cannot be written: {text}; check its mode and that its filesystem is not mounted read-only"
     return f"SQLite cannot use {real}: {text}"
+
+
+def _openers(real: Path) -> str:
+    """Return who has the database open, as far as this user may see that."""
+    with contextlib.suppress(OSError):
+        status = real.stat()
+        found = _proc.describe(_proc.holders(frozenset({(status.st_dev, status.st_ino)})))
+        return f" (open in {found})" if found else ""
+    return ""
 
 
 def read_contents(opened: sqlite3.Connection, with_rows: bool = True) -> Contents:

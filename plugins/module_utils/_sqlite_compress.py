@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import zlib
 from pathlib import Path
-from typing import IO, Iterator, List
+from typing import IO, Iterator, List, cast
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
@@ -77,9 +77,9 @@ def _zstd_chunks(source: Path) -> Iterator[bytes]:
     with source.open("rb") as packed, subprocess.Popen(
         zstd_command("--decompress", "--stdout"), stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        assert process.stdout and process.stderr
-        yield from iter(lambda: process.stdout.read(_CHUNK), b"")  # type: ignore[union-attr]
-        said = process.stderr.read().decode(errors="replace").strip()
+        output = cast(IO[bytes], process.stdout)
+        yield from iter(lambda: output.read(_CHUNK), b"")
+        said = _last_words(process)
     if process.returncode != 0:
         raise SqliteError(f"{source} cannot be decompressed: {said}")
 
@@ -87,10 +87,13 @@ def _zstd_chunks(source: Path) -> Iterator[bytes]:
 def _feed(command: List[str], source: Path, stdout: IO[bytes]) -> None:
     """Feed a file to a program piece by piece, so that this process is seen to work as long as the program does."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE) as process:
-        assert process.stdin and process.stderr
-        with contextlib.suppress(BrokenPipeError), process.stdin:
+        with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
             for chunk in _files.chunks_of(source):
-                process.stdin.write(chunk)
-        said = process.stderr.read().decode(errors="replace").strip()
+                stdin.write(chunk)
+        said = _last_words(process)
     if process.returncode != 0:
         raise SqliteError(f"{source} cannot be compressed: {said}")
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> str:
+    return cast(IO[bytes], process.stderr).read().decode(errors="replace").strip()

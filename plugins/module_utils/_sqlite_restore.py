@@ -30,7 +30,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore
     refuse_lack_of_space,
     refuse_open,
     result_of,
-    shown,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_rows import Differences, compare_rows
 
@@ -172,6 +171,6 @@ def _swap(real: Path, staged: Path) -> None:
             f"{real} was restored, but the folder could not be synced ({error.strerror}): check the disk, as a power "
             "failure could bring the old database back"
         ) from error
-    late = _proc.holders(old)
+    late = _proc.describe(_proc.holders(old))
     if late:
-        raise SqliteError(f"{real} was restored, but process {shown(late)} opened the old one meanwhile; restart it")
+        raise SqliteError(f"{real} was restored, but process {late} opened the old one meanwhile; restart it")

@@ -111,13 +111,9 @@ def identities_of(real: Path) -> FrozenSet[_proc.FileId]:
 
 def refuse_open(real: Path) -> None:
     """Raise SqliteError when a process has the database or one of its sidecars open."""
-    holders = find_holders(real)
+    holders = _proc.describe(find_holders(real))
     if holders:
-        raise SqliteError(f"{real} is open in process {shown(holders)}; stop it before the database is restored")
-
-
-def shown(holders: Dict[int, str]) -> str:
-    return ", ".join(f"{pid} ({name})" for pid, name in sorted(holders.items()))
+        raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
 
 
 def look_at(real: Path, timeout: float) -> Live:

@@ -17,7 +17,7 @@ import select
 import signal
 import time
 import traceback
-from typing import Any, Callable, List, NoReturn, Type
+from typing import Any, Callable, List, Type
 
 _POLL_SECONDS = 0.5
 # prctl(2): which signal this process gets when its parent dies.
@@ -67,8 +67,8 @@ def run_watched(
     return value
 
 
-def _work_and_exit(work: Callable[[], Any], failure: Type[Exception], writing: int) -> NoReturn:
-    """Do the work in the child, which ends with its parent, and write the outcome into the pipe."""
+def _work_and_exit(work: Callable[[], Any], failure: Type[Exception], writing: int) -> int:
+    """Do the work in the child, which ends with its parent, and write the outcome into the pipe. It never returns."""
     status = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -171,7 +171,8 @@ backup:
   description:
     - The manifest of the backup that was taken, is still up to date, or was restored. In check mode only its path.
     - C(size) and C(sha256) are those of the file, C(content_size) in bytes and C(content_sha256) those of the database in it.
-    - C(method) is C(clone), C(copy), C(backup_api), or C(pages) for an update, whose C(base) names the backup it rests on. The C(row_counts) of an update are null.
+    - C(method) is C(clone), C(copy), C(backup_api), or C(pages) for an update, whose C(base) names the backup it rests on.
+    - The C(row_counts) and the C(content_sha256) of an update are null.
     - C(unknown) names collations and functions of the app's own, which limit what C(verified) could mean.
   returned: when the state is present or restored
   type: dict

@@ -8,7 +8,7 @@
 The table gives the median seconds of each way to copy a database, without and with a writer of about 200 commits a
 second, its ratio to C(cp) and fsync, the longest commit of the writer meanwhile, how many copies were whole, and how
 many rows they lacked that had been committed before they were begun. C(cp) is the limit in speed, and unsafe. A way
-that does not end is given up after a while. The last lines take an update of a backup after one row was changed, and the
+that does not end is given up. The last lines are an update of a backup after one row was changed, and the
 torture: snapshots while a writer commits as fast as it can and a second process checkpoints, and restores that are
 killed at some moment.
 """
@@ -286,10 +286,11 @@ def compare_updates(folder: Path, megabytes: int, rounds: int) -> None:
         times: dict[str, list[float]] = {"whole": [], "compared": [], "from the WAL": []}
         connection = sqlite3.connect(database, isolation_level=None)
         connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
-        connection.execute("INSERT INTO ledger VALUES (0, 'before')")
         for number in range(rounds):
-            base = timed(times["whole"], lambda p=plan_of(database, f"{number}w"): _sqlite_backup.make_backup(p))
-            connection.execute("UPDATE ledger SET pad = ? WHERE number = 0", (str(number),))
+            connection.execute("INSERT OR REPLACE INTO ledger VALUES (0, 'before')")
+            plan = plan_of(database, f"{number}w")
+            base = timed(times["whole"], lambda p=plan: _sqlite_backup.make_backup(p))
+            connection.execute("UPDATE ledger SET pad = 'after' WHERE number = 0")
             name = "compared"
             if mode == "WAL" and number % 2:
                 name = "from the WAL"

@@ -181,6 +181,17 @@ def test_a_table_that_cannot_be_read_is_an_error(database):
             _sqlite.count(opened, "main", "gone")
 
 
+def test_who_holds_a_lock_is_named(database, monkeypatch):
+    monkeypatch.setattr(_sqlite._proc, "holders", lambda _files: {4711: "node", 12: "sqlite3"})
+    said = _sqlite.explain(database, sqlite3.OperationalError("database is locked"), 5)
+    assert "locked by another process for more than 5 seconds (open in 12 (sqlite3), 4711 (node)); end it" in said
+
+
+def test_a_database_that_is_gone_is_open_in_no_process(tmp_path):
+    said = _sqlite.explain(tmp_path / "gone.db", sqlite3.OperationalError("database is locked"), 5)
+    assert "for more than 5 seconds; end it" in said
+
+
 def test_a_path_with_two_slashes_is_no_host_name():
     assert _sqlite.uri_of(Path("//srv/a b.db"), "ro", immutable=True) == "file:////srv/a%20b.db?mode=ro&immutable=1"
 

@@ -36,7 +36,10 @@ def test_the_backup_is_private_and_complete(host):
     assert (host.file(backup).mode, host.file(backup).user) == (0o600, "sample")
     manifest = sample.read_json(host, f"cat {backup}.json")
     assert host.check_output(f"sha256sum {backup}").split()[0] == manifest["sha256"]
-    assert manifest["row_counts"]["items"] >= 20000
+    assert manifest["base"], "the snapshot taken while users wrote was brought up to the last committed write"
+    folder = backup.rpartition("/")[0]
+    base = sample.read_json(host, f"cat {folder}/{manifest['base']}.json")
+    assert (base["sha256"], base["row_counts"]["items"] >= 20000) == (manifest["base_sha256"], True)
 
 
 def test_no_acknowledged_write_was_lost(host):
