@@ -82,6 +82,11 @@ def _is_new_database(real: Path, head: bytes) -> bool:
     return head == b"" and wal.exists() and wal.stat().st_size > 0
 
 
+def is_read_only(path: Path) -> bool:
+    """Say whether a file or folder is on a filesystem that is mounted read-only."""
+    return bool(os.statvfs(str(path)).f_flag & os.ST_RDONLY)
+
+
 def refuse_other_user(real: Path) -> None:
     """Raise SqliteError for a user whose -shm and -wal files would lock the owner of the database out."""
     owner = real.stat().st_uid

@@ -84,6 +84,7 @@ def _keep_leftovers(wanted: Restore) -> Optional[Path]:
     """Set everything aside as it is if a killed process left something that opening the database would consume."""
     sidecars = [Path(f"{wanted.real}{suffix}") for suffix in ("-wal", "-journal")]
     if any(path.exists() and path.stat().st_size for path in sidecars):
+        refuse_lack_of_space(wanted, None)
         return set_aside(wanted)
     return None
 

@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     Contents,
     SqliteError,
     connection,
+    is_read_only,
     read_contents,
     refuse_other_user,
 )
@@ -91,6 +92,8 @@ def check_backup(wanted: Restore) -> None:
         )
     if not wanted.real.parent.is_dir():
         raise SqliteError(f"The folder {wanted.real.parent} does not exist; create it, or correct the path")
+    if is_read_only(wanted.real.parent):
+        raise SqliteError(f"{wanted.real.parent} is mounted read-only; restore the database where it can be written")
 
 
 def find_holders(real: Path) -> Dict[int, str]:

@@ -28,6 +28,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     SqliteError,
     connection,
     count_rows,
+    is_read_only,
     read_contents,
 )
 
@@ -57,7 +58,7 @@ def take_snapshot(
     Closing any descriptor of a database drops this process's locks on it, so all outlive the connection. A caller who
     holds locks of its own gives C(descriptors), and closes it after them. Raises SqliteError, OSError.
     """
-    if _is_read_only(real):
+    if is_read_only(real):
         return _copy_unchanging(real, partial, timeout, with_rows)
     with ExitStack() as own, connection(real, timeout) as opened:
         kept = own if descriptors is None else descriptors
@@ -150,10 +151,6 @@ def _fold(partial: Path, timeout: float) -> None:
         mode = copy.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
         if mode != "delete":
             raise SqliteError(f"Cannot fold the write-ahead log into {partial}: it stays in mode {mode}")
-
-
-def _is_read_only(real: Path) -> bool:
-    return bool(os.statvfs(str(real)).f_flag & os.ST_RDONLY)
 
 
 def _copy_unchanging(real: Path, partial: Path, timeout: float, with_rows: bool) -> Snapshot:

@@ -192,6 +192,10 @@ def test_a_database_that_is_gone_is_open_in_no_process(tmp_path):
     assert "for more than 5 seconds; end it" in said
 
 
+def test_a_filesystem_says_whether_it_can_be_written(database):
+    assert _sqlite.is_read_only(database) is False
+
+
 def test_a_path_with_two_slashes_is_no_host_name():
     assert _sqlite.uri_of(Path("//srv/a b.db"), "ro", immutable=True) == "file:////srv/a%20b.db?mode=ro&immutable=1"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,14 @@ def test_the_wal_of_a_killed_app_is_never_replayed_onto_the_backup_and_is_kept_a
     for suffix in ("", "-wal"):
         assert (host.kept / f"app.db{suffix}").read_bytes() == left[suffix]
     assert host.read("SELECT count(*) FROM t", host.kept / "app.db") == 3
+
+
+def test_there_must_be_room_before_what_a_killed_app_left_is_kept(host, monkeypatch):
+    left = kill_app(host, 3)
+    monkeypatch.setattr(_sqlite_restore_plan.shutil, "disk_usage", lambda _path: namedtuple("Usage", "free")(5))
+    with pytest.raises(SqliteError, match=r"No space to restore .*app.db: \d+ bytes are needed in .*, 5 are free"):
+        _sqlite_restore.restore(host.wanted)
+    assert (Path(f"{host.path}-wal").read_bytes(), host.aside.exists()) == (left["-wal"], False)
 
 
 @pytest.mark.parametrize("only_if_changed", [False, True])

@@ -47,6 +47,12 @@ def test_a_folder_that_does_not_exist_is_told(host):
         _sqlite_restore_plan.check_backup(host.wanted)
 
 
+def test_a_read_only_filesystem_is_told(host, monkeypatch):
+    monkeypatch.setattr(_sqlite_restore_plan, "is_read_only", lambda path: path == host.path.parent)
+    with pytest.raises(SqliteError, match="data is mounted read-only; restore the database where it can be written"):
+        _sqlite_restore_plan.check_backup(host.wanted)
+
+
 def test_a_backup_of_another_app_needs_force(host):
     """The path can be the same and the app another one; an app that had no id yet is no other one."""
     host.sql("PRAGMA application_id = 7")

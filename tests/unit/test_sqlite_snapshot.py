@@ -100,7 +100,7 @@ def test_rows_that_cannot_be_counted_are_an_error(tmp_path, monkeypatch):
 
 
 def read_only(monkeypatch):
-    monkeypatch.setattr(_sqlite_snapshot, "_is_read_only", lambda _real: True)
+    monkeypatch.setattr(_sqlite_snapshot, "is_read_only", lambda _real: True)
 
 
 @pytest.mark.parametrize("kernel", [True, False])
@@ -135,11 +135,6 @@ def test_a_database_that_changes_on_a_read_only_mount_is_refused(tmp_path, monke
     monkeypatch.setattr(_sqlite_snapshot, "_copy", copy_and_change)
     with pytest.raises(SqliteError, match="was changed while it was copied; back it up where it can be written"):
         _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
-
-
-def test_a_filesystem_says_whether_it_can_be_written(tmp_path):
-    (tmp_path / "a.db").write_bytes(b"")
-    assert _sqlite_snapshot._is_read_only(tmp_path / "a.db") is False
 
 
 def test_a_copy_that_cannot_be_folded_is_an_error(tmp_path, monkeypatch):

@@ -12,8 +12,9 @@ def query(host, path, sql):
 
 def test_what_was_refused_left_the_database_as_it_was(host):
     assert query(host, "/srv/small/app.db", "PRAGMA integrity_check; SELECT count(*) FROM orders") == "ok\n2"
-    assert host.file("/srv/small").listdir() == ["app.db", "backups"]
-    assert host.file("/srv/small/backups").listdir() == []
+    # The database fills its filesystem, so SQLite had to leave the last change in the WAL.
+    left = {name for name in host.file("/srv/small").listdir() if not name.endswith(("-wal", "-shm"))}
+    assert (left, host.file("/srv/small/backups").listdir()) == ({"app.db", "backups"}, [])
 
 
 @pytest.mark.parametrize("name", ["fixed.db", "app.db.*.db"])
