@@ -20,7 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _sqlite_restore,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
-from restoring import Host
+from sqlite_host import Host
 
 CHANGING = ("chmod", "chown", "fsync", "ftruncate", "link", "mkdir", "open", "rename", "replace", "sendfile", "unlink")
 # More than any of them needs; the test ends when nothing is left to be killed.

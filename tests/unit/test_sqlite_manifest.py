@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sqlite3
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import (
@@ -17,22 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _sqlite_update,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
-
-NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def live(tmp_path):
-    (tmp_path / "data").mkdir()
-    connection = sqlite3.connect(tmp_path / "data" / "app.db", isolation_level=None)
-    connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
-    yield connection
-    connection.close()
-
-
-def plan(tmp_path, dest="backups", token="abc", **settings):
-    path = tmp_path / "data" / "app.db"
-    return _sqlite_plan.plan_backup(path, f"{tmp_path}/{dest}", NOW, token, **{"timeout": 5, **settings})
+from sqlite_host import NOW, plan
 
 
 def make_database(path):

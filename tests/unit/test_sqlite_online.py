@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_online
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
-from restoring import Host
+from sqlite_host import Host
 
 
 @pytest.fixture(params=["WAL", "DELETE"])

@@ -4,31 +4,15 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import namedtuple
-from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_plan import Access
+from sqlite_host import plan
 
 Usage = namedtuple("Usage", "total used free")
-NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def live(tmp_path):
-    (tmp_path / "data").mkdir()
-    connection = sqlite3.connect(tmp_path / "data" / "app.db", isolation_level=None)
-    connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
-    yield connection
-    connection.close()
-
-
-def plan(tmp_path, dest="backups", token="abc", **settings):
-    path = tmp_path / "data" / "app.db"
-    return _sqlite_plan.plan_backup(path, f"{tmp_path}/{dest}", NOW, token, **{"timeout": 5, **settings})
 
 
 @pytest.mark.parametrize(

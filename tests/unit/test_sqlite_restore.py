@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_restore, _sqlite_restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
-from restoring import Host
+from sqlite_host import Host
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Live
-from restoring import Host
+from sqlite_host import Host
 
 Usage = namedtuple("Usage", "total used free")
 UNCHANGED = "the live database is sound and its schema is that of the backup"

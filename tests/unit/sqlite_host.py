@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host whose database is to be restored, for the tests of every part of that."""
+"""A database to be backed up, and a host whose database is to be restored, for the tests of every part of that."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Restore
 
 NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
+
+
+def plan(folder, dest="backups", token="abc", **settings):
+    """Plan a backup of the database that the fixture C(live) makes."""
+    path = folder / "data" / "app.db"
+    return _sqlite_plan.plan_backup(path, f"{folder}/{dest}", NOW, token, **{"timeout": 5, **settings})
 
 
 class Host:
