@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -379,3 +380,32 @@ def test_a_symbolic_link_stays_one_and_the_real_file_is_restored(run_module, dat
     database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
     run_module("sqlite_backup", {"state": "restored", "path": str(link), "src": taken["backup"]["path"]})
     assert (link.is_symlink(), state_of(database.path)) == (True, 0)
+
+
+def children_of(pid):
+    """Return the processes that a process has started."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
+def test_work_that_stands_still_is_given_up(database):
+    """A stopped worker stands for one that waits for dead storage: neither uses the processor."""
+    database.sql("PRAGMA journal_mode = DELETE")
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"{MODULES}.sqlite_backup"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        cwd="/",
+        text=True,
+    )
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": database.arguments(timeout=3)}))
+    process.stdin.close()
+    worker = wait_for(lambda: children_of(process.pid), "the start of the worker")[0]
+    os.kill(worker, signal.SIGSTOP)
+    result = json.loads(process.stdout.read())
+    other.close()
+    assert f"The work on {database.path} was given up: nothing has moved for 3 seconds" in result["msg"]
+    wait_for(lambda: process.poll() is not None and not Path(f"/proc/{worker}").exists(), "the end of the worker")
