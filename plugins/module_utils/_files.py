@@ -21,6 +21,11 @@ _CHUNK = 1 << 20
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
+def explain(error: OSError) -> str:
+    """Return what the system said, and of which file."""
+    return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+
+
 def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     descriptor = os.open(str(path), os.O_RDONLY)

@@ -48,11 +48,34 @@ def real_database(path: Path) -> Path:
 
     SQLite itself would create a missing file, and block on a FIFO. Raises SqliteError.
     """
-    real = path.resolve()
+    real = resolve(path)
     head = read_head(path, real)
+    if not head and not _is_new_database(real, head):
+        raise SqliteError(f"{path} is empty, so there is no database in it yet; correct the path, or wait for the app")
     if head[:16] != _MAGIC and not _is_new_database(real, head):
         raise SqliteError(f"{path} is not a SQLite database, or it is encrypted")
     return real
+
+
+def resolve(path: Path) -> Path:
+    """Return a path with all symbolic links followed. Raises SqliteError for links that lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise SqliteError(f"{path} cannot be followed: {error}; correct the link") from error
+
+
+def remove_with_sidecars(path: Path) -> None:
+    """Remove a database file, and what SQLite leaves beside one, where they are."""
+    for suffix in ("", *SIDECARS):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}{suffix}")
+
+
+def refuse_hard_links(real: Path) -> None:
+    """Raise SqliteError for a database that has two names: SQLite finds its WAL beside one of them only."""
+    if real.exists() and real.stat().st_nlink > 1:
+        raise SqliteError(f"{real} has {real.stat().st_nlink} hard links, of which SQLite knows one; remove the others")
 
 
 def read_head(path: Path, real: Path) -> bytes:
@@ -123,7 +146,7 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
     text = str(error)
     if "locked" in text:
         return (
-            f"{real} is locked by another process for more than {timeout:g} seconds{_openers(real)}; "
+            f"{real} is locked by another process for more than {timeout:g} seconds{openers_of(real)}; "
             "end it, or raise timeout"
         )
     if "not a database" in text:
@@ -137,7 +160,7 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
     return f"SQLite cannot use {real}: {text}"
 
 
-def _openers(real: Path) -> str:
+def openers_of(real: Path) -> str:
     """Return who has the database open, as far as this user may see that."""
     with contextlib.suppress(OSError):
         status = real.stat()

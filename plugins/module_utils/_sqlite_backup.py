@@ -16,8 +16,9 @@ import os
 import re
 import sqlite3
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_compress
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
@@ -26,6 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     connection,
     explain,
     read_contents,
+    remove_with_sidecars,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_check import Checked, check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import (
@@ -38,20 +40,34 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifes
     read_manifest,
     remove_backups,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_plan import Access, Plan, signature_of
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_plan import (
+    Access,
+    Plan,
+    refuse_lack_of_space,
+    signature_of,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_snapshot import Snapshot, take_snapshot
 
-_LEFT_BEHIND = re.compile(r"\..+\.partial(-wal|-shm|-journal)?")
+_LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{6}(\.packed|\.json)?\.greenlight(-wal|-shm|-journal)?")
+# File times come from a clock that moves only every few milliseconds.
+_COARSE_SECONDS = 0.02
 LOCK = ".lock"
 
 
 def is_up_to_date(manifest: Manifest, real: Path) -> bool:
-    """Say whether the database's files are still what they were before the backup was taken of them."""
-    return bool(manifest["source"] == str(real) and manifest["signature"] == signature_of(real) and is_there(manifest))
+    """Say whether the database's files are still what they were before the backup was taken of them.
+
+    A time as young as the clock of the kernel is coarse tells nothing: another change could bear the same.
+    """
+    if manifest["source"] != str(real) or manifest["signature"] != signature_of(real) or not is_there(manifest):
+        return False
+    created = datetime.strptime(manifest["created"], CREATED).replace(tzinfo=timezone.utc).timestamp()
+    return all(changed / 1e9 < created - _COARSE_SECONDS for _size, changed in manifest["signature"].values())
 
 
 def make_backup(plan: Plan) -> Manifest:
     """Take, verify, sync and name a backup, and return its manifest with its path. Raises SqliteError."""
+    refuse_lack_of_space(plan)
     with writing_to(plan) as partial:
         signature = signature_of(plan.real)
         snapshot = take_snapshot(plan.real, partial, plan.timeout, plan.verify != "none")
@@ -61,7 +77,7 @@ def make_backup(plan: Plan) -> Manifest:
             "method": snapshot.method,
             "verified": "quick" if checked.unknown else plan.verify,
             "unknown": list(checked.unknown),
-            "row_counts": contents.row_counts,
+            "row_counts": snapshot.row_counts,
             "page_count": contents.page_count,
             "wal_salt": snapshot.wal_salt,
             "content_size": partial.stat().st_size,
@@ -69,8 +85,8 @@ def make_backup(plan: Plan) -> Manifest:
         }
         if plan.compression == "none":
             return store(plan, partial, sha256, manifest)
-        packed = partial.with_name(f".{plan.final.name}.packed.partial")
-        return store(plan, packed, _compress(partial, packed, plan, sha256), manifest)
+        packed = plan.hidden(".packed")
+        return store(plan, packed, _compress(partial, packed, plan, str(sha256)), manifest)
 
 
 def describe(plan: Plan, contents: Contents, signature: Dict[str, List[int]]) -> Manifest:
@@ -97,26 +113,28 @@ def writing_to(plan: Plan) -> Iterator[Path]:
         _make_folder(folder, plan.access)
         with _folder_in_use(folder):
             try:
-                yield folder / f".{plan.final.name}.partial"
+                yield plan.hidden()
             finally:
-                for path in [path for path in folder.iterdir() if path.name.startswith(f".{plan.final.name}.")]:
-                    path.unlink()
+                for path in (plan.hidden(), plan.hidden(".packed"), plan.hidden(".json")):
+                    remove_with_sidecars(path)
     except OSError as error:
-        raise SqliteError(f"Cannot write a backup to {folder}: {error.strerror}") from error
+        raise SqliteError(f"Cannot write a backup to {folder}: {_files.explain(error)}") from error
 
 
 def _make_folder(folder: Path, access: Access) -> None:
-    if folder.exists():
-        return
-    folder.mkdir(parents=True, mode=0o700)
-    os.chown(str(folder), -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
-    folder.chmod(0o750 if access.mode & 0o040 else 0o700)
+    """Create a folder, and those above it that are missing, for nobody but those who may read the backups."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700)
+        os.chown(str(each), -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
+        each.chmod(0o750 if access.mode & 0o040 else 0o700)
+        _files.sync(each.parent)
 
 
 @contextlib.contextmanager
 def _folder_in_use(folder: Path) -> Iterator[None]:
     """Hold the folder's lock with others who write to it; who is alone first removes what killed runs left."""
-    descriptor = os.open(str(folder / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = _open_lock(folder)
     try:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,9 +145,37 @@ def _folder_in_use(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _open_lock(folder: Path) -> int:
+    descriptor = os.open(str(folder / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    if os.geteuid() == 0:
+        # Root may have made the folder for another user, who must be able to lock it as well.
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Say whether no other run is at work in a folder of backups, and keep others out meanwhile. Raises SqliteError."""
+    try:
+        descriptor = _open_lock(folder)
+    except FileNotFoundError:
+        yield True
+        return
+    except OSError as error:
+        raise SqliteError(f"Cannot use {folder} for backups: {_files.explain(error)}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
 def _sweep(folder: Path) -> None:
-    for path in folder.iterdir():
-        if _LEFT_BEHIND.fullmatch(path.name) and not path.is_dir():
+    for path in list(folder.iterdir()):
+        if _LEFT_BEHIND.fullmatch(path.name):
             path.unlink()
     remove_backups([manifest for manifest in list_backups(folder) if not os.path.lexists(manifest["path"])])
 
@@ -155,12 +201,13 @@ def together(tasks: Dict[str, Callable[[], Any]]) -> Dict[str, Any]:
     return results
 
 
-def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[str, Checked, Contents]:
+def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[Optional[str], Checked, Contents]:
     """Sync, hash and check the copy at the same time: none of the three holds Python's lock for long."""
+    is_needed = plan.verify != "none" or plan.compression != "none"
     results = together(
         {
             "sync": lambda: _files.sync_in_steps(partial) if plan.compression == "none" else None,
-            "sha256": lambda: _files.sha256_of(partial),
+            "sha256": lambda: _files.sha256_of(partial) if is_needed else None,
             "copy": lambda: _check_copy(partial, plan),
         }
     )
@@ -174,12 +221,13 @@ def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[str, Checked
 
 
 def _check_copy(partial: Path, plan: Plan) -> Tuple[Checked, Contents]:
+    is_checked = plan.verify != "none"
     with connection(partial, plan.timeout, mode="ro", immutable=True) as copy:
-        checked = Checked("") if plan.verify == "none" else check(copy, plan.verify == "full")
+        checked = check(copy, plan.verify == "full") if is_checked else Checked("")
         if checked.problem:
             raise SqliteError(f"{plan.real} is damaged, so no backup was made of it: {checked.problem}")
         try:
-            return checked, read_contents(copy)
+            return checked, read_contents(copy, with_rows=is_checked)
         except sqlite3.DatabaseError as error:
             raise SqliteError(explain(plan.real, error, plan.timeout)) from error
 
@@ -199,23 +247,27 @@ def _compress(partial: Path, packed: Path, plan: Plan, sha256: str) -> str:
     return str(results["sha256"])
 
 
-def store(plan: Plan, finished: Path, sha256: str, manifest: Manifest) -> Manifest:
+def store(plan: Plan, finished: Path, sha256: Optional[str], manifest: Manifest) -> Manifest:
     """Give a synced backup its manifest and its name, and return the manifest with the paths."""
     _give_to(finished, plan.access)
     manifest = {**manifest, "size": finished.stat().st_size, "sha256": sha256}
-    final, description = plan.final, manifest_path(plan.final)
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    partial = _files.write_synced(finished.with_name(f".{final.name}.json.partial"), text)
+    partial, description = _files.write_synced(plan.hidden(".json"), text), manifest_path(plan.final)
     _give_to(partial, plan.access)
     _files.name_exclusively(partial, description)
     try:
-        _files.name_exclusively(finished, final)
+        _files.name_exclusively(finished, plan.final)
     except OSError:
         description.unlink()
         raise
-    return read_manifest(final)
+    return read_manifest(plan.final)
 
 
 def _give_to(path: Path, access: Access) -> None:
-    os.chown(str(path), -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
-    path.chmod(access.mode)
+    """Set owner and mode of the open file: the folder may be one in which another user could exchange the name."""
+    descriptor = os.open(str(path), os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        os.fchown(descriptor, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
+        os.fchmod(descriptor, access.mode)
+    finally:
+        os.close(descriptor)

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
-    SqliteError,
-    connection,
-    read_contents,
-    real_database,
-    refuse_other_user,
-    stand_in,
-)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stand_in
 
 # Far more than any schema names; it only keeps a bug from becoming an endless loop.
 _MOST_UNKNOWN = 1000
@@ -54,23 +46,3 @@ def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
             unknown.append(defined)
         except sqlite3.DatabaseError as error:
             return Checked(str(error), tuple(unknown))
-
-
-def inspect(path: Path, timeout: float) -> Dict[str, object]:
-    """Return C({sound, reason, unknown, ...contents, size}) of a live database, for a decision about it."""
-    real = real_database(path)
-    refuse_other_user(real)
-    size = real.stat().st_size
-    try:
-        with connection(real, timeout) as opened:
-            checked = check(opened, thoroughly=False)
-            contents = read_contents(opened)
-    except SqliteError as error:
-        return {"sound": False, "reason": str(error), "size": size}
-    return {
-        "sound": not checked.problem,
-        "reason": checked.problem,
-        "unknown": list(checked.unknown),
-        "size": size,
-        **vars(contents),
-    }

@@ -23,26 +23,43 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Set
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError, is_sqlite, read_head
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    SqliteError,
+    connection,
+    is_sqlite,
+    read_head,
+    resolve,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_check import check
 
 FORMAT = 1
 # Fine enough to tell the order of two backups of one second.
 CREATED = "%Y-%m-%dT%H:%M:%S.%fZ"
-_REQUIRED = {
-    "source": str,
-    "signature": dict,
-    "created": str,
-    "size": int,
-    "sha256": str,
-    "schema_sha256": str,
-    "user_version": int,
-    "application_id": int,
-    "page_size": int,
-    "journal_mode": str,
+_NONE = type(None)
+_KINDS: Dict[str, Tuple[type, ...]] = {
+    "source": (str,),
+    "signature": (dict,),
+    "created": (str,),
+    "size": (int,),
+    "sha256": (str, _NONE),
+    "schema_sha256": (str,),
+    "user_version": (int,),
+    "application_id": (int,),
+    "page_size": (int,),
+    "journal_mode": (str,),
+    "compression": (str,),
+    "base": (str, _NONE),
+    "base_sha256": (str, _NONE),
+    "wal_salt": (str, _NONE),
+    "unknown": (list,),
+    "row_counts": (dict, _NONE),
+    "content_size": (int,),
+    "content_sha256": (str, _NONE),
 }
+# What the manifests of the first version did not say.
 _OPTIONAL: Dict[str, Any] = {"compression": "none", "base": None, "base_sha256": None, "wal_salt": None, "unknown": []}
 
 Manifest = Dict[str, Any]
@@ -64,18 +81,27 @@ def read_manifest(backup: Path) -> Manifest:
         raise SqliteError(f"The manifest {path} cannot be read, so nothing is known of {backup}") from error
     if version != FORMAT:
         raise SqliteError(f"{path} has format {version!r}, this version reads {FORMAT}; update the collection")
-    wrong = [name for name, kind in _REQUIRED.items() if not isinstance(manifest.get(name), kind)]
-    if wrong:
-        raise SqliteError(f"The manifest {path} says nothing of {wrong[0]}, so nothing is known of {backup}")
-    content = {"content_size": manifest["size"], "content_sha256": manifest["sha256"]}
-    return {**_OPTIONAL, **content, **manifest, "path": str(backup), "manifest": str(path)}
+    content = {"content_size": manifest.get("size"), "content_sha256": manifest.get("sha256")}
+    known = {**_OPTIONAL, **content, **manifest}
+    wrong = [name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds) or name not in known]
+    if wrong or known["page_size"] < 512 or not _is_time(known["created"]):
+        name = wrong[0] if wrong else "page_size or created"
+        raise SqliteError(f"The manifest {path} says nothing useful of {name}, so nothing is known of {backup}")
+    return {**known, "path": str(backup), "manifest": str(path)}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, CREATED))
+    except ValueError:
+        return False
 
 
 def _what_is(backup: Path) -> str:
     """Return what a file is that was given as a backup, for a person who picked the wrong one."""
     if not os.path.lexists(str(backup)):
         return f"The backup {backup} does not exist"
-    head = read_head(backup, backup.resolve())
+    head = read_head(backup, resolve(backup))
     if not head:
         return f"{backup} is an empty file"
     return f"{backup} is a SQLite database" if is_sqlite(head) else f"{backup} is not a SQLite database"
@@ -86,9 +112,9 @@ def base_of(manifest: Manifest) -> Path:
     return Path(manifest["path"]).with_name(Path(manifest["base"]).name)
 
 
-def verify_backup(manifest: Manifest) -> str:
+def verify_backup(manifest: Manifest, timeout: float = 60) -> str:
     """Return "" when a backup, and what it rests on, is what its manifest says, else what is wrong with it."""
-    problem = _verify_file(Path(manifest["path"]), manifest["size"], manifest["sha256"])
+    problem = _verify_file(Path(manifest["path"]), manifest["size"], manifest["sha256"], timeout)
     if problem or not manifest["base"]:
         return problem
     base = base_of(manifest)
@@ -98,15 +124,18 @@ def verify_backup(manifest: Manifest) -> str:
         return f"the backup that it updates is missing: {error}"
     if below["sha256"] != manifest["base_sha256"]:
         return f"the backup that it updates, {base}, is another one now"
-    problem = verify_backup(below)
+    problem = verify_backup(below, timeout)
     return f"the backup that it updates, {base}, is not sound: {problem}" if problem else ""
 
 
-def _verify_file(backup: Path, size: int, sha256: str) -> str:
+def _verify_file(backup: Path, size: int, sha256: Optional[str], timeout: float) -> str:
     try:
         found = backup.stat().st_size
         if found != size:
             return f"it has {found} bytes, its manifest says {size}"
+        if sha256 is None:
+            with connection(backup, timeout, "ro", immutable=True) as opened:
+                return check(opened, thoroughly=False).problem
         if _files.sha256_of(backup) != sha256:
             return "its SHA-256 is not the one in its manifest"
     except OSError as error:
@@ -116,11 +145,28 @@ def _verify_file(backup: Path, size: int, sha256: str) -> str:
 
 def list_backups(folder: Path) -> List[Manifest]:
     """Return the manifests of the backups in a folder, oldest first; files without a readable one are not ours."""
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        with contextlib.suppress(SqliteError):
-            found.append(read_manifest(path.with_name(path.name[: -len(".json")])))
-    return sorted(found, key=lambda manifest: (manifest["created"], manifest["path"]))
+    return read_folder(folder)[0]
+
+
+def read_folder(folder: Path) -> Tuple[List[Manifest], Dict[str, str]]:
+    """Return the manifests of the backups in a folder, oldest first, and backup -> problem of unreadable ones.
+
+    Raises SqliteError for a folder that cannot be read. One that does not exist holds no backup.
+    """
+    found, problems = [], {}
+    try:
+        names = sorted(name for name in os.listdir(str(folder)) if name.endswith(".json") and name[0] != ".")
+    except FileNotFoundError:
+        return [], {}
+    except OSError as error:
+        raise SqliteError(f"The folder {folder} cannot be read: {error.strerror}; correct the path") from error
+    for name in names:
+        backup = folder / name[: -len(".json")]
+        try:
+            found.append(read_manifest(backup))
+        except SqliteError as error:
+            problems[str(backup)] = str(error)
+    return sorted(found, key=lambda manifest: (manifest["created"], manifest["path"])), problems
 
 
 def is_there(manifest: Manifest) -> bool:
@@ -135,12 +181,13 @@ def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protec
     """Return the backups that no rule keeps; C(manifests) are those of one database that are there, oldest first.
 
     C(last) keeps that many of the newest, C(daily) and C(weekly) the newest of that many days and ISO weeks. Without a
-    rule everything is kept. What is kept keeps the backup that it updates.
+    rule everything is kept. What is kept keeps the backup that it updates; the two count as one.
     """
     if not keep:
         return []
     kept = {str(path) for path in protect}
-    newest_first = list(reversed(manifests))
+    bases = _bases_of(manifests, {manifest["path"] for manifest in manifests})
+    newest_first = [manifest for manifest in reversed(manifests) if manifest["path"] not in bases]
     kept.update(manifest["path"] for manifest in newest_first[: keep.get("last", 0)])
     for rule, pattern in (("daily", "%Y-%m-%d"), ("weekly", "%G-%V")):
         periods: Dict[str, str] = {}
@@ -172,6 +219,6 @@ def parse_keep(keep: Dict[str, Any]) -> Dict[str, int]:
     for rule, number in keep.items():
         if rule not in ("last", "daily", "weekly"):
             raise SqliteError(f"keep has no rule {rule!r}; use last, daily and weekly")
-        if not str(number).isdigit():
+        if not (str(number).isascii() and str(number).isdigit()):
             raise SqliteError(f"keep.{rule} must be a whole number, not {number!r}")
     return {rule: int(number) for rule, number in keep.items()}

@@ -23,7 +23,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     connection,
     explain,
     read_contents,
+    remove_with_sidecars,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_look import look_at
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore import (
     copy_aside,
     discard,
@@ -33,7 +35,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import (
     Restore,
     judge,
-    look_at,
     pages_of,
     refuse_impossible,
     refuse_lack_of_space,
@@ -64,7 +65,7 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
         if not replacement.needed:
             return result_of(False, replacement.reason, replacement.differences, None)
         refuse_impossible(live, wanted)
-        refuse_lack_of_space(wanted, None)
+        refuse_lack_of_space(wanted)
         wanted.keeping.mkdir(parents=True, mode=0o700)
         try:
             with _plain_backup(wanted) as backup:
@@ -84,12 +85,12 @@ def _plain_backup(wanted: Restore) -> Iterator[Path]:
     if _sqlite_stage.is_plain(wanted.manifest):
         yield Path(wanted.manifest["path"])
         return
-    staged = wanted.keeping.with_name(f".{wanted.kept.name}.staged.partial")
+    staged = wanted.keeping.with_suffix(".staged")
     try:
         _sqlite_stage.stage(staged, wanted.manifest, wanted.timeout)
         yield staged
     finally:
-        _sqlite_stage.remove_with_sidecars(staged)
+        remove_with_sidecars(staged)
 
 
 def _write_over(wanted: Restore, backup: Path) -> None:

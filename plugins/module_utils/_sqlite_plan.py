@@ -19,7 +19,9 @@ from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SqliteError,
     real_database,
+    refuse_hard_links,
     refuse_other_user,
+    resolve,
 )
 
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -50,8 +52,13 @@ class Plan:
     timeout: float
     release_id: str
     created: datetime
+    token: str
     compression: str = "none"
     access: Access = Access()
+
+    def hidden(self, what: str = "") -> Path:
+        """Return a name in the folder for what is being made, which no other run and nobody else uses."""
+        return self.final.parent / f".{self.final.name}.{self.token}{what}.greenlight"
 
 
 def plan_backup(
@@ -70,24 +77,26 @@ def plan_backup(
     C(dest) is a folder, or the file to be made: what does not exist yet is a file when its name has an ending.
     Raises SqliteError.
     """
+    if timeout <= 0:
+        raise SqliteError(f"timeout must be more than 0 seconds, not {timeout:g}")
     real = real_database(path)
     refuse_other_user(real)
+    refuse_hard_links(real)
     _sqlite_compress.refuse_unavailable(compression)
     name = f"{real.name}.{created.strftime(_STAMP)}.{token}.db{_sqlite_compress.SUFFIXES[compression]}"
     final = Path(dest) if is_file(dest) else Path(dest) / name
     _check_folder(final.parent, real)
     if os.path.lexists(str(final)):
         raise SqliteError(f"{final} exists already, and a backup is never overwritten; give another name, or a folder")
-    plan = Plan(real, final, verify, timeout, release_id, created, compression, access or Access())
-    _refuse_lack_of_space(plan)
-    return plan
+    return Plan(real, final, verify, timeout, release_id, created, token, compression, access or Access())
 
 
 def plan_update(plan: Plan, dest: str) -> Plan:
     """Return the same plan for an update, which is no database file and so has another ending in a folder."""
     if is_file(dest):
-        return plan
-    return replace(plan, final=plan.final.with_name(f"{plan.final.name.rpartition('.db')[0]}.pages"))
+        return replace(plan, compression="none")
+    final = plan.final.with_name(f"{plan.final.name.rpartition('.db')[0]}.pages")
+    return replace(plan, final=final, compression="none")
 
 
 def is_file(dest: str) -> bool:
@@ -97,7 +106,7 @@ def is_file(dest: str) -> bool:
 
 
 def _check_folder(folder: Path, real: Path) -> None:
-    if folder.resolve() == real.parent:
+    if resolve(folder) == real.parent:
         raise SqliteError(f"{folder} is the folder of the database itself; keep the backups in another one")
     if not folder.exists():
         return
@@ -110,8 +119,11 @@ def _check_folder(folder: Path, real: Path) -> None:
         raise SqliteError(f"{folder} belongs to uid {status.st_uid}, who could replace a backup; chown it")
 
 
-def _refuse_lack_of_space(plan: Plan) -> None:
-    """Folding the WAL can make the copy longer by as much, and a compressed file is written beside it."""
+def refuse_lack_of_space(plan: Plan) -> None:
+    """Raise SqliteError unless a whole backup has room.
+
+    Folding the WAL can make the copy longer by as much, and a compressed file is written beside it.
+    """
     sizes = {suffix: size for suffix, (size, _time) in signature_of(plan.real).items()}
     needed = sizes[""] + 2 * sizes.get("-wal", 0) + _MARGIN
     if plan.compression != "none":
@@ -127,13 +139,15 @@ def parse_access(owner: Optional[str], group: Optional[str], mode: Any) -> Acces
     """Return who may use the files. C(mode) is an octal text or a number. Raises SqliteError."""
     try:
         bits = 0o600 if mode is None else int(mode, 8) if isinstance(mode, str) else int(mode)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise SqliteError(f"mode must be an octal number such as '0640', not {mode!r}") from error
     if bits & ~0o660 or not bits & 0o400:
         raise SqliteError(f"mode {bits:04o} does not suit a backup, which holds all data; use 0600, 0640 or 0660")
     access = Access(_id_of(owner, "owner"), _id_of(group, "group"), bits)
     if access.uid not in (None, os.geteuid()) and os.geteuid() != 0:
         raise SqliteError(f"Only root can give the backup to {owner}; become root, or leave owner out")
+    if access.gid is not None and os.geteuid() != 0 and access.gid not in (os.getegid(), *os.getgroups()):
+        raise SqliteError(f"Only root can give the backup to group {group}, as this user is not in it; leave group out")
     return access
 
 

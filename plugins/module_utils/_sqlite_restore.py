@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put a backup in the place of a database, so that a crash leaves the old one or the new one, whole.
 
-The order: verify the backup; refuse a database that a process has open; keep what a killed process left as it is; stage
-the new file beside it; fold the old WAL into the old file, so that it is whole by itself and nothing of it can be
-replayed onto the new one; set the old files aside; rename.
+Everybody is locked out of the old file from before it is looked at until it has lost its name, so what is set aside is
+all that was ever committed to it. What a killed process left, a WAL or a journal, is set aside as it is; then it is
+folded into a copy of the old file, which takes the old one's name first: SQLite may finish it on either as often as it
+likes, but never on the new file, which takes the name when the sidecars are gone.
 """
 
 from __future__ import annotations
@@ -14,21 +15,32 @@ import contextlib
 import fcntl
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files, _proc, _sqlite_stage
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SIDECARS, SqliteError, connection
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import (
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    SIDECARS,
+    SqliteError,
+    connection,
+    remove_with_sidecars,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_lock import locked_out, make_unusable
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_look import (
     Live,
-    Restore,
     find_holders,
     identities_of,
-    judge,
     look_at,
+    look_at_still,
+    refuse_open,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import (
+    Restore,
+    judge,
+    leftovers_of,
     present_files,
     refuse_lack_of_space,
-    refuse_open,
     result_of,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_rows import Differences, compare_rows
@@ -41,17 +53,17 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     """
     real = wanted.real
     with undisturbed(wanted):
-        holders = find_holders(real)
-        if holders and not wanted.only_if_changed:
-            refuse_open(real)
-        kept = _keep_leftovers(wanted) if not holders else None
-        live = look_at(real, wanted.timeout)
-        replacement = judge(live, wanted)
-        if not replacement.needed:
-            discard(kept)
+        if find_holders(real):
+            if not wanted.only_if_changed:
+                refuse_open(real)
+            replacement = judge(look_at(real, wanted.timeout), wanted)
+            if replacement.needed:
+                refuse_open(real)
             return result_of(False, replacement.reason, replacement.differences, None)
-        refuse_open(real)
-        return _replace(wanted, live, replacement.reason, kept)
+        with ExitStack() as locks:
+            descriptors = [locks.enter_context(locked_out(real, wanted.timeout))] if real.exists() else []
+            refuse_open(real)
+            return _restore_alone(wanted, descriptors, locks)
 
 
 @contextlib.contextmanager
@@ -65,7 +77,7 @@ def undisturbed(wanted: Restore) -> Iterator[None]:
     except BlockingIOError as error:
         raise SqliteError(f"Another restore is at work in {wanted.real.parent}; wait until it has ended") from error
     except OSError as error:
-        raise SqliteError(f"Cannot restore {wanted.real}: {error.strerror}; it was left as it was") from error
+        raise SqliteError(f"Cannot restore {wanted.real}: {_files.explain(error)}; it was left as it was") from error
     finally:
         os.close(folder)
 
@@ -76,50 +88,62 @@ def _sweep(wanted: Restore) -> None:
         if path.name.startswith(f".{name}.restore."):
             path.unlink()
     for path in list(wanted.aside.iterdir()) if wanted.aside.is_dir() else []:
-        if path.name.startswith(f".{name}.") and path.name.endswith(".replaced.partial"):
-            discard(path)
+        if path.name.startswith(f".{name}.") and path.name.endswith((".replaced.partial", ".replaced.staged")):
+            discard(path) if path.is_dir() else path.unlink()
 
 
-def _keep_leftovers(wanted: Restore) -> Optional[Path]:
-    """Set everything aside as it is if a killed process left something that opening the database would consume."""
-    sidecars = [Path(f"{wanted.real}{suffix}") for suffix in ("-wal", "-journal")]
-    if any(path.exists() and path.stat().st_size for path in sidecars):
-        refuse_lack_of_space(wanted, None)
-        return set_aside(wanted)
-    return None
+def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) -> Dict[str, Any]:
+    """Restore while everybody is locked out."""
+    # What is undone when the database is not replaced, and what is cleared away in any case.
+    with ExitStack() as undo, ExitStack() as cleared:
+        for path in (wanted.staged, wanted.folded):
+            cleared.callback(remove_with_sidecars, path)
+        leftovers = leftovers_of(wanted.real)
+        kept = _keep(wanted, undo) if leftovers else None
+        live, old = _look(wanted, bool(leftovers))
+        replacement = judge(live, wanted)
+        if not replacement.needed:
+            return result_of(False, replacement.reason, replacement.differences, None)
+        differences = _stage(wanted, live, old)
+        if live.contents and _sqlite_stage.same_content(wanted.staged, old):
+            return result_of(False, "the database holds what the backup holds", {}, None)
+        kept = kept or _keep(wanted, undo)
+        if leftovers and live.contents:
+            descriptors.append(_put_folded(wanted, locks))
+        _swap(wanted, descriptors, kept, undo)
+    return result_of(True, replacement.reason, differences, kept)
 
 
-def _replace(wanted: Restore, live: Live, reason: str, kept: Optional[Path]) -> Dict[str, Any]:
-    real, staged = wanted.real, wanted.staged
-    refuse_lack_of_space(wanted, kept)
-    try:
-        _sqlite_stage.stage(staged, wanted.manifest, wanted.timeout)
-        differences: Differences = {}
-        if live.contents:
-            with connection(real, wanted.timeout) as opened:
-                differences = compare_rows(opened, staged)
-            _fold(real, wanted.timeout)
-            if _sqlite_stage.same_content(staged, real):
-                discard(kept)
-                return result_of(False, "the database holds what the backup holds", {}, None)
-        _sqlite_stage.make_like(staged, real)
-        _sqlite_stage.set_journal_mode(staged, wanted.manifest["journal_mode"], wanted.timeout)
-        kept = kept or set_aside(wanted)
-        refuse_open(real)
-        _swap(real, staged)
-    finally:
-        _sqlite_stage.remove_with_sidecars(staged)
-    return result_of(True, reason, differences, kept)
+def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
+    refuse_lack_of_space(wanted)
+    kept = set_aside(wanted)
+    undo.callback(discard, kept)
+    return kept
 
 
-def _fold(real: Path, timeout: float) -> None:
-    """Empty the WAL into the file; that nobody else has it open is SQLite's own word, also for users unseen by us."""
-    with connection(real, timeout) as opened:
-        opened.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
-        opened.execute("BEGIN EXCLUSIVE")
-        opened.execute("COMMIT")
-        if opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            raise SqliteError(f"{real} is open in another process; stop it before the database is restored")
+def _look(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
+    """Look at the database, or at a copy in which SQLite finishes what was left; return that file as well."""
+    if not (has_leftovers and wanted.real.exists()):
+        return look_at_still(wanted.real, wanted.timeout), wanted.real
+    for suffix in ("", "-wal", "-journal"):
+        with contextlib.suppress(FileNotFoundError), Path(f"{wanted.real}{suffix}").open("rb") as source:
+            copy_aside(source.fileno(), Path(f"{wanted.folded}{suffix}"))
+    _sqlite_stage.make_like(wanted.folded, wanted.real)
+    return look_at(wanted.folded, wanted.timeout), wanted.folded
+
+
+def _stage(wanted: Restore, live: Live, old: Path) -> Differences:
+    """Put the new file beside the old one, and return the rows in which they differ."""
+    refuse_lack_of_space(wanted)
+    _sqlite_stage.stage(wanted.staged, wanted.manifest, wanted.timeout)
+    differences: Differences = {}
+    if live.contents:
+        # The lock would keep a connection that locks out, and nobody changes the file.
+        with connection(old, wanted.timeout, "ro", immutable=True) as opened:
+            differences = compare_rows(opened, wanted.staged)
+    _sqlite_stage.make_like(wanted.staged, wanted.real)
+    _sqlite_stage.set_journal_mode(wanted.staged, wanted.manifest["journal_mode"], wanted.timeout)
+    return differences
 
 
 def set_aside(wanted: Restore) -> Optional[Path]:
@@ -157,21 +181,37 @@ def discard(folder: Optional[Path]) -> None:
         shutil.rmtree(str(folder))
 
 
-def _swap(real: Path, staged: Path) -> None:
+def _put_folded(wanted: Restore, locks: ExitStack) -> int:
+    """Let the old database without leftovers take the name of the one with them, locked as well; return it."""
+    descriptor = locks.enter_context(locked_out(wanted.folded, wanted.timeout))
+    _files.sync_in_steps(wanted.folded)
+    os.replace(str(wanted.folded), str(wanted.real))
+    _files.sync(wanted.real.parent)
+    return descriptor
+
+
+def _swap(wanted: Restore, descriptors: List[int], kept: Optional[Path], undo: ExitStack) -> None:
     """Let the staged file take the place of the database, whose sidecars hold nothing any more."""
-    old = identities_of(real)
+    real = wanted.real
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(str(real) + suffix)
     _files.sync(real.parent)
-    os.replace(str(staged), str(real))
+    old = identities_of(real)
+    os.replace(str(wanted.staged), str(real))
+    undo.pop_all()
     try:
         _files.sync(real.parent)
+        for descriptor in descriptors:
+            make_unusable(descriptor)
     except OSError as error:
         raise SqliteError(
-            f"{real} was restored, but the folder could not be synced ({error.strerror}): check the disk, as a power "
-            "failure could bring the old database back"
+            f"{real} was restored, but then the system said: {_files.explain(error)}; check the disk. "
+            f"What was replaced is in {kept}"
         ) from error
     late = _proc.describe(_proc.holders(old))
     if late:
-        raise SqliteError(f"{real} was restored, but process {late} opened the old one meanwhile; restart it")
+        raise SqliteError(
+            f"{real} was restored, but process {late} had opened the old one meanwhile and now cannot use it; restart "
+            f"it. What was replaced is in {kept}"
+        )

@@ -5,26 +5,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ContextManager, Dict, FrozenSet, List, Optional
+from typing import Any, Dict, List, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc, _sqlite_rows
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_rows
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SIDECARS,
     Contents,
     SqliteError,
-    connection,
     is_read_only,
-    read_contents,
-    refuse_other_user,
+    refuse_hard_links,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_check import check
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_look import (
+    Live,
+    peek_at,
+    peeking,
+    refuse_open,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import Manifest, verify_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_stage import is_plain
 
@@ -60,14 +61,10 @@ class Restore:
     def staged(self) -> Path:
         return self.real.with_name(f".{self.real.name}.restore.{self.token}")
 
-
-@dataclass(frozen=True)
-class Live:
-    """The database that is to be replaced; C(contents) is None when it is missing or damaged, as C(problem) says."""
-
-    real: Path
-    contents: Optional[Contents]
-    problem: str
+    @property
+    def folded(self) -> Path:
+        """Hidden name of a copy of the old database, with what a killed process left folded into it."""
+        return self.real.with_name(f".{self.real.name}.restore.{self.token}.old")
 
 
 @dataclass(frozen=True)
@@ -92,63 +89,9 @@ def check_backup(wanted: Restore) -> None:
         )
     if not wanted.real.parent.is_dir():
         raise SqliteError(f"The folder {wanted.real.parent} does not exist; create it, or correct the path")
+    refuse_hard_links(wanted.real)
     if is_read_only(wanted.real.parent):
         raise SqliteError(f"{wanted.real.parent} is mounted read-only; restore the database where it can be written")
-
-
-def find_holders(real: Path) -> Dict[int, str]:
-    """Return pid -> name of who has the database or a sidecar open. Raises SqliteError for hard links."""
-    return _proc.holders(identities_of(real))
-
-
-def identities_of(real: Path) -> FrozenSet[_proc.FileId]:
-    files = set()
-    for suffix in ("", *SIDECARS):
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(str(real) + suffix)
-            if suffix == "" and status.st_nlink > 1:
-                raise SqliteError(f"{real} has {status.st_nlink} hard links; a restore would leave the others behind")
-            files.add((status.st_dev, status.st_ino))
-    return frozenset(files)
-
-
-def refuse_open(real: Path) -> None:
-    """Raise SqliteError when a process has the database or one of its sidecars open."""
-    holders = _proc.describe(find_holders(real))
-    if holders:
-        raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
-
-
-def look_at(real: Path, timeout: float) -> Live:
-    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
-
-    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
-    """
-    return _look(real, connection(real, timeout))
-
-
-def peek_at(real: Path, timeout: float) -> Live:
-    """Look at the live database without changing anything, not even the files beside it. Raises SqliteError."""
-    journal = real.with_name(real.name + "-journal")
-    if journal.exists() and journal.stat().st_size and not find_holders(real):
-        return Live(real, None, "a killed process left a transaction unfinished")
-    return _look(real, _peeking(real, timeout))
-
-
-def _peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
-    """Open a database to read. Of one that is closed SQLite is told so, as it would put an index beside it."""
-    wal = real.with_name(real.name + "-wal")
-    is_closed = not (wal.exists() and wal.stat().st_size) and not find_holders(real)
-    return connection(real, timeout, "ro", immutable=is_closed)
-
-
-def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
-    if not real.exists():
-        return Live(real, None, "it does not exist")
-    refuse_other_user(real)
-    with opening as opened:
-        problem = check(opened, thoroughly=False).problem
-        return Live(real, None if problem else read_contents(opened), problem)
 
 
 def judge(live: Live, wanted: Restore) -> Replacement:
@@ -189,10 +132,10 @@ def predict(wanted: Restore, online: bool) -> Dict[str, Any]:
     if not replacement.needed:
         return result_of(False, replacement.reason, replacement.differences, None)
     refuse_impossible(live, wanted) if online else refuse_open(wanted.real)
-    refuse_lack_of_space(wanted, None)
+    refuse_lack_of_space(wanted)
     differences = replacement.differences
     if live.contents and is_plain(wanted.manifest):
-        with _peeking(wanted.real, wanted.timeout) as opened:
+        with peeking(wanted.real, wanted.timeout) as opened:
             differences = _sqlite_rows.compare_rows(opened, Path(wanted.manifest["path"]))
     return result_of(True, replacement.reason, differences, None)
 
@@ -216,18 +159,25 @@ def refuse_impossible(live: Live, wanted: Restore) -> None:
         )
 
 
-def refuse_lack_of_space(wanted: Restore, kept: Optional[Path]) -> None:
-    """Raise SqliteError unless the new file and what is set aside have room."""
+def refuse_lack_of_space(wanted: Restore) -> None:
+    """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
     new = wanted.manifest["content_size"] + _MARGIN
-    old = 0 if kept else sum(path.stat().st_size for path in present_files(wanted.real))
+    old = sum(path.stat().st_size for path in present_files(wanted.real))
+    beside = new + (2 * old if leftovers_of(wanted.real) else 0)
     aside = next(parent for parent in wanted.kept.parents if parent.exists())
     together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
-    for folder, needed in ((wanted.real.parent, new + old if together else new), (aside, old)):
+    for folder, needed in ((wanted.real.parent, beside + old if together else beside), (aside, old)):
         free = shutil.disk_usage(str(folder)).free
         if free < needed:
             raise SqliteError(
                 f"No space to restore {wanted.real}: {needed} bytes are needed in {folder}, {free} are free"
             )
+
+
+def leftovers_of(real: Path) -> List[Path]:
+    """Return the sidecars in which a killed process left something that opening the database would consume."""
+    found = [Path(f"{real}{suffix}") for suffix in ("-wal", "-journal")]
+    return [path for path in found if path.exists() and path.stat().st_size]
 
 
 def present_files(real: Path) -> List[Path]:

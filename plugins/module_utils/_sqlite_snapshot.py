@@ -67,12 +67,13 @@ def take_snapshot(
         has_wal = contents.journal_mode == "wal"
         with _counting(opened, with_rows) as counts:
             method = "backup_api" if has_wal and not mark else _copy(real, partial, kept)
+            frames = 0
             if method != "backup_api" and mark:
-                _copy_wal(real, partial, mark, contents.page_size, kept)
+                frames = _copy_wal(real, partial, mark, contents.page_size, kept)
         if method == "backup_api":
             _copy_through_sqlite(opened, partial)
     if method != "backup_api":
-        _fold(partial, timeout)
+        _fold(partial, timeout, frames)
     return Snapshot(method, contents, counts if with_rows else None, mark.salt if mark and mark.frames else None)
 
 
@@ -122,8 +123,8 @@ def _copy(real: Path, partial: Path, descriptors: ExitStack) -> str:
         return "backup_api"
 
 
-def _copy_wal(real: Path, partial: Path, mark: _sqlite_wal.Mark, page_size: int, descriptors: ExitStack) -> None:
-    """Copy the WAL up to the mark beside the copy, or nothing when the file alone is the snapshot."""
+def _copy_wal(real: Path, partial: Path, mark: _sqlite_wal.Mark, page_size: int, descriptors: ExitStack) -> int:
+    """Copy the WAL up to the mark, or nothing when the file alone is the snapshot, and return the number of frames."""
     target = partial.with_name(partial.name + "-wal")
     reading = os.open(f"{real}-wal", os.O_RDONLY)
     descriptors.callback(os.close, reading)
@@ -131,23 +132,27 @@ def _copy_wal(real: Path, partial: Path, mark: _sqlite_wal.Mark, page_size: int,
         _files.copy_in_kernel(reading, copy.fileno(), _sqlite_wal.size_up_to(mark, page_size))
     if _sqlite_wal.salt_of(os.pread(reading, _sqlite_wal.HEADER_SIZE, 0)) != mark.salt:
         target.unlink()
+        return 0
+    return mark.frames
 
 
 def _copy_through_sqlite(opened: sqlite3.Connection, partial: Path) -> None:
     """Copy by SQLite's backup API, from the connection's read transaction, so that no writer makes it begin again."""
     if not partial.exists():
         os.close(_files.create_private(partial))
-    with contextlib.closing(sqlite3.connect(str(partial), isolation_level=None)) as copy:
+    with connection(partial, 0) as copy:
         copy.execute("PRAGMA synchronous = OFF")
         opened.backup(copy, pages=-1)
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
 
 
-def _fold(partial: Path, timeout: float) -> None:
-    """Let SQLite carry the copied WAL into the copy, and remove what it leaves beside it."""
+def _fold(partial: Path, timeout: float, frames: int) -> None:
+    """Let SQLite carry the copied WAL into the copy, all frames of it, and remove what it leaves beside it."""
     with connection(partial, timeout) as copy:
         copy.execute("PRAGMA synchronous = OFF")
-        copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        _busy, _found, folded = copy.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if frames and folded != frames:
+            raise SqliteError(f"The copy holds {folded} frames of the WAL and not {frames}; take the backup again")
         mode = copy.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
         if mode != "delete":
             raise SqliteError(f"Cannot fold the write-ahead log into {partial}: it stays in mode {mode}")
@@ -174,7 +179,7 @@ def _copy_unchanging(real: Path, partial: Path, timeout: float, with_rows: bool)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or _size(f"{real}-wal"):
         raise SqliteError(f"{real} was changed while it was copied; back it up where it can be written")
     if method != "backup_api":
-        _fold(partial, timeout)
+        _fold(partial, timeout, 0)
     return Snapshot(method, contents, contents.row_counts if with_rows else None, None)
 
 

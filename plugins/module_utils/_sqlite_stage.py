@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-import shutil
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_compress
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
-    SIDECARS,
     SqliteError,
     connection,
     read_contents,
@@ -25,6 +23,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifes
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_update import apply_update
 
+# What a user may not set, or a filesystem does not have.
+_NO_ATTRIBUTE = (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES)
 # What two files with the same content may differ in: journal mode, change counters (pages, schema), SQLite's version.
 # https://www.sqlite.org/fileformat2.html#the_database_header
 _VARIABLE = ((18, 20), (24, 28), (40, 44), (92, 100))
@@ -48,7 +48,7 @@ def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
             apply_update(Path(manifest["path"]), descriptor)
     finally:
         os.close(descriptor)
-    if manifest["base"]:
+    if manifest["base"] or manifest["content_sha256"] is None:
         _check(staged, manifest, timeout)
 
 
@@ -62,7 +62,7 @@ def _copy(base: Manifest, descriptor: int) -> None:
 
 
 def _check(staged: Path, manifest: Manifest, timeout: float) -> None:
-    """An updated backup was never checked as a whole: that would have cost time while the app was stopped."""
+    """Check a backup as a whole that never was: an updated one, or one that was not to be verified."""
     with connection(staged, timeout) as copy:
         problem = check(copy, thoroughly=False).problem
         contents = read_contents(copy, with_rows=False)
@@ -74,13 +74,31 @@ def _check(staged: Path, manifest: Manifest, timeout: float) -> None:
 
 
 def make_like(staged: Path, real: Path) -> None:
-    """Give the staged file the owner, mode and attributes of the database, or of its folder when there is none."""
-    like = real if real.exists() else real.parent
-    status = like.stat()
-    if os.geteuid() == 0:
-        os.chown(str(staged), status.st_uid, status.st_gid)
-    if real.exists():
-        shutil.copystat(str(real), str(staged))
+    """Give the staged file the owner, mode and attributes of the database, or of its folder when there is none.
+
+    All is done to the open file: in a folder of the app's user the name could lead elsewhere meanwhile.
+    """
+    exists = real.exists()
+    status = (real if exists else real.parent).stat()
+    descriptor = os.open(str(staged), os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        if exists:
+            os.fchmod(descriptor, status.st_mode & 0o777)
+            _copy_attributes(real, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copy_attributes(real: Path, descriptor: int) -> None:
+    """Copy access lists and security labels, as far as this user and the filesystem have them."""
+    for name in os.listxattr(str(real)):
+        try:
+            os.setxattr(descriptor, name, os.getxattr(str(real), name))
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTE:
+                raise
 
 
 def set_journal_mode(staged: Path, mode: str, timeout: float) -> None:
@@ -110,9 +128,3 @@ def _fixed(header: bytes) -> bytes:
     for start, end in _VARIABLE:
         fixed[start:end] = bytes(end - start)
     return bytes(fixed)
-
-
-def remove_with_sidecars(path: Path) -> None:
-    for suffix in ("", *SIDECARS):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(str(path) + suffix)

@@ -26,6 +26,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     SqliteError,
     connection,
     read_contents,
+    resolve,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_backup import describe, store, writing_to
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import (
@@ -45,10 +46,11 @@ _COMPARED_AT_ONCE = 1 << 18
 def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
     """Make the update that C(plan) describes of a backup, and return its manifest; None when a whole one is needed.
 
-    That is so for a compressed backup, and while another process has the database open. Raises SqliteError.
+    That is so for a backup that is compressed, unverified, or in another folder, and while another process has the
+    database open. Raises SqliteError.
     """
     base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
-    if base["compression"] != "none" or base["source"] != str(plan.real) or not is_there(base):
+    if not _can_be_updated(base, plan):
         return None
     with writing_to(plan) as partial:
         described = _write_changed(plan, base, partial)
@@ -63,6 +65,17 @@ def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
             "content_sha256": None,
         }
         return store(plan, partial, _files.sha256_of(partial), {**described, **about})
+
+
+def _can_be_updated(base: Manifest, plan: Plan) -> bool:
+    same_folder = resolve(Path(base["path"])).parent == resolve(plan.final.parent)
+    return (
+        base["compression"] == "none"
+        and base["sha256"] is not None
+        and base["source"] == str(plan.real)
+        and same_folder
+        and is_there(base)
+    )
 
 
 def _write_changed(plan: Plan, base: Manifest, partial: Path) -> Optional[Manifest]:

@@ -15,6 +15,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 import traceback
 from typing import Any, Callable, List, Type
@@ -24,7 +25,7 @@ _POLL_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1
 
 
-class Hung(Exception):
+class GivenUp(Exception):
     """The work has not moved for too long, or ended without a result."""
 
 
@@ -45,14 +46,14 @@ def run_watched(
 ) -> Any:
     """Return what C(work) returns, a value of JSON, or raise the C(failure) that it raised, with its text.
 
-    Raises Hung when it has not used the processor for C(timeout) seconds, and kills it.
+    Raises GivenUp when it has not used the processor for C(timeout) seconds, and kills it, and when it ends otherwise.
     """
     reading, writing = os.pipe()
     pid = os.fork() or _work_and_exit(work, failure, writing)
     os.close(writing)
     try:
         answer = _read_all(reading, pid, timeout, used, clock)
-    except Hung:
+    except GivenUp:
         # A process that hangs in the kernel ends when the kernel lets go of it; nothing waits for that.
         os.kill(pid, signal.SIGKILL)
         raise
@@ -60,29 +61,31 @@ def run_watched(
         os.close(reading)
     os.waitpid(pid, 0)
     if not answer:
-        raise Hung("it ended without a result, perhaps killed by the system for its use of memory")
-    succeeded, value = json.loads(answer)
-    if not succeeded:
+        raise GivenUp("it was killed, perhaps by the system for its use of memory")
+    outcome, value = json.loads(answer)
+    if outcome == "failed":
         raise failure(value)
+    if outcome == "broken":
+        raise GivenUp(f"it met an error that it does not know, {value}; please report it")
     return value
 
 
 def _work_and_exit(work: Callable[[], Any], failure: Type[Exception], writing: int) -> int:
     """Do the work in the child, which ends with its parent, and write the outcome into the pipe. It never returns."""
-    status = 1
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    answer: List[Any] = []
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         try:
-            answer = [True, work()]
+            answer = ["done", work()]
         except failure as error:
-            answer = [False, str(error)]
+            answer = ["failed", str(error)]
+    finally:
+        if not answer:
+            traceback.print_exc()
+            answer = ["broken", "".join(traceback.format_exception_only(*sys.exc_info()[:2])).strip()]
         with os.fdopen(writing, "w", encoding="utf-8") as pipe:
             json.dump(answer, pipe)
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        os._exit(status)
+        os._exit(0)
 
 
 def _read_all(
@@ -101,4 +104,4 @@ def _read_all(
             if used(pid) > seen:
                 seen, since = used(pid), clock()
         if clock() - since > timeout:
-            raise Hung(f"nothing has moved for {timeout:g} seconds, as when the storage does not answer")
+            raise GivenUp(f"nothing has moved for {timeout:g} seconds, as when the storage does not answer")

@@ -55,13 +55,14 @@ options:
       - If the database has not changed since, nothing is done and that backup is returned.
       - Otherwise only the pages that have changed are written, into a file of their own that rests on the first backup. Which pages these are is read from
         the write-ahead log where it still holds all of them, else the database is compared with the backup, which reads both once.
-      - A whole new backup is taken instead where the first one is compressed, and where a process has the database open.
+      - A whole new backup is taken instead where the first one is compressed, was taken with O(verify=none), or lies in another folder than the new one,
+        and where a process has the database open.
     type: path
   verify:
     description:
       - How a backup is checked. V(quick) reads every page, V(full) compares the indexes with the tables as well at several times the cost.
         Both compare the schema and the number of rows of each table with those of the database.
-      - V(none) opens it, and compares its schema with that of the database.
+      - V(none) opens it, and compares its schema with that of the database. Then it has no SHA-256, and is read as a whole when it is restored.
       - What an O(update) writes is checked when it is restored, so that the app need not wait for it.
     type: str
     choices: [full, quick, none]
@@ -86,7 +87,7 @@ options:
   keep:
     description:
       - Which backups of a database stay. Keys are C(last), C(daily) and C(weekly), values how many. Without a key all stay.
-      - Only backups with a manifest of this module are ever removed, never the one that was just taken, nor one that a kept update rests on.
+      - Only backups with a manifest of this module are ever removed, never the one that was just taken. An update and the backup it rests on count as one.
     type: dict
     default: {}
   protect:
@@ -113,7 +114,8 @@ options:
     default: always
   online:
     description:
-      - Restore while processes have the database open, through SQLite's own locking. They see the old content until they see the new one.
+      - Restore while processes have the database open, through SQLite's own locking, in one transaction. Writers wait until it ends, with a rollback journal
+        readers too, so the busy timeout of the app should be longer than writing the whole database takes.
       - The database must be sound, and in WAL mode have the page size of the backup.
     type: bool
     default: false
@@ -127,7 +129,7 @@ options:
   timeout:
     description:
       - Seconds to wait for a lock of another process, and for storage that does not answer at all.
-      - A large database is no reason to raise it, as long as something moves nothing is given up.
+      - A large database is no reason to raise it, as long as something moves nothing is given up. Only what O(online) has written is synced in one go.
     type: float
     default: 60
 seealso:
@@ -172,7 +174,7 @@ backup:
     - The manifest of the backup that was taken, is still up to date, or was restored. In check mode only its path.
     - C(size) and C(sha256) are those of the file, C(content_size) in bytes and C(content_sha256) those of the database in it.
     - C(method) is C(clone), C(copy), C(backup_api), or C(pages) for an update, whose C(base) names the backup it rests on.
-    - The C(row_counts) and the C(content_sha256) of an update are null.
+    - The C(row_counts) and the C(content_sha256) of an update are null, as those of a backup that was not to be verified.
     - C(unknown) names collations and functions of the app's own, which limit what C(verified) could mean.
   returned: when the state is present or restored
   type: dict
@@ -239,6 +241,7 @@ set_aside:
   sample: /var/lib/greenlight/shop/backups/shop.db.20260219T021500Z.91ab3e.replaced
 """
 
+import contextlib
 import secrets
 import traceback
 from datetime import datetime, timezone
@@ -248,6 +251,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.greenlight.release.plugins.module_utils import (
+        _files,
         _record,
         _record_store,
         _sqlite,
@@ -293,19 +297,30 @@ def back_up(params, check_mode, now, token):
     real = _sqlite.real_database(Path(params["path"]))
     known = known_backup(params)
     if known and _sqlite_backup.is_up_to_date(known, real):
-        return {"changed": False, "backup": known, "removed": [], "before": known}
+        removed = prune(params, keep, Path(known["path"]).parent, known, check_mode)
+        return {"changed": bool(removed), "backup": known, "removed": removed, "before": known}
     settings = {name: params[name] for name in ("verify", "timeout", "release_id", "compression")}
     settings["access"] = _sqlite_plan.parse_access(params["owner"], params["group"], params["mode"])
     plan = _sqlite_plan.plan_backup(Path(params["path"]), params["dest"], now, token, **settings)
     update = _sqlite_plan.plan_update(plan, params["dest"]) if params["update"] else None
     before = newest_of(plan.final.parent, real)
-    made = {"path": str((update or plan).final), "created": now.strftime(_sqlite_manifest.CREATED), "base": None}
     if check_mode:
-        removed = prune(params, keep, plan.final.parent, made, check_mode)
-        return {"changed": True, "backup": {"path": made["path"]}, "removed": removed, "before": before}
+        return predict(params, keep, plan, update, known, before)
     manifest = (update and _sqlite_update.update_backup(update, known)) or _sqlite_backup.make_backup(plan)
     removed = prune(params, keep, plan.final.parent, manifest, check_mode)
     return {"changed": True, "backup": manifest, "removed": removed, "before": before}
+
+
+def predict(params, keep, plan, update, known, before):
+    if not update:
+        _sqlite_plan.refuse_lack_of_space(plan)
+    made = {
+        "path": str((update or plan).final),
+        "created": plan.created.strftime(_sqlite_manifest.CREATED),
+        "base": (known["base"] or Path(known["path"]).name) if update else None,
+    }
+    removed = prune(params, keep, plan.final.parent, made, True)
+    return {"changed": True, "backup": {"path": made["path"]}, "removed": removed, "before": before}
 
 
 def known_backup(params):
@@ -322,21 +337,24 @@ def newest_of(folder, real):
 
 
 def prune(params, keep, folder, made, check_mode):
-    """Remove what no rule keeps, and return the paths. C(made) is the manifest of the backup that was just taken."""
-    wanted = str(Path(params["path"]).resolve()) if params["path"] else None
+    """Remove what no rule keeps, and return the paths. C(made) is the manifest of the backup that was just taken.
+
+    While another run works in the folder nothing is removed; the next run does that.
+    """
+    wanted = str(_sqlite.resolve(Path(params["path"]))) if params["path"] else None
     protect = [*params["protect"], *needed_by_releases(params["state_path"]), *([made["path"]] if made else [])]
-    protect = [str(Path(path).resolve()) for path in protect]
-    backups = [
-        backup for backup in _sqlite_manifest.list_backups(folder.resolve()) if _sqlite_manifest.is_there(backup)
-    ]
-    if made and made["path"] not in [backup["path"] for backup in backups]:
-        backups.append({**made, "source": wanted, "path": str(Path(made["path"]).resolve())})
-    chosen = []
-    for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
-        mine = [backup for backup in backups if backup["source"] == source]
-        chosen += _sqlite_manifest.choose_to_remove(mine, keep, protect)
-    if not check_mode:
-        _sqlite_manifest.remove_backups(chosen)
+    protect = [str(_sqlite.resolve(Path(path))) for path in protect]
+    with contextlib.nullcontext(True) if check_mode else _sqlite_backup.alone_in(folder) as alone:
+        found = _sqlite_manifest.list_backups(_sqlite.resolve(folder)) if alone else []
+        backups = [backup for backup in found if _sqlite_manifest.is_there(backup)]
+        if made and made["path"] not in [backup["path"] for backup in backups]:
+            backups.append({**made, "source": wanted, "path": str(_sqlite.resolve(Path(made["path"])))})
+        chosen = []
+        for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
+            mine = [backup for backup in backups if backup["source"] == source]
+            chosen += _sqlite_manifest.choose_to_remove(mine, keep, protect)
+        if not check_mode:
+            _sqlite_manifest.remove_backups(chosen)
     return [backup["path"] for backup in chosen]
 
 
@@ -351,9 +369,9 @@ def needed_by_releases(state_path):
 
 
 def restore(params, check_mode, now, token):
-    manifest = _sqlite_manifest.read_manifest(Path(params["src"]).resolve())
+    manifest = _sqlite_manifest.read_manifest(_sqlite.resolve(Path(params["src"])))
     wanted = _sqlite_restore_plan.Restore(
-        real=Path(params["path"]).resolve(),
+        real=_sqlite.resolve(Path(params["path"])),
         manifest=manifest,
         aside=Path(params["set_aside"] or Path(manifest["path"]).parent).absolute(),
         timeout=params["timeout"],
@@ -385,12 +403,14 @@ def run(params, check_mode, now, token):
         return restore(params, check_mode, now, token) if params["state"] == "restored" else remove(params, check_mode)
     except _record.RecordError as error:
         raise _sqlite.SqliteError(str(error)) from error
+    except OSError as error:
+        raise _sqlite.SqliteError(f"The system refused the work: {_files.explain(error)}; correct the path") from error
 
 
 def diff_of(result):
     """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
     if "restored" in result:
-        counts = result["differences"]
+        counts = result["differences"] if result["restored"] else {}
         before, after = ({table: counts[table][side] for table in counts} for side in ("live", "backup"))
         return {"before": before, "after": after}
     gone = dict.fromkeys(result["removed"], "removed")
@@ -418,8 +438,10 @@ def main():
         )
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
-    except _watchdog.Hung as error:
+    except _watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
+    for unknown in result.get("backup", {}).get("unknown", []):
+        module.warn(f"The database uses the {unknown} of the app, so the backup could be checked only in part.")
     if module._diff:
         result["diff"] = diff_of(result)
     result.pop("before", None)

@@ -29,7 +29,7 @@ attributes:
   action_group: {}
 options:
   dest:
-    description: Folder of the backups.
+    description: Folder of the backups. One that does not exist holds none.
     type: path
   path:
     description: A live database.
@@ -50,13 +50,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backups:
-  description: The manifests, oldest first, each with its path, C(sound), and a C(reason) where it is not.
+  description:
+    - The manifests, oldest first, each with its path, C(sound), and a C(reason) where it is not.
+    - Behind them those that cannot be read, with nothing but these three.
   returned: when O(dest) is given
   type: list
   elements: dict
   sample: [{"path": "/var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db", "sound": true, "reason": ""}]
 database:
-  description: Whether the live database is sound, and what it holds.
+  description: Whether the live database is sound, and what it holds. It is left as it is, whatever a killed process left beside it.
   returned: when O(path) is given
   type: dict
   sample: {"sound": true, "reason": "", "user_version": 3, "journal_mode": "wal", "row_counts": {"orders": 1042}}
@@ -70,7 +72,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 try:
     from ansible_collections.greenlight.release.plugins.module_utils import (
         _sqlite,
-        _sqlite_check,
+        _sqlite_look,
         _sqlite_manifest,
         _watchdog,
     )
@@ -85,11 +87,12 @@ ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"ty
 def describe(params):
     result = {}
     if params["dest"]:
-        manifests = _sqlite_manifest.list_backups(Path(params["dest"]))
-        problems = [_sqlite_manifest.verify_backup(manifest) for manifest in manifests]
+        manifests, unreadable = _sqlite_manifest.read_folder(Path(params["dest"]))
+        problems = [_sqlite_manifest.verify_backup(manifest, params["timeout"]) for manifest in manifests]
         result["backups"] = [{**m, "sound": not problem, "reason": problem} for m, problem in zip(manifests, problems)]
+        result["backups"] += [{"path": path, "sound": False, "reason": why} for path, why in unreadable.items()]
     if params["path"]:
-        result["database"] = _sqlite_check.inspect(Path(params["path"]), params["timeout"])
+        result["database"] = _sqlite_look.inspect(Path(params["path"]), params["timeout"])
     return result
 
 
@@ -101,7 +104,7 @@ def main():
         work = _watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], _sqlite.SqliteError)
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
-    except _watchdog.Hung as error:
+    except _watchdog.GivenUp as error:
         module.fail_json(msg=f"The look at {module.params['path'] or module.params['dest']} was given up: {error}")
     module.exit_json(**work)
 

@@ -128,11 +128,6 @@ def copy_with_vacuum(source: Path, target: Path) -> None:
     sync(target)
 
 
-def copy_with_ours(source: Path, target: Path) -> None:
-    _sqlite_snapshot.take_snapshot(source, target, 60)
-    sync(target)
-
-
 def shell(source: Path, *words: str) -> None:
     subprocess.run(["sqlite3", str(source), *words], check=True, stdout=subprocess.DEVNULL, timeout=GIVEN_UP_AFTER)
 
@@ -166,9 +161,13 @@ def verified_vacuum(source: Path, target: Path) -> None:
     verify_one_after_the_other(target)
 
 
-def plan_of(source: Path, token: str) -> _sqlite_plan.Plan:
+def plan_of(source: Path, token: str, verify: str = "quick") -> _sqlite_plan.Plan:
     folder = str(source.parent / "ours")
-    return _sqlite_plan.plan_backup(source, folder, datetime.now(timezone.utc), token, verify="quick")
+    return _sqlite_plan.plan_backup(source, folder, datetime.now(timezone.utc), token, verify=verify)
+
+
+def unverified_ours(source: Path, target: Path) -> None:
+    os.replace(_sqlite_backup.make_backup(plan_of(source, target.name, "none"))["path"], target)
 
 
 def verified_ours(source: Path, target: Path) -> None:
@@ -182,7 +181,7 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     "sqlite3 .backup, read held": copy_with_shell_held,
     "Connection.backup(pages=-1)": copy_with_backup_api,
     "VACUUM INTO": copy_with_vacuum,
-    "ours, unverified": copy_with_ours,
+    "ours, unverified": unverified_ours,
     "Connection.backup, then verified": verified_backup_api,
     "VACUUM INTO, then verified": verified_vacuum,
     "ours, verified": verified_ours,

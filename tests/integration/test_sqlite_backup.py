@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -67,17 +68,25 @@ def database(tmp_path):
     return Database(tmp_path)
 
 
-@pytest.fixture
-def writer(tmp_path, database):
+@contextlib.contextmanager
+def writing(folder, database):
     """A process that commits as fast as it can; it prints every number that it has committed."""
-    log = tmp_path / "committed"
+    log = folder / "committed"
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(database.path)], stdout=output)
     process.committed = lambda: int((log.read_text().split() or ["0"])[-1]) if log.exists() else 0
-    wait_for(process.committed, "the first commit")
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        wait_for(process.committed, "the first commit")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def writer(tmp_path, database):
+    with writing(tmp_path, database) as process:
+        yield process
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
@@ -104,8 +113,15 @@ def test_a_backup_has_every_row_and_a_restore_brings_them_back(run_module, tmp_p
     assert ([backup["sound"] for backup in info["backups"]], info["database"]["sound"]) == ([True], True)
 
 
-def test_backups_of_a_busy_database_are_never_torn_and_never_old(run_module, database, writer):
-    for _round in range(15):
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_backups_of_a_busy_database_are_never_torn_and_never_old(run_module, tmp_path, mode):
+    database = Database(tmp_path, mode)
+    with writing(tmp_path, database) as writer:
+        back_up_under(run_module, database, writer)
+
+
+def back_up_under(run_module, database, writer):
+    for _round in range(10):
         before = writer.committed()
         taken = run_module("sqlite_backup", database.arguments(keep={"last": 3}))
         assert taken.get("msg") is None
@@ -118,6 +134,8 @@ def test_an_update_costs_nothing_when_nothing_changed(run_module, database):
     first = run_module("sqlite_backup", database.arguments())["backup"]["path"]
     same = run_module("sqlite_backup", database.arguments(update=first))
     assert (same["changed"], same["backup"]["path"]) == (False, first)
+    predicted = run_module("sqlite_backup", database.arguments(update=first, keep={"last": 1}), check=True)
+    assert predicted["removed"] == []
     database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
     other = run_module("sqlite_backup", database.arguments(update=first))
     assert (other["changed"], other["backup"]["base"], other["backup"]["size"] < 20000) == (
@@ -148,8 +166,12 @@ def test_a_restore_under_a_process_that_has_the_database_open_is_refused(run_mod
     assert (kept["changed"], kept["restored"]) == (False, False)
 
 
-@pytest.mark.parametrize("moment", range(6))
-def test_a_backup_that_is_killed_leaves_nothing_under_a_final_name(run_module, database, moment):
+@pytest.mark.parametrize("seen", [".greenlight", ".greenlight-wal", ".json.greenlight"])
+def test_a_backup_that_is_killed_leaves_nothing_under_a_final_name(run_module, database, seen):
+    """It is killed when the file that it is making can be seen, or when it was faster."""
+    database.sql("INSERT INTO ledger VALUES (1, zeroblob(40000000)); UPDATE counter SET value = 1;")
+    keep_wal = sqlite3.connect(database.path)
+    keep_wal.execute("SELECT 1 FROM ledger").fetchone()
     arguments = json.dumps({"ANSIBLE_MODULE_ARGS": database.arguments()})
     process = subprocess.Popen(
         [sys.executable, "-m", f"{MODULES}.sqlite_backup"],
@@ -160,14 +182,30 @@ def test_a_backup_that_is_killed_leaves_nothing_under_a_final_name(run_module, d
     )
     process.stdin.write(arguments.encode())
     process.stdin.close()
-    if moment:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05 * moment)
+
+    def is_at_work():
+        names = os.listdir(database.backups) if database.backups.exists() else []
+        return any(name.endswith(seen) for name in names) or process.poll() is not None
+
+    wait_for(is_at_work, "the work of the backup")
     process.kill()
     process.wait()
+    keep_wal.close()
+    wait_for(lambda: not holders_of_lock(database.backups), "the end of the worker")
     for backup in run_module("sqlite_backup_info", {"dest": str(database.backups)})["backups"]:
-        assert (backup["sound"], state_of(backup["path"])) == (True, 0)
-    assert run_module("sqlite_backup", database.arguments())["changed"] is True
+        assert backup["sound"] or not Path(backup["path"]).exists()
+    again = run_module("sqlite_backup", database.arguments())
+    assert (again["changed"], state_of(again["backup"]["path"])) == (True, 1)
+    assert [name for name in visible(database.backups) if name.startswith(".")] == []
+
+
+def holders_of_lock(folder):
+    with (folder / ".lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -409,3 +447,60 @@ def test_work_that_stands_still_is_given_up(database):
     other.close()
     assert f"The work on {database.path} was given up: nothing has moved for 3 seconds" in result["msg"]
     wait_for(lambda: process.poll() is not None and not Path(f"/proc/{worker}").exists(), "the end of the worker")
+
+
+# A job that opens the database, writes one row, and closes it again, as one of cron does; it prints what it committed.
+JOB = """
+import sqlite3, sys, time
+number = 1000000
+while True:
+    number += 1
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.001)
+    try:
+        connection.execute("INSERT INTO ledger VALUES (?, 'job')", (number,))
+        print(number, flush=True)
+    except sqlite3.Error:
+        pass
+    finally:
+        connection.close()
+    time.sleep(0.002)
+"""
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_no_row_of_a_short_lived_writer_is_lost_in_a_restore(run_module, tmp_path, mode):
+    database = Database(tmp_path, mode)
+    database.sql("INSERT INTO ledger VALUES (1, zeroblob(20000000)); UPDATE counter SET value = 1;")
+    src = run_module("sqlite_backup", database.arguments())["backup"]["path"]
+    log = tmp_path / "committed"
+    with log.open("wb") as output:
+        job = subprocess.Popen([sys.executable, "-c", JOB, str(database.path)], stdout=output)
+    aside, refusals = [], 0
+    try:
+        for _round in range(5):
+            done = run_module("sqlite_backup", {"state": "restored", "path": str(database.path), "src": src})
+            refusals += "is open in process" in done.get("msg", "")
+            aside += [done["set_aside"]] if done.get("set_aside") else []
+    finally:
+        job.kill()
+        job.wait()
+    found = {row[0] for row in rows_of(database.path, "SELECT number FROM ledger")}
+    for folder in aside:
+        found |= {row[0] for row in rows_of(Path(folder) / "app.db", "SELECT number FROM ledger")}
+    committed = {int(line) for line in log.read_text().split()}
+    assert (len(aside) + refusals > 0, committed - found) == (True, set())
+
+
+def test_mistakes_are_told_without_a_traceback(run_module, database, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_text("")
+    for arguments, message in (
+        (database.arguments(dest=f"{tmp_path}/file/backups"), "Not a directory"),
+        (database.arguments(dest=f"{tmp_path}/loop/backups"), "loop"),
+        (database.arguments(path=f"{tmp_path}/loop"), "cannot be followed"),
+        (database.arguments(mode=["0600"]), "mode must be an octal number"),
+    ):
+        result = run_module("sqlite_backup", arguments)
+        assert (result["failed"], message in result["msg"]) == (True, True), result["msg"]
+    info = run_module("sqlite_backup_info", {"dest": f"{tmp_path}/file"})
+    assert "cannot be read: Not a directory; correct the path" in info["msg"]

@@ -60,7 +60,7 @@ def make_empty(path):
         (make_folder, "is not a regular file"),
         (os.mkfifo, "is not a regular file"),
         (make_page, "is not a SQLite database, or it is encrypted"),
-        (make_empty, "is not a SQLite database"),
+        (make_empty, "is empty, so there is no database in it yet; correct the path, or wait"),
     ],
 )
 def test_what_is_no_database_is_refused_and_nothing_is_created(tmp_path, make, message):
@@ -194,6 +194,28 @@ def test_a_database_that_is_gone_is_open_in_no_process(tmp_path):
 
 def test_a_filesystem_says_whether_it_can_be_written(database):
     assert _sqlite.is_read_only(database) is False
+
+
+def test_links_that_lead_in_a_circle_are_told(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(SqliteError, match="a cannot be followed: .*; correct the link"):
+        _sqlite.real_database(tmp_path / "a")
+
+
+def test_a_database_with_two_names_is_refused(tmp_path, database):
+    _sqlite.refuse_hard_links(database)
+    _sqlite.refuse_hard_links(tmp_path / "missing.db")
+    os.link(database, tmp_path / "link.db")
+    with pytest.raises(SqliteError, match="has 2 hard links, of which SQLite knows one; remove the others"):
+        _sqlite.refuse_hard_links(database)
+
+
+def test_a_file_goes_with_its_sidecars(tmp_path):
+    for suffix in ("", "-wal", "-journal"):
+        Path(f"{tmp_path}/x{suffix}").write_text("")
+    _sqlite.remove_with_sidecars(tmp_path / "x")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_path_with_two_slashes_is_no_host_name():

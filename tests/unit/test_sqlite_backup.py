@@ -6,6 +6,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
+from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_backup, _sqlite_manifest, _sqlite_plan
@@ -25,7 +27,7 @@ def test_a_backup_is_named_private_and_described(tmp_path, live, verify):
     manifest = _sqlite_backup.make_backup(plan(tmp_path, verify=verify, release_id="release 1"))
     backup = tmp_path / "backups" / NAME
     assert manifest["path"] == str(backup)
-    assert (manifest["row_counts"], manifest["release_id"]) == ({"t": 2}, "release 1")
+    assert (manifest["row_counts"], manifest["release_id"]) == (None if verify == "none" else {"t": 2}, "release 1")
     assert (manifest["verified"], manifest["journal_mode"], manifest["unknown"]) == (verify, "wal", [])
     assert (manifest["content_size"], manifest["content_sha256"]) == (manifest["size"], manifest["sha256"])
     assert visible(backup.parent) == [NAME, f"{NAME}.json"]
@@ -91,10 +93,25 @@ def damage(live, tmp_path):
 
 def test_no_backup_is_made_of_a_damaged_database(tmp_path, live):
     damage(live, tmp_path)
-    for verify, message in (("quick", "is damaged: .*; restore a backup"), ("none", "restore a backup")):
-        with pytest.raises(SqliteError, match=message):
-            _sqlite_backup.make_backup(plan(tmp_path, verify=verify))
+    with pytest.raises(SqliteError, match="is damaged: .*; restore a backup"):
+        _sqlite_backup.make_backup(plan(tmp_path))
     assert visible(tmp_path / "backups") == []
+
+
+@pytest.mark.usefixtures("live")
+def test_a_copy_that_cannot_be_read_is_told_of_the_database(tmp_path, monkeypatch):
+    def fail(_copy, with_rows):
+        raise sqlite3.DatabaseError("database disk image is malformed" if with_rows else "")
+
+    monkeypatch.setattr(_sqlite_backup, "read_contents", fail)
+    with pytest.raises(SqliteError, match="data/app.db is damaged: .* malformed; restore a backup"):
+        _sqlite_backup.make_backup(plan(tmp_path))
+
+
+def test_an_unverified_backup_of_a_damaged_database_is_known_when_it_is_needed(tmp_path, live):
+    damage(live, tmp_path)
+    manifest = _sqlite_backup.make_backup(plan(tmp_path, verify="none"))
+    assert _sqlite_manifest.verify_backup(manifest) != ""
 
 
 @pytest.mark.usefixtures("live")
@@ -131,7 +148,12 @@ def test_a_copy_that_is_not_what_the_transaction_saw_is_refused(tmp_path, monkey
 def test_a_database_that_did_not_change_is_up_to_date(tmp_path, live):
     manifest = _sqlite_backup.make_backup(plan(tmp_path))
     real = (tmp_path / "data" / "app.db").resolve()
+    manifest["created"] = "2100-01-01T00:00:00.000000Z"
     assert _sqlite_backup.is_up_to_date(manifest, real) is True
+    # The clock of file times is coarse: another change could bear the same time as the last one before the backup.
+    changed = max(time for _size, time in manifest["signature"].values()) / 1e9
+    created = datetime.fromtimestamp(changed + 0.01, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert _sqlite_backup.is_up_to_date({**manifest, "created": created}, real) is False
     live.execute("INSERT INTO t VALUES (3)")
     assert _sqlite_backup.is_up_to_date(manifest, real) is False
     assert _sqlite_backup.is_up_to_date(manifest, real.with_name("other.db")) is False
@@ -141,25 +163,24 @@ def test_a_database_that_did_not_change_is_up_to_date(tmp_path, live):
 def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
     folder = tmp_path / "backups"
     kept = _sqlite_backup.make_backup(plan(tmp_path))
-    left = (".app.db.x.db.partial", ".app.db.x.db.partial-wal", ".x.packed.partial", ".x.db.json.partial")
-    for name in left:
+    for ending in ("", ".packed", ".json"):
+        (folder / f".app.db.x.db.0a1b2c{ending}.greenlight").write_text("")
+    (folder / ".app.db.x.db.0a1b2c.greenlight-wal").write_text("")
+    foreign = [".app.db.swp", ".other.partial", "notes.greenlight", ".app.db.0a1b2.greenlight"]
+    for name in foreign:
         (folder / name).write_text("")
-    (folder / ".x.replaced.partial").mkdir()
-    (folder / "notes.partial").write_text("")
     orphan = {**json.loads((folder / f"{NAME}.json").read_text()), "created": "2026-02-18T02:00:00.000000Z"}
     (folder / "gone.db.json").write_text(json.dumps(orphan))
     _sqlite_backup.make_backup(plan(tmp_path, token="d"))
     other = NAME.replace("abc", "d")
-    assert visible(folder) == sorted(
-        [".x.replaced.partial", "notes.partial", NAME, f"{NAME}.json", other, f"{other}.json"]
-    )
+    assert visible(folder) == sorted([*foreign, NAME, f"{NAME}.json", other, f"{other}.json"])
     assert _sqlite_manifest.verify_backup(kept) == ""
 
 
 @pytest.mark.usefixtures("live")
 def test_nothing_is_swept_while_another_run_is_at_work(tmp_path):
     _sqlite_backup.make_backup(plan(tmp_path))
-    partial = tmp_path / "backups" / ".other.db.partial"
+    partial = tmp_path / "backups" / ".other.db.0a1b2c.greenlight"
     partial.write_text("")
     with (tmp_path / "backups" / ".lock").open() as other:
         fcntl.flock(other, fcntl.LOCK_SH)
@@ -182,13 +203,63 @@ def test_everything_is_on_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(_sqlite_backup.os, "link", name)
     _sqlite_backup.make_backup(plan(tmp_path, "backups/a.db"))
     assert steps == [
-        "sync .a.db.partial",
-        "sync .a.db.json.partial",
+        f"sync {tmp_path.name}",
+        "sync .a.db.abc.greenlight",
+        "sync .a.db.abc.json.greenlight",
         "name a.db.json",
         "sync backups",
         "name a.db",
         "sync backups",
     ]
+
+
+@pytest.mark.usefixtures("live")
+def test_two_runs_to_the_same_file_do_not_hinder_each_other(tmp_path, monkeypatch):
+    first, second = plan(tmp_path, "backups/a.db", token="one"), plan(tmp_path, "backups/a.db", token="two")
+    store = _sqlite_backup.store
+
+    def store_second_first(*arguments):
+        monkeypatch.setattr(_sqlite_backup, "store", store)
+        _sqlite_backup.make_backup(second)
+        return store(*arguments)
+
+    monkeypatch.setattr(_sqlite_backup, "store", store_second_first)
+    with pytest.raises(SqliteError, match="Cannot write a backup to .*: File exists"):
+        _sqlite_backup.make_backup(first)
+    assert visible(tmp_path / "backups") == ["a.db", "a.db.json"]
+    assert _sqlite_manifest.verify_backup(_sqlite_manifest.read_manifest(tmp_path / "backups" / "a.db")) == ""
+
+
+@pytest.mark.usefixtures("live")
+def test_every_folder_that_is_made_is_private(tmp_path):
+    _sqlite_backup.make_backup(plan(tmp_path, "new/state/backups"))
+    for folder in ("new", "new/state", "new/state/backups"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_says_whether_another_run_is_at_work(tmp_path):
+    with _sqlite_backup.alone_in(tmp_path / "missing") as alone:
+        assert alone is True
+    with (tmp_path / ".lock").open("w") as other:
+        for held in (False, True):
+            if held:
+                fcntl.flock(other, fcntl.LOCK_SH)
+            with _sqlite_backup.alone_in(tmp_path) as alone:
+                assert alone is not held
+    (tmp_path / "x").write_text("")
+    with pytest.raises(SqliteError, match="Cannot use .*x for backups: Not a directory"):
+        with _sqlite_backup.alone_in(tmp_path / "x"):
+            pass
+
+
+@pytest.mark.parametrize("uid, given", [(0, True), (4711, False)])
+def test_the_lock_of_a_folder_belongs_to_its_owner(tmp_path, monkeypatch, uid, given):
+    calls = []
+    monkeypatch.setattr(_sqlite_backup.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(_sqlite_backup.os, "fchown", lambda _descriptor, *owner: calls.append(owner))
+    os.close(_sqlite_backup._open_lock(tmp_path))
+    status = tmp_path.stat()
+    assert calls == ([(status.st_uid, status.st_gid)] if given else [])
 
 
 def test_odd_names_leave_nothing_behind(tmp_path, live):

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
 import sqlite3
 
 import pytest
@@ -42,7 +41,6 @@ def test_a_damaged_database_is_recognised(database):
     damage(database)
     with connection(database, 1) as opened:
         assert _sqlite_check.check(opened, False).problem != ""
-    assert _sqlite_check.inspect(database, 1)["sound"] is False
 
 
 def test_a_lock_is_no_damage(database):
@@ -57,26 +55,6 @@ def test_a_file_that_is_no_database_is_the_problem(tmp_path):
     (tmp_path / "page.db").write_text("<html>" * 1000)
     with connection(tmp_path / "page.db", 1) as opened:
         assert _sqlite_check.check(opened, False).problem == "file is not a database"
-
-
-def test_a_live_database_is_inspected(database):
-    inspected = _sqlite_check.inspect(database, 1)
-    assert (inspected["sound"], inspected["reason"], inspected["row_counts"]) == (True, "", {"t": 2})
-
-
-def test_a_database_that_cannot_be_used_is_not_sound(database):
-    other = sqlite3.connect(database, isolation_level=None)
-    other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
-    inspected = _sqlite_check.inspect(database, 0.01)
-    other.close()
-    assert inspected["sound"] is False
-    assert "locked" in inspected["reason"]
-
-
-def test_another_user_may_not_inspect_a_database(monkeypatch, database):
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(SqliteError, match="become that user"):
-        _sqlite_check.inspect(database, 1)
 
 
 def make_with_functions_of_the_app(path):

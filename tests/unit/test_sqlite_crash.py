@@ -22,7 +22,19 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 from sqlite_host import Host
 
-CHANGING = ("chmod", "chown", "fsync", "ftruncate", "link", "mkdir", "open", "rename", "replace", "sendfile", "unlink")
+CHANGING = (
+    "fchmod",
+    "fchown",
+    "fsync",
+    "ftruncate",
+    "link",
+    "mkdir",
+    "open",
+    "rename",
+    "replace",
+    "sendfile",
+    "unlink",
+)
 # More than any of them needs; the test ends when nothing is left to be killed.
 MOST_CALLS = 500
 
@@ -125,14 +137,14 @@ def test_a_backup_that_is_killed_has_no_name_or_is_whole(tmp_path, compression):
     template = Template(host)
     for at in range(1, MOST_CALLS):
         template.bring_back()
-        plan = host.plan("one", compression=compression)
+        plan = host.plan("0a1b2c", compression=compression)
         killed = run_with_fault(lambda plan=plan: _sqlite_backup.make_backup(plan), at, kill)
         folder = host.folder / "backups"
         found = [m for m in _sqlite_manifest.list_backups(folder) if os.path.lexists(m["path"])]
         assert [_sqlite_manifest.verify_backup(manifest) for manifest in found] == [""] * len(found), at
         named = [name for name in os.listdir(folder) if not name.startswith(".") and not name.endswith(".json")]
         assert sorted(named) == sorted(os.path.basename(manifest["path"]) for manifest in found), at
-        _sqlite_backup.make_backup(host.plan("two"))
+        _sqlite_backup.make_backup(host.plan("3d4e5f"))
         assert hidden(host) == [], at
         if not killed:
             break

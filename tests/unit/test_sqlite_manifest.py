@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import (
@@ -36,6 +37,7 @@ WHOLE = {
     "application_id": 0,
     "page_size": 4096,
     "journal_mode": "wal",
+    "row_counts": {},
 }
 
 
@@ -62,8 +64,11 @@ def test_a_backup_without_a_manifest_is_not_ours_and_is_told_what_it_is(tmp_path
         ("[]", "cannot be read"),
         ("{}", "cannot be read"),
         ('{"format": 9}', "has format 9, this version reads 1; update the collection"),
-        (json.dumps({**WHOLE, "size": "5"}), "says nothing of size"),
-        (json.dumps({**WHOLE, "source": None}), "says nothing of source"),
+        (json.dumps({**WHOLE, "size": "5"}), "says nothing useful of size"),
+        (json.dumps({**WHOLE, "source": None}), "says nothing useful of source"),
+        (json.dumps({**WHOLE, "page_size": 0}), "says nothing useful of page_size or created"),
+        (json.dumps({**WHOLE, "created": "yesterday"}), "says nothing useful of page_size or created"),
+        (json.dumps({**WHOLE, "base": 5}), "says nothing useful of base"),
     ],
 )
 def test_a_manifest_that_cannot_be_understood_is_refused(tmp_path, text, message):
@@ -127,6 +132,26 @@ def test_an_update_is_as_sound_as_what_it_rests_on(tmp_path, live, spoil, proble
     assert re.fullmatch(problem + (".*" if problem else ""), _sqlite_manifest.verify_backup(update))
 
 
+@pytest.mark.usefixtures("live")
+def test_a_backup_without_a_hash_is_read_as_a_whole(tmp_path):
+    manifest = _sqlite_backup.make_backup(plan(tmp_path, verify="none"))
+    assert (manifest["sha256"], manifest["row_counts"], _sqlite_manifest.verify_backup(manifest)) == (None, None, "")
+    content = bytearray(Path(manifest["path"]).read_bytes())
+    content[4096:] = b"\xff" * 4096
+    Path(manifest["path"]).write_bytes(content)
+    assert _sqlite_manifest.verify_backup(manifest) != ""
+
+
+def test_a_folder_tells_what_cannot_be_read_in_it(tmp_path):
+    (tmp_path / "x.db.json").write_text("{")
+    (tmp_path / "y.db.json").write_text(json.dumps(WHOLE))
+    found, problems = _sqlite_manifest.read_folder(tmp_path)
+    assert ([manifest["path"] for manifest in found], list(problems)) == ([f"{tmp_path}/y.db"], [f"{tmp_path}/x.db"])
+    assert _sqlite_manifest.read_folder(tmp_path / "none") == ([], {})
+    with pytest.raises(SqliteError, match="The folder .*x.db.json cannot be read: Not a directory; correct the path"):
+        _sqlite_manifest.read_folder(tmp_path / "x.db.json")
+
+
 def test_a_backup_that_is_gone_or_cut_is_not_there(tmp_path):
     (tmp_path / "x.db").write_bytes(b"12345")
     for size, there in ((5, True), (6, False)):
@@ -156,6 +181,7 @@ def manifests(days, bases=()):
         ([0, 7, 14, 21], {"weekly": 2}, [], {}, [21, 14]),
         ([0, 1, 7, 14], {"last": 1, "weekly": 3}, [], {}, [1]),
         ([0, 1, 2], {"last": 1}, [], {0: 2}, [1]),
+        ([0, 1, 2, 3], {"last": 2}, [], {0: 1, 2: 3}, []),
         ([0, 1, 2, 3], {"last": 1}, ["/b/1"], {1: 3}, [2]),
     ],
 )
@@ -181,7 +207,10 @@ def test_rules_of_retention_are_numbers():
     assert _sqlite_manifest.parse_keep({"last": "5", "daily": 7}) == {"last": 5, "daily": 7}
 
 
-@pytest.mark.parametrize("keep, message", [({"hourly": 1}, "no rule 'hourly'"), ({"last": "x"}, "keep.last must be")])
+@pytest.mark.parametrize(
+    "keep, message",
+    [({"hourly": 1}, "no rule 'hourly'"), ({"last": "x"}, "keep.last must be"), ({"last": "²"}, "keep.last must")],
+)
 def test_a_wrong_rule_of_retention_is_named(keep, message):
     with pytest.raises(SqliteError, match=message):
         _sqlite_manifest.parse_keep(keep)

@@ -34,8 +34,22 @@ def test_a_destination_is_a_folder_or_the_file_to_be_made(tmp_path, dest, compre
     "dest, name", [("backups", "backups/app.db.20260219T020000Z.abc.pages"), ("b/one.db", "b/one.db")]
 )
 @pytest.mark.usefixtures("live")
-def test_an_update_has_an_ending_of_its_own(tmp_path, dest, name):
-    assert _sqlite_plan.plan_update(plan(tmp_path, dest), f"{tmp_path}/{dest}").final == tmp_path / name
+def test_an_update_has_an_ending_of_its_own_and_is_not_compressed(tmp_path, dest, name):
+    planned = _sqlite_plan.plan_update(plan(tmp_path, dest, compression="gzip"), f"{tmp_path}/{dest}")
+    assert (planned.final, planned.compression) == (tmp_path / name, "none")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_database_with_two_names_is_refused(tmp_path):
+    os.link(tmp_path / "data" / "app.db", tmp_path / "link.db")
+    with pytest.raises(SqliteError, match="has 2 hard links"):
+        plan(tmp_path)
+
+
+@pytest.mark.usefixtures("live")
+def test_a_wait_of_no_time_is_refused(tmp_path):
+    with pytest.raises(SqliteError, match="timeout must be more than 0 seconds, not -1"):
+        plan(tmp_path, timeout=-1)
 
 
 @pytest.mark.usefixtures("live")
@@ -98,9 +112,9 @@ def test_too_little_space_is_told_with_numbers(tmp_path, monkeypatch, live, comp
         if free < needed:
             message = rf"No space for a backup in .*{dest}: {needed} bytes are needed, {free} are free"
             with pytest.raises(SqliteError, match=message):
-                plan(tmp_path, dest, compression=compression)
+                _sqlite_plan.refuse_lack_of_space(plan(tmp_path, dest, compression=compression))
         else:
-            plan(tmp_path, dest, compression=compression)
+            _sqlite_plan.refuse_lack_of_space(plan(tmp_path, dest, compression=compression))
 
 
 def test_the_wal_counts_twice_because_folding_it_can_lengthen_the_copy(tmp_path, monkeypatch, live):
@@ -108,7 +122,7 @@ def test_the_wal_counts_twice_because_folding_it_can_lengthen_the_copy(tmp_path,
     main = (tmp_path / "data" / "app.db").stat().st_size
     monkeypatch.setattr(_sqlite_plan.shutil, "disk_usage", lambda _path: Usage(1, 1, 0))
     with pytest.raises(SqliteError, match=f"{main + 2 * wal + (1 << 20)} bytes are needed"):
-        plan(tmp_path)
+        _sqlite_plan.refuse_lack_of_space(plan(tmp_path))
     assert live.execute("SELECT count(*) FROM t").fetchone() == (2,)
 
 
@@ -156,6 +170,8 @@ def test_who_may_use_the_files_is_understood(monkeypatch, owner, group, mode, ac
         ("no-such-user", None, None, "owner 'no-such-user' does not exist on the host"),
         (None, "no-such-group", None, "group 'no-such-group' does not exist on the host"),
         ("4711", None, None, "Only root can give the backup to 4711"),
+        (None, "4711", None, "Only root can give the backup to group 4711, as this user is not in it"),
+        (None, None, ["0600"], "mode must be an octal number"),
     ],
 )
 def test_who_may_not_use_the_files_is_told(monkeypatch, owner, group, mode, message):

@@ -10,7 +10,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_restore, _sqlite_restore_plan
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _sqlite_look,
+    _sqlite_restore,
+    _sqlite_restore_plan,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 from sqlite_host import Host
 
@@ -66,10 +70,18 @@ def test_restoring_what_is_there_changes_nothing(host, update):
 
 
 def test_a_sound_database_of_the_same_schema_can_be_left_alone(host, monkeypatch):
-    monkeypatch.setattr(_sqlite_restore_plan._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
     host.sql("INSERT INTO t VALUES (3)")
     done = _sqlite_restore.restore(host.want(only_if_changed=True))
     assert (done["changed"], done["lost"], host.read("SELECT count(*) FROM t")) == (False, "", 3)
+
+
+def test_a_changed_database_that_is_open_is_not_touched(host, monkeypatch):
+    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
+    host.sql("PRAGMA user_version = 5")
+    with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
+        _sqlite_restore.restore(host.want(only_if_changed=True))
+    assert (host.read("PRAGMA user_version"), host.aside.exists()) == (5, False)
 
 
 def test_the_journal_mode_of_the_database_comes_back(tmp_path):
@@ -176,12 +188,12 @@ def test_a_full_disk_leaves_the_old_database_as_it_was(host, monkeypatch, step, 
 
 def holders_of(monkeypatch, *answers):
     remaining = list(answers)
-    monkeypatch.setattr(_sqlite_restore_plan._proc, "holders", lambda _files: remaining.pop(0))
+    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: remaining.pop(0))
 
 
 def test_a_database_that_is_open_is_not_touched(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(_sqlite_restore_plan._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         _sqlite_restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), host.aside.exists()) == (3, False)
@@ -189,7 +201,7 @@ def test_a_database_that_is_open_is_not_touched(host, monkeypatch):
 
 def test_a_process_that_opens_the_database_meanwhile_stops_the_restore(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
-    holders_of(monkeypatch, {}, {}, {4711: "node"})
+    holders_of(monkeypatch, {}, {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         _sqlite_restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (3, ["app.db"])
@@ -197,12 +209,11 @@ def test_a_process_that_opens_the_database_meanwhile_stops_the_restore(host, mon
 
 def test_a_process_that_opened_the_old_database_at_the_last_moment_is_named(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
-    holders_of(monkeypatch, {}, {}, {}, {4711: "node"})
-    with pytest.raises(
-        SqliteError, match=r"was restored, but process 4711 \(node\) opened the old one meanwhile; restart"
-    ):
+    holders_of(monkeypatch, {}, {}, {4711: "node"})
+    message = r"was restored, but process 4711 \(node\) had opened the old one .* What was replaced is in .*replaced"
+    with pytest.raises(SqliteError, match=message):
         _sqlite_restore.restore(host.wanted)
-    assert host.read("SELECT count(*) FROM t") == 2
+    assert (host.read("SELECT count(*) FROM t"), host.read("SELECT count(*) FROM t", host.kept / "app.db")) == (2, 3)
 
 
 def test_a_process_that_we_cannot_see_keeps_its_database(host):
@@ -214,25 +225,39 @@ def test_a_process_that_we_cannot_see_keeps_its_database(host):
     assert host.read("SELECT count(*) FROM t") == 3
 
 
-def test_a_wal_that_cannot_be_folded_stops_the_restore(host, monkeypatch):
-    class Busy:
-        """SQLite answers a checkpoint that is held up with a 1."""
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("step", ["set_aside", "_swap"])
+def test_no_row_is_committed_between_what_is_set_aside_and_what_is_restored(host, monkeypatch, left, step):
+    """A short-lived writer, such as a job of cron, finds the old database locked and the new one in its place."""
+    if left:
+        kill_app(host, 3)
+    else:
+        host.sql("INSERT INTO t VALUES (3)")
+    work, tried = getattr(_sqlite_restore, step), []
 
-        def __enter__(self):
-            return self
+    def write_meanwhile(*arguments):
+        job = sqlite3.connect(host.path, isolation_level=None, timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            job.execute("INSERT INTO t VALUES (4)")
+        job.close()
+        tried.append(step)
+        return work(*arguments)
 
-        def __exit__(self, *_details):
-            return False
+    monkeypatch.setattr(_sqlite_restore, step, write_meanwhile)
+    _sqlite_restore.restore(host.wanted)
+    assert (tried, host.read("SELECT count(*) FROM t")) == ([step], 2)
+    assert host.read("SELECT count(*) FROM t", host.kept / "app.db") == 3
 
-        def execute(self, _statement):
-            return self
 
-        def fetchone(self):
-            return (1, 0, 0)
-
-    monkeypatch.setattr(_sqlite_restore, "connection", lambda *_arguments: Busy())
-    with pytest.raises(SqliteError, match="is open in another process; stop it before"):
-        _sqlite_restore._fold(host.path, 1)
+def test_a_restore_that_is_refused_leaves_nothing_aside(host):
+    kill_app(host, 3)
+    host.want(manifest={**host.manifest, "application_id": 8})
+    with _sqlite_restore.connection(host.path, 1) as opened:
+        opened.execute("PRAGMA application_id = 7")
+    kill_app(host, 4)
+    with pytest.raises(SqliteError, match="of another app"):
+        _sqlite_restore.restore(host.wanted)
+    assert os.listdir(host.aside) == []
 
 
 def test_two_restores_do_not_meet(host):
@@ -247,6 +272,7 @@ def test_what_killed_restores_left_is_swept_and_nothing_else(host):
     host.aside.mkdir()
     (host.aside / ".app.db.x.replaced.partial").mkdir()
     (host.aside / ".other.db.x.replaced.partial").mkdir()
+    (host.aside / ".app.db.x.replaced.staged").write_text("")
     (host.path.parent / ".app.db.restore.old").write_text("")
     host.sql("INSERT INTO t VALUES (3)")
     _sqlite_restore.restore(host.wanted)
@@ -274,15 +300,18 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
 
 
 def test_a_folder_that_cannot_be_synced_after_the_rename_is_told_as_it_is(host, monkeypatch):
-    synced = []
+    synced, sync = [], _sqlite_restore._files.sync
 
-    def sync(path):
+    def fail(path):
         synced.append(path)
         if synced.count(host.path.parent) == 2:
             raise OSError(5, "Input/output error")
+        sync(path)
 
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(_sqlite_restore._files, "sync", sync)
-    with pytest.raises(SqliteError, match="was restored, but the folder could not be synced .*: check the disk"):
+    monkeypatch.setattr(_sqlite_restore._files, "sync", fail)
+    with pytest.raises(
+        SqliteError, match="was restored, but then the system said: Input/output error; check the disk. What"
+    ):
         _sqlite_restore.restore(host.wanted)
-    assert host.read("SELECT count(*) FROM t") == 2
+    assert (host.read("SELECT count(*) FROM t"), host.read("SELECT count(*) FROM t", host.kept / "app.db")) == (2, 3)

@@ -143,7 +143,7 @@ def test_a_copy_that_cannot_be_folded_is_an_error(tmp_path, monkeypatch):
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM t").fetchall()
     with pytest.raises(SqliteError, match=r"is locked|it stays in mode"):
-        _sqlite_snapshot._fold(tmp_path / "a.db", 0.01)
+        _sqlite_snapshot._fold(tmp_path / "a.db", 0.01, 0)
     reader.close()
 
     class Stubborn:
@@ -159,11 +159,17 @@ def test_a_copy_that_cannot_be_folded_is_an_error(tmp_path, monkeypatch):
             return self
 
         def fetchone(self):
-            return ("wal",)
+            return ("wal", 0, 0)
 
     monkeypatch.setattr(_sqlite_snapshot, "connection", lambda *_arguments: Stubborn())
     with pytest.raises(SqliteError, match="Cannot fold the write-ahead log into .*: it stays in mode wal"):
-        _sqlite_snapshot._fold(tmp_path / "a.db", 1)
+        _sqlite_snapshot._fold(tmp_path / "a.db", 1, 0)
+
+
+def test_a_copy_that_lacks_a_part_of_the_wal_is_an_error(tmp_path):
+    create(tmp_path / "a.db", "WAL").close()
+    with pytest.raises(SqliteError, match="The copy holds 0 frames of the WAL and not 7; take the backup again"):
+        _sqlite_snapshot._fold(tmp_path / "a.db", 1, 7)
 
 
 def test_nothing_can_overwrite_the_file_between_its_copy_and_that_of_the_wal(tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import (
@@ -71,15 +71,48 @@ def test_an_update_is_checked_as_a_whole_before_it_is_used(tmp_path, database, m
 
 def test_the_new_file_is_like_the_old_one(tmp_path, database):
     database.chmod(0o640)
+    os.utime(database, (1, 1))
     (tmp_path / "staged").write_bytes(b"")
     _sqlite_stage.make_like(tmp_path / "staged", database)
     assert (tmp_path / "staged").stat().st_mode & 0o777 == 0o640
+    # Its time is its own: by the old one nobody could see that the content is another.
+    assert (tmp_path / "staged").stat().st_mtime > 1
+
+
+def test_a_link_in_place_of_the_staged_file_is_not_followed(tmp_path, database):
+    (tmp_path / "victim").write_bytes(b"")
+    (tmp_path / "victim").chmod(0o600)
+    (tmp_path / "staged").symlink_to(tmp_path / "victim")
+    database.chmod(0o666)
+    with pytest.raises(OSError, match="symbolic links"):
+        _sqlite_stage.make_like(tmp_path / "staged", database)
+    assert (tmp_path / "victim").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number, raised", [(errno.ENOTSUP, False), (errno.EPERM, False), (errno.EIO, True)])
+def test_attributes_are_copied_as_far_as_that_is_possible(tmp_path, database, monkeypatch, number, raised):
+    def refuse(_descriptor, name, _value):
+        raise OSError(number, os.strerror(number), name)
+
+    copied = []
+    monkeypatch.setattr(_sqlite_stage.os, "listxattr", lambda _path: ["system.posix_acl_access"])
+    monkeypatch.setattr(_sqlite_stage.os, "getxattr", lambda _path, _name: b"acl")
+    (tmp_path / "staged").write_bytes(b"")
+    monkeypatch.setattr(_sqlite_stage.os, "setxattr", lambda _descriptor, *attribute: copied.append(attribute))
+    _sqlite_stage.make_like(tmp_path / "staged", database)
+    assert copied == [("system.posix_acl_access", b"acl")]
+    monkeypatch.setattr(_sqlite_stage.os, "setxattr", refuse)
+    if raised:
+        with pytest.raises(OSError, match="Input/output error"):
+            _sqlite_stage.make_like(tmp_path / "staged", database)
+    else:
+        _sqlite_stage.make_like(tmp_path / "staged", database)
 
 
 @pytest.mark.parametrize("uid, given", [(12345, 0), (0, 1)])
 def test_only_root_gives_a_file_to_another_user(tmp_path, database, monkeypatch, uid, given):
     calls = []
-    monkeypatch.setattr(_sqlite_stage.os, "chown", lambda *arguments: calls.append(arguments[1:]))
+    monkeypatch.setattr(_sqlite_stage.os, "fchown", lambda *arguments: calls.append(arguments[1:]))
     monkeypatch.setattr(_sqlite_stage.os, "geteuid", lambda: uid)
     (tmp_path / "staged").write_bytes(b"")
     for real in (database, database.with_name("missing.db")):
@@ -87,6 +120,14 @@ def test_only_root_gives_a_file_to_another_user(tmp_path, database, monkeypatch,
         _sqlite_stage.make_like(tmp_path / "staged", real)
         like = (real if real.exists() else real.parent).stat()
         assert calls == [(like.st_uid, like.st_gid)] * given
+
+
+def test_a_backup_that_was_not_verified_is_checked_as_a_whole(tmp_path, database, monkeypatch):
+    manifest = back_up(database, verify="none")
+    _sqlite_stage.stage(tmp_path / "staged", manifest, 5)
+    monkeypatch.setattr(_sqlite_stage, "check", lambda *_a, **_k: _sqlite_backup.Checked("row missing"))
+    with pytest.raises(SqliteError, match="is not sound: row missing"):
+        _sqlite_stage.stage(tmp_path / "other", manifest, 5)
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -112,10 +153,3 @@ def test_the_journal_mode_comes_back(tmp_path, database, mode):
 def test_two_files_hold_the_same_but_for_what_may_differ(tmp_path, database, spoil, same):
     (tmp_path / "other.db").write_bytes(spoil(database.read_bytes()))
     assert _sqlite_stage.same_content(database, tmp_path / "other.db") is same
-
-
-def test_a_file_goes_with_its_sidecars(tmp_path):
-    for suffix in ("", "-wal", "-journal"):
-        Path(f"{tmp_path}/x{suffix}").write_text("")
-    _sqlite_stage.remove_with_sidecars(tmp_path / "x")
-    assert os.listdir(tmp_path) == []

@@ -81,7 +81,8 @@ def test_an_update_is_the_database_as_it_was_committed_last(tmp_path, mode, chan
     assert (update["method"], update["base"]) == ("pages", os.path.basename(database.base["path"]))
     assert (update["row_counts"], update["journal_mode"]) == (None, mode.lower())
     assert (database.holds(update), _sqlite_manifest.verify_backup(update)) == (True, "")
-    assert _sqlite_backup.is_up_to_date(update, database.path) is True
+    later = {**update, "created": "2100-01-01T00:00:00.000000Z"}
+    assert _sqlite_backup.is_up_to_date(later, database.path) is True
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -160,6 +161,15 @@ def test_a_compressed_backup_needs_a_whole_one(tmp_path):
     database = Database(tmp_path, compression="gzip")
     database.app.close()
     assert database.update() is None
+
+
+@pytest.mark.parametrize("settings", [{"dest": "elsewhere"}, {"verify": "none"}])
+def test_an_update_lies_beside_a_verified_backup_or_is_a_whole_one(tmp_path, settings):
+    database = Database(tmp_path, verify=settings.get("verify", "quick"))
+    database.app.close()
+    dest = str(tmp_path / settings.get("dest", "backups"))
+    plan = _sqlite_plan.plan_update(_sqlite_plan.plan_backup(database.path, dest, NOW, "b"), dest)
+    assert _sqlite_update.update_backup(plan, database.base) is None
 
 
 def test_a_backup_that_is_cut_needs_a_whole_one(tmp_path):
