@@ -1,24 +1,25 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of PM2 as values, and what it takes to call them ready or stopped."""
+"""Processes of PM2 as values, and what it takes to call them ready."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error, ProtocolError
-
-# Of the variables that a caller may have, PM2 and Node need these; all others would leak into the app.
-CLEAN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR")
+# What PM2 waits for between the signal to end and SIGKILL, in milliseconds: KILL_TIMEOUT in its constants.js.
+KILL_TIMEOUT = 1600
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of a process. Uptime is the start in milliseconds since 1970; memory is in bytes, cpu in percent."""
+    """One instance of a process.
+
+    C(started_at) and C(kill_timeout) are in milliseconds, the first since 1970; memory is in bytes, cpu in percent.
+    C(revision) is the commit that PM2 found in the working folder at the start, empty when there was none.
+    """
 
     pm_id: int
     name: str
@@ -35,9 +36,27 @@ class Instance:
     err_log: str
     node_version: str
     kill_timeout: int
+    revision: str = ""
 
-    def as_result(self) -> Dict[str, Any]:
-        return asdict(self)
+    def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
+        """Return the facts for a result: C(now) is the time in seconds since 1970, and gives the uptime in seconds."""
+        runs = self.status == "online" and self.started_at
+        uptime = round(max(0.0, now - self.started_at / 1000), 3) if runs else 0.0
+        return {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the kernel says of an instance.
+
+    C(taking) are the ports on which it took a connection just now, and C(stale) the folder of an older release that it
+    still runs in, empty when it does not.
+    """
+
+    alive: bool
+    listening: List[int]
+    taking: List[int]
+    stale: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,9 +71,9 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What ready means: a port (0 for any), and the folder that the script must really lie in (empty for any)."""
+    """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script."""
 
-    port: int = 0
+    port: Optional[int] = None
     path_under: str = ""
 
 
@@ -76,64 +95,80 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         out_log=str(env.get("pm_out_log_path", "")),
         err_log=str(env.get("pm_err_log_path", "")),
         node_version=str(env.get("node_version", "")),
-        kill_timeout=int(env.get("kill_timeout") or 1600),
+        kill_timeout=int(env.get("kill_timeout") or KILL_TIMEOUT),
+        revision=str((env.get("versioning") or {}).get("revision") or ""),
     )
 
 
-def parse_jlist(output: str) -> List[Instance]:
-    """Read the output of C(pm2 jlist), before which PM2 may print a banner or a warning. Raises ProtocolError."""
-    for line in output.splitlines():
-        if line.startswith("["):
-            try:
-                return [parse_instance(process) for process in json.loads(line)]
-            except ValueError:
-                continue
-    raise ProtocolError("pm2 jlist printed no list of processes; run it by hand as the user who owns PM2_HOME")
+def named(listed: Sequence[Mapping[str, Any]], name: str) -> List[Mapping[str, Any]]:
+    """Return the processes whose name is exactly C(name), in the order of their ids."""
+    return sorted((each for each in listed if str(each.get("name")) == name), key=lambda each: int(each["pm_id"]))
 
 
-def read_instances(client: Client, name: str) -> List[Instance]:
+def instances_of(listed: Sequence[Mapping[str, Any]], name: str) -> List[Instance]:
     """Return the instances whose name is exactly C(name), in the order of their ids."""
-    listed = client.call("getMonitorData", {})
-    if not isinstance(listed, list):
-        raise ProtocolError("The PM2 daemon sent no list of processes")
-    found = [parse_instance(process) for process in listed if str(process.get("name")) == name]
-    return sorted(found, key=lambda instance: instance.pm_id)
+    return [parse_instance(process) for process in named(listed, name)]
 
 
-def judge(
-    instances: Sequence[Instance],
-    wanted: Wanted,
-    is_alive: Callable[[int], bool],
-    ports_of: Callable[[Instance], List[int]],
-) -> Readiness:
-    """Say whether every instance is online, alive, listening, and runs a script of the wanted folder."""
-    ports: Set[int] = set()
-    reason = "" if instances else "PM2 knows no process of that name"
-    for instance in instances:
-        listening = ports_of(instance)
-        ports.update(listening)
-        reason = reason or _problem(instance, wanted, is_alive, listening)
+def judge(instances: Sequence[Instance], wanted: Wanted, sights: Mapping[int, Sight]) -> Readiness:
+    """Say whether every instance is online, alive, serving, and runs a script of the wanted folder."""
+    reasons = [_problem(instance, wanted, sights[instance.pm_id]) for instance in instances]
+    reason = next(filter(None, reasons), "") if instances else "PM2 knows no process of that name"
+    ports = {port for sight in sights.values() for port in sight.listening}
     return Readiness(not reason, reason, list(instances), sorted(ports))
 
 
-def _problem(instance: Instance, wanted: Wanted, is_alive: Callable[[int], bool], listening: Sequence[int]) -> str:
+def _problem(instance: Instance, wanted: Wanted, sight: Sight) -> str:
     shown = f"instance {instance.pm_id}"
     if instance.status != "online":
         return f"{shown} is {instance.status} after {instance.restarts} restarts"
-    if not instance.pid or not is_alive(instance.pid):
+    if not sight.alive:
         return f"{shown} is online in PM2, but its process {instance.pid} does not run"
     if wanted.path_under and not _lies_under(instance.script, wanted.path_under):
         return f"{shown} runs {instance.script}, which does not lie under {wanted.path_under}"
-    if wanted.port and wanted.port not in listening:
-        return f"{shown} does not listen on port {wanted.port}"
-    if not listening:
+    if sight.stale:
+        return f"{shown} still runs in {sight.stale}, which {instance.script} no longer leads to"
+    return _port_problem(shown, wanted.port, sight)
+
+
+def _port_problem(shown: str, port: Optional[int], sight: Sight) -> str:
+    if port == 0:
+        return ""
+    if port and port not in sight.listening:
+        return f"{shown} does not listen on port {port}"
+    if not sight.listening:
         return f"{shown} listens on no port"
+    if not sight.taking or (port and port not in sight.taking):
+        served = ", ".join(map(str, [port] if port else sight.listening))
+        return f"{shown} takes no connection on port {served}; it does not listen there, or its event loop is blocked"
     return ""
 
 
 def _lies_under(script: str, folder: str) -> bool:
     real, root = Path(script).resolve(), Path(folder).resolve()
     return real == root or root in real.parents
+
+
+def changed_links(path: str, since: int) -> List[str]:
+    """Return the symbolic links in a path that were made after a time in milliseconds since 1970."""
+    places = [Path(path), *Path(path).parents]
+    links = [place for place in places if place.is_symlink()]
+    return [str(link) for link in links if link.lstat().st_mtime_ns > since * 1_000_000]
+
+
+def stale_folder(instance: Instance, works_in: str) -> str:
+    """Return the folder of an older release that an instance still runs in, empty when it runs what its path leads to.
+
+    A link in the path of its script that is newer than the process was flipped since. C(works_in) is the folder that
+    the process really works in; where PM2 put it there through the same link, it tells whether the link was flipped.
+    """
+    links = changed_links(instance.script, instance.started_at)
+    if not links:
+        return ""
+    through = [link for link in links if link == instance.cwd or Path(link) in Path(instance.cwd).parents]
+    if through and works_in and works_in == str(Path(instance.cwd).resolve()):
+        return ""
+    return works_in or instance.cwd
 
 
 def restarted_since(before: Sequence[Instance], now: Sequence[Instance]) -> str:
@@ -152,16 +187,18 @@ def wait_until_ready(
     stable_for: float,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    interval: float = 0.1,
+    interval: float = 0.05,
+    calm_interval: float = 0.5,
 ) -> Tuple[Readiness, float]:
     """Watch a process until it has been ready, without a restart, for C(stable_for) seconds.
 
     Returns the last look and the seconds until the first ready one. A process that is errored or was restarted ends the
-    wait at once: PM2 shows C(online) between two crashes, so only the counter tells.
+    wait at once: PM2 shows C(online) between two crashes, so only the counter tells. Between two looks lie C(interval)
+    seconds until it is ready, and then at most C(calm_interval), as a look opens connections.
     """
     began = clock()
     first = seen = look()
-    ready_at: Optional[float] = began if seen.ready else None
+    ready_at: Optional[float] = clock() if seen.ready else None
     while True:
         now = clock()
         crashed = restarted_since(first.instances, seen.instances)
@@ -173,38 +210,7 @@ def wait_until_ready(
             return seen, now - began
         if not seen.ready and now - began >= timeout:
             return seen, now - began
-        sleep(interval)
+        left = 0.0 if ready_at is None else stable_for - (now - ready_at)
+        sleep(min(calm_interval, max(interval, left)))
         seen = look()
         ready_at = (ready_at if ready_at is not None else clock()) if seen.ready else None
-
-
-def last_lines(path: str, count: int = 8, span: int = 8192) -> List[str]:
-    """Return the last lines of a log that are no stack frames, safe to print; none when it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - span))
-            text = file.read(span).decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
-    return [line[:300] for line in lines if line and not line.startswith("at ")][-count:]
-
-
-def clean_environment(environment: Mapping[str, str], home: Path, extra: Mapping[str, str]) -> Dict[str, str]:
-    """Return the environment for the pm2 program: what it needs, PM2_HOME, and what the app is to get."""
-    kept = {name: environment[name] for name in CLEAN_ENVIRONMENT if name in environment}
-    return {**kept, **extra, "PM2_HOME": str(home)}
-
-
-def start_command(executable: str, name: str, options: Mapping[str, Any]) -> List[str]:
-    """Return the argv that starts an unknown process, from an ecosystem file or from a script."""
-    if options.get("config"):
-        return [executable, "start", str(options["config"]), "--only", name]
-    if not options.get("script"):
-        raise PM2Error(f"PM2 knows no process called {name!r}; give config or script to start it")
-    command = [executable, "start", str(options["script"]), "--name", name]
-    for option in ("cwd", "interpreter", "instances"):
-        if options.get(option):
-            command += [f"--{option}", str(options[option])]
-    return command + (["--", *options["args"]] if options.get("args") else [])

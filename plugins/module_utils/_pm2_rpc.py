@@ -13,14 +13,23 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import select
 import socket
 import struct
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, List, Optional, Type
+from typing import Any, Callable, List, Optional, Type
+
+from ansible_collections.greenlight.release.plugins.module_utils import _proc
 
 _VERSION = 1
 _LENGTH = struct.Struct(">I")
+# struct ucred of unix(7): pid, uid, gid.
+_CREDENTIALS = struct.Struct("3i")
+# Milliseconds between two looks at other things while an answer is awaited.
+_SLICE = 10
 # A daemon with hundreds of processes answers with a few megabytes.
 _LARGEST = 256 * 1024 * 1024
 
@@ -55,13 +64,38 @@ def decode_answer(parts: List[bytes]) -> Any:
     return values[0] if values else None
 
 
-class Client:
-    """One connection to the daemon of a PM2_HOME. C(timeout), in seconds, bounds every single answer."""
+def owner_of(path: Path) -> str:
+    """Return the name of the user that a file belongs to, in words where it cannot be seen."""
+    try:
+        uid = path.stat().st_uid
+    except OSError:
+        return "another user"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
-    def __init__(self, home: Path, timeout: float) -> None:
+
+class Client:
+    """One connection to the daemon of a PM2_HOME.
+
+    C(timeout), in seconds, bounds every single answer. C(idle) is called every few milliseconds while one is awaited.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        timeout: float,
+        idle: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._home = home
         self._timeout = timeout
+        self._idle = idle
+        self._now = now
+        self._deadline = 0.0
         self._socket = socket.socket(socket.AF_UNIX)
+        self._poll = select.poll()
         self._requests = 0
 
     def __enter__(self) -> Client:
@@ -71,12 +105,25 @@ class Client:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             self._socket.close()
             raise NoDaemonError(f"No PM2 daemon runs for {self._home}; start the app, or set pm2_home") from error
+        except PermissionError as error:
+            self._socket.close()
+            raise PM2Error(
+                f"PM2_HOME {self._home} belongs to {owner_of(self._home)}; become that user (become: true, "
+                "become_user), or set pm2_home"
+            ) from error
         except OSError as error:
             self._socket.close()
             raise PM2Error(
-                f"Cannot reach the PM2 daemon of {self._home}: {error}; become the user that it belongs to"
+                f"Cannot reach the PM2 daemon of {self._home}: {error}; look whether it hangs, or set pm2_home"
             ) from error
+        self._poll.register(self._socket, select.POLLIN)
         return self
+
+    @property
+    def daemon_pid(self) -> int:
+        """The pid of the daemon that listens on the socket, as the kernel knows it; C(pm2.pid) may be stale."""
+        packed = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return int(_CREDENTIALS.unpack(packed)[0])
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
@@ -89,6 +136,7 @@ class Client:
         Raises PM2Error when the daemon refuses, hangs or ends, ProtocolError when it talks nonsense.
         """
         self._requests += 1
+        self._deadline = self._now() + self._timeout
         request_id = f"greenlight:{os.getpid()}:{self._requests}"
         try:
             self._socket.sendall(encode_request(method, list(arguments), request_id))
@@ -97,9 +145,11 @@ class Client:
                 if parts and parts[-1] == b"s:" + request_id.encode():
                     return decode_answer(parts)
         except socket.timeout as error:
+            stopped = _proc.state_of(self.daemon_pid) == "T"
+            advice = f"kill -CONT {self.daemon_pid} lets it run on" if stopped else "look whether it hangs"
             raise PM2Error(
                 f"The PM2 daemon of {self._home} gave no answer to {method} in {self._timeout:g} seconds; "
-                "look whether it hangs, or raise timeout"
+                f"{advice}, or raise timeout"
             ) from error
         except OSError as error:
             raise PM2Error(f"The PM2 daemon of {self._home} broke the connection off: {error}") from error
@@ -119,8 +169,15 @@ class Client:
     def _receive(self, count: int) -> bytes:
         received = bytearray()
         while len(received) < count:
+            self._await_bytes()
             piece = self._socket.recv(min(count - len(received), 1 << 20))
             if not piece:
                 raise PM2Error(f"The PM2 daemon of {self._home} closed the connection")
             received += piece
         return bytes(received)
+
+    def _await_bytes(self) -> None:
+        while not self._poll.poll(_SLICE):
+            self._idle()
+            if self._now() >= self._deadline:
+                raise socket.timeout

@@ -10,14 +10,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import socket
+import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Set, Tuple
 
 PROC = Path("/proc")
 # State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
 _LISTEN = "0A"
 
 FileId = Tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that listens: its port, and an address at which this host reaches it."""
+
+    address: str
+    port: int
+    inode: str
 
 
 def pids(proc: Path = PROC) -> List[int]:
@@ -54,30 +67,81 @@ def with_descendants(roots: Iterable[int], proc: Path = PROC) -> Set[int]:
     return found
 
 
-def listening_sockets(proc: Path = PROC) -> Dict[str, int]:
-    """Return socket inode -> TCP port of every listening socket, IPv4 and IPv6."""
-    ports: Dict[str, int] = {}
+def _tables(proc: Path) -> Iterator[Iterator[str]]:
+    """Yield the lines of the tables of TCP sockets, read no further than they are used: a busy host has very many."""
     for table in ("tcp", "tcp6"):
         try:
-            lines = (proc / "net" / table).read_text().splitlines()[1:]
+            with (proc / "net" / table).open() as lines:
+                next(lines, "")
+                yield lines
         except OSError:
             continue  # A kernel without IPv6 has no such table.
+
+
+def _listening(proc: Path) -> Iterator[List[str]]:
+    """Yield the fields of every listening TCP socket, 1 its address, 9 its inode; the kernel lists them first."""
+    for lines in _tables(proc):
         for fields in map(str.split, lines):
-            if fields[3] == _LISTEN:
-                ports[fields[9]] = int(fields[1].rpartition(":")[2], 16)
-    return ports
+            if fields[3] != _LISTEN:
+                break
+            yield fields
 
 
-def listening_ports(processes: Iterable[int], proc: Path = PROC) -> List[int]:
-    """Return the TCP ports that the processes listen on, ascending."""
-    sockets = listening_sockets(proc)
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+def _reachable(address: str) -> str:
+    """Return the address in words of four bytes of the machine's order, the loopback one where it stands for any."""
+    words = address.rpartition(":")[0]
+    packed = b"".join(struct.pack("=I", int(words[at : at + 8], 16)) for at in range(0, len(words), 8))
+    if len(packed) == 4:
+        return socket.inet_ntop(socket.AF_INET, packed) if any(packed) else "127.0.0.1"
+    return socket.inet_ntop(socket.AF_INET6, packed) if any(packed) else "::1"
+
+
+def listeners(proc: Path = PROC) -> List[Listener]:
+    """Return every listening TCP socket, IPv4 and IPv6."""
+    return [Listener(_reachable(fields[1]), _port(fields[1]), fields[9]) for fields in _listening(proc)]
+
+
+def open_ports(proc: Path = PROC) -> Set[int]:
+    """Return the TCP ports that anything listens on."""
+    return {_port(fields[1]) for fields in _listening(proc)}
+
+
+def accepted(remote_ports: Iterable[int], proc: Path = PROC) -> Dict[Tuple[int, int], str]:
+    """Return (local port, remote port) -> inode of the connections from these ports; 0 before one was accepted."""
+    wanted = "|".join(f"{port:04X}" for port in remote_ports)
+    row = re.compile(rf"^ *\d+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:({wanted}) [0-9A-F]{{2}} (?:\S+ +){{5}}(\d+)", re.M)
+    found = [match for lines in _tables(proc) for match in row.findall("".join(lines))]
+    return {(int(local, 16), int(remote, 16)): inode for local, remote, inode in found}
+
+
+def sockets_of(processes: Iterable[int], proc: Path = PROC) -> Set[str]:
+    """Return the inodes of the sockets that the processes hold."""
     found = set()
     for pid in processes:
         for path in _descriptors(pid, proc):
             with contextlib.suppress(OSError):
                 target = os.readlink(path)
-                found.add(sockets.get(target[8:-1], 0) if target.startswith("socket:[") else 0)
-    return sorted(found - {0})
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
+def listening_ports(processes: Iterable[int], proc: Path = PROC) -> List[int]:
+    """Return the TCP ports that the processes listen on, ascending."""
+    held = sockets_of(processes, proc)
+    return sorted({each.port for each in listeners(proc) if each.inode in held})
+
+
+def holders_of_port(port: int, proc: Path = PROC) -> Dict[int, str]:
+    """Return pid -> name of the processes that listen on a TCP port."""
+    wanted = {each.inode for each in listeners(proc) if each.port == port}
+    if not wanted:
+        return {}
+    return {pid: name_of(pid, proc) for pid in pids(proc) if wanted & sockets_of([pid], proc)}
 
 
 def _descriptors(pid: int, proc: Path) -> Iterator[str]:
@@ -121,15 +185,34 @@ def name_of(pid: int, proc: Path = PROC) -> str:
         return "?"
 
 
-def with_environment(wanted: Mapping[str, str], proc: Path = PROC) -> List[int]:
-    """Return the processes that were started with all of these environment variables."""
-    entries = {f"{name}={value}".encode() for name, value in wanted.items()}
-    found = []
-    for pid in pids(proc):
+def command_line(pid: int, proc: Path = PROC) -> str:
+    """Return the command line of a process, empty when it has ended."""
+    try:
+        return (proc / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def state_of(pid: int, proc: Path = PROC) -> str:
+    """Return the state letter of proc(5), C(T) for a process that was stopped with a signal, empty for none."""
+    return _state_and_parent(pid, proc)[0]
+
+
+def working_folder(pid: int, proc: Path = PROC) -> str:
+    """Return the real path of the folder that a process works in, empty when it cannot be seen."""
+    try:
+        return os.readlink(str(proc / str(pid) / "cwd"))
+    except OSError:
+        return ""
+
+
+def environments(text: str, proc: Path = PROC) -> Iterator[Tuple[int, Dict[str, str]]]:
+    """Yield pid and environment of the processes in whose environment, as it was at their start, the text occurs."""
+    for pid in sorted(pids(proc)):
         try:
             environment = (proc / str(pid) / "environ").read_bytes()
         except OSError:
             continue
-        if entries <= set(environment.split(b"\0")):
-            found.append(pid)
-    return sorted(found)
+        if text.encode() in environment:
+            entries = environment.decode("utf-8", "replace").split("\0")
+            yield pid, dict(entry.split("=", 1) for entry in entries if "=" in entry)

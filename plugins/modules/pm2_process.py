@@ -10,11 +10,15 @@ module: pm2_process
 short_description: Start, stop, restart or remove a process of PM2, and know that it is true
 version_added: 0.1.0
 description:
-  - Asks the PM2 daemon over its own socket, so that no Node process has to start. Only a process that PM2 does not know yet is started with the C(pm2) program.
-  - Ready is a measured fact. Every instance is online, its process runs and listens on a port, its script lies where it should,
-    and neither its process nor its restart counter changes for O(stable_for) seconds.
-  - Stopped is a measured fact too. The processes are gone.
-  - Only the process whose name is exactly O(name) is touched. The daemon is never updated, and the environment of the caller does not reach the app.
+  - Asks the PM2 daemon over its own socket, so that no Node process has to start. The C(pm2) program is used for what only
+    it does (a process that PM2 does not know yet, and O(save)), and where the daemon speaks another protocol.
+  - Ready is a measured fact. Every instance is online, its process runs and takes connections on a port, its script lies where
+    it should, and neither its process nor its restart counter changes for O(stable_for) seconds.
+  - Stopped is a measured fact too. The processes are gone, and what they listened on is closed.
+  - The whole wanted configuration counts, with O(config) or O(script) also what is not wanted any more. What differs is changed.
+  - Only the process whose name is exactly O(name) is touched. The daemon is never updated, and the environment of the caller
+    does not reach the app.
+  - Made for PM2 5, 6 and 7.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
@@ -33,60 +37,131 @@ attributes:
   action_group: {}
 options:
   name:
-    description: Exact name of the process. All of its instances are meant.
+    description:
+      - Exact name of the process. All of its instances are meant.
     type: str
     required: true
   state:
     description:
       - V(started) starts what does not run and waits until it is ready. A process that PM2 does not know needs O(config) or O(script).
-      - V(restarted) and V(reloaded) replace the running instances; in cluster mode V(reloaded) does it one after another. Both wait until they are ready.
+        One whose configuration differs, or whose path leads to another release than it runs, is restarted or made anew.
+      - V(restarted) and V(reloaded) replace the running instances and wait until they are ready. In cluster mode V(reloaded)
+        replaces one after another, the next one only when the last one serves, so that no request is lost. For that the app must
+        close its server on SIGINT and live on for a moment, as a connection may be on its way to it.
+        In fork mode PM2 can only restart, and there is a warning.
       - V(stopped) ends the processes and keeps them in PM2's list, V(absent) removes them from it. Both are fine with a name that PM2 does not know.
     type: str
     choices: [started, stopped, restarted, reloaded, absent]
     default: started
   config:
-    description: Ecosystem file that describes the process.
+    description:
+      - Ecosystem file (C(.js), C(.cjs), C(.mjs), C(.json), C(.yml)) that describes the process. Relative paths in it begin at its folder.
+      - Node reads it with a clean environment and O(env). The other options stand above what it says.
     type: path
   script:
-    description: Script to start where there is no ecosystem file.
+    description:
+      - Script to start where there is no ecosystem file. PM2 takes a path with a space for a shell command, so a space may only be in O(cwd).
     type: path
   args:
-    description: Arguments of the script.
+    description:
+      - Arguments of the script. They can be seen in the list of processes.
     type: list
     elements: str
-    default: []
   cwd:
-    description: Working folder of the script.
+    description:
+      - Working folder of the script. The default is the folder of the ecosystem file or of the script.
+      - A symbolic link in it is kept, so that a flipped one is followed.
     type: path
   interpreter:
-    description: Program that runs the script.
+    description:
+      - Program that runs the script. PM2 chooses by the suffix of the script, C(node) for C(.js).
     type: str
+  node_args:
+    description:
+      - Arguments of the interpreter.
+    type: list
+    elements: str
   instances:
-    description: Number of instances. More than one means cluster mode.
+    description:
+      - Number of instances. V(0) means one for each processor. When it is given, PM2 uses cluster mode unless O(exec_mode) says otherwise.
     type: int
+  exec_mode:
+    description:
+      - V(cluster) shares a port between instances, which are scripts of Node. PM2 uses V(fork) unless O(instances) is given.
+    type: str
+    choices: [fork, cluster]
   env:
-    description: Environment variables for a process that is started with O(config) or O(script). Their values are never shown.
+    description:
+      - Environment variables of the process, which stand above those of O(config). Their values are never shown, and reach no list of processes.
+      - A variable that an earlier run of this module set, and that is no longer wanted, is removed.
     type: dict
     default: {}
+  max_memory_restart:
+    description:
+      - Memory above which PM2 restarts an instance, in bytes or with V(K), V(M) or V(G) behind the number.
+    type: str
+  kill_timeout:
+    description:
+      - Milliseconds that an instance has to end before it is killed. PM2 takes 1600.
+    type: int
+  listen_timeout:
+    description:
+      - Milliseconds that PM2 gives a new instance to listen or to say that it is ready. PM2 takes 3000. O(timeout) must be longer.
+    type: int
+  wait_ready:
+    description:
+      - Whether PM2 waits until the instance says C(process.send('ready')).
+    type: bool
+  out_file:
+    description:
+      - Log file of standard output.
+    type: path
+  error_file:
+    description:
+      - Log file of standard error.
+    type: path
+  time:
+    description:
+      - Whether PM2 puts the time before every line of the logs.
+    type: bool
   port:
-    description: TCP port that every instance must serve. By default any port will do.
+    description:
+      - TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
     type: int
   path_under:
-    description: Folder in which the script must really lie, symbolic links followed.
+    description:
+      - Folder in which the script must really lie, symbolic links followed.
     type: path
   stable_for:
-    description: Seconds that a ready process must stay so, without a restart.
+    description:
+      - Seconds that a ready process must stay so, without a restart.
     type: float
     default: 5
   timeout:
-    description: Seconds that the process may take to become ready or to end, and the daemon to give one answer.
+    description:
+      - Seconds that the process may take to become ready or to end, and PM2 to give one answer.
     type: float
     default: 60
+  save:
+    description:
+      - Save PM2's list of all processes when the process is as wanted, so that C(pm2 resurrect) brings them back after a reboot.
+        Nothing is saved when that is so already. The file is made private, as it holds the environment of every process.
+    type: bool
+    default: false
+  transport:
+    description:
+      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
+      - Over the program a process whose configuration differs is always made anew.
+    type: str
+    choices: [auto, socket, program]
+    default: auto
   pm2_home:
-    description: Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
+    description:
+      - Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
     type: path
   executable:
-    description: The C(pm2) program, a name on PATH or an absolute path.
+    description:
+      - The C(pm2) program, a name on PATH or an absolute path. Its folder is also where C(node) is looked for first.
     type: str
     default: pm2
 seealso:
@@ -100,6 +175,24 @@ EXAMPLES = r"""
     config: /srv/shop/ecosystem.config.js
     port: 3000
 
+- name: Run four workers that follow the link to the current release, also after a reboot
+  greenlight.release.pm2_process:
+    name: shop
+    script: server.js
+    cwd: /srv/shop/current
+    instances: 4
+    env:
+      PORT: "3000"
+      DATABASE_URL: "{{ shop_database_url }}"
+    port: 3000
+    save: true
+
+- name: Go over to the release that the link leads to, without losing a request
+  greenlight.release.pm2_process:
+    name: shop
+    state: reloaded
+    port: 3000
+
 - name: Stop the shop
   greenlight.release.pm2_process:
     name: shop
@@ -107,49 +200,133 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+action:
+  description:
+    - What was done, in check mode what would be done. One of C(none), C(create), C(start), C(restart), C(reload), C(recreate),
+      C(stop) and C(delete).
+  returned: success
+  type: str
+  sample: restart
 before:
-  description: The instances before, empty when PM2 did not know the process.
+  description:
+    - The instances before, empty when PM2 did not know the process. Memory is in bytes, cpu in percent, C(uptime) in seconds,
+      C(started_at) and C(kill_timeout) in milliseconds, the first since 1970. C(revision) is the commit that PM2 found in the
+      working folder at the start.
   returned: success
   type: list
   elements: dict
-  sample: [{"pm_id": 0, "name": "shop", "pid": 4711, "status": "online", "restarts": 3, "exec_mode": "fork_mode"}]
+  sample:
+    - pm_id: 0
+      name: shop
+      pid: 4711
+      status: online
+      restarts: 3
+      started_at: 1771466400000
+      uptime: 86400.5
+      memory: 61210624
+      cpu: 0.3
+      exec_mode: fork_mode
+      script: /srv/shop/server.js
+      cwd: /srv/shop
+      out_log: /home/shop/.pm2/logs/shop-out.log
+      err_log: /home/shop/.pm2/logs/shop-error.log
+      node_version: 24.0.0
+      pm2_version: 7.0.4
+      kill_timeout: 1600
+      revision: 0639294c7d2f4d1ab8e1c7d27cbb56e4a3a4a1f2
 after:
-  description: The instances afterwards. In check mode, the same as before.
+  description:
+    - The instances afterwards, with the keys of RV(before). In check mode, the same as before.
   returned: success
   type: list
   elements: dict
-  sample: [{"pm_id": 0, "name": "shop", "pid": 4802, "status": "online", "restarts": 3, "exec_mode": "fork_mode"}]
+  sample: [{"pm_id": 0, "name": "shop", "pid": 4802, "status": "online", "restarts": 4, "exec_mode": "fork_mode"}]
 ready:
-  description: Whether the process serves.
+  description:
+    - Whether the process serves.
   returned: success
   type: bool
   sample: true
 ready_after:
-  description: Seconds from the action until every instance was ready, before O(stable_for).
+  description:
+    - Seconds from the action until every instance was ready, before O(stable_for).
   returned: when the state is one that runs and not in check mode
   type: float
   sample: 0.74
+port_closed_for:
+  description:
+    - Seconds for which nothing listened on the port, of O(port) or of the only port of a process in fork mode.
+  returned: when such a port is known and not in check mode
+  type: float
+  sample: 0.31
 ports:
-  description: TCP ports that the instances listen on.
+  description:
+    - TCP ports that the instances serve.
   returned: when the state is one that runs and not in check mode
   type: list
   elements: int
   sample: [3000]
 killed:
-  description: Whether an instance ignored the signal to end and had to be killed.
+  description:
+    - Whether an instance ignored the signal to end and PM2 had to kill it, as C(PM2_HOME/pm2.log) tells. A warning names it.
   returned: success
   type: bool
   sample: false
+saved:
+  description:
+    - Whether PM2's list of processes was saved.
+  returned: success
+  type: bool
+  sample: false
+transport:
+  description:
+    - How PM2 was asked, C(socket) or C(program), C(none) when no daemon runs.
+  returned: success
+  type: str
+  sample: socket
+pm2_version:
+  description:
+    - Version of the daemon, empty when it was not asked over its socket.
+  returned: success
+  type: str
+  sample: 7.0.4
 """
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_control
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2_config,
+    _pm2_ecosystem,
+    _pm2_look,
+    _pm2_manage,
+    _pm2_plan,
+    _pm2_result,
+    _pm2_transport,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 
+# Options that are settings of PM2, by their names in an ecosystem file.
+SETTINGS = {
+    "args": "args",
+    "cwd": "cwd",
+    "error_file": "error_file",
+    "exec_mode": "exec_mode",
+    "instances": "instances",
+    "interpreter": "exec_interpreter",
+    "kill_timeout": "kill_timeout",
+    "listen_timeout": "listen_timeout",
+    "max_memory_restart": "max_memory_restart",
+    "node_args": "node_args",
+    "out_file": "out_file",
+    "script": "script",
+    "time": "time",
+    "wait_ready": "wait_ready",
+}
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "state": {
@@ -159,110 +336,138 @@ ARGUMENTS = {
     },
     "config": {"type": "path"},
     "script": {"type": "path"},
-    "args": {"type": "list", "elements": "str", "default": []},
+    "args": {"type": "list", "elements": "str"},
     "cwd": {"type": "path"},
     "interpreter": {"type": "str"},
+    "node_args": {"type": "list", "elements": "str"},
     "instances": {"type": "int"},
+    "exec_mode": {"type": "str", "choices": ["fork", "cluster"]},
     "env": {"type": "dict", "default": {}, "no_log": True},
+    "max_memory_restart": {"type": "str"},
+    "kill_timeout": {"type": "int"},
+    "listen_timeout": {"type": "int"},
+    "wait_ready": {"type": "bool"},
+    "out_file": {"type": "path"},
+    "error_file": {"type": "path"},
+    "time": {"type": "bool"},
     "port": {"type": "int"},
     "path_under": {"type": "path"},
     "stable_for": {"type": "float", "default": 5},
     "timeout": {"type": "float", "default": 60},
+    "save": {"type": "bool", "default": False},
+    "transport": {"type": "str", "choices": ["auto", "socket", "program"], "default": "auto"},
     "pm2_home": {"type": "path"},
     "executable": {"type": "str", "default": "pm2"},
 }
 
 
-def needs_change(state, before):
-    if state == "started":
-        return not before or any(instance.status != "online" for instance in before)
-    if state == "stopped":
-        return any(instance.status != "stopped" or instance.pid for instance in before)
-    if state == "absent":
-        return bool(before)
-    return True
+def take_variables(module):
+    """Return the wanted variables as text, and leave only their names where Ansible shows the arguments.
+
+    Ansible would hide their values wherever they occur in the result, also a port or a part of a path; here no value
+    gets into the result, and messages are cleaned.
+    """
+    env = {name: _pm2_config.text(value) for name, value in module.params["env"].items() if value is not None}
+    module.params["env"] = dict.fromkeys(env, "hidden")
+    module.no_log_values.clear()
+    return env
 
 
-def start_unknown(module, home):
-    """Start a process that PM2 does not know, with the pm2 program; that also starts a daemon where none runs."""
-    executable = module.get_bin_path(module.params["executable"])
+def find_program(module, home, idle):
+    """Return the pm2 program. Raises PM2Error."""
+    executable = shutil.which(module.params["executable"])
     if not executable:
         raise PM2Error(
             f"pm2 was not found as {module.params['executable']!r}; set executable to its absolute path, "
             "for nvm something like ~/.nvm/versions/node/v24.0.0/bin/pm2"
         )
-    environment = _pm2.clean_environment(os.environ, home, {k: str(v) for k, v in module.params["env"].items()})
-    # The program is a script that asks PATH for node, which nvm keeps beside pm2.
-    environment["PATH"] = str(Path(executable).parent) + os.pathsep + environment.get("PATH", os.defpath)
-    command = _pm2.start_command(executable, module.params["name"], module.params)
-    _pm2_control.run_program(command, environment, module.params["timeout"])
+    environment = _pm2_transport.clean_environment(os.environ, home, executable)
+    return _pm2_transport.Program(executable, environment, module.params["timeout"], idle)
 
 
-def act(module, home):
+def find_host(module, home):
+    """Return what there is to act with; whoever waits for something lets the watches look meanwhile."""
+    watches = []
+
+    def idle():
+        for watch in watches:
+            watch()
+
+    def pause(seconds):
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            idle()
+            time.sleep(max(0.0, min(0.01, ends - time.monotonic())))
+
+    def program():
+        return find_program(module, home, idle)
+
+    params = module.params
+    return _pm2_manage.Host(
+        home,
+        lambda: _pm2_manage.connect(params["transport"], home, params["timeout"], program, idle),
+        program,
+        _pm2_look.Clock(time.monotonic, pause),
+        watches,
+    )
+
+
+def read_config(params, env, host):
+    """Return the wanted configuration, None when nothing of it is given."""
+    options = {name: params[option] for option, name in SETTINGS.items() if params[option] is not None}
+    options.update({"env": env} if env else {})
+    if params["state"] in ("stopped", "absent") or not (options or params["config"]):
+        return None
+    described = None
+    folder = Path(options.get("cwd") or os.path.dirname(options.get("script") or "/"))
+    path = os.environ.get("PATH", os.defpath)
+    if params["config"]:
+        file = Path(os.path.abspath(params["config"]))
+        program = _pm2_ecosystem.with_variables(host.program(), env)
+        path = program.environment["PATH"]
+        node = shutil.which("node", path=path)
+        if not node:
+            raise PM2Error(
+                f"node was not found beside {program.executable} or on PATH; set executable to pm2 beside node"
+            )
+        described, folder = _pm2_ecosystem.read_app(program, node, file, params["name"]), file.parent
+    return _pm2_config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
+
+
+def act(module, home, env):
     """Bring the process to the wanted state, and return the module's result."""
     params = module.params
-    clock = _pm2_control.Clock(time.monotonic, time.sleep)
-    try:
-        with Client(home, params["timeout"]) as client:
-            before = _pm2.read_instances(client, params["name"])
-    except NoDaemonError:
-        before = []
-    _pm2_control.refuse_orphans(home, params["name"], before)
-    if params["state"] in ("restarted", "reloaded") and not before:
-        raise PM2Error(f"PM2 knows no process called {params['name']!r}; start it with state started")
-    result = {"changed": needs_change(params["state"], before), "before": describe(before), "killed": False}
-    if module.check_mode or (not before and params["state"] in ("stopped", "absent")):
-        if params["state"] == "started" and not before:
-            _pm2.start_command(params["executable"], params["name"], params)
-        return {**result, "after": result["before"], "ready": any(i.status == "online" for i in before)}
-    if not before:
-        start_unknown(module, home)
-    with Client(home, params["timeout"]) as client:
-        if params["state"] in ("stopped", "absent"):
-            return {**result, **end(client, before, params, clock)}
-        return {**result, **run(client, home, before, params, clock)}
-
-
-def end(client, before, params, clock):
-    killed = _pm2_control.stop(client, before, params["timeout"], clock)
-    if params["state"] == "absent":
-        _pm2_control.delete(client, before)
-    return {"killed": killed, "after": describe(_pm2.read_instances(client, params["name"])), "ready": False}
-
-
-def run(client, home, before, params, clock):
-    action = {"started": _pm2_control.start, "restarted": _pm2_control.restart, "reloaded": _pm2_control.reload}
-    action[params["state"]](client, before)
-    wanted = _pm2.Wanted(params["port"] or 0, params["path_under"] or "")
-    seen, ready_after = _pm2.wait_until_ready(
-        lambda: _pm2_control.look(client, home, params["name"], wanted),
-        params["timeout"],
+    host = find_host(module, home)
+    request = _pm2_plan.Request(
+        params["name"],
+        params["state"],
+        read_config(params, env, host),
+        Wanted(params["port"], params["path_under"] or ""),
         params["stable_for"],
-        clock.now,
-        clock.sleep,
+        params["timeout"],
+        params["save"],
     )
-    if not seen.ready:
-        raise PM2Error(_pm2_control.explain(params["name"], seen))
-    after = describe(seen.instances)
-    return {"after": after, "ready": True, "ready_after": round(ready_after, 3), "ports": seen.ports}
-
-
-def describe(instances):
-    return [instance.as_result() for instance in instances]
+    before = _pm2_manage.read_state(host, request.name)
+    _pm2_manage.refuse(request, home, before, os.geteuid())
+    plan = _pm2_plan.make_plan(request, before, home)
+    diff = {"diff": _pm2_result.diff(before, plan)} if module._diff else {}
+    if module.check_mode or (not before.instances and not plan.changed):
+        return {**_pm2_result.planned(before, plan, time.time()), **diff}
+    outcome = _pm2_manage.carry_out(request, host, before, plan)
+    version = _pm2_result.version_of(shutil.which(params["executable"]))
+    for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version):
+        module.warn(_pm2_result.hide(warning, env.values()))
+    return {**_pm2_result.done(before, plan, outcome, time.time()), **diff}
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = _pm2_control.home_of(module.params["pm2_home"], os.environ)
+    env = take_variables(module)
+    home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:
-        result = act(module, home)
+        result = act(module, home, env)
     except PM2Error as error:
-        module.fail_json(msg=str(error))
-    if module._diff:
-        keys = ("pm_id", "pid", "status", "restarts", "script")
-        result["diff"] = {
-            side: [{key: instance[key] for key in keys} for instance in result[side]] for side in ("before", "after")
-        }
+        module.fail_json(msg=_pm2_result.hide(str(error), env.values()))
     module.exit_json(**result)
 
 

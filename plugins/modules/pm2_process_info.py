@@ -33,7 +33,7 @@ options:
     type: str
     required: true
   port:
-    description: TCP port that every instance must serve. By default any port will do.
+    description: TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
     type: int
   path_under:
     description: Folder in which the script must really lie, symbolic links followed.
@@ -43,12 +43,22 @@ options:
     type: float
     default: 0
   timeout:
-    description: Seconds that the daemon may take to give one answer.
+    description: Seconds that the daemon may take to give one answer. An instance has at most 3 of them to take a connection.
     type: float
     default: 10
   pm2_home:
     description: Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
     type: path
+  transport:
+    description:
+      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
+    type: str
+    choices: [auto, socket, program]
+    default: auto
+  executable:
+    description: The C(pm2) program, a name on PATH or an absolute path. It is only needed where the socket cannot be used.
+    type: str
+    default: pm2
 seealso:
   - module: greenlight.release.pm2_process
 """
@@ -69,7 +79,7 @@ exists:
   type: bool
   sample: true
 ready:
-  description: Whether every instance is online, runs and listens, and was not restarted while it was watched.
+  description: Whether every instance is online, runs and takes connections, and was not restarted while it was watched.
   returned: success
   type: bool
   sample: true
@@ -79,13 +89,33 @@ reason:
   type: str
   sample: ""
 processes:
-  description: The instances. Memory is in bytes, cpu in percent, started_at in milliseconds since 1970.
+  description:
+    - The instances. Memory is in bytes, cpu in percent, C(uptime) in seconds, C(started_at) and C(kill_timeout) in milliseconds,
+      the first since 1970. C(revision) is the commit that PM2 found in the working folder at the start.
   returned: success
   type: list
   elements: dict
-  sample: [{"pm_id": 0, "name": "shop", "pid": 4711, "status": "online", "restarts": 3, "memory": 61210624, "cpu": 0.3}]
+  sample:
+    - pm_id: 0
+      name: shop
+      pid: 4711
+      status: online
+      restarts: 3
+      started_at: 1771466400000
+      uptime: 86400.5
+      memory: 61210624
+      cpu: 0.3
+      exec_mode: fork_mode
+      script: /srv/shop/server.js
+      cwd: /srv/shop
+      out_log: /home/shop/.pm2/logs/shop-out.log
+      err_log: /home/shop/.pm2/logs/shop-error.log
+      node_version: 24.0.0
+      pm2_version: 7.0.4
+      kill_timeout: 1600
+      revision: 0639294c7d2f4d1ab8e1c7d27cbb56e4a3a4a1f2
 ports:
-  description: TCP ports that the instances listen on.
+  description: TCP ports that the instances serve.
   returned: success
   type: list
   elements: int
@@ -102,6 +132,21 @@ log_files:
   type: list
   elements: dict
   sample: [{"path": "/home/shop/.pm2/logs/shop-out.log", "stream": "out"}]
+saved:
+  description: Whether C(pm2 resurrect) would bring the process back as it is now, as after a reboot.
+  returned: success
+  type: bool
+  sample: true
+transport:
+  description: How PM2 was asked, C(socket) or C(program), C(none) when no daemon runs.
+  returned: success
+  type: str
+  sample: socket
+pm2_version:
+  description: Version of the daemon, empty when it was not asked over its socket.
+  returned: success
+  type: str
+  sample: 7.0.4
 measurements:
   description: C(server_starts), true when ready.
   returned: success
@@ -110,11 +155,18 @@ measurements:
 """
 
 import os
+import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_control
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2,
+    _pm2_dump,
+    _pm2_look,
+    _pm2_manage,
+    _pm2_transport,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -123,48 +175,71 @@ ARGUMENTS = {
     "stable_for": {"type": "float", "default": 0},
     "timeout": {"type": "float", "default": 10},
     "pm2_home": {"type": "path"},
+    "transport": {"type": "str", "choices": ["auto", "socket", "program"], "default": "auto"},
+    "executable": {"type": "str", "default": "pm2"},
 }
 
 
+def find_program(params, home):
+    executable = shutil.which(params["executable"])
+    if not executable:
+        raise PM2Error(f"pm2 was not found as {params['executable']!r}; set executable to its absolute path")
+    environment = _pm2_transport.clean_environment(os.environ, home, executable)
+    return _pm2_transport.Program(executable, environment, params["timeout"])
+
+
 def watch(params, home):
-    """Watch the process for as long as asked; one look when it is not ready, as waiting would change nothing."""
-    wanted = _pm2.Wanted(params["port"] or 0, params["path_under"] or "")
+    """Watch the process for as long as asked, and return what was seen and PM2's own state.
+
+    One look is enough when it is not ready, as waiting would change nothing.
+    """
+    wanted = _pm2.Wanted(params["port"], params["path_under"] or "")
+    clock = _pm2_look.Clock(time.monotonic, time.sleep)
+    patience = min(3.0, params["timeout"])
+
+    def program():
+        return find_program(params, home)
+
     try:
-        with Client(home, params["timeout"]) as client:
-            return _pm2.wait_until_ready(
-                lambda: _pm2_control.look(client, home, params["name"], wanted),
+        with _pm2_manage.connect(params["transport"], home, params["timeout"], program) as transport:
+            seen, _after = _pm2.wait_until_ready(
+                lambda: _pm2_look.look(transport, params["name"], wanted, patience, clock),
                 0,
                 params["stable_for"],
-                time.monotonic,
-                time.sleep,
-            )[0]
+                clock.now,
+                clock.sleep,
+            )
+            return seen, _pm2_manage.state_of(transport, params["name"])
     except NoDaemonError as error:
-        return _pm2.Readiness(False, str(error), [], [])
+        return _pm2.Readiness(False, str(error), [], []), _pm2_manage.NOTHING
 
 
-def describe(seen, home, name):
+def describe(seen, state, home, name):
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
     return {
         "exists": bool(seen.instances),
         "ready": seen.ready,
         "reason": seen.reason,
-        "processes": [instance.as_result() for instance in seen.instances],
+        "processes": [instance.as_result(time.time(), state.version) for instance in seen.instances],
         "ports": seen.ports,
-        "orphans": _pm2_control.orphans(home, name, seen.instances),
+        "orphans": _pm2_look.orphans(home, name, seen.instances, state.daemon),
         "log_files": [{"path": path, "stream": stream} for path, stream in sorted(logs) if path],
+        "saved": bool(seen.instances) and _pm2_dump.is_saved(_pm2_dump.read_dump(home), state.processes, name),
+        "transport": state.transport,
+        "pm2_version": state.version,
         "measurements": {"server_starts": seen.ready},
     }
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = _pm2_control.home_of(module.params["pm2_home"], os.environ)
+    home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:
-        seen = watch(module.params, home)
+        seen, state = watch(module.params, home)
     except PM2Error as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**describe(seen, home, module.params["name"]))
+    module.exit_json(**describe(seen, state, home, module.params["name"]))
 
 
 if __name__ == "__main__":

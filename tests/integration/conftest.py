@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, NoDaemonError
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
@@ -90,6 +92,24 @@ def pm2():
         daemon = Pm2(Path(folder) / "pm2")
         yield daemon
         daemon("kill")
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    """A PM2 daemon that the tests of a module share."""
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:
+        shared = Pm2(Path(folder) / "pm2")
+        yield shared
+        shared("kill")
+
+
+@pytest.fixture
+def shared_pm2(daemon):
+    """The daemon of the module, without a process of another test."""
+    yield daemon
+    with contextlib.suppress(NoDaemonError), Client(daemon.home, 20) as client:
+        for process in client.call("getMonitorData", {}):
+            client.call("deleteProcessId", process["pm_id"])
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Sight, Wanted
 
 # One process as getMonitorData of PM2 7.0.4 returns it, shortened; PM2 5 and 6 use the same keys.
 LISTED = {
@@ -34,17 +34,8 @@ LISTED = {
 
 
 def instance(**changes):
-    fields = dict(_pm2.parse_instance(LISTED).as_result())
+    fields = asdict(_pm2.parse_instance(LISTED))
     return _pm2.Instance(**{**fields, **changes})
-
-
-class FakeClient:
-    def __init__(self, answer):
-        self.answer = answer
-
-    def call(self, method, *_arguments):
-        assert method == "getMonitorData"
-        return self.answer
 
 
 def test_an_instance_is_read_without_its_environment():
@@ -58,56 +49,88 @@ def test_a_stopped_instance_has_no_pid():
 
 
 @pytest.mark.parametrize(
-    "before", ["", "[PM2] Spawning PM2 daemon\n", "[33m>>> In-memory PM2 is out-of-date\n", "[x\n"]
+    "status, started_at, uptime",
+    [("online", 1000, 99.0), ("stopped", 1000, 0.0), ("online", 0, 0.0), ("online", 200000, 0.0)],
 )
-def test_the_list_is_found_behind_whatever_pm2_prints_before_it(before):
-    assert _pm2.parse_jlist(f"{before}{json.dumps([LISTED])}\n") == [_pm2.parse_instance(LISTED)]
-
-
-def test_output_without_a_list_is_an_error():
-    with pytest.raises(ProtocolError, match="pm2 jlist printed no list"):
-        _pm2.parse_jlist("Error: EACCES\n")
+def test_the_uptime_is_told_for_what_runs(status, started_at, uptime):
+    facts = instance(status=status, started_at=started_at).as_result(100, "7.0.4")
+    assert (facts["uptime"], facts["pm2_version"], facts["name"]) == (uptime, "7.0.4", "shop")
 
 
 def test_only_instances_of_exactly_that_name_are_read():
     listed = [{**LISTED, "pm_id": 9}, {**LISTED, "name": "shop2"}, LISTED]
-    assert [each.pm_id for each in _pm2.read_instances(FakeClient(listed), "shop")] == [3, 9]
+    assert [each.pm_id for each in _pm2.instances_of(listed, "shop")] == [3, 9]
 
 
-def test_an_answer_that_is_no_list_is_an_error():
-    with pytest.raises(ProtocolError, match="no list of processes"):
-        _pm2.read_instances(FakeClient(None), "shop")
+RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+
+
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*fork-cluster*")), ids=lambda path: path.stem)
+def test_every_version_of_pm2_is_understood(recording):
+    listed = json.loads(recording.read_text())
+    shop, *workers = _pm2.instances_of(listed, "shop") + _pm2.instances_of(listed, "workers")
+    assert (shop.status, shop.exec_mode, shop.kill_timeout, shop.script) == (
+        *("online", "fork_mode", 3000),
+        "/srv/shop/server.js",
+    )
+    assert (shop.pid > 0, shop.memory > 0, shop.node_version.count(".")) == (True, True, 2)
+    assert [(each.exec_mode, each.status) for each in workers] == [("cluster_mode", "online")] * 2
+    assert workers[0].out_log == f"/home/shop/.pm2/logs/workers-out-{workers[0].pm_id}.log"
+    deaf, bad = _pm2.instances_of(listed, "deaf")[0], _pm2.instances_of(listed, "bad")[0]
+    assert (deaf.status, deaf.pid, bad.status, bad.pid) == ("stopped", 0, "errored", 0)
+    assert "hunter2" in recording.read_text()
+    assert "hunter2" not in str([shop, *workers])
+
+
+def sight(**changes):
+    return Sight(**{"alive": True, "listening": [3000], "taking": [3000], **changes})
 
 
 @pytest.mark.parametrize(
-    "found, wanted, alive, ports, reason",
+    "found, wanted, seen, reason",
     [
-        ([instance()], Wanted(), True, [3000], ""),
-        ([instance()], Wanted(3000, "/srv"), True, [3000], ""),
-        ([], Wanted(), True, [], "PM2 knows no process of that name"),
-        ([instance(status="errored")], Wanted(), True, [3000], "instance 3 is errored after 2 restarts"),
-        ([instance()], Wanted(), False, [], "instance 3 is online in PM2, but its process 4711 does not run"),
-        ([instance(pid=0)], Wanted(), True, [], "instance 3 is online in PM2, but its process 0 does not run"),
-        ([instance()], Wanted(3001), True, [3000], "instance 3 does not listen on port 3001"),
-        ([instance()], Wanted(), True, [], "instance 3 listens on no port"),
+        ([instance()], Wanted(), sight(), ""),
+        ([instance()], Wanted(3000, "/srv"), sight(), ""),
+        ([instance()], Wanted(0), sight(listening=[], taking=[]), ""),
+        ([], Wanted(), sight(), "PM2 knows no process of that name"),
+        ([instance(status="errored")], Wanted(), sight(), "instance 3 is errored after 2 restarts"),
+        ([instance()], Wanted(), sight(alive=False), "instance 3 is online in PM2, but its process 4711 does not run"),
+        ([instance()], Wanted(3001), sight(), "instance 3 does not listen on port 3001"),
+        ([instance()], Wanted(), sight(listening=[], taking=[]), "instance 3 listens on no port"),
+        (
+            [instance()],
+            Wanted(),
+            sight(listening=[3000, 3001], taking=[]),
+            "instance 3 takes no connection on port 3000, 3001; it does not listen there, or its event loop is blocked",
+        ),
+        (
+            [instance()],
+            Wanted(3001),
+            sight(listening=[3000, 3001]),
+            "instance 3 takes no connection on port 3001; it does not listen there, or its event loop is blocked",
+        ),
         (
             [instance()],
             Wanted(path_under="/srv/other"),
-            True,
-            [3000],
+            sight(),
             "instance 3 runs /srv/shop/server.js, which does not lie under /srv/other",
+        ),
+        (
+            [instance()],
+            Wanted(),
+            sight(stale="/srv/old"),
+            "instance 3 still runs in /srv/old, which /srv/shop/server.js no longer leads to",
         ),
         (
             [instance(), instance(pm_id=4, status="stopped"), instance(pm_id=5, status="errored")],
             Wanted(),
-            True,
-            [3000],
+            sight(),
             "instance 4 is stopped after 2 restarts",
         ),
     ],
 )
-def test_ready_means_that_every_instance_really_serves(found, wanted, alive, ports, reason):
-    readiness = _pm2.judge(found, wanted, lambda _pid: alive, lambda _instance: ports)
+def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reason):
+    readiness = _pm2.judge(found, wanted, {each.pm_id: seen for each in found})
     assert (readiness.ready, readiness.reason) == (not reason, reason)
 
 
@@ -116,7 +139,26 @@ def test_a_link_in_the_path_is_followed(tmp_path):
     (tmp_path / "current").symlink_to(tmp_path / "release")
     script = instance(script=str(tmp_path / "current" / "server.js"))
     wanted = Wanted(path_under=str(tmp_path / "release"))
-    assert _pm2.judge([script], wanted, lambda _pid: True, lambda _instance: [1]).ready
+    assert _pm2.judge([script], wanted, {3: sight()}).ready
+
+
+@pytest.mark.parametrize(
+    "cwd, works_in, started_at, stale",
+    [
+        ("current", "releases/1", 0, "releases/1"),
+        ("current", "releases/2", 0, ""),
+        ("current/src", "releases/2/src", 0, ""),
+        ("current", "", 0, "current"),
+        ("elsewhere", "elsewhere", 0, "elsewhere"),
+        ("current", "releases/1", 2**43, ""),
+    ],
+)
+def test_a_process_that_is_older_than_a_flipped_link_is_found_out(tmp_path, cwd, works_in, started_at, stale):
+    (tmp_path / "releases" / "2" / "src").mkdir(parents=True)
+    (tmp_path / "current").symlink_to(tmp_path / "releases" / "2")
+    path = {place: str(tmp_path / place) if place else "" for place in (cwd, works_in, stale)}
+    script = instance(script=str(tmp_path / "current" / "server.js"), cwd=path[cwd], started_at=started_at)
+    assert _pm2.stale_folder(script, path[works_in]) == path[stale]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +198,7 @@ def watch(looks, timeout=3, stable_for=2):
     def look():
         return queue.pop(0) if len(queue) > 1 else queue[0]
 
-    seen, after = _pm2.wait_until_ready(look, timeout, stable_for, lambda: time.now, time.sleep, interval=1)
+    seen, after = _pm2.wait_until_ready(look, timeout, stable_for, lambda: time.now, time.sleep, 1, 1)
     return seen.ready, seen.reason, after
 
 
@@ -186,41 +228,13 @@ def test_one_look_is_enough_where_no_time_is_given():
     assert watch([ready()], timeout=0, stable_for=0) == (True, "", 0)
 
 
-def test_the_last_lines_of_a_log_are_safe_to_print(tmp_path):
-    log = tmp_path / "error.log"
-    log.write_bytes(b"one\n\n    at frame (x.js:1)\n\x1b[31mtwo\x07\n" + b"x" * 400 + b"\n")
-    assert _pm2.last_lines(str(log), count=2) == ["[31mtwo", "x" * 300]
+def test_a_ready_process_is_looked_at_less_often_but_at_the_end():
+    time, sleeps = Time(), []
 
+    def sleep(seconds):
+        sleeps.append(round(seconds, 2))
+        time.sleep(seconds)
 
-def test_a_log_that_cannot_be_read_has_no_lines():
-    assert _pm2.last_lines("/nonexistent/log") == []
-
-
-def test_the_environment_of_the_caller_does_not_reach_the_app():
-    given = {"PATH": "/bin", "HOME": "/home/shop", "AWS_SECRET": "hunter2"}
-    assert _pm2.clean_environment(given, Path("/p"), {"PORT": "1"}) == {
-        "PATH": "/bin",
-        "HOME": "/home/shop",
-        "PORT": "1",
-        "PM2_HOME": "/p",
-    }
-
-
-@pytest.mark.parametrize(
-    "options, command",
-    [
-        ({"config": "/e.config.js"}, ["pm2", "start", "/e.config.js", "--only", "shop"]),
-        ({"script": "/s.js"}, ["pm2", "start", "/s.js", "--name", "shop"]),
-        (
-            {"script": "/s.js", "cwd": "/srv", "instances": 2, "args": ["--x", "1"]},
-            ["pm2", "start", "/s.js", "--name", "shop", "--cwd", "/srv", "--instances", "2", "--", "--x", "1"],
-        ),
-    ],
-)
-def test_the_command_that_starts_a_process(options, command):
-    assert _pm2.start_command("pm2", "shop", options) == command
-
-
-def test_a_process_that_nobody_described_cannot_be_started():
-    with pytest.raises(PM2Error, match="no process called 'shop'; give config or script"):
-        _pm2.start_command("pm2", "shop", {})
+    _pm2.wait_until_ready(ready, 3, 1.2, lambda: time.now, sleep)
+    assert sleeps[:2] == [0.5, 0.5]
+    assert sum(sleeps) == pytest.approx(1.2)

@@ -3,170 +3,124 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2_control
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_control import ReloadError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._proc import Listener
+from pm2_fakes import FakeTransport, Time, instance
 
-NO_PID = 0
-
-
-def instance(pm_id=3, pid=NO_PID, status="online", exec_mode="fork_mode", err_log="/nonexistent"):
-    return Instance(
-        pm_id, "shop", pid, status, 0, 0, 0, 0.0, exec_mode, "/s.js", "/", "/out", err_log, "24", kill_timeout=1000
-    )
+READY = Readiness(True, "", [], [])
 
 
-class FakeClient:
-    def __init__(self, time=None, seconds=0.0):
-        self.calls = []
-        self.time, self.seconds = time, seconds
-
-    def call(self, method, *arguments):
-        self.calls.append((method, *arguments))
-        if self.time:
-            self.time.now += self.seconds
-        return []
-
-
-class Time:
-    def __init__(self):
-        self.now = 0.0
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-    def clock(self):
-        return _pm2_control.Clock(lambda: self.now, self.sleep)
+@pytest.fixture
+def proc(monkeypatch):
+    """A kernel where process 10 has ended and every other one lives."""
+    fake = _pm2_control._proc
+    monkeypatch.setattr(fake, "is_alive", lambda pid: pid not in (0, 10))
+    monkeypatch.setattr(fake, "with_descendants", set)
+    monkeypatch.setattr(fake, "sockets_of", lambda _pids: {"777"})
+    monkeypatch.setattr(fake, "listeners", list)
+    monkeypatch.setattr(fake, "working_folder", lambda _pid: "/old")
+    return monkeypatch
 
 
 @pytest.mark.parametrize(
-    "given, environment, home",
+    "found, needed",
     [
-        ("/a", {"PM2_HOME": "/b"}, Path("/a")),
-        (None, {"PM2_HOME": "/b"}, Path("/b")),
-        (None, {}, Path.home() / ".pm2"),
+        ([], True),
+        ([instance(pid=5)], False),
+        ([instance(pid=5), instance(status="errored")], True),
+        ([instance(pid=0)], True),
+        ([instance(pid=10)], True),
     ],
 )
-def test_the_home_is_the_given_one_the_environments_or_the_users(given, environment, home):
-    assert _pm2_control.home_of(given, environment) == home
+def test_a_start_is_needed_unless_every_instance_runs(proc, found, needed):
+    assert _pm2_control.needs_start(found) is needed
 
 
-@pytest.mark.parametrize("text, pid", [("4711\n", 4711), ("", 0), ("?", 0), (None, 0)])
-def test_the_daemons_pid_is_read_where_it_left_one(tmp_path, text, pid):
-    if text is not None:
-        (tmp_path / "pm2.pid").write_text(text)
-    assert _pm2_control.daemon_pid(tmp_path) == pid
+@pytest.mark.parametrize("pid, old, stale", [(5, "/old", True), (5, "", False), (0, "/old", False)])
+def test_an_instance_is_stale_when_it_runs_in_an_older_folder(proc, pid, old, stale):
+    proc.setattr(_pm2_control._pm2, "stale_folder", lambda _instance, _works_in: old)
+    assert _pm2_control.is_stale(instance(pid=pid)) is stale
 
 
 @pytest.mark.parametrize(
-    "pid, mode, daemon, asked",
+    "found, changes, calls",
     [
-        (10, "fork_mode", 5, {10, 11}),
-        (10, "cluster_mode", 5, {5, 10, 11}),
-        (10, "cluster_mode", 0, {10, 11}),
-        (0, "fork_mode", 5, set()),
+        (instance(pid=5), {}, []),
+        (instance(status="stopped"), {}, [("start", 3)]),
+        (instance(status="errored"), {}, [("start", 3)]),
+        (instance(status="waiting restart"), {}, [("stop", 3), ("start", 3)]),
+        (instance(pid=10), {}, [("stop", 3), ("start", 3)]),
+        (instance(status="stopped"), {3: {"a": 1}}, [("restart", 3, {"a": 1})]),
     ],
 )
-def test_a_worker_of_a_cluster_is_served_by_the_daemons_socket(monkeypatch, pid, mode, daemon, asked):
-    seen = []
-    monkeypatch.setattr(_pm2_control._proc, "with_descendants", lambda _roots: {10, 11})
-    monkeypatch.setattr(_pm2_control._proc, "listening_ports", lambda pids: seen.append(pids) or [3000])
-    assert _pm2_control.ports_of(instance(pid=pid, exec_mode=mode), daemon) == [3000]
-    assert seen == [asked]
+def test_what_does_not_run_is_started_once(proc, found, changes, calls):
+    transport = FakeTransport()
+    _pm2_control.start(transport, [found], changes)
+    assert transport.calls == calls
 
 
-def test_a_look_without_instances_is_not_ready(tmp_path):
-    assert _pm2_control.look(FakeClient(), tmp_path, "shop", Wanted()).reason == "PM2 knows no process of that name"
+def test_a_restart_starts_what_does_not_run(proc):
+    transport = FakeTransport()
+    _pm2_control.restart(transport, [instance(pid=5), instance(4, status="stopped")], {3: {"a": 1}})
+    assert transport.calls == [("restart", 3, {"a": 1}), ("start", 4)]
 
 
-def test_a_look_asks_for_the_ports_of_every_instance(tmp_path, monkeypatch):
-    monkeypatch.setattr(_pm2_control._pm2, "read_instances", lambda _client, _name: [instance(pid=os.getpid())])
-    monkeypatch.setattr(_pm2_control, "ports_of", lambda _instance, _daemon: [3000])
-    assert _pm2_control.look(FakeClient(), tmp_path, "shop", Wanted()).ports == [3000]
+def test_a_reload_takes_the_next_instance_only_when_the_last_one_serves(proc):
+    transport, asked = FakeTransport(), []
+    found = [instance(number, pid=20 + number, exec_mode="cluster_mode") for number in (3, 4, 5)]
+    _pm2_control.reload(transport, found, {}, lambda pm_id: asked.append(pm_id) or READY)
+    assert (transport.calls, asked) == ([("reload", 3), ("reload", 4), ("reload", 5)], [3, 4])
 
 
-def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch):
-    monkeypatch.setattr(_pm2_control._proc, "with_environment", lambda _wanted: [7, 8])
-    monkeypatch.setattr(_pm2_control._proc, "with_descendants", set)
-    with pytest.raises(PM2Error, match="shop still runs as process 8, which the PM2 daemon of /p does not know"):
-        _pm2_control.refuse_orphans(Path("/p"), "shop", [instance(pid=7)])
-    _pm2_control.refuse_orphans(Path("/p"), "shop", [instance(pid=7), instance(pid=8)])
+def test_a_reload_that_does_not_serve_stops_there(proc):
+    transport = FakeTransport()
+    found = [instance(number, pid=20 + number, exec_mode="cluster_mode") for number in (3, 4, 5)]
+    with pytest.raises(ReloadError, match="it is deaf; the other 2 instances were left as they were") as error:
+        _pm2_control.reload(transport, found, {}, lambda _pm_id: Readiness(False, "it is deaf", found[:1], []))
+    assert (transport.calls, error.value.seen.instances) == ([("reload", 3)], found[:1])
 
 
-@pytest.mark.parametrize(
-    "action, calls",
-    [
-        (_pm2_control.start, [("startProcessId", 4)]),
-        (
-            _pm2_control.restart,
-            [("restartProcessId", {"id": 3, "env": {}}), ("restartProcessId", {"id": 4, "env": {}})],
-        ),
-        (_pm2_control.reload, [("restartProcessId", {"id": 3, "env": {}}), ("reloadProcessId", {"id": 4, "env": {}})]),
-        (_pm2_control.delete, [("deleteProcessId", 3), ("deleteProcessId", 4)]),
-    ],
-)
-def test_actions_are_calls_for_each_instance(action, calls):
-    client = FakeClient()
-    action(client, [instance(), instance(4, status="stopped", exec_mode="cluster_mode")])
-    assert client.calls == calls
+def test_a_reload_in_fork_mode_is_a_restart(proc):
+    transport = FakeTransport()
+    _pm2_control.reload(transport, [instance(pid=5)], {}, lambda _pm_id: READY)
+    assert transport.calls == [("restart", 3)]
 
 
-@pytest.mark.parametrize("seconds, killed", [(0.2, False), (1.0, True)])
-def test_a_stop_that_takes_as_long_as_the_kill_timeout_was_a_kill(seconds, killed):
+def test_a_process_is_deleted_by_its_ids():
+    transport = FakeTransport()
+    _pm2_control.delete(transport, [instance(), instance(4)])
+    assert transport.calls == [("delete", 3), ("delete", 4)]
+
+
+def test_a_stop_passes_over_what_is_stopped(proc):
+    transport = FakeTransport()
+    _pm2_control.stop(transport, [instance(pid=10), instance(4, status="stopped")], 0, 5, Time().clock())
+    assert transport.calls == [("stop", 3)]
+
+
+def test_a_stop_waits_until_the_processes_are_gone_and_their_sockets_closed(proc):
+    lives, listens = [True, False], [[Listener("::1", 1, "777")], [Listener("::1", 1, "1"), Listener("::1", 2, "2")]]
+    proc.setattr(_pm2_control._proc, "is_alive", lambda _pid: lives.pop(0))
+    proc.setattr(_pm2_control._proc, "listeners", lambda: listens.pop(0))
     time = Time()
-    client = FakeClient(time, seconds)
-    stopped = instance(4, status="stopped")
-    assert _pm2_control.stop(client, [instance(), stopped], 5, time.clock()) is killed
-    assert client.calls == [("stopProcessId", 3)]
+    _pm2_control.stop(FakeTransport(), [instance(pid=5)], 3000, 5, time.clock())
+    assert (lives, listens, time.now > 0) == ([], [], True)
 
 
-def test_a_stop_waits_until_the_processes_are_gone(monkeypatch):
-    answers = [True, False]
-    monkeypatch.setattr(_pm2_control._proc, "with_descendants", lambda _roots: {10})
-    monkeypatch.setattr(_pm2_control._proc, "is_alive", lambda _pid: answers.pop(0))
-    assert _pm2_control.stop(FakeClient(), [instance(pid=10)], 5, Time().clock()) is False
-    assert answers == []
-
-
-def test_a_process_that_outlives_its_stop_is_named(monkeypatch):
-    monkeypatch.setattr(_pm2_control._proc, "with_descendants", lambda _roots: {10})
-    monkeypatch.setattr(_pm2_control._proc, "is_alive", lambda _pid: True)
-    with pytest.raises(PM2Error, match="shop was stopped, but process 10 still runs after 5 seconds"):
-        _pm2_control.stop(FakeClient(), [instance(pid=10)], 5, Time().clock())
-
-
-def test_a_program_gets_exactly_its_environment(tmp_path):
-    script = "import os, sys; sys.exit(0 if os.environ.get('A') == '1' and 'HOME' not in os.environ else 1)"
-    _pm2_control.run_program([sys.executable, "-c", script], {"A": "1"}, timeout=20)
+def test_a_process_that_outlives_its_stop_is_named(proc):
+    with pytest.raises(PM2Error, match="shop was stopped, but process 5 still runs after 5 seconds; end it"):
+        _pm2_control.stop(FakeTransport(), [instance(pid=5)], 0, 5, Time().clock())
 
 
 @pytest.mark.parametrize(
-    "command, message",
-    [
-        ([sys.executable, "-c", "print('one\\n\\ntwo'); raise SystemExit(3)"], "failed with status 3: one | two"),
-        (["/nonexistent/pm2", "start"], "Cannot run /nonexistent/pm2: No such file or directory; set executable"),
-    ],
+    "holders, who", [({7: "nginx"}, r"process 7 \(nginx\)"), ({}, "a process of another user")], ids=["seen", "unseen"]
 )
-def test_a_program_that_fails_is_quoted(command, message):
-    with pytest.raises(PM2Error) as error:
-        _pm2_control.run_program(command, {}, timeout=20)
-    assert message in str(error.value)
-
-
-def test_a_program_that_hangs_is_ended():
-    with pytest.raises(PM2Error, match=r"did not end in 0.01 seconds; raise timeout"):
-        _pm2_control.run_program([sys.executable, "-c", "import threading; threading.Event().wait()"], {}, timeout=0.01)
-
-
-@pytest.mark.parametrize("text, end", [("boom\n", ". Its error log ends with: boom"), (None, "")])
-def test_the_end_of_the_error_log_explains_a_failure(tmp_path, text, end):
-    log = tmp_path / "error.log"
-    if text:
-        log.write_text(text)
-    seen = Readiness(False, "it crashed", [instance(err_log=str(log))], [])
-    assert _pm2_control.explain("shop", seen) == f"shop is not ready: it crashed{end}"
+def test_whoever_still_listens_after_a_stop_is_named(proc, holders, who):
+    proc.setattr(_pm2_control._proc, "listeners", lambda: [Listener("::1", 3000, "1")])
+    proc.setattr(_pm2_control._proc, "holders_of_port", lambda _port: holders)
+    with pytest.raises(PM2Error, match=f"The app was stopped, but {who} still listens on port 3000; end it"):
+        _pm2_control.stop(FakeTransport(), [instance(pid=10)], 3000, 5, Time().clock())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import tempfile
@@ -109,11 +110,45 @@ def test_nonsense_on_the_socket_is_an_error(daemon, answer, message):
         client.call("getMonitorData", {})
 
 
-def test_a_daemon_that_hangs_ends_at_the_timeout(daemon):
-    home = daemon(lambda _parts: None)
-    with pytest.raises(PM2Error, match=r"gave no answer to getMonitorData in 0.05 seconds"):
-        with Client(home, timeout=0.05) as client:
+@pytest.mark.parametrize("state, advice", [("S", "look whether it hangs"), ("T", r"kill -CONT \d+ lets it run on")])
+def test_a_daemon_that_hangs_ends_at_the_timeout(daemon, monkeypatch, state, advice):
+    monkeypatch.setattr(_pm2_rpc._proc, "state_of", lambda _pid: state)
+    home, looked = daemon(lambda _parts: None), []
+    with pytest.raises(
+        PM2Error, match=rf"gave no answer to getMonitorData in 0.05 seconds; {advice}, or raise timeout"
+    ):
+        with Client(home, timeout=0.05, idle=lambda: looked.append(1)) as client:
             client.call("getMonitorData", {})
+    assert looked
+
+
+def test_the_daemon_is_who_listens_on_the_socket(daemon):
+    with Client(daemon(lambda parts: frame(b'j:{"args": [1]}', parts[-1])), timeout=5) as client:
+        assert (client.call("ping", {}), client.daemon_pid) == (1, os.getpid())
+
+
+@pytest.mark.parametrize(
+    "uid, owner", [(os.getuid(), None), (4242424242 % 2**31, "uid 2094940594"), (None, "another user")]
+)
+def test_the_owner_of_a_file_is_named(tmp_path, monkeypatch, uid, owner):
+    if uid is None:
+        assert _pm2_rpc.owner_of(tmp_path / "missing") == owner
+        return
+    monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result((0, 0, 0, 0, uid, 0, 0, 0, 0, 0)))
+    assert _pm2_rpc.owner_of(tmp_path) == (owner or _pm2_rpc.pwd.getpwuid(uid).pw_name)
+
+
+def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
+    class Refusing:
+        def __init__(self, _family):
+            self.settimeout = self.close = lambda *_arguments: None
+
+        def connect(self, _path):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_pm2_rpc.socket, "socket", Refusing)
+    with pytest.raises(PM2Error, match=r"PM2_HOME .* belongs to \w+; become that user"):
+        Client(tmp_path, timeout=1).__enter__()
 
 
 def test_a_connection_that_breaks_is_an_error():
@@ -132,6 +167,6 @@ def test_no_daemon_is_an_error_of_its_own(tmp_path):
 
 
 def test_a_socket_that_cannot_be_reached_is_an_error(tmp_path):
-    with pytest.raises(PM2Error, match="Cannot reach the PM2 daemon of .*; become the user"):
+    with pytest.raises(PM2Error, match="Cannot reach the PM2 daemon of .*; look whether it hangs"):
         with Client(tmp_path / ("x" * 200), timeout=1):
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _proc
@@ -85,7 +86,51 @@ def test_the_name_of_a_process_that_ended_is_a_question_mark(proc):
 
 
 def test_processes_are_found_by_their_environment(proc):
-    process(proc, 10, environment=b"A=1\0B=2\0")
-    process(proc, 11, environment=b"A=1\0")
+    process(proc, 10, environment=b"A=1\0B=2=3\0odd\0")
+    process(proc, 11, environment=b"B=2\0")
     (proc / "12").mkdir()
-    assert _proc.with_environment({"A": "1", "B": "2"}, proc) == [10]
+    assert list(_proc.environments("A=1", proc)) == [(10, {"A": "1", "B": "2=3"})]
+
+
+@pytest.mark.parametrize(
+    "table, row, address",
+    [
+        ("tcp", "0100007F:0BB8", "127.0.0.1"),
+        ("tcp", "00000000:0BB8", "127.0.0.1"),
+        ("tcp", "0200000A:0BB8", "10.0.0.2"),
+        ("tcp6", "00000000000000000000000000000000:0BB8", "::1"),
+        ("tcp6", "00000000000000000000000001000000:0BB8", "::1"),
+        ("tcp6", "B80D0120000000000000000001000000:0BB8", "2001:db8::1"),
+    ],
+)
+@pytest.mark.skipif(sys.byteorder != "little", reason="the rows are those of a little-endian machine")
+def test_a_listener_is_told_with_an_address_that_reaches_it(tmp_path, table, row, address):
+    (tmp_path / "net").mkdir()
+    line = f"   0: {row} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 777 1\n"
+    (tmp_path / "net" / table).write_text(f"  sl  local_address\n{line}")
+    assert _proc.listeners(tmp_path) == [_proc.Listener(address, 3000, "777")]
+    assert _proc.open_ports(tmp_path) == {3000}
+
+
+def test_accepted_connections_are_found_by_the_ports_that_they_come_from(proc):
+    assert _proc.accepted([0x9999, 1], proc) == {(3001, 0x9999): "778"}
+    assert _proc.accepted([2], proc) == {}
+
+
+def test_whoever_listens_on_a_port_is_found(proc):
+    process(proc, 10, files=["socket:[777]"], name="server")
+    process(proc, 11, files=["socket:[778]"])
+    assert _proc.holders_of_port(3000, proc) == {10: "server"}
+    assert _proc.holders_of_port(1, proc) == {}
+
+
+def test_what_a_process_is_and_where_it_works(proc, tmp_path):
+    process(proc, 10, state="T")
+    (proc / "10" / "cmdline").write_bytes(b"node\0server.js\0")
+    (proc / "10" / "cwd").symlink_to(tmp_path)
+    assert (_proc.state_of(10, proc), _proc.command_line(10, proc)) == ("T", "node server.js")
+    assert _proc.working_folder(10, proc) == str(tmp_path)
+
+
+def test_nothing_is_known_of_a_process_that_ended(proc):
+    assert (_proc.state_of(5, proc), _proc.command_line(5, proc), _proc.working_folder(5, proc)) == ("", "", "")

@@ -1,0 +1,79 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What PM2 saves of its processes, C(PM2_HOME/dump.pm2), from which C(pm2 resurrect) starts them after a reboot.
+
+The file holds the whole environment of every process. PM2 makes it readable for everybody; here it is private.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+
+_FILES = ("dump.pm2", "dump.pm2.bak")
+# What changes while a process runs, and is made anew when it is resurrected.
+_PASSING = frozenset(
+    (
+        *("_pm2_version", "axm_actions", "axm_dynamic", "axm_monitor", "axm_options", "created_at", "exit_code"),
+        *("instances", "km_link", "node_version", "pm_id", "pm_uptime", "prev_restart_delay", "restart_time"),
+        *("unique_id", "unstable_restarts", "version", "versioning", "vizion_running"),
+    )
+)
+
+
+def read_dump(home: Path) -> List[Dict[str, Any]]:
+    """Return the saved processes, none when nothing was saved or the file is broken."""
+    try:
+        saved = json.loads((home / _FILES[0]).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [each for each in saved if isinstance(each, dict)] if isinstance(saved, list) else []
+
+
+def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Say whether C(pm2 resurrect) would bring the process back as it is now."""
+    before = [_lasting(each) for each in saved if str(each.get("name")) == name]
+    now = [_lasting(each.get("pm2_env", {})) for each in _pm2.named(processes, name)]
+    return before == now
+
+
+def _lasting(env: Mapping[str, Any]) -> Dict[str, Any]:
+    lasting = {key: value for key, value in env.items() if key not in _PASSING}
+    variables = env.get("env")
+    if isinstance(variables, dict):
+        lasting["env"] = {key: value for key, value in variables.items() if key not in _PASSING}
+    lasting["status"] = "stopped" if env.get("status") == "stopped" else "online"
+    return lasting
+
+
+def save(program: Program, home: Path) -> None:
+    """Save the list of all processes of this PM2, also an empty one, readable for its user alone. Raises PM2Error."""
+    make_private(home)
+    program.run("save", "--force", "--silent", umask=0o077)
+    make_private(home)
+
+
+def make_private(home: Path) -> None:
+    """Take the rights of others from what was saved. Raises PM2Error."""
+    for name in _FILES:
+        file = home / name
+        try:
+            if file.exists() and file.stat().st_mode & 0o077:
+                file.chmod(0o600)
+        except OSError as error:
+            raise PM2Error(f"Cannot make {file} private: {error.strerror}; become the user of PM2") from error
+
+
+def readable_by_others(home: Path) -> bool:
+    """Say whether any user can read what was saved: the file lets them, and so does every folder above it."""
+    file = home / _FILES[0]
+    try:
+        return bool(file.stat().st_mode & 0o004) and all(folder.stat().st_mode & 0o001 for folder in file.parents)
+    except OSError:
+        return False

@@ -1,0 +1,57 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the logs of PM2 and of an app say since something was done to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Set
+
+# C(processIsDead) in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
+_KILLED = re.compile(r"Process with pid (\d+) still alive after \d+ms, sending")
+# Bytes that are read of a log at most.
+_SPAN = 256 * 1024
+
+
+@dataclass(frozen=True)
+class LogMark:
+    """A log, and how long it was, in bytes, when it was marked."""
+
+    path: Path
+    offset: int
+
+    @classmethod
+    def of(cls, path: Path) -> LogMark:
+        """Mark the end of a log; one that is not there yet counts from its beginning."""
+        try:
+            return cls(path, path.stat().st_size)
+        except OSError:
+            return cls(path, 0)
+
+    def since(self) -> str:
+        """Return what was written since, its end if that is long, and nothing when the log cannot be read.
+
+        A log that is shorter than it was has been begun anew.
+        """
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, 2)
+                begin = self.offset if self.offset <= size else 0
+                file.seek(max(begin, size - _SPAN))
+                return file.read(_SPAN).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def killed_pids(text: str) -> Set[int]:
+    """Return the processes that ignored the signal to end, by PM2's own log, so that it had to kill them."""
+    return {int(pid) for pid in _KILLED.findall(text)}
+
+
+def last_lines(text: str, count: int = 8) -> List[str]:
+    """Return the last lines of a log that are no stack frames, safe to print."""
+    lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
+    return [line[:300] for line in lines if line and not line.startswith("at ")][-count:]

@@ -1,0 +1,223 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at a process of PM2: what PM2 says of it, and what the kernel says, which does not take PM2's word.
+
+That an instance serves is shown by a connection: it is opened, and the kernel is asked which process holds its other
+end. So a blocked event loop shows, and in cluster mode, where the daemon listens for all of its workers, which of them
+serves. Nothing is sent, and the connection is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Sight, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark, last_lines
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as arguments: a monotonic clock in seconds, and a pause."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Source(Protocol):
+    """What a look needs of PM2: the pid of the daemon, and its list of processes."""
+
+    @property
+    def daemon(self) -> int: ...
+
+    def processes(self) -> List[Dict[str, Any]]: ...
+
+
+class PortWatch:
+    """Measures for how long a port is closed, from samples that others take whenever they wait."""
+
+    def __init__(self, port: int, now: Callable[[], float], is_open: Callable[[int], bool]) -> None:
+        self._port = port
+        self._now = now
+        self._is_open = is_open
+        self._last = now()
+        self._was_open = True
+        self.closed_for = 0.0
+
+    def sample(self) -> None:
+        """Count the time since the last sample when the port was closed at its beginning."""
+        now = self._now()
+        if not self._was_open:
+            self.closed_for += now - self._last
+        self._last, self._was_open = now, self._is_open(self._port)
+
+
+def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
+    """Look at a process once. C(patience) are the seconds that an instance has to take a connection."""
+    return look_at(_pm2.instances_of(source.processes(), name), source.daemon, wanted, patience, clock)
+
+
+def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
+    """Ask the kernel about instances, and judge them."""
+    families = {each.pm_id: _proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
+    candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, wanted.port) for each in instances}
+    taken = _Probe(families, candidates, patience, clock).run()
+    sights = {
+        each.pm_id: Sight(
+            alive=bool(each.pid) and _proc.is_alive(each.pid),
+            listening=_ports_served(each, candidates[each.pm_id], taken[each.pm_id]),
+            taking=sorted(taken[each.pm_id]),
+            stale=_pm2.stale_folder(each, _proc.working_folder(each.pid)) if each.pid else "",
+        )
+        for each in instances
+    }
+    return _pm2.judge(instances, wanted, sights)
+
+
+def _candidates(instance: Instance, family: Set[int], daemon: int, port: Optional[int]) -> List[_proc.Listener]:
+    """Return the sockets that may serve the instance. In cluster mode the daemon holds those of its workers."""
+    if instance.status != "online" or not instance.pid or port == 0:
+        return []
+    shared = {daemon} if daemon and instance.exec_mode == "cluster_mode" else set()
+    held = _proc.sockets_of(family | shared)
+    return [each for each in _proc.listeners() if each.inode in held and (not port or each.port == port)]
+
+
+def _ports_served(instance: Instance, candidates: Sequence[_proc.Listener], taken: Set[int]) -> List[int]:
+    """Return the ports of an instance; a worker's are only those where it took a connection, as others share them."""
+    if instance.exec_mode == "cluster_mode" and taken:
+        return sorted(taken)
+    return sorted({each.port for each in candidates})
+
+
+class _Probe:
+    """Opens connections until every instance that listens has taken one, or the patience ends."""
+
+    def __init__(
+        self,
+        families: Mapping[int, Set[int]],
+        candidates: Mapping[int, Sequence[_proc.Listener]],
+        patience: float,
+        clock: Clock,
+    ) -> None:
+        self._families = families
+        self._candidates = candidates
+        self._ends = clock.now() + patience
+        self._clock = clock
+        self._taken: Dict[int, Set[int]] = {pm_id: set() for pm_id in families}
+        self._open: List[socket.socket] = []
+
+    def run(self) -> Dict[int, Set[int]]:
+        """Return pm_id -> ports on which the instance took a connection."""
+        with contextlib.ExitStack() as stack:
+            looks = 10
+            while self._waiting() and self._clock.now() < self._ends:
+                for listener in self._listeners():
+                    self._open.extend(stack.enter_context(each) for each in _connect(listener))
+                self._await(looks)
+                looks *= 2
+        return self._taken
+
+    def _waiting(self) -> List[int]:
+        return [pm_id for pm_id, taken in self._taken.items() if self._candidates[pm_id] and not taken]
+
+    def _listeners(self) -> List[_proc.Listener]:
+        """Return a listener as often as instances wait behind it: a cluster hands out connections in turns."""
+        return [listener for pm_id in self._waiting() for listener in self._candidates[pm_id]]
+
+    def _await(self, looks: int) -> None:
+        """Wait until the connections are taken, which tells by whom, or a while before trying others."""
+        for _look in range(looks):
+            self._attribute()
+            if not self._waiting() or self._clock.now() >= self._ends:
+                return
+            self._clock.sleep(0.005)
+
+    def _attribute(self) -> None:
+        held = {pm_id: _proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
+        known = _proc.accepted(connection.getsockname()[1] for connection in self._open)
+        for connection in self._open:
+            port, mine = connection.getpeername()[1], connection.getsockname()[1]
+            inode = known.get((port, mine), "")
+            for pm_id, inodes in held.items():
+                # An app may end a connection that says nothing at once, so that nobody holds it when it is looked for.
+                if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
+                    self._taken[pm_id].add(port)
+
+    def _may_serve(self, pm_id: int, port: int) -> bool:
+        return any(listener.port == port for listener in self._candidates[pm_id])
+
+
+def _connect(listener: _proc.Listener) -> Iterator[socket.socket]:
+    """Yield a connection to the listener; none when it is gone or its queue is full."""
+    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    connection = socket.socket(family)
+    connection.settimeout(0.2)
+    try:
+        connection.connect((listener.address, listener.port))
+    except OSError:
+        connection.close()
+        return
+    connection.setblocking(False)
+    yield connection
+
+
+def _ended(connection: socket.socket) -> bool:
+    """Say whether the other side has closed the connection."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def orphans(home: Path, name: str, known: Sequence[Instance], daemon: int) -> List[int]:
+    """Return processes that PM2 once started for the app and no longer knows, as a killed daemon leaves behind.
+
+    PM2 gives every process its own PM2_HOME and name in the environment, a worker of a cluster in JSON.
+    """
+    roots = [instance.pid for instance in known if instance.pid] + ([daemon] if daemon else [])
+    running = _proc.with_descendants(roots)
+    found = _proc.environments(f"{home}")
+    return [pid for pid, environment in found if pid not in running and _was_started_as(environment, home, name)]
+
+
+def _was_started_as(environment: Mapping[str, str], home: Path, name: str) -> bool:
+    try:
+        given = json.loads(environment.get("pm2_env", "null")) or environment
+    except ValueError:
+        given = environment
+    return given.get("name") == name and given.get("PM2_HOME") == str(home)
+
+
+def refuse_orphans(home: Path, name: str, known: Sequence[Instance], daemon: int) -> None:
+    """Raise PM2Error when a process of the app runs that PM2 does not know: a second one would fight with it."""
+    found = orphans(home, name, known, daemon)
+    if found:
+        held = sorted({port for pid in found for port in _proc.listening_ports([pid])})
+        serving = f" and serves port {', '.join(map(str, held))}" if held else ""
+        raise PM2Error(
+            f"{name} still runs as process {', '.join(map(str, found))}{serving}, which the PM2 daemon of {home} "
+            "does not know; end it before PM2 starts another one"
+        )
+
+
+def explain(name: str, readiness: Readiness, port: Optional[int], daemon: int, marks: Sequence[LogMark]) -> str:
+    """Return why a process is not ready, who has its port instead, and the end of its error log since it was marked."""
+    own = _proc.with_descendants([i.pid for i in readiness.instances if i.pid]) | {daemon}
+    others = {pid: program for pid, program in _proc.holders_of_port(port).items() if pid not in own} if port else {}
+    held = [f"process {pid} ({program})" for pid, program in sorted(others.items())]
+    taken = f". Port {port} is held by {', '.join(held)}" if held else ""
+    known = {str(mark.path): mark for mark in marks}
+    logs = [known.get(path, LogMark(Path(path), 0)) for path in sorted({i.err_log for i in readiness.instances})]
+    lines = [line for log in logs for line in last_lines(log.since())]
+    quoted = f". Its error log ends with: {' | '.join(lines)}" if lines else ""
+    return f"{name} is not ready: {readiness.reason}{taken}{quoted}"

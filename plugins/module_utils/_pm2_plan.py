@@ -1,0 +1,103 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wanted of a process of PM2, what PM2 says of it, and what follows: the plan. Nothing is done here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_config, _pm2_control, _pm2_dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config, Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted: C(config) is None where the configuration may be as it is."""
+
+    name: str
+    state: str
+    config: Optional[Config]
+    wanted: Wanted
+    stable_for: float
+    timeout: float
+    save: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """What PM2 said of a process, and by which way."""
+
+    processes: List[Dict[str, Any]]
+    instances: List[Instance]
+    transport: str
+    version: str
+    daemon: int
+    changes_live: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done, C(none) for nothing, what of the configuration differs, and whether the list is saved."""
+
+    action: str
+    differences: List[Difference]
+    save: bool
+
+    @property
+    def changed(self) -> bool:
+        return self.action != "none" or self.save
+
+
+def make_plan(request: Request, before: State, home: Path) -> Plan:
+    """Decide what must be done. Raises PM2Error where what is wanted is not possible."""
+    found = differences(request, before)
+    if request.state in ("stopped", "absent"):
+        action = _ending_action(request.state, before.instances)
+    elif not before.instances:
+        action = _creation(request)
+    elif found and not (before.changes_live and _pm2_config.can_be_handed_over(found)):
+        action = "recreate"
+    else:
+        action = _running_action(request.state, before.instances, bool(found))
+    return Plan(action, found, request.save and _must_save(action, request.name, before, home))
+
+
+def _must_save(action: str, name: str, before: State, home: Path) -> bool:
+    """Say whether what was saved is not what will run. Without a daemon nothing is, or an empty list would be saved."""
+    if action != "none":
+        return True
+    saved = _pm2_dump.is_saved(_pm2_dump.read_dump(home), before.processes, name)
+    return before.transport != "none" and not saved
+
+
+def differences(request: Request, before: State) -> List[Difference]:
+    if request.config is None or request.state in ("stopped", "absent"):
+        return []
+    return _pm2_config.differences(request.config, _pm2.named(before.processes, request.name))
+
+
+def _ending_action(state: str, instances: Sequence[Instance]) -> str:
+    if state == "absent":
+        return "delete" if instances else "none"
+    return "stop" if any(each.status != "stopped" or each.pid for each in instances) else "none"
+
+
+def _creation(request: Request) -> str:
+    if request.state != "started":
+        raise PM2Error(f"PM2 knows no process called {request.name!r}; start it with state started")
+    if request.config is None or not request.config.whole:
+        raise PM2Error(f"PM2 knows no process called {request.name!r}; give config or script to start it")
+    return "create"
+
+
+def _running_action(state: str, instances: Sequence[Instance], differs: bool) -> str:
+    if state != "started":
+        return "reload" if state == "reloaded" else "restart"
+    if differs or any(_pm2_control.is_stale(each) for each in instances):
+        return "restart"
+    return "start" if _pm2_control.needs_start(instances) else "none"

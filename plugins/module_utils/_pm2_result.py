@@ -1,0 +1,121 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was planned, done and found of a process of PM2, as the module says it. Nothing of the environment gets here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2_config, _pm2_control, _pm2_dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
+
+# A shorter value would tear holes into the message wherever it occurs by chance.
+SHORTEST_SECRET = 6
+
+
+def facts(state: State, now: float) -> List[Dict[str, Any]]:
+    """Return the facts of every instance; C(now) is the time in seconds since 1970."""
+    return [each.as_result(now, state.version) for each in state.instances]
+
+
+def planned(before: State, plan: Plan, now: float) -> Dict[str, Any]:
+    """Return the result where nothing was done: in check mode, and where there is nothing to do."""
+    seen = facts(before, now)
+    return {
+        "changed": plan.changed,
+        "action": plan.action,
+        "before": seen,
+        "after": seen,
+        "ready": bool(before.instances) and not _pm2_control.needs_start(before.instances),
+        "killed": False,
+        "saved": False,
+        "transport": before.transport,
+        "pm2_version": before.version,
+    }
+
+
+def done(before: State, plan: Plan, outcome: Outcome, now: float) -> Dict[str, Any]:
+    """Return the result of what was done."""
+    result = {
+        **planned(before, plan, now),
+        "after": facts(outcome.after, now),
+        "ready": outcome.ready is not None,
+        "killed": bool(outcome.killed),
+        "saved": plan.save,
+        "transport": outcome.after.transport,
+        "pm2_version": outcome.after.version,
+    }
+    if outcome.ready is not None:
+        result.update(ready_after=round(outcome.ready_after, 3), ports=outcome.ready.ports)
+    if outcome.port_closed_for is not None:
+        result.update(port_closed_for=round(outcome.port_closed_for, 3))
+    return result
+
+
+def diff(before: State, plan: Plan) -> Dict[str, Dict[str, Any]]:
+    """Return the settings that differ, the values of variables hidden, and what becomes of the instances."""
+    status = {f"instance {each.pm_id}": each.status for each in before.instances}
+    ends = {"none": status, "stop": dict.fromkeys(status, "stopped"), "delete": {}, "create": {"instance": "online"}}
+    after = ends.get(plan.action, dict.fromkeys(status, "online"))
+    return {
+        "before": {**status, **_pm2_config.describe(plan.differences, "before")},
+        "after": {**after, **_pm2_config.describe(plan.differences, "after")},
+    }
+
+
+def hide(message: str, secrets: Iterable[str]) -> str:
+    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets."""
+    for secret in sorted((each for each in secrets if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
+        message = message.replace(secret, "********")
+    return message
+
+
+def warnings(
+    request: Request, before: State, outcome: Outcome, home: Path, uid: int, program_version: str = ""
+) -> List[str]:
+    """Return what an operator should know though it is no error."""
+    found = [
+        f"Instance {each.pm_id} of {each.name} (process {each.pid}) ignored the signal to end and was killed after "
+        f"{each.kill_timeout} ms; let the app end on SIGINT, or raise kill_timeout"
+        for each in outcome.killed
+    ]
+    if request.state == "reloaded" and any(each.exec_mode == "fork_mode" for each in before.instances):
+        found.append(
+            f"{request.name} runs in fork mode, where PM2 can only restart it; use cluster mode to lose no request"
+        )
+    if not request.save and _pm2_dump.readable_by_others(home):
+        found.append(
+            f"{home}/dump.pm2 holds the environment of the apps and can be read by every user; use save, or chmod 0600"
+        )
+    version = outcome.after.version
+    if version and program_version and version != program_version:
+        found.append(
+            f"The PM2 daemon is {version}, the program {program_version}; pm2 update ends that, and restarts every app"
+        )
+    script = Path(outcome.after.instances[0].script) if uid == 0 and outcome.after.instances else None
+    if script and script.exists() and _owners(script) != {0}:
+        found.append(f"{request.name} runs as root a script that belongs to {owner_of(script)}, who can so become root")
+    return found
+
+
+def _owners(script: Path) -> Set[int]:
+    """Return who can change what a script does: the owners of it and of its folder."""
+    return {path.stat().st_uid for path in (script.resolve(), script.resolve().parent)}
+
+
+def version_of(executable: Optional[str]) -> str:
+    """Return the version of the pm2 program from the package that it lies in, empty when it cannot be found."""
+    if not executable:
+        return ""
+    for folder in Path(executable).resolve().parents:
+        try:
+            package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(package.get("version", "")) if package.get("name") == "pm2" else ""
+    return ""

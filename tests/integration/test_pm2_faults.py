@@ -1,0 +1,243 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apps that are ill and daemons that are: the answer is clear, bounded, and never a success that is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import COLLECTIONS, wait_for
+from small_app import SmallApp
+
+
+@pytest.fixture
+def small(tmp_path, free_port):
+    return SmallApp(tmp_path / "app", free_port)
+
+
+def caller(run_module, pm2):
+    def run(**arguments):
+        given = {"name": "small", "stable_for": 0.5, "timeout": 4, **arguments}
+        return run_module("pm2_process", pm2.arguments(**given))
+
+    return run
+
+
+@pytest.fixture
+def manage(run_module, shared_pm2):
+    return caller(run_module, shared_pm2)
+
+
+@pytest.fixture
+def manage_alone(run_module, pm2):
+    return caller(run_module, pm2)
+
+
+def inspect(run_module, pm2, **arguments):
+    return run_module("pm2_process_info", pm2.arguments(name="small", **arguments))
+
+
+@pytest.mark.parametrize(
+    "ills, instances, stable_for, message",
+    [
+        (("exit 1",), None, 1, "small is not ready: instance 0 "),
+        (("exit 0",), None, 1, "small is not ready: instance 0 "),
+        (("exit 1", "2500"), None, 6, "instance 0 was restarted"),
+        (("exit 1", "1500"), None, 6, "Its error log ends with: the disk is on fire"),
+        (("never listens",), None, 1, "instance 0 listens on no port"),
+        (("blocks",), None, 1, "takes no connection on port"),
+        (("blocks",), 2, 1, "takes no connection on port"),
+        (("second one fails",), 2, 3, "instance 1 "),
+        (("second one blocks",), 2, 1, "instance 1 takes no connection on port"),
+    ],
+)
+def test_an_app_that_does_not_serve_is_never_a_success(manage, small, ills, instances, stable_for, message):
+    wanted = {**small.arguments(*ills, instances=instances), "stable_for": stable_for}
+    result = manage(**{**wanted, "port": None if "listens" in ills[0] else small.port})
+    assert (result.get("failed"), message in result["msg"]) == (True, True), result["msg"]
+
+
+def test_a_process_without_a_port_is_ready_when_it_runs(manage, small):
+    result = manage(**{**small.arguments("never listens"), "port": 0})
+    assert (result.get("msg"), result["ready"], result["ports"]) == (None, True, [])
+
+
+def test_an_app_that_ignores_the_signal_is_killed_and_that_is_told(manage, small):
+    manage(**small.arguments("ignores signals"), kill_timeout=500)
+    restarted = manage(state="restarted")
+    assert (restarted["killed"], "was killed after 500 ms" in str(restarted["warnings"])) == (True, True)
+    pid = small.ask()["pid"]
+    stopped = manage(state="stopped")
+    assert (stopped["killed"], "was killed after 500 ms" in str(stopped["warnings"])) == (True, True)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_app_that_fails_again_and_again_is_started_once(manage, small):
+    manage(**small.arguments("exit 1"))
+    result = manage(**small.arguments())
+    assert (result.get("msg"), result["ready"]) == (None, True)
+    assert {small.ask()["pid"] for _ask in range(5)} == {result["after"][0]["pid"]}
+
+
+def test_whoever_has_the_port_is_named(manage, small):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", small.port))
+        other.listen()
+        assert f"Port {small.port} is held by process {os.getpid()}" in manage(**small.arguments())["msg"]
+
+
+@pytest.mark.parametrize(
+    "environment, said", [("env -i", "(sleep) still listens on port"), ("env", "small still runs as process")]
+)
+def test_a_child_that_outlives_a_stop_is_named(manage, small, tmp_path, environment, said):
+    """The child leaves the tree of processes that PM2 kills, and in one case takes the port along."""
+    pid_file, handle = tmp_path / "child", "this._handle" if environment == "env -i" else "2"
+    shell = f"{environment} sleep 600 & echo $! > {pid_file}"
+    spawn = f"require('child_process').spawn('sh', ['-c', {json.dumps(shell)}], {{stdio: [0, 1, 2, {handle}]}})"
+    source = small.folder / "server.js"
+    source.write_text(f"{source.read_text()}\nserver.on('listening', function () {{ {spawn}; }});")
+    assert manage(**small.arguments()).get("msg") is None
+    child = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the start of the child"))
+    try:
+        result = manage(state="stopped", timeout=2)
+        assert said in result["msg"]
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_an_orphan_with_a_port_is_named_with_it(manage_alone, small, run_module, pm2):
+    manage = manage_alone
+    # An app that PM2 measures from inside ends soon after the daemon; one that it does not measure stays.
+    config = small.folder / "app.json"
+    config.write_text(json.dumps({"name": "small", "pmx": False}))
+    manage(**small.arguments(), config=str(config))
+    pid = small.ask()["pid"]
+    os.kill(int((pm2.home / "pm2.pid").read_text()), signal.SIGKILL)
+    try:
+        for state in ("started", "stopped", "absent"):
+            message = manage(**small.arguments(), state=state)["msg"]
+            assert f"small still runs as process {pid} and serves port {small.port}" in message
+        assert inspect(run_module, pm2)["orphans"] == [pid]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    again = manage(**small.arguments())
+    assert (again.get("msg"), again["action"]) == (None, "create")
+
+
+def test_a_pid_file_of_another_process_is_not_believed(manage_alone, small, run_module, pm2):
+    manage = manage_alone
+    manage(**small.arguments(instances=2))
+    (pm2.home / "pm2.pid").write_text(str(os.getpid()))
+    seen = inspect(run_module, pm2)
+    assert (seen["reason"], seen["ports"]) == ("", [small.port])
+
+
+def test_a_daemon_that_hangs_is_told_with_the_way_out(manage, small, shared_pm2):
+    pm2 = shared_pm2
+    manage(**small.arguments())
+    daemon = int((pm2.home / "pm2.pid").read_text())
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        assert f"in 1 seconds; kill -CONT {daemon} lets it run on" in manage(state="restarted", timeout=1)["msg"]
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_the_daemon_of_another_user_is_told_with_whom_to_become(small, pm2, manage_alone):
+    manage = manage_alone
+    manage(**small.arguments())
+    for folder in (pm2.home.parent, pm2.home):
+        os.chmod(folder, 0o755)
+    program = (
+        "import os, sys; from pathlib import Path; os.setgid(65534); os.setuid(65534)\n"
+        "from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error\n"
+        "try: Client(Path(sys.argv[1]), 1).__enter__()\n"
+        "except PM2Error as error: print(error)"
+    )
+    # The checkout may lie where another user cannot read, so what the program needs is copied.
+    with_copy = pm2.home.parent / "copy"
+    source = COLLECTIONS / "ansible_collections/greenlight/release/plugins/module_utils"
+    shutil.copytree(source, with_copy / "ansible_collections/greenlight/release/plugins/module_utils")
+    said = subprocess.run(
+        ["/usr/bin/python3", "-c", program, str(pm2.home)],
+        env={"PYTHONPATH": str(with_copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"PM2_HOME {pm2.home} belongs to root; become that user (become: true, become_user)" in said.stdout, (
+        said.stderr
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_does_not_act_in_the_home_of_a_user(manage_alone, small, pm2):
+    manage = manage_alone
+    pm2.home.mkdir()
+    os.chown(pm2.home, 65534, 65534)
+    assert "belongs to nobody; become that user" in manage(**small.arguments())["msg"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_script_that_runs_as_root_and_belongs_to_a_user_is_warned_about(manage, small):
+    os.chown(small.folder / "server.js", 65534, 65534)
+    assert "belongs to nobody, who can so become root" in str(manage(**small.arguments())["warnings"])
+
+
+def test_a_daemon_older_than_the_program_is_told_and_left_alone(manage, small, shared_pm2, tmp_path):
+    pm2 = shared_pm2
+    manage(**small.arguments())
+    package = tmp_path / "newer"
+    (package / "bin").mkdir(parents=True)
+    (package / "package.json").write_text(json.dumps({"name": "pm2", "version": "99.0.0"}))
+    program = package / "bin" / "pm2"
+    program.write_text(
+        f'#!/bin/sh\necho ">>>> In-memory PM2 is out-of-date, do: pm2 update"\nexec {pm2.executable} "$@"\n'
+    )
+    program.chmod(0o755)
+    pid = small.ask()["pid"]
+    for transport in ("socket", "program"):
+        result = manage(executable=str(program), transport=transport)
+        assert (result.get("msg"), result["changed"]) == (None, False)
+    assert "the program 99.0.0; pm2 update ends that" in str(manage(executable=str(program))["warnings"])
+    assert small.ask()["pid"] == pid
+
+
+@pytest.mark.parametrize("state", ["restarted", "reloaded"])
+def test_a_process_that_pm2_does_not_know_cannot_be_replaced(manage, state):
+    assert manage(state=state)["msg"] == "PM2 knows no process called 'small'; start it with state started"
+
+
+def test_a_process_that_nobody_described_cannot_be_started(manage):
+    assert manage()["msg"] == "PM2 knows no process called 'small'; give config or script to start it"
+
+
+def test_nothing_is_saved_where_no_daemon_runs(manage_alone, pm2):
+    result = manage_alone(state="absent", save=True)
+    assert (result.get("msg"), result["changed"], pm2.home.exists()) == (None, False, False)
+
+
+@pytest.mark.parametrize(
+    "name", ["all", "0", "1", "it's; $(x) `y`", "-x", "--name", "ünï cödé", "a/b", '"', "/re/", "a,b"]
+)
+def test_an_odd_name_means_exactly_that_process(manage, small, tmp_path, name):
+    """The bystander has the ids and names that PM2's own program would take the odd ones for."""
+    bystander = SmallApp(tmp_path / "bystander", 0)
+    assert manage(name="bystander", **{**bystander.arguments("never listens"), "port": 0, "stable_for": 0})["ready"]
+    pid = manage(name="bystander", port=0, stable_for=0)["after"][0]["pid"]
+    begun = manage(name=name, **small.arguments())
+    assert (begun.get("msg"), begun["after"][0]["name"]) == (None, name)
+    assert manage(name=name, state="restarted", stable_for=0).get("msg") is None
+    assert manage(name=name, state="stopped")["after"][0]["status"] == "stopped"
+    assert manage(name=name, state="absent")["after"] == []
+    assert manage(name="bystander", port=0, stable_for=0)["after"][0]["pid"] == pid

@@ -1,0 +1,48 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2_logs
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark
+
+RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+
+
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*log-killed*")), ids=lambda path: path.stem)
+def test_every_version_of_pm2_tells_whom_it_killed(recording):
+    text = recording.read_text()
+    assert _pm2_logs.killed_pids(text) == {int(re.findall(r"pid=(\d+)", text)[0])}
+
+
+@pytest.mark.parametrize(
+    "before, after, since",
+    [("one\n", "one\ntwo\n", "two\n"), ("one\n", "2\n", "2\n"), (None, "two\n", "two\n"), ("one\n", None, "")],
+    ids=["grown", "begun anew", "new", "gone"],
+)
+def test_what_was_written_since_the_mark_is_read(tmp_path, before, after, since):
+    log = tmp_path / "log"
+    if before:
+        log.write_text(before)
+    mark = LogMark.of(log)
+    if after:
+        log.write_text(after)
+    else:
+        log.unlink()
+    assert mark.since() == since
+
+
+def test_of_a_long_log_only_the_end_is_read(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("x" * 300_000 + "end")
+    text = LogMark(log, 0).since()
+    assert (len(text), text[-3:]) == (262_144, "end")
+
+
+def test_the_last_lines_of_a_log_are_safe_to_print():
+    text = "one\n\n    at frame (x.js:1)\n\x1b[31mtwo\x07\n" + "x" * 400 + "\n"
+    assert _pm2_logs.last_lines(text, count=2) == ["[31mtwo", "x" * 300]

@@ -1,0 +1,182 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2_look
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._proc import Listener
+from pm2_fakes import FakeTransport, Time, instance, listed
+
+PID = os.getpid()
+
+
+def test_the_time_that_a_port_is_closed_is_counted_from_samples():
+    time, is_open = Time(), [True, False, False, True, True]
+    watch = _pm2_look.PortWatch(3000, lambda: time.now, lambda _port: is_open.pop(0))
+    for _sample in range(5):
+        time.now += 1
+        watch.sample()
+    assert watch.closed_for == 2
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def listener(request):
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    try:
+        server = socket.socket(family)
+        server.bind((request.param, 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        server.listen(1)
+        yield server
+
+
+def look(transport, wanted, patience=0.2):
+    time = Time()
+    return _pm2_look.look(transport, "shop", wanted, patience, time.clock())
+
+
+def test_a_process_that_accepts_is_ready(listener):
+    """This process is the app: it accepts whenever time passes, and keeps what it accepted."""
+    port, kept, time = listener.getsockname()[1], [], Time()
+    listener.setblocking(False)
+
+    def accept(seconds):
+        time.sleep(seconds)
+        try:
+            kept.append(listener.accept()[0])
+        except BlockingIOError:
+            return
+
+    clock = _pm2_look.Clock(lambda: time.now, accept)
+    seen = _pm2_look.look(FakeTransport([listed(pid=PID)]), "shop", Wanted(port), 5, clock)
+    for connection in kept:
+        connection.close()
+    assert (seen.ready, seen.reason, seen.ports) == (True, "", [port])
+
+
+def test_a_process_that_never_accepts_is_not(listener):
+    seen = look(FakeTransport([listed(pid=PID)]), Wanted(listener.getsockname()[1]))
+    assert "takes no connection on port" in seen.reason
+
+
+def test_a_process_that_ends_a_silent_connection_is_taken_to_serve(monkeypatch):
+    monkeypatch.setattr(_pm2_look, "_ended", lambda _connection: True)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        assert look(FakeTransport([listed(pid=PID)]), Wanted(server.getsockname()[1])).ready
+
+
+def test_what_others_serve_is_no_port_of_the_process(monkeypatch):
+    monkeypatch.setattr(_pm2_look._proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
+    assert look(FakeTransport([listed(pid=PID)]), Wanted()).reason == "instance 3 listens on no port"
+
+
+@pytest.mark.parametrize("process", [listed(pid=0), listed(pid=PID, status="stopped")])
+def test_what_does_not_run_is_not_asked_for_ports(process):
+    assert look(FakeTransport([process]), Wanted()).ready is False
+
+
+def test_a_process_without_a_port_is_asked_for_none():
+    assert look(FakeTransport([listed(pid=PID)]), Wanted(0)).ready
+
+
+def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeypatch):
+    """The daemon, process 9, holds the sockets; of the workers 20 takes a connection on port 1, and 21 none."""
+    daemon = [Listener("127.0.0.1", 1, "100"), Listener("127.0.0.1", 2, "200")]
+    monkeypatch.setattr(_pm2_look._proc, "listeners", lambda: daemon)
+    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look._proc, "sockets_of", lambda pids: {"100", "200"} if 9 in pids else set())
+    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(_pm2_look._Probe, "run", lambda _probe: {3: {1}, 4: set()})
+    processes = [listed(number, pid, exec_mode="cluster_mode") for number, pid in ((3, 20), (4, 21))]
+    transport = FakeTransport(processes)
+    transport.daemon = 9
+    seen = look(transport, Wanted())
+    assert seen.reason.startswith("instance 4 takes no connection on port 1, 2")
+    assert seen.ports == [1, 2]
+
+
+def test_a_listener_that_is_gone_takes_no_connection():
+    assert list(_pm2_look._connect(Listener("127.0.0.1", 1, "1"))) == []
+
+
+def test_a_connection_knows_whether_the_other_side_ended_it():
+    mine, other = socket.socketpair()
+    mine.setblocking(False)
+    with mine, other:
+        assert _pm2_look._ended(mine) is False
+        other.close()
+        assert _pm2_look._ended(mine) is True
+    assert _pm2_look._ended(mine) is True
+
+
+@pytest.mark.parametrize(
+    "environment, was",
+    [
+        ({"PM2_HOME": "/p", "name": "shop"}, True),
+        ({"PM2_HOME": "/q", "name": "shop"}, False),
+        ({"PM2_HOME": "/p", "name": "other"}, False),
+        ({"pm2_env": '{"PM2_HOME": "/p", "name": "shop"}'}, True),
+        ({"pm2_env": "{", "PM2_HOME": "/p", "name": "shop"}, True),
+    ],
+)
+def test_a_process_was_started_as_its_environment_says(environment, was):
+    assert _pm2_look._was_started_as(environment, Path("/p"), "shop") is was
+
+
+@pytest.mark.parametrize(
+    "known, daemon, ports, message",
+    [
+        (
+            [7],
+            0,
+            {8: [3000]},
+            "shop still runs as process 8 and serves port 3000, which the PM2 daemon of /p does not know",
+        ),
+        ([], 0, {}, "shop still runs as process 7, 8, which"),
+        ([7, 8], 0, {}, None),
+        ([], 7, {}, "shop still runs as process 8, which"),
+    ],
+)
+def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch, known, daemon, ports, message):
+    environment = {"PM2_HOME": "/p", "name": "shop"}
+    monkeypatch.setattr(_pm2_look._proc, "environments", lambda _text: [(7, environment), (8, environment)])
+    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look._proc, "listening_ports", lambda pids: ports.get(pids[0], []))
+    instances = [instance(pid=pid) for pid in known] + [instance(status="stopped")]
+    if message is None:
+        _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
+    else:
+        with pytest.raises(PM2Error, match=message):
+            _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
+
+
+@pytest.mark.parametrize(
+    "text, port, marked, end",
+    [
+        ("boom\n", None, 0, ". Its error log ends with: boom"),
+        ("old\nboom\n", None, 4, ". Its error log ends with: boom"),
+        (None, None, 0, ""),
+        (None, 3000, 0, ". Port 3000 is held by process 7 (nginx)"),
+    ],
+)
+def test_a_failure_is_explained_by_the_log_and_the_port(tmp_path, monkeypatch, text, port, marked, end):
+    monkeypatch.setattr(_pm2_look._proc, "holders_of_port", lambda _port: {5: "node", 7: "nginx", 9: "PM2"})
+    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
+    log = tmp_path / "error.log"
+    if text:
+        log.write_text(text)
+    seen = Readiness(False, "it crashed", [instance(pid=5, err_log=str(log))], [])
+    marks = [LogMark(log, marked)] if marked else []
+    assert _pm2_look.explain("shop", seen, port, 9, marks) == f"shop is not ready: it crashed{end}"

@@ -1,0 +1,414 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2,
+    _pm2_config,
+    _pm2_manage,
+    _pm2_plan,
+    _pm2_result,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import NOTHING, Host, Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import (
+    NoDaemonError,
+    PM2Error,
+    ProtocolError,
+)
+from pm2_fakes import FakeTransport, Time, instance, listed
+
+ONLINE, STOPPED = listed(pid=5), listed(status="stopped")
+READY = Readiness(True, "", [instance(pid=5)], [3000])
+
+
+def request(state="started", config=None, save=False, port=None, timeout=5.0):
+    return Request("shop", state, config, Wanted(port), 0.0, timeout, save)
+
+
+def state(*processes, live=True):
+    return State(list(processes), _pm2.instances_of(processes, "shop"), "socket", "7.0.4", 0, live)
+
+
+def config(**options):
+    return _pm2_config.make_config("shop", None, {"script": "s.js", "cwd": "/", **options}, Path("/"), 1)
+
+
+PARTIAL = _pm2_config.make_config("shop", None, {"kill_timeout": 9}, Path("/"), 1)
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A kernel where every process but 10 lives, nobody listens, and nothing is stale."""
+    fake = _pm2_manage._proc
+    monkeypatch.setattr(fake, "is_alive", lambda pid: pid not in (0, 10))
+    monkeypatch.setattr(fake, "with_descendants", set)
+    monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
+    monkeypatch.setattr(fake, "listeners", list)
+    monkeypatch.setattr(fake, "listening_ports", lambda _pids: [3000])
+    monkeypatch.setattr(_pm2_manage._pm2_control, "is_stale", lambda _instance: False)
+    monkeypatch.setattr(_pm2_manage._pm2_look, "refuse_orphans", lambda *_arguments: None)
+    monkeypatch.setattr(_pm2_manage._pm2_look, "look", lambda *_arguments: READY)
+    monkeypatch.setattr(_pm2_manage._pm2_look, "look_at", lambda *_arguments: READY)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "wanted, before, action",
+    [
+        (request(), state(ONLINE), "none"),
+        (request(), state(STOPPED), "start"),
+        (request(), state(ONLINE, listed(4, pid=10)), "start"),
+        (request(config=config()), NOTHING, "create"),
+        (request(config=PARTIAL), state(ONLINE), "restart"),
+        (request(config=PARTIAL), state(ONLINE, live=False), "recreate"),
+        (request(config=config(instances=2)), state(ONLINE), "recreate"),
+        (request(config=PARTIAL), state(listed(pid=5, kill_timeout=9)), "none"),
+        (request("restarted"), state(ONLINE), "restart"),
+        (request("reloaded"), state(ONLINE), "reload"),
+        (request("stopped"), state(ONLINE), "stop"),
+        (request("stopped"), state(listed(pid=5, status="stopped")), "stop"),
+        (request("stopped", config=PARTIAL), state(STOPPED), "none"),
+        (request("stopped"), NOTHING, "none"),
+        (request("absent"), state(STOPPED), "delete"),
+        (request("absent"), NOTHING, "none"),
+    ],
+)
+def test_what_is_wanted_and_what_runs_make_the_plan(kernel, tmp_path, wanted, before, action):
+    plan = _pm2_plan.make_plan(wanted, before, tmp_path)
+    assert (plan.action, plan.changed) == (action, action != "none")
+
+
+def test_what_runs_in_an_older_folder_is_restarted(kernel, tmp_path):
+    kernel.setattr(_pm2_manage._pm2_control, "is_stale", lambda _instance: True)
+    assert _pm2_plan.make_plan(request(), state(ONLINE), tmp_path).action == "restart"
+
+
+@pytest.mark.parametrize(
+    "wanted, message",
+    [
+        (request(), "give config or script to start it"),
+        (request(config=PARTIAL), "give config or script to start it"),
+        (request("restarted", config=config()), "start it with state started"),
+        (request("reloaded"), "start it with state started"),
+    ],
+)
+def test_a_process_that_pm2_does_not_know_needs_a_description(tmp_path, wanted, message):
+    with pytest.raises(PM2Error, match=f"PM2 knows no process called 'shop'; {message}"):
+        _pm2_plan.make_plan(wanted, NOTHING, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "save, before, is_saved, planned",
+    [
+        (True, state(ONLINE), False, True),
+        (True, state(ONLINE), True, False),
+        (False, state(ONLINE), False, False),
+        (True, state(STOPPED), True, True),
+    ],
+)
+def test_the_list_is_saved_where_it_would_not_bring_back_what_runs(kernel, tmp_path, save, before, is_saved, planned):
+    kernel.setattr(_pm2_plan._pm2_dump, "is_saved", lambda *_arguments: is_saved)
+    assert _pm2_plan.make_plan(request(save=save), before, tmp_path).save is planned
+
+
+def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
+    (tmp_path / "dump.pm2").write_text('[{"name": "shop"}]')
+    assert _pm2_plan.make_plan(request("absent", save=True), NOTHING, tmp_path).save is False
+
+
+class FakeProgram:
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self):
+        self.asked += 1
+        return self
+
+
+@pytest.fixture
+def host(tmp_path):
+    """Return a function that makes a host from a transport; its program notes how often it was looked for."""
+
+    def make(transport):
+        @contextlib.contextmanager
+        def connect():
+            if transport is None:
+                raise NoDaemonError("No PM2 daemon runs")
+            yield transport
+
+        return Host(tmp_path, connect, FakeProgram(), Time().clock())
+
+    return make
+
+
+def test_where_no_daemon_runs_there_is_nothing(host):
+    assert _pm2_manage.read_state(host(None), "shop") == NOTHING
+    assert _pm2_manage.read_state(host(FakeTransport([ONLINE])), "shop").instances[0].pid == 5
+
+
+@pytest.mark.parametrize(
+    "wanted, before, plan, calls",
+    [
+        (request(), state(ONLINE), Plan("none", [], False), []),
+        (request(), state(STOPPED), Plan("start", [], False), [("start", 3)]),
+        (request("restarted"), state(ONLINE), Plan("restart", [], False), [("restart", 3)]),
+        (request("reloaded"), state(ONLINE), Plan("reload", [], False), [("restart", 3)]),
+        (request("stopped"), state(listed(pid=10)), Plan("stop", [], False), [("stop", 3)]),
+        (request("stopped", port=3000), NOTHING, Plan("none", [], False), []),
+        (request("absent"), state(listed(pid=10)), Plan("delete", [], False), [("stop", 3), ("delete", 3)]),
+        (
+            request("restarted", config=PARTIAL),
+            state(ONLINE),
+            Plan("restart", [Difference("kill_timeout", None, 9)], False),
+            [("restart", 3, {"kill_timeout": 9, "env": {}})],
+        ),
+    ],
+)
+def test_a_plan_is_carried_out_over_the_transport(kernel, host, wanted, before, plan, calls):
+    transport = FakeTransport([listed(pid=6, kill_timeout=9)])
+    outcome = _pm2_manage.carry_out(wanted, host(transport), before, plan)
+    assert (transport.calls, outcome.after.instances[0].pid) == (calls, 6)
+    assert (outcome.ready is None) == (wanted.state in ("stopped", "absent"))
+
+
+@pytest.mark.parametrize(
+    "before, action, calls",
+    [(NOTHING, "create", []), (state(listed(pid=10)), "recreate", [("stop", 3), ("delete", 3)])],
+)
+def test_a_process_is_made_by_the_program_from_its_description(kernel, host, tmp_path, before, action, calls):
+    (tmp_path / "s.js").touch()
+    wanted = config(cwd=str(tmp_path))
+    made = []
+    kernel.setattr(_pm2_manage._pm2_ecosystem, "start", lambda _program, text, folder: made.append((text, folder)))
+    kernel.setattr(_pm2_manage._pm2_dump, "save", lambda _program, home: made.append(home))
+    kernel.setattr(_pm2_plan._pm2_config, "differences", lambda _config, _processes: [])
+    there = host(FakeTransport([listed(pid=6)]))
+    outcome = _pm2_manage.carry_out(request(config=wanted, save=True), there, before, Plan(action, [], True))
+    assert made == [(_pm2_config.ecosystem(wanted), tmp_path), tmp_path]
+    assert outcome.ready == READY
+
+
+@pytest.mark.parametrize(
+    "cwd, message",
+    [("/nonexistent", "The working folder /nonexistent does not"), ("/", "The script /s.js does not exist")],
+)
+def test_what_is_not_there_is_told_before_anything_is_touched(kernel, host, cwd, message):
+    transport = FakeTransport([ONLINE])
+    with pytest.raises(PM2Error, match=message):
+        plan = Plan("recreate", [], False)
+        _pm2_manage.carry_out(request(config=config(cwd=cwd)), host(transport), state(ONLINE), plan)
+    assert transport.calls == []
+
+
+def test_a_process_that_is_not_ready_is_an_error_with_the_reason(kernel, host):
+    kernel.setattr(_pm2_manage._pm2_look, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    with pytest.raises(PM2Error, match="shop is not ready: it is deaf"):
+        _pm2_manage.carry_out(request(), host(FakeTransport([ONLINE])), state(ONLINE), Plan("none", [], False))
+
+
+def test_a_reload_that_does_not_serve_is_an_error_with_the_reason(kernel, host):
+    kernel.setattr(_pm2_manage._pm2_look, "look_at", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    both = [listed(pid=5, exec_mode="cluster_mode"), listed(4, pid=6, exec_mode="cluster_mode")]
+    transport = FakeTransport(both)
+    with pytest.raises(PM2Error, match="not ready: it is deaf; the other 1 instances were left as they were"):
+        _pm2_manage.carry_out(request("reloaded"), host(transport), state(*both), Plan("reload", [], False))
+    assert transport.calls == [("reload", 3)]
+
+
+def test_a_configuration_that_pm2_did_not_take_over_is_an_error(kernel, host):
+    plan = Plan("restart", [Difference("kill_timeout", None, 9)], False)
+    with pytest.raises(PM2Error, match="shop runs, but PM2 did not take over kill_timeout, env.A; remove"):
+        partial = _pm2_config.make_config("shop", None, {"kill_timeout": 9, "env": {"A": "1"}}, Path("/"), 1)
+        _pm2_manage.carry_out(request(config=partial), host(FakeTransport([ONLINE])), state(ONLINE), plan)
+
+
+def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, host, tmp_path):
+    log = tmp_path / "pm2.log"
+    log.write_text("Process with pid 7 still alive after 9ms, sending it SIGKILL now...\n")
+
+    class Killing(FakeTransport):
+        def restart(self, pm_id, changes):
+            log.write_text(log.read_text() + log.read_text().replace("pid 7", "pid 5"))
+
+    there = host(Killing([ONLINE]))
+    outcome = _pm2_manage.carry_out(request("restarted"), there, state(ONLINE), Plan("restart", [], False))
+    assert ([each.pid for each in outcome.killed], outcome.port_closed_for, len(there.idle)) == ([5], 0.0, 1)
+    there.idle[0]()
+
+
+@pytest.mark.parametrize(
+    "wanted, processes, ports, port",
+    [
+        (request(port=80), [ONLINE], [3000], 80),
+        (request(port=0), [ONLINE], [3000], 0),
+        (request(), [ONLINE], [3000], 3000),
+        (request(), [ONLINE], [3000, 3001], 0),
+        (request(), [listed(pid=5, exec_mode="cluster_mode")], [3000], 0),
+        (request("stopped"), [ONLINE], [3000], 0),
+    ],
+)
+def test_the_port_that_is_watched_is_the_wanted_or_the_only_one(kernel, wanted, processes, ports, port):
+    kernel.setattr(_pm2_manage._proc, "listening_ports", lambda _pids: ports)
+    assert _pm2_manage._port_to_watch(wanted, state(*processes)) == port
+
+
+@pytest.mark.parametrize(
+    "way, speaks, used",
+    [
+        ("auto", True, "socket"),
+        ("socket", True, "socket"),
+        ("auto", False, "program"),
+        ("program", True, "program"),
+    ],
+)
+def test_the_program_steps_in_where_the_socket_speaks_another_protocol(monkeypatch, tmp_path, way, speaks, used):
+    def socket(_client):
+        if not speaks:
+            raise ProtocolError("version 2")
+        return "socket"
+
+    monkeypatch.setattr(_pm2_manage, "Client", lambda *_arguments: contextlib.nullcontext())
+    monkeypatch.setattr(_pm2_manage, "SocketTransport", socket)
+    monkeypatch.setattr(_pm2_manage, "ProgramTransport", lambda _program, _home: "program")
+    with _pm2_manage.connect(way, tmp_path, 1, FakeProgram()) as transport:
+        assert transport == used
+
+
+def test_a_protocol_that_must_be_spoken_and_is_not_is_an_error(monkeypatch, tmp_path):
+    def refuse(_client):
+        raise ProtocolError("version 2")
+
+    monkeypatch.setattr(_pm2_manage, "Client", lambda *_arguments: contextlib.nullcontext())
+    monkeypatch.setattr(_pm2_manage, "SocketTransport", refuse)
+    with pytest.raises(ProtocolError), _pm2_manage.connect("socket", tmp_path, 1, FakeProgram()):
+        pass
+
+
+def test_a_home_of_another_user_is_refused(tmp_path):
+    with pytest.raises(PM2Error, match="PM2_HOME .* belongs to .*; become that user"):
+        _pm2_manage.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
+
+
+@pytest.mark.parametrize(
+    "wanted, before, asked",
+    [(request(), NOTHING, True), (request("stopped"), NOTHING, True), (request("stopped"), state(ONLINE), False)],
+)
+def test_orphans_are_refused_but_where_the_app_is_stopped_first(monkeypatch, tmp_path, wanted, before, asked):
+    seen = []
+    monkeypatch.setattr(_pm2_manage._pm2_look, "refuse_orphans", lambda *arguments: seen.append(arguments))
+    _pm2_manage.refuse(wanted, tmp_path / "new", before, os.geteuid())
+    assert bool(seen) is asked
+
+
+def outcome(after, ready=READY, killed=(), closed=None):
+    return Outcome(after, ready, 0.12345, list(killed), closed)
+
+
+def test_the_result_tells_what_was_done_and_what_is_true(kernel):
+    plan = Plan("restart", [], True)
+    result = _pm2_result.done(state(ONLINE), plan, outcome(state(listed(pid=6)), closed=0.98765), 100)
+    facts = ("changed", "action", "ready", "killed", "saved", "transport", "pm2_version", "ready_after", "ports")
+    assert [result[key] for key in facts] == [True, "restart", True, False, True, "socket", "7.0.4", 0.123, [3000]]
+    assert (result["before"][0]["pid"], result["after"][0]["pid"], result["port_closed_for"]) == (5, 6, 0.988)
+
+
+def test_the_result_of_a_stop_has_no_time_to_be_ready(kernel):
+    result = _pm2_result.done(state(ONLINE), Plan("stop", [], False), outcome(state(STOPPED), ready=None), 100)
+    assert (result["ready"], "ready_after" in result, "port_closed_for" in result) == (False, False, False)
+
+
+@pytest.mark.parametrize("before, ready", [(state(ONLINE), True), (state(STOPPED), False), (NOTHING, False)])
+def test_what_is_only_planned_is_told_as_it_is(kernel, before, ready):
+    assert _pm2_result.planned(before, Plan("none", [], False), 100)["ready"] is ready
+
+
+@pytest.mark.parametrize(
+    "action, after",
+    [
+        ("none", {"instance 3": "stopped"}),
+        ("stop", {"instance 3": "stopped"}),
+        ("delete", {}),
+        ("restart", {"instance 3": "online", "kill_timeout": 9}),
+    ],
+)
+def test_the_diff_tells_settings_and_instances(action, after):
+    found = [Difference("kill_timeout", None, 9)] if action == "restart" else []
+    diff = _pm2_result.diff(state(STOPPED), Plan(action, found, False))
+    assert diff["before"] == {"instance 3": "stopped", **({"kill_timeout": None} if found else {})}
+    assert diff["after"] == after
+
+
+def test_the_diff_of_a_new_process_is_one_instance():
+    assert _pm2_result.diff(NOTHING, Plan("create", [], False)) == {"before": {}, "after": {"instance": "online"}}
+
+
+def test_a_message_does_not_tell_secrets():
+    hidden = _pm2_result.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
+    assert hidden == "it is ******** and ******** on 80"
+
+
+@pytest.mark.parametrize(
+    "wanted, before, found, warning",
+    [
+        (request(), state(ONLINE), outcome(state(ONLINE), killed=[instance(pid=5)]), "was killed after 1000 ms"),
+        (
+            request("reloaded"),
+            state(ONLINE),
+            outcome(state(ONLINE)),
+            "PM2 can only restart it",
+        ),
+        (request("reloaded"), state(listed(exec_mode="cluster_mode")), outcome(state(ONLINE)), None),
+        (request(), state(ONLINE), outcome(NOTHING), None),
+    ],
+)
+def test_an_operator_is_warned(tmp_path, wanted, before, found, warning):
+    told = _pm2_result.warnings(wanted, before, found, tmp_path, 1000)
+    assert len(told) == (1 if warning else 0)
+    assert warning is None or warning in told[0]
+
+
+@pytest.mark.parametrize("version, count", [("7.0.4", 0), ("7.0.5", 1), ("", 0)])
+def test_a_daemon_of_another_version_is_warned_about(tmp_path, version, count):
+    told = _pm2_result.warnings(request(), state(ONLINE), outcome(state(ONLINE)), tmp_path, 1000, version)
+    assert len(told) == count
+
+
+def test_a_list_that_everybody_can_read_is_warned_about_unless_it_is_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(_pm2_result._pm2_dump, "readable_by_others", lambda _home: True)
+    found = outcome(state(ONLINE))
+    assert len(_pm2_result.warnings(request(), state(ONLINE), found, tmp_path, 1000)) == 1
+    assert _pm2_result.warnings(request(save=True), state(ONLINE), found, tmp_path, 1000) == []
+
+
+@pytest.mark.parametrize("owner, count", [(0, 0), (1000, 1)])
+def test_a_script_of_a_user_that_runs_as_root_is_warned_about(tmp_path, monkeypatch, owner, count):
+    script = tmp_path / "s.js"
+    script.touch()
+    monkeypatch.setattr(_pm2_result, "_owners", lambda _script: {owner})
+    found = outcome(state(listed(pid=5, pm_exec_path=str(script))))
+    assert len(_pm2_result.warnings(request(), state(ONLINE), found, tmp_path, 0)) == count
+
+
+def test_the_owners_of_a_script_are_those_of_the_file_and_its_folder(tmp_path):
+    assert _pm2_result._owners(tmp_path / "..") == {os.geteuid()} | {tmp_path.parent.parent.stat().st_uid}
+
+
+@pytest.mark.parametrize(
+    "package, version", [('{"name": "pm2", "version": "7.0.4"}', "7.0.4"), ('{"name": "other"}', ""), ("{", "")]
+)
+def test_the_version_of_the_program_is_that_of_its_package(tmp_path, package, version):
+    program = tmp_path / "pm2" / "bin" / "pm2"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    (tmp_path / "pm2" / "package.json").write_text(package)
+    assert _pm2_result.version_of(str(program)) == version
+    assert _pm2_result.version_of(None) == ""

@@ -1,0 +1,181 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2_transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import (
+    Program,
+    ProgramTransport,
+    SocketTransport,
+)
+
+RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+
+
+@pytest.mark.parametrize(
+    "given, environment, home",
+    [
+        ("/a", {"PM2_HOME": "/b"}, Path("/a")),
+        (None, {"PM2_HOME": "/b"}, Path("/b")),
+        (None, {}, Path.home() / ".pm2"),
+    ],
+)
+def test_the_home_is_the_given_one_the_environments_or_the_users(given, environment, home):
+    assert _pm2_transport.home_of(given, environment) == home
+
+
+@pytest.mark.parametrize(
+    "text, command, pid",
+    [
+        ("4711\n", "PM2 v7.0.4: God Daemon (/p)", 4711),
+        ("4711\n", "bash", 0),
+        ("", "", 0),
+        ("?", "", 0),
+        (None, "", 0),
+    ],
+)
+def test_the_daemons_pid_is_believed_where_the_process_is_one(tmp_path, monkeypatch, text, command, pid):
+    monkeypatch.setattr(_pm2_transport._proc, "command_line", lambda _pid: command)
+    if text is not None:
+        (tmp_path / "pm2.pid").write_text(text)
+    assert _pm2_transport.daemon_pid(tmp_path) == pid
+
+
+def test_the_environment_of_the_caller_does_not_reach_the_app():
+    given = {"PATH": "/bin", "HOME": "/home/shop", "AWS_SECRET": "hunter2"}
+    assert _pm2_transport.clean_environment(given, Path("/p"), "/nvm/bin/pm2") == {
+        "PATH": "/nvm/bin:/bin",
+        "HOME": "/home/shop",
+        "PM2_HOME": "/p",
+    }
+
+
+@pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*jlist*")), ids=lambda path: path.stem)
+def test_the_list_is_found_behind_whatever_pm2_prints_before_it(recording):
+    names = [each["name"] for each in _pm2_transport.parse_jlist(recording.read_text())]
+    assert sorted(names) == ([] if "cold" in recording.name else ["bad", "deaf", "shop", "workers", "workers"])
+
+
+def test_a_line_that_only_begins_like_a_list_is_passed_over():
+    assert _pm2_transport.parse_jlist('[x\n[{"name": "a\u2028b"}]\n') == [{"name": "a\u2028b"}]
+
+
+def test_output_without_a_list_is_an_error():
+    with pytest.raises(ProtocolError, match="pm2 jlist printed no list"):
+        _pm2_transport.parse_jlist("Error: EACCES\n")
+
+
+def test_a_program_gets_exactly_its_environment_folder_and_umask(tmp_path):
+    script = "import os; print(os.environ.get('A'), 'HOME' in os.environ, os.getcwd(), os.umask(0))"
+    program = Program(sys.executable, {"A": "1"}, 20)
+    assert program.run("-c", script, folder=tmp_path, umask=0o077).split() == ["1", "False", str(tmp_path), "63"]
+    assert program.run("-c", script).split()[2] == "/"
+
+
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        (
+            [sys.executable, "-c", "print('one\\n\\ntwo'); raise SystemExit(3)"],
+            f"{Path(sys.executable).name} -c failed with status 3: one | two",
+        ),
+        (["/nonexistent/pm2", "start"], "Cannot run /nonexistent/pm2: No such file or directory; set executable"),
+    ],
+)
+def test_a_program_that_fails_is_quoted(command, message):
+    with pytest.raises(PM2Error) as error:
+        Program("pm2", {}, 20).run_command(command)
+    assert message in str(error.value)
+
+
+def test_a_program_that_hangs_is_ended_and_the_time_is_used():
+    looked = []
+    program = Program(sys.executable, {}, 0.05, lambda: looked.append(1))
+    with pytest.raises(PM2Error, match=r"did not end in 0.05 seconds; look whether PM2 hangs, or raise timeout"):
+        program.run("-c", "import threading; threading.Event().wait()")
+    assert looked
+
+
+class FakeClient:
+    daemon_pid = 5
+
+    def __init__(self, listed):
+        self.listed, self.calls = listed, []
+
+    def call(self, method, *arguments):
+        self.calls.append((method, *arguments))
+        return {"getVersion": "7.0.4", "getMonitorData": self.listed}.get(method)
+
+
+ACTIONS = [
+    (lambda way: way.start(3), ("startProcessId", 3), "start 3"),
+    (lambda way: way.stop(3), ("stopProcessId", 3), "stop 3"),
+    (lambda way: way.delete(3), ("deleteProcessId", 3), "delete 3"),
+    (lambda way: way.restart(3, {}), ("restartProcessId", {"id": 3, "env": {}}), "restart 3"),
+    (lambda way: way.reload(3, {}), ("reloadProcessId", {"id": 3, "env": {}}), "reload 3"),
+]
+
+
+@pytest.mark.parametrize("act, call, _command", ACTIONS)
+def test_an_action_is_a_call_over_the_socket(act, call, _command):
+    client = FakeClient([])
+    way = SocketTransport(client)
+    act(way)
+    assert (way.version, way.daemon, client.calls[1:]) == ("7.0.4", 5, [call])
+
+
+def test_changes_are_handed_over_with_the_call():
+    client = FakeClient([])
+    SocketTransport(client).restart(3, {"kill_timeout": 1})
+    assert client.calls[1] == ("restartProcessId", {"id": 3, "env": {"current_conf": {"kill_timeout": 1}}})
+
+
+def test_an_answer_that_is_no_list_is_an_error():
+    assert SocketTransport(FakeClient([{}])).processes() == [{}]
+    with pytest.raises(ProtocolError, match="no list of processes"):
+        SocketTransport(FakeClient(None)).processes()
+
+
+@pytest.fixture
+def pm2(tmp_path, monkeypatch):
+    """A program that stands in for pm2: it lists what is in a file, and notes what it is told."""
+    monkeypatch.setattr(_pm2_transport, "daemon_pid", lambda _home: 5)
+    file = tmp_path / "pm2"
+    file.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        f"if sys.argv[1] == 'jlist': print(open({str(tmp_path / 'list')!r}).read())\n"
+        f"else: open({str(tmp_path / 'told')!r}, 'a').write(' '.join(sys.argv[1:]))\n"
+    )
+    file.chmod(0o755)
+    (tmp_path / "list").write_text("[]")
+    return Program(str(file), {"PATH": os.defpath}, 20)
+
+
+@pytest.mark.parametrize("act, _call, command", ACTIONS)
+def test_an_action_is_a_command_of_the_program(pm2, tmp_path, act, _call, command):
+    act(ProgramTransport(pm2, tmp_path))
+    assert (tmp_path / "told").read_text() == command
+
+
+@pytest.mark.parametrize(
+    "process", [{"name": "3"}, {"name": "x", "pm2_env": {"namespace": "3"}}], ids=["process", "namespace"]
+)
+def test_an_id_that_is_also_a_name_is_refused(pm2, tmp_path, process):
+    (tmp_path / "list").write_text(json.dumps([{"name": "other"}, process]))
+    with pytest.raises(PM2Error, match="would take 3 for the process or namespace of that name"):
+        ProgramTransport(pm2, tmp_path).stop(3)
+    assert not (tmp_path / "told").exists()
+
+
+def test_the_program_is_not_asked_where_it_would_start_a_daemon(pm2, tmp_path, monkeypatch):
+    monkeypatch.setattr(_pm2_transport, "daemon_pid", lambda _home: 0)
+    with pytest.raises(NoDaemonError, match="No PM2 daemon runs for"):
+        ProgramTransport(pm2, tmp_path)
