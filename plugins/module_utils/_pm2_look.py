@@ -112,7 +112,7 @@ class _Probe:
         self._ends = clock.now() + patience
         self._clock = clock
         self._taken: Dict[int, Set[int]] = {pm_id: set() for pm_id in families}
-        self._open: List[socket.socket] = []
+        self._open: List[_Connection] = []
 
     def run(self) -> Dict[int, Set[int]]:
         """Return pm_id -> ports on which the instance took a connection."""
@@ -120,7 +120,9 @@ class _Probe:
             looks = 10
             while self._waiting() and self._clock.now() < self._ends:
                 for listener in self._listeners():
-                    self._open.extend(stack.enter_context(each) for each in _connect(listener))
+                    for connection in _connect(listener):
+                        stack.enter_context(connection.socket)
+                        self._open.append(connection)
                 self._await(looks)
                 looks *= 2
         return self._taken
@@ -142,20 +144,28 @@ class _Probe:
 
     def _attribute(self) -> None:
         held = {pm_id: _proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
-        known = _proc.accepted(connection.getsockname()[1] for connection in self._open)
-        for connection in self._open:
-            port, mine = connection.getpeername()[1], connection.getsockname()[1]
-            inode = known.get((port, mine), "")
+        known = _proc.accepted(each.mine for each in self._open)
+        for each in self._open:
+            inode = known.get((each.port, each.mine), "")
             for pm_id, inodes in held.items():
                 # An app may end a connection that says nothing at once, so that nobody holds it when it is looked for.
-                if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
-                    self._taken[pm_id].add(port)
+                if inode in inodes or (_ended(each.socket) and self._may_serve(pm_id, each.port)):
+                    self._taken[pm_id].add(each.port)
 
     def _may_serve(self, pm_id: int, port: int) -> bool:
         return any(listener.port == port for listener in self._candidates[pm_id])
 
 
-def _connect(listener: _proc.Listener) -> Iterator[socket.socket]:
+@dataclass(frozen=True)
+class _Connection:
+    """A connection, the port that it leads to, and the one that it comes from, which outlast a reset."""
+
+    socket: socket.socket
+    port: int
+    mine: int
+
+
+def _connect(listener: _proc.Listener) -> Iterator[_Connection]:
     """Yield a connection to the listener; none when it is gone or its queue is full."""
     family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
     connection = socket.socket(family)
@@ -166,7 +176,7 @@ def _connect(listener: _proc.Listener) -> Iterator[socket.socket]:
         connection.close()
         return
     connection.setblocking(False)
-    yield connection
+    yield _Connection(connection, listener.port, connection.getsockname()[1])
 
 
 def _ended(connection: socket.socket) -> bool:

@@ -375,7 +375,7 @@ def take_variables(module):
 
 def find_program(module, home, idle):
     """Return the pm2 program. Raises PM2Error."""
-    executable = shutil.which(module.params["executable"])
+    executable = shutil.which(os.path.expanduser(module.params["executable"]))
     if not executable:
         raise PM2Error(
             f"pm2 was not found as {module.params['executable']!r}; set executable to its absolute path, "
@@ -454,7 +454,7 @@ def act(module, home, env):
     if module.check_mode or (not before.instances and not plan.changed):
         return {**_pm2_result.planned(before, plan, time.time()), **diff}
     outcome = _pm2_manage.carry_out(request, host, before, plan)
-    version = _pm2_result.version_of(shutil.which(params["executable"]))
+    version = _pm2_result.version_of(shutil.which(os.path.expanduser(params["executable"])))
     for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version):
         module.warn(_pm2_result.hide(warning, env.values()))
     return {**_pm2_result.done(before, plan, outcome, time.time()), **diff}

@@ -181,7 +181,7 @@ ARGUMENTS = {
 
 
 def find_program(params, home):
-    executable = shutil.which(params["executable"])
+    executable = shutil.which(os.path.expanduser(params["executable"]))
     if not executable:
         raise PM2Error(f"pm2 was not found as {params['executable']!r}; set executable to its absolute path")
     environment = _pm2_transport.clean_environment(os.environ, home, executable)

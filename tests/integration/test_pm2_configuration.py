@@ -163,7 +163,7 @@ def test_a_process_that_was_started_inside_of_an_old_release_is_moved(manage, sh
     flip(current, releases[0].folder)
     shared_pm2("start", releases[0].folder / "server.js", "--name", "small", env={"PORT": str(free_port)})
     flip(current, releases[1].folder)
-    refused = manage(state="restarted", path_under=str(current), stable_for=0)
+    refused = manage(state="restarted", path_under=str(current), timeout=1)
     assert "does not lie under" in refused["msg"]
     moved = manage(**{**releases[0].arguments(), "cwd": str(current)})
     assert (moved.get("msg"), moved["action"], releases[0].ask()["release"]) == (None, "restart", "2")
@@ -183,11 +183,10 @@ def test_a_reload_loses_no_request(manage, small, env):
 
 
 def test_a_reload_that_does_not_serve_leaves_the_other_instances(manage, small):
-    wanted = small.arguments(instances=3)
-    manage(**wanted)
+    manage(**small.arguments(instances=3), listen_timeout=500)
     source = small.folder / "server.js"
     source.write_text("setInterval(() => {}, 1000);")
-    result = manage(state="reloaded", port=small.port, timeout=5)
+    result = manage(state="reloaded", port=small.port, timeout=2)
     assert "the other 2 instances were left as they were" in result["msg"]
     assert small.ask()["release"] == "app"
 

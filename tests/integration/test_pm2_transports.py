@@ -38,8 +38,8 @@ def story(run_module, shared_pm2, tmp_path, free_port):
 
 @pytest.mark.parametrize(
     "instances, ills",
-    [(None, ()), (2, ()), (None, ("ignores signals",))],
-    ids=["fork", "cluster", "ignores signals"],
+    [(2, ()), (None, ("ignores signals",))],
+    ids=["cluster", "fork, ignoring signals"],
 )
 def test_both_ways_come_to_the_same_outcome(story, tmp_path, free_port, instances, ills):
     small = SmallApp(tmp_path / "app", free_port)

@@ -77,6 +77,25 @@ def test_a_process_that_ends_a_silent_connection_is_taken_to_serve(monkeypatch):
         assert look(FakeTransport([listed(pid=PID)]), Wanted(server.getsockname()[1])).ready
 
 
+def test_a_process_that_resets_every_connection_is_taken_to_serve():
+    """Closing with a linger of nothing resets, as an app does that crashes with connections open."""
+    reset = socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        time = Time()
+
+        def accept(seconds):
+            time.sleep(seconds)
+            connection = server.accept()[0]
+            connection.setsockopt(socket.SOL_SOCKET, *reset)
+            connection.close()
+
+        clock = _pm2_look.Clock(lambda: time.now, accept)
+        wanted = Wanted(server.getsockname()[1])
+        assert _pm2_look.look(FakeTransport([listed(pid=PID)]), "shop", wanted, 1, clock).ready
+
+
 def test_what_others_serve_is_no_port_of_the_process(monkeypatch):
     monkeypatch.setattr(_pm2_look._proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
     assert look(FakeTransport([listed(pid=PID)]), Wanted()).reason == "instance 3 listens on no port"
