@@ -36,6 +36,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Rea
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
 MODULE = "ansible_collections.greenlight.release.plugins.modules.pm2_process"
 PEER = "ansible-modules-pm2==0.1.0"
+# The package adds to Ansible's own folders, which are not those that it was installed to.
+RUN_PEER = """
+import os, runpy, ansible.module_utils
+peer = os.environ["PEER"]
+ansible.module_utils.__path__.append(peer + "/ansible/module_utils")
+runpy.run_path(peer + "/ansible/modules/pm2/pm2.py", run_name="__main__")
+"""
 RATE = 300
 # It takes a while to boot, as real ones do, and ends what has begun when it is told to end.
 SERVER = """
@@ -132,8 +139,7 @@ class App:
         self._run_module(action, ["-m", MODULE], {"pm2_home": str(self.home), "stable_for": 0, "port": self.port})
 
     def by_peer(self, action: str) -> None:
-        module = str(self.peer / "ansible" / "modules" / "pm2" / "pm2.py")
-        self._run_module(action, [module], {"executable": shutil.which("pm2"), "script": "unused"})
+        self._run_module(action, ["-c", RUN_PEER], {"executable": shutil.which("pm2"), "script": "unused"})
 
     def _run_module(self, action: str, words: list[str], arguments: dict[str, object]) -> None:
         states = {"stop + start": ("stopped", "started"), "restart": ("restarted",), "reload": ("reloaded",)}
@@ -145,13 +151,13 @@ class App:
             done = subprocess.run(
                 [sys.executable, *words],
                 input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-                env={**self.environment, "PYTHONPATH": str(CACHE / "collections")},
+                env={**self.environment, "PYTHONPATH": str(CACHE / "collections"), "PEER": str(self.peer)},
                 capture_output=True,
                 text=True,
                 check=False,
             )
             if done.returncode != 0:
-                sys.exit(f"{' '.join(words)} {state} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+                sys.exit(f"{words[-1]} {state} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
 
 
 WAYS: dict[str, Callable[[App, str], None]] = {
