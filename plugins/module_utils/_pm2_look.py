@@ -15,12 +15,16 @@ import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc, _sock_diag
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Sight, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark, last_lines
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._sock_diag import Connection
+
+# Connections for each instance of a cluster: others take turns too, and each should get one of ours at once.
+_TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Cloc
 def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
     """Ask the kernel about instances, and judge them."""
     families = {each.pm_id: _proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
-    candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, wanted.port) for each in instances}
+    listeners = [each for each in _proc.listeners() if wanted.port in (None, each.port)]
+    candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, listeners) for each in instances}
     taken = _Probe(families, candidates, patience, clock).run()
     sights = {
         each.pm_id: Sight(
@@ -81,13 +86,15 @@ def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience
     return _pm2.judge(instances, wanted, sights)
 
 
-def _candidates(instance: Instance, family: Set[int], daemon: int, port: Optional[int]) -> List[_proc.Listener]:
+def _candidates(
+    instance: Instance, family: Set[int], daemon: int, listeners: Sequence[_proc.Listener]
+) -> List[_proc.Listener]:
     """Return the sockets that may serve the instance. In cluster mode the daemon holds those of its workers."""
-    if instance.status != "online" or not instance.pid or port == 0:
+    if instance.status != "online" or not instance.pid or not listeners:
         return []
     shared = {daemon} if daemon and instance.exec_mode == "cluster_mode" else set()
     held = _proc.sockets_of(family | shared)
-    return [each for each in _proc.listeners() if each.inode in held and (not port or each.port == port)]
+    return [each for each in listeners if each.inode in held]
 
 
 def _ports_served(instance: Instance, candidates: Sequence[_proc.Listener], taken: Set[int]) -> List[int]:
@@ -112,17 +119,16 @@ class _Probe:
         self._ends = clock.now() + patience
         self._clock = clock
         self._taken: Dict[int, Set[int]] = {pm_id: set() for pm_id in families}
-        self._open: List[_Connection] = []
+        self._open: List[Tuple[socket.socket, Connection]] = []
 
     def run(self) -> Dict[int, Set[int]]:
         """Return pm_id -> ports on which the instance took a connection."""
         with contextlib.ExitStack() as stack:
-            looks = 10
+            looks = 4
             while self._waiting() and self._clock.now() < self._ends:
                 for listener in self._listeners():
-                    for connection in _connect(listener):
-                        stack.enter_context(connection.socket)
-                        self._open.append(connection)
+                    for connection, ends in _connect(listener):
+                        self._open.append((stack.enter_context(connection), ends))
                 self._await(looks)
                 looks *= 2
         return self._taken
@@ -131,8 +137,10 @@ class _Probe:
         return [pm_id for pm_id, taken in self._taken.items() if self._candidates[pm_id] and not taken]
 
     def _listeners(self) -> List[_proc.Listener]:
-        """Return a listener as often as instances wait behind it: a cluster hands out connections in turns."""
-        return [listener for pm_id in self._waiting() for listener in self._candidates[pm_id]]
+        """Return each listener several times for a cluster, whose instances take connections in turns with others."""
+        found = {listener for pm_id in self._waiting() for listener in self._candidates[pm_id]}
+        instances = len(self._families)
+        return sorted(found, key=lambda each: each.inode) * (1 if instances == 1 else _TURNS * instances)
 
     def _await(self, looks: int) -> None:
         """Wait until the connections are taken, which tells by whom, or a while before trying others."""
@@ -144,28 +152,18 @@ class _Probe:
 
     def _attribute(self) -> None:
         held = {pm_id: _proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
-        known = _proc.accepted(each.mine for each in self._open)
-        for each in self._open:
-            inode = known.get((each.port, each.mine), "")
+        for (connection, ends), inode in zip(self._open, _other_ends([ends for _socket, ends in self._open])):
+            port = ends.other[1]
             for pm_id, inodes in held.items():
                 # An app may end a connection that says nothing at once, so that nobody holds it when it is looked for.
-                if inode in inodes or (_ended(each.socket) and self._may_serve(pm_id, each.port)):
-                    self._taken[pm_id].add(each.port)
+                if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
+                    self._taken[pm_id].add(port)
 
     def _may_serve(self, pm_id: int, port: int) -> bool:
         return any(listener.port == port for listener in self._candidates[pm_id])
 
 
-@dataclass(frozen=True)
-class _Connection:
-    """A connection, the port that it leads to, and the one that it comes from, which outlast a reset."""
-
-    socket: socket.socket
-    port: int
-    mine: int
-
-
-def _connect(listener: _proc.Listener) -> Iterator[_Connection]:
+def _connect(listener: _proc.Listener) -> Iterator[Tuple[socket.socket, Connection]]:
     """Yield a connection to the listener; none when it is gone or its queue is full."""
     family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
     connection = socket.socket(family)
@@ -176,7 +174,17 @@ def _connect(listener: _proc.Listener) -> Iterator[_Connection]:
         connection.close()
         return
     connection.setblocking(False)
-    yield _Connection(connection, listener.port, connection.getsockname()[1])
+    mine = connection.getsockname()[:2]
+    yield connection, Connection(family, mine, (listener.address, listener.port))
+
+
+def _other_ends(connections: Sequence[Connection]) -> List[str]:
+    """Return the inode of the other end of each connection, from a table where the kernel cannot be asked directly."""
+    found = _sock_diag.other_ends(connections)
+    if found is not None:
+        return found
+    known = _proc.accepted(each.mine[1] for each in connections)
+    return [known.get((each.other[1], each.mine[1]), "0") for each in connections]
 
 
 def _ended(connection: socket.socket) -> bool:

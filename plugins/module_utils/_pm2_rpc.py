@@ -29,7 +29,7 @@ _LENGTH = struct.Struct(">I")
 # struct ucred of unix(7): pid, uid, gid.
 _CREDENTIALS = struct.Struct("3i")
 # Milliseconds between two looks at other things while an answer is awaited.
-_SLICE = 10
+_SLICE = 20
 # A daemon with hundreds of processes answers with a few megabytes.
 _LARGEST = 256 * 1024 * 1024
 

@@ -15,7 +15,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Set, TextIO, Tuple
 
 PROC = Path("/proc")
 # State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
@@ -67,21 +67,21 @@ def with_descendants(roots: Iterable[int], proc: Path = PROC) -> Set[int]:
     return found
 
 
-def _tables(proc: Path) -> Iterator[Iterator[str]]:
-    """Yield the lines of the tables of TCP sockets, read no further than they are used: a busy host has very many."""
+def _tables(proc: Path) -> Iterator[TextIO]:
+    """Yield the tables of TCP sockets behind their headings, read no further than they are used: they may be long."""
     for table in ("tcp", "tcp6"):
         try:
-            with (proc / "net" / table).open() as lines:
-                next(lines, "")
-                yield lines
+            with (proc / "net" / table).open() as rows:
+                rows.readline()
+                yield rows
         except OSError:
             continue  # A kernel without IPv6 has no such table.
 
 
 def _listening(proc: Path) -> Iterator[List[str]]:
     """Yield the fields of every listening TCP socket, 1 its address, 9 its inode; the kernel lists them first."""
-    for lines in _tables(proc):
-        for fields in map(str.split, lines):
+    for rows in _tables(proc):
+        for fields in map(str.split, rows):
             if fields[3] != _LISTEN:
                 break
             yield fields
@@ -114,7 +114,7 @@ def accepted(remote_ports: Iterable[int], proc: Path = PROC) -> Dict[Tuple[int, 
     """Return (local port, remote port) -> inode of the connections from these ports; 0 before one was accepted."""
     wanted = "|".join(f"{port:04X}" for port in remote_ports)
     row = re.compile(rf"^ *\d+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:({wanted}) [0-9A-F]{{2}} (?:\S+ +){{5}}(\d+)", re.M)
-    found = [match for lines in _tables(proc) for match in row.findall("".join(lines))]
+    found = [match for rows in _tables(proc) for match in row.findall(rows.read())]
     return {(int(local, 16), int(remote, 16)): inode for local, remote, inode in found}
 
 

@@ -397,7 +397,7 @@ def find_host(module, home):
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             idle()
-            time.sleep(max(0.0, min(0.01, ends - time.monotonic())))
+            time.sleep(max(0.0, min(0.02, ends - time.monotonic())))
 
     def program():
         return find_program(module, home, idle)

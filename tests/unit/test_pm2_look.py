@@ -27,6 +27,13 @@ def test_the_time_that_a_port_is_closed_is_counted_from_samples():
     assert watch.closed_for == 2
 
 
+@pytest.fixture(params=[True, False], ids=["sock_diag", "/proc/net/tcp"])
+def way(request, monkeypatch):
+    """Both ways to ask the kernel who holds a connection."""
+    if not request.param:
+        monkeypatch.setattr(_pm2_look._sock_diag, "other_ends", lambda _connections: None)
+
+
 @pytest.fixture(params=["127.0.0.1", "::1"])
 def listener(request):
     family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
@@ -45,7 +52,7 @@ def look(transport, wanted, patience=0.2):
     return _pm2_look.look(transport, "shop", wanted, patience, time.clock())
 
 
-def test_a_process_that_accepts_is_ready(listener):
+def test_a_process_that_accepts_is_ready(listener, way):
     """This process is the app: it accepts whenever time passes, and keeps what it accepted."""
     port, kept, time = listener.getsockname()[1], [], Time()
     listener.setblocking(False)
@@ -64,7 +71,7 @@ def test_a_process_that_accepts_is_ready(listener):
     assert (seen.ready, seen.reason, seen.ports) == (True, "", [port])
 
 
-def test_a_process_that_never_accepts_is_not(listener):
+def test_a_process_that_never_accepts_is_not(listener, way):
     seen = look(FakeTransport([listed(pid=PID)]), Wanted(listener.getsockname()[1]))
     assert "takes no connection on port" in seen.reason
 
