@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ Listed = Dict[str, Any]
 def home_of(given: Optional[str], environment: Mapping[str, str]) -> Path:
     """Return the PM2_HOME that is meant: the given one, else the environment's, else .pm2 of the user."""
     return Path(given or environment.get("PM2_HOME") or Path.home() / ".pm2")
+
+
+def find_executable(name: str) -> Optional[str]:
+    """Return the absolute path of a program that is given by a name on PATH, a path, or one below the user's home."""
+    return shutil.which(os.path.expanduser(name))
 
 
 def daemon_pid(home: Path) -> int:

@@ -375,7 +375,7 @@ def take_variables(module):
 
 def find_program(module, home, idle):
     """Return the pm2 program. Raises PM2Error."""
-    executable = shutil.which(os.path.expanduser(module.params["executable"]))
+    executable = _pm2_transport.find_executable(module.params["executable"])
     if not executable:
         raise PM2Error(
             f"pm2 was not found as {module.params['executable']!r}; set executable to its absolute path, "
@@ -447,6 +447,7 @@ def act(module, home, env):
         params["timeout"],
         params["save"],
     )
+    env.update(request.config.env if request.config else {})
     before = _pm2_manage.read_state(host, request.name)
     _pm2_manage.refuse(request, home, before, os.geteuid())
     plan = _pm2_plan.make_plan(request, before, home)
@@ -454,7 +455,7 @@ def act(module, home, env):
     if module.check_mode or (not before.instances and not plan.changed):
         return {**_pm2_result.planned(before, plan, time.time()), **diff}
     outcome = _pm2_manage.carry_out(request, host, before, plan)
-    version = _pm2_result.version_of(shutil.which(os.path.expanduser(params["executable"])))
+    version = _pm2_result.version_of(_pm2_transport.find_executable(params["executable"]))
     for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version):
         module.warn(_pm2_result.hide(warning, env.values()))
     return {**_pm2_result.done(before, plan, outcome, time.time()), **diff}

@@ -155,7 +155,6 @@ measurements:
 """
 
 import os
-import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -181,7 +180,7 @@ ARGUMENTS = {
 
 
 def find_program(params, home):
-    executable = shutil.which(os.path.expanduser(params["executable"]))
+    executable = _pm2_transport.find_executable(params["executable"])
     if not executable:
         raise PM2Error(f"pm2 was not found as {params['executable']!r}; set executable to its absolute path")
     environment = _pm2_transport.clean_environment(os.environ, home, executable)

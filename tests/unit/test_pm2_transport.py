@@ -32,6 +32,15 @@ def test_the_home_is_the_given_one_the_environments_or_the_users(given, environm
     assert _pm2_transport.home_of(given, environment) == home
 
 
+@pytest.mark.parametrize("name, found", [("~/bin/pm2", "bin/pm2"), ("pm2", "bin/pm2"), ("~/bin/pm3", None)])
+def test_a_program_is_found_on_path_and_below_the_home(tmp_path, monkeypatch, name, found):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pm2").touch(mode=0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert _pm2_transport.find_executable(name) == (str(tmp_path / found) if found else None)
+
+
 @pytest.mark.parametrize(
     "text, command, pid",
     [
