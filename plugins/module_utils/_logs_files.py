@@ -3,162 +3,187 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Log files read from a mark on, over rotation.
 
-A mark remembers device, inode and offset of a file, and the hash of what stood before the offset. A file that was
-renamed, copied and truncated, or compressed since is found again among its siblings by that hash; when it is not,
-lines may be missing, and the reading says so.
+A file that was renamed, copied and truncated, or compressed since it was marked is found again among its siblings by
+its fingerprint. When it is not, lines may be missing, and the reading says so. All files are opened before the first is
+read, so a rotation meanwhile does no harm.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-import hashlib
+import io
 import os
-import stat
 import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
+from typing import IO, Iterator, List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import (
+    CHUNK,
+    Mark,
+    fingerprint,
+    make_mark,
+    open_log,
+)
 
-VERSION = 1
-_FINGERPRINT = 4096
-_LONGEST_LINE = 64 * 1024
+# What the clock of the kernel, by which files are dated, may be behind the one that dates marks, in seconds.
+_CLOCK = 0.1
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
-Mark = Dict[str, Any]
+
+class LostLinesError(LogError):
+    """A log became shorter, or turned out to be damaged, while it was read."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a log: a file, and the offsets between which it is read, to its end where C(end) is None."""
+    """A part of an open log: the offsets between which it is read, to its end where C(end) is None."""
 
-    path: Path
+    file: IO[bytes]
     offset: int
     end: Optional[int] = None
 
 
-def open_log(path: Path) -> IO[bytes]:
-    """Open a regular file, or what a compressed one holds.
+@dataclass(frozen=True)
+class Since:
+    """What was written since a mark: pieces of whole lines, oldest first, whether they are all, and where they end.
 
-    A FIFO would block, and a symbolic link could lead the reader anywhere. Raises LogError, FileNotFoundError.
+    C(rest) is a last line without an end, which may still be written.
     """
-    try:
-        descriptor = os.open(str(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise LogError(f"Cannot read the log {path}: {error.strerror}; it must be a regular file") from error
-    file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise LogError(f"The log {path} is not a regular file; name the file itself")
-    return gzip.open(file) if path.suffix == ".gz" else file  # type: ignore[return-value]
+
+    pieces: List[Piece]
+    complete: bool
+    end: Mark
+    rest: Optional[Piece] = None
 
 
-def mark_file(path: Path, stream: str) -> Mark:
-    """Return the mark at the end of a log; inode 0 for one that does not exist yet."""
-    try:
-        with open_log(path) as file:
-            status = os.fstat(file.fileno())
-            return {
-                "path": str(path),
-                "stream": stream,
-                "device": status.st_dev,
-                "inode": status.st_ino,
-                "offset": status.st_size,
-                "fingerprint": _fingerprint(file, status.st_size),
-            }
-    except FileNotFoundError:
-        return {"path": str(path), "stream": stream, "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
-
-
-def _fingerprint(file: IO[bytes], offset: int) -> str:
-    """Return the hash of up to 4 KiB before the offset, "" when the file is shorter than that."""
-    start = max(0, offset - _FINGERPRINT)
-    file.seek(start)
-    before = file.read(offset - start)
-    return hashlib.sha256(before).hexdigest() if len(before) == offset - start else ""
-
-
-def pieces_since(mark: Mark, until: Mark) -> Tuple[List[Piece], bool]:
-    """Return the pieces written between two marks of one log, oldest first, and whether nothing can be missing."""
+def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> Since:
+    """Open what was written to a log since a mark. The files stay open until the stack is closed."""
     path = Path(mark["path"])
-    current = [Piece(path, 0, until["offset"])] if until["inode"] else []
-    if not mark["inode"]:
-        return [Piece(sibling, 0) for sibling in _siblings(path)] + current, True
-    if _continues(path, mark, same_inode=True):
-        return [Piece(path, mark["offset"], until["offset"])], True
-    siblings = _siblings(path)
-    for index, sibling in enumerate(siblings):
-        if _continues(sibling, mark, same_inode=False):
-            newer = [Piece(each, 0) for each in siblings[index + 1 :]]
-            return [Piece(sibling, mark["offset"]), *newer, *current], True
-    return current, False
-
-
-def _continues(path: Path, mark: Mark, same_inode: bool) -> bool:
     try:
-        with open_log(path) as file:
-            status = os.fstat(file.fileno())
-            if same_inode and (status.st_dev, status.st_ino) != (mark["device"], mark["inode"]):
-                return False
-            return bool(_fingerprint(file, mark["offset"]) == mark["fingerprint"])
-    except (FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile):
+        current = stack.enter_context(open_log(path))
+    except FileNotFoundError:
+        return _since_rotation(mark, at, _open_siblings(stack, path))
+    size = os.fstat(current.fileno()).st_size
+    is_marked = _is_marked(current, mark) and mark["offset"] <= size
+    end = max(_end_of_last_line(current, size), mark["offset"] if is_marked else 0)
+    end_mark = make_mark(path, mark["stream"], at, current, end)
+    rest = Piece(current, end, size) if end < size else None
+    if is_marked and mark["offset"] and _has_marked(current, mark):
+        return Since([Piece(current, mark["offset"], end)], True, end_mark, rest)
+    before = _since_rotation(mark, at, _open_siblings(stack, path))
+    pieces = [*before.pieces, Piece(current, 0, end)]
+    complete = before.complete
+    if not mark["offset"] and is_marked:
+        complete = bool(before.pieces) or not _was_emptied(current, mark)
+    return Since(pieces, complete, end_mark, rest)
+
+
+def _since_rotation(mark: Mark, at: float, siblings: List[Tuple[IO[bytes], float]]) -> Since:
+    """Return what the rotated files of a log hold since a mark."""
+    files = [file for file, _changed in siblings]
+    if not mark["offset"]:
+        pieces = [Piece(file, 0) for file, changed in siblings if changed >= mark["at"] - _CLOCK]
+        known = not mark["inode"] or bool(pieces) or any(_is_marked(file, mark) for file in files)
+        return Since(pieces, known, _mark_behind(pieces, mark, at))
+    for index in reversed(range(len(files))):
+        if _has_marked(files[index], mark):
+            pieces = [Piece(files[index], mark["offset"]), *(Piece(file, 0) for file in files[index + 1 :])]
+            return Since(pieces, True, _mark_behind(pieces, mark, at))
+    return Since([], False, _mark_behind([], mark, at))
+
+
+def _mark_behind(pieces: List[Piece], mark: Mark, at: float) -> Mark:
+    """Return the mark behind rotated files of a log of which there is no new one yet: that file may still grow."""
+    newest = pieces[-1].file if pieces else None
+    if isinstance(newest, io.FileIO):
+        return make_mark(Path(mark["path"]), mark["stream"], at, newest, os.fstat(newest.fileno()).st_size)
+    # What is compressed does not grow, and must not be read again.
+    return {**mark, "at": at + 2 * _CLOCK, "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
+
+
+def _end_of_last_line(file: IO[bytes], size: int) -> int:
+    """Return where the last whole line ends; the size where the last line is longer than a chunk."""
+    begin = max(0, size - CHUNK)
+    file.seek(begin)
+    newline = file.read(size - begin).rfind(b"\n")
+    return begin + newline + 1 if newline >= 0 or begin == 0 else size
+
+
+def _is_marked(file: IO[bytes], mark: Mark) -> bool:
+    status = os.fstat(file.fileno())
+    return bool(status.st_dev == mark["device"] and status.st_ino == mark["inode"])
+
+
+def _has_marked(file: IO[bytes], mark: Mark) -> bool:
+    try:
+        return bool(fingerprint(file, mark["offset"]) == mark["fingerprint"])
+    except _DAMAGED:
         return False
 
 
-def _siblings(path: Path) -> List[Path]:
-    """Return rotated files of a log, oldest first: C(x.log.1), C(x.log.2.gz), and pm2-logrotate's C(x__<date>.log)."""
-    names = (f"{path.name}.", f"{path.stem}__")
-    found = []
-    for entry in os.scandir(str(path.parent)) if path.parent.is_dir() else []:
-        if entry.name.startswith(names) and entry.is_file(follow_symlinks=False):
-            found.append((entry.stat().st_mtime_ns, entry.name))
-    return [path.parent / name for _time, name in sorted(found)]
+def _was_emptied(file: IO[bytes], mark: Mark) -> bool:
+    """Say whether a log that was empty when it was marked was written to and emptied since."""
+    status = os.fstat(file.fileno())
+    return status.st_size == 0 and str(mark["fingerprint"]) != f"empty:{status.st_mtime_ns}"
 
 
-def read_lines(piece: Piece) -> Iterator[bytes]:
-    """Yield the lines of a piece without their ends. Of an endless line only the first 64 KiB count."""
+def _open_siblings(stack: contextlib.ExitStack, path: Path) -> List[Tuple[IO[bytes], float]]:
+    """Open the rotated files of a log, oldest first, each with the time of its last change.
+
+    They are called C(x.log.1), C(x.log.2.gz), C(x.log-<date>), or as pm2-logrotate does C(x__<date>.log). A compressed
+    file beside the plain one is not finished yet.
+    """
+    names = (f"{path.name}.", f"{path.name}-", f"{path.stem}__")
     try:
-        with open_log(piece.path) as file:
-            file.seek(piece.offset)
-            left = sys.maxsize if piece.end is None else piece.end - piece.offset
-            whole = True
-            while left > 0:
-                line = file.readline(min(_LONGEST_LINE, left))
-                if not line:
-                    return
-                left -= len(line)
-                if whole:
-                    yield line.rstrip(b"\r\n")
-                whole = line.endswith(b"\n")
+        listed = os.listdir(str(path.parent))
     except FileNotFoundError:
-        return
+        return []
+    except OSError as error:
+        raise LogError(f"Cannot look for rotated files in {path.parent}: {error.strerror}") from error
+    found = []
+    for name in listed:
+        if name.startswith(names) and not (name.endswith(".gz") and name[:-3] in listed):
+            with contextlib.suppress(FileNotFoundError, LogError):
+                file = stack.enter_context(open_log(path.parent / name))
+                found.append(
+                    (os.fstat(file.fileno()).st_mtime, name, _decompressed(file) if name.endswith(".gz") else file)
+                )
+    return [(file, changed) for changed, _name, file in sorted(found, key=lambda entry: entry[:2])]
 
 
-def tail_mark(end: Mark, tail_bytes: int) -> Mark:
-    """Return a mark that lies C(tail_bytes) before another one, or at the beginning of its file."""
-    offset = max(0, end["offset"] - tail_bytes)
-    if not end["inode"] or not offset:
-        return {**end, "offset": 0, "fingerprint": hashlib.sha256(b"").hexdigest()}
-    with open_log(Path(end["path"])) as file:
-        return {**end, "offset": offset, "fingerprint": _fingerprint(file, offset)}
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
 
 
-def check_cursor(cursor: Any) -> List[Mark]:
-    """Return the marks of a cursor. Raises LogError for one that this module did not make."""
+def read_chunks(piece: Piece) -> Iterator[bytes]:
+    """Yield a piece in chunks of whole lines; a line that is longer than a chunk comes in parts.
+
+    Raises LostLinesError where the file turns out to end before the piece does.
+    """
+    left = sys.maxsize if piece.end is None else piece.end - piece.offset
+    buffer = bytearray(2 * CHUNK)
+    view = memoryview(buffer)
+    kept = 0
     try:
-        known = cursor["version"] == VERSION
-        marks = [dict(mark) for mark in cursor["files"]]
-        complete = all({"path", "stream", "device", "inode", "offset", "fingerprint"} <= set(mark) for mark in marks)
-    except (KeyError, TypeError, ValueError):
-        known = complete = False
-    if not known or not complete:
-        raise LogError("cursor is not one that log_assert returned; take a new one with state mark")
-    return marks
-
-
-def make_cursor(marks: List[Mark], at: float) -> Dict[str, Any]:
-    """Return the marks with the time, in seconds since 1970, at which they were taken."""
-    return {"version": VERSION, "at": at, "files": marks}
+        piece.file.seek(piece.offset)
+        while left > 0:
+            count = piece.file.readinto(view[kept : kept + min(CHUNK, left)])  # type: ignore[attr-defined]
+            if not count:
+                break
+            left -= count
+            filled = kept + count
+            cut = buffer.rfind(b"\n", 0, filled) + 1 or (filled if filled >= CHUNK else 0)
+            if cut:
+                yield bytes(view[:cut])
+            kept = filled - cut
+            view[:kept] = view[cut:filled]
+    except _DAMAGED as error:
+        raise LostLinesError("a compressed log is damaged") from error
+    if kept:
+        yield bytes(view[:kept])
+    if left and piece.end is not None:
+        raise LostLinesError("a log was truncated while it was read")

@@ -36,43 +36,132 @@ options:
     choices: [mark, checked]
     default: checked
   files:
-    description: The logs, each a mapping of C(path) and C(stream), which is C(out) or C(err).
+    description: The logs to read. With O(cursor) the logs that it knows are read in any case, and these when it does not know them yet.
     type: list
     elements: dict
-    required: true
+    suboptions:
+      path:
+        description: Path of the log.
+        type: path
+        required: true
+      stream:
+        description: What the app writes there. V(both) is a log of standard output and standard error together.
+        type: str
+        choices: [out, err, both]
+        required: true
+  process:
+    description:
+      - Name of a PM2 process, all logs of which are read, those of every instance, out and err apart.
+      - PM2 is asked for them. When it cannot be, O(cursor) is enough, which C(notes) then tells.
+    type: str
+  pm2_home:
+    description: Folder of the PM2 daemon of O(process). The default is E(PM2_HOME), else C(~/.pm2).
+    type: path
   cursor:
     description: Where to begin, as an earlier call returned it. Without it the last O(tail_bytes) of every file are read.
     type: dict
   tail_bytes:
-    description: Bytes to read from the end of every file when there is no O(cursor).
+    description: Bytes to read from the end of every file when there is no O(cursor). A line that would be cut is left out.
     type: int
     default: 16777216
+  allow_missing:
+    description: Whether a log may be missing. Otherwise it is a rule that is not met, and waited for as long as O(wait).
+    type: bool
+    default: false
   require:
-    description:
-      - Lines that must be there. Each is a mapping with C(pattern), and may have C(name), C(regex), C(stream) and C(minimum), by default 1.
-      - A pattern is a literal text unless C(regex) is true.
+    description: Lines that must be there.
     type: list
     elements: dict
     default: []
+    suboptions:
+      <<: &rule
+        name:
+          description: Name in the results. By default the pattern, or the field and its condition.
+          type: str
+        pattern:
+          description: Text that a line contains, or a regular expression that matches in it. Give this or C(field).
+          type: str
+        regex:
+          description: Whether C(pattern) is a regular expression.
+          type: bool
+          default: false
+        field:
+          description:
+            - Path of a field of lines of JSON, such as C(level) or C(err.code). It needs one of C(below), C(at_most), C(equals), C(at_least),
+              C(above), C(matches) and C(exists).
+            - What stands before the JSON does not matter, and the JSON lines of PM2 itself are seen through.
+          type: str
+        below:
+          description: The field is a number below this one.
+          type: float
+        at_most:
+          description: The field is a number of at most this one.
+          type: float
+        equals:
+          description: The field is this value.
+          type: raw
+        at_least:
+          description: The field is a number of at least this one.
+          type: float
+        above:
+          description: The field is a number above this one.
+          type: float
+        matches:
+          description: A regular expression that matches in the field.
+          type: str
+        exists:
+          description: Whether the line has the field.
+          type: bool
+      stream: &stream
+        description: The stream that is meant. By default both.
+        type: str
+        choices: [out, err]
+      minimum:
+        description: Number of lines that must be there.
+        type: int
+        default: 1
   forbid:
-    description:
-      - Lines that must not be there. Each has C(pattern), and may have C(name), C(regex), C(stream), C(per), which can be C(hour),
-        and C(maximum), by default 0.
-      - With C(new_kinds_only) a line counts only when O(known_kinds) has none of its kind.
-      - Lines are of one kind when they differ only in numbers, ids, times and quoted values.
+    description: Lines that must not be there.
     type: list
     elements: dict
     default: []
+    suboptions:
+      <<: *rule
+      stream: *stream
+      maximum:
+        description: Number of lines that may be there.
+        type: float
+        default: 0
+      per:
+        description: Whether C(maximum) and the measurement are per hour. A time below an hour is not extrapolated.
+        type: str
+        choices: [hour]
+      new_kinds_only:
+        description:
+          - Whether a line counts only when O(known_kinds) has none of its kind.
+          - Lines are of one kind when they differ only in numbers, ids, times and quoted values. Of JSON only the fields count that say
+            what happened, such as C(level), C(msg) and C(err).
+        type: bool
+        default: false
   count:
-    description: Lines that are only counted, as in O(forbid).
+    description: Lines that are only counted.
     type: list
     elements: dict
     default: []
+    suboptions:
+      <<: *rule
+      stream: *stream
+      per:
+        description: Whether the measurement is per hour.
+        type: str
+        choices: [hour]
   ignore:
-    description: Lines that no rule of O(forbid) counts. Each has C(pattern), and may have C(regex).
+    description: Lines that no rule of O(forbid) counts.
     type: list
     elements: dict
     default: []
+    suboptions:
+      <<: *rule
   rates:
     description:
       - Name of each rate and how it is counted, the share of the lines with C(of) that have C(count) too.
@@ -95,22 +184,25 @@ options:
     description: Do not fail because of what the lines say, only report it.
     type: bool
     default: false
+notes:
+  - Invalid UTF-8 is replaced, and terminal colours and NULs are removed, before a line is looked at.
+  - A line that is longer than 256 KiB is judged in parts.
+  - An app that goes on writing to a file which was renamed has to open its logs again, as C(pm2 reloadLogs) makes it do.
+  - A rotation that copies a log and then truncates it, as pm2-logrotate does, can itself lose the lines of that moment.
+seealso:
+  - module: greenlight.release.pm2_process_info
 """
 
 EXAMPLES = r"""
-- name: Mark the end of the log
+- name: Mark the end of the logs
   greenlight.release.log_assert:
     state: mark
-    files:
-      - path: /home/shop/.pm2/logs/shop-out.log
-        stream: out
-      - path: /home/shop/.pm2/logs/shop-error.log
-        stream: err
+    process: shop
   register: shop_mark
 
 - name: Judge what was written since
   greenlight.release.log_assert:
-    files: "{{ shop_mark.cursor.files }}"
+    process: shop
     cursor: "{{ shop_mark.cursor }}"
     wait: 30
     require:
@@ -119,18 +211,41 @@ EXAMPLES = r"""
       - name: critical_errors
         pattern: '\b(FATAL|TypeError)\b'
         regex: true
+      - name: errors
+        field: level
+        at_least: 50
+        maximum: 5
+        per: hour
     rates:
       error_rate:
         count: '"statusCode":5'
         of: '"statusCode":'
+
+- name: Judge the end of a log by its path
+  greenlight.release.log_assert:
+    files:
+      - path: /var/log/shop/error.log
+        stream: err
+    forbid:
+      - pattern: SQLITE_CORRUPT
 """
 
 RETURN = r"""
 cursor:
-  description: The end of the files now, with the time in seconds since 1970.
+  description: The end of the files now, with the time in seconds since 1970. A last line without an end lies behind it, and is judged again.
   returned: success
   type: dict
-  sample: {"version": 1, "at": 1771466400.0, "files": [{"path": "/home/shop/.pm2/logs/shop-out.log", "stream": "out", "offset": 4096}]}
+  sample:
+    version: 2
+    at: 1771466400.0
+    files:
+      - path: /home/shop/.pm2/logs/shop-out.log
+        stream: out
+        at: 1771466400.0
+        device: 65025
+        inode: 131204
+        offset: 4096
+        fingerprint: 0f343b0931126a20f133d67c2b018a3b
 passed:
   description: Whether every rule is met.
   returned: when the state is checked
@@ -142,22 +257,28 @@ reason:
   type: str
   sample: ""
 complete:
-  description: Whether no line can be missing between O(cursor) and now.
+  description: Whether no line can be missing between O(cursor) and now. Otherwise nothing is said to be free of forbidden lines.
   returned: when the state is checked
   type: bool
   sample: true
+notes:
+  description: What the reader should know of how it was read.
+  returned: when the state is checked
+  type: list
+  elements: str
+  sample: []
 span_seconds:
   description: Seconds since O(cursor) was taken, null without one.
   returned: when the state is checked
   type: float
   sample: 3600.4
 lines:
-  description: Per rule the number of lines, the same per hour, and the first and the last line. A time below an hour is not extrapolated.
+  description: Per rule the number of lines, the same per hour, and the first and the last line, at most 300 characters of each.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": {"count": 0, "per_hour": 0.0, "first": "", "last": ""}}
 kinds:
-  description: Per rule of O(forbid) the kinds of the lines that matched, for O(known_kinds) of a later call.
+  description: Per rule of O(forbid) the kinds of the lines that matched, at most 500, for O(known_kinds) of a later call.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": []}
@@ -168,22 +289,74 @@ measurements:
   sample: {"critical_errors": 0, "error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200}}
 """
 
+import os
 import signal
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_files
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _logs,
+    _logs_check,
+    _logs_marks,
+    _logs_process,
+    _logs_scan,
+    _pm2,
+    _pm2_control,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error
 
+# Seconds that the PM2 daemon may take to answer.
+PM2_TIMEOUT = 10
+PATTERN = {
+    "name": {"type": "str"},
+    "pattern": {"type": "str"},
+    "regex": {"type": "bool", "default": False},
+    "field": {"type": "str"},
+    "below": {"type": "float"},
+    "at_most": {"type": "float"},
+    "equals": {"type": "raw"},
+    "at_least": {"type": "float"},
+    "above": {"type": "float"},
+    "matches": {"type": "str"},
+    "exists": {"type": "bool"},
+}
+RULE = {**PATTERN, "stream": {"type": "str", "choices": ["out", "err"]}}
+PER = {"type": "str", "choices": ["hour"]}
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["mark", "checked"], "default": "checked"},
-    "files": {"type": "list", "elements": "dict", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "stream": {"type": "str", "choices": ["out", "err", "both"], "required": True},
+        },
+    },
+    "process": {"type": "str"},
+    "pm2_home": {"type": "path"},
     "cursor": {"type": "dict"},
     "tail_bytes": {"type": "int", "default": 16777216},
-    "require": {"type": "list", "elements": "dict", "default": []},
-    "forbid": {"type": "list", "elements": "dict", "default": []},
-    "count": {"type": "list", "elements": "dict", "default": []},
-    "ignore": {"type": "list", "elements": "dict", "default": []},
+    "allow_missing": {"type": "bool", "default": False},
+    "require": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {**RULE, "minimum": {"type": "int", "default": 1}},
+    },
+    "forbid": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            **RULE,
+            "maximum": {"type": "float", "default": 0},
+            "per": PER,
+            "new_kinds_only": {"type": "bool", "default": False},
+        },
+    },
+    "count": {"type": "list", "elements": "dict", "default": [], "options": {**RULE, "per": PER}},
+    "ignore": {"type": "list", "elements": "dict", "default": [], "options": PATTERN},
     "rates": {"type": "dict", "default": {}},
     "known_kinds": {"type": "dict", "default": {}},
     "wait": {"type": "float", "default": 0},
@@ -193,77 +366,68 @@ ARGUMENTS = {
 
 
 def parse_rules(params):
-    ignored = [
-        _logs.compile_pattern(f"ignore rule {index}", rule.get("pattern"), bool(rule.get("regex")))
-        for index, rule in enumerate(params["ignore"])
-    ]
     parsed = {kind: _logs.parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
-    return _logs.Rules(ignore=ignored, rates=_logs.parse_rates(params["rates"]), **parsed)
+    ignored, rates = _logs.parse_ignored(params["ignore"]), _logs.parse_rates(params["rates"])
+    return _logs.check_names(_logs.Rules(ignore=ignored, rates=rates, **parsed))
 
 
-def mark_all(files):
-    for file in files:
-        if not file.get("path") or file.get("stream") not in ("out", "err"):
-            raise _logs.LogError(f"files needs mappings of path and stream, which is out or err, not {file!r}")
-    return [_logs_files.mark_file(Path(file["path"]), file["stream"]) for file in files]
+def find_logs(params):
+    """Return the logs that are named and those of the process, and a note when the process could not be asked for."""
+    if params["files"] is None and not params["process"] and (params["state"] == "mark" or not params["cursor"]):
+        raise _logs.LogError("There is no log to read; give files or process")
+    files = _logs_process.parse_files(params["files"] or [])
+    if not params["process"]:
+        return files, []
+    home = _pm2_control.home_of(params["pm2_home"], os.environ)
+    try:
+        with Client(home, PM2_TIMEOUT) as client:
+            instances = _pm2.read_instances(client, params["process"])
+        files = _logs_process.merge([*files, *_logs_process.files_of(params["process"], instances)])
+    except (PM2Error, _logs.LogError) as error:
+        if params["state"] == "mark" or not params["cursor"]:
+            raise _logs.LogError(str(error)) from error
+        return files, [str(error)]
+    return _logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
 
 
-def scan_between(rules, known_kinds, begins, ends):
-    """Read every file between two marks; return the scan and whether nothing is missing."""
-    scan, complete = _logs.Scan(rules, known_kinds), True
-    for begin, end in zip(begins, ends):
-        pieces, whole = _logs_files.pieces_since(begin, end)
-        complete = complete and whole
-        for piece in pieces:
-            scan.add(begin["stream"], _logs_files.read_lines(piece))
-    return scan, complete
-
-
-def check(params):
+def check(params, scan, files, notes):
     """Read until nothing is waited for any more or the time is up, and return the module's result."""
-    rules = parse_rules(params)
-    begins = _logs_files.check_cursor(params["cursor"]) if params["cursor"] else None
-    deadline = time.monotonic() + params["wait"]
-    while True:
-        ends = mark_all(params["files"] if begins is None else begins)
-        if begins is None:
-            begins = [_logs_files.tail_mark(end, params["tail_bytes"]) for end in ends]
-        scan, complete = scan_between(rules, params["known_kinds"], begins, ends)
-        if not scan.is_waiting() or time.monotonic() >= deadline:
-            return describe(params["cursor"], scan, complete, ends, time.time())
-        time.sleep(0.5)
-
-
-def describe(cursor, scan, complete, marks, at):
-    span = max(0.0, at - cursor["at"]) if cursor else None
-    problems = scan.problems(complete, span)
-    return {
-        "cursor": _logs_files.make_cursor(marks, at),
-        "passed": not problems,
-        "reason": "; ".join(problems),
-        "complete": complete,
-        "span_seconds": span,
-        "lines": scan.results(span),
-        "kinds": scan.kinds(),
-        "measurements": scan.measurements(complete, span),
-    }
-
-
-def refuse_slow(_number, _frame):
-    raise _logs.LogError("Reading the logs took longer than timeout; look for a pattern such as (a+)+ that never ends")
+    cursor = params["cursor"]
+    begin = _logs_check.begin(files, cursor, params["tail_bytes"], time.time())
+    clock = _logs_check.Time(time.time, time.monotonic, time.sleep)
+    reading = _logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)
+    reading.notes = [*reading.notes, *notes]
+    return _logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time())
 
 
 def main():
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    signal.signal(signal.SIGALRM, refuse_slow)
-    signal.setitimer(signal.ITIMER_REAL, module.params["wait"] + module.params["timeout"])
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_one_of=[("files", "process", "cursor")],
+        required_if=[("state", "mark", ("files", "process"), True)],
+    )
+    params = module.params
+
+    def refuse_slow(_number, _frame):
+        looking = f" while looking for {scan.looking_for!r}" if scan.looking_for else ""
+        raise _logs.LogError(
+            f"Reading the logs took longer than timeout{looking}; look for a pattern such as (a+)+ that never ends"
+        )
+
     try:
-        if module.params["state"] == "mark":
-            module.exit_json(cursor=_logs_files.make_cursor(mark_all(module.params["files"]), time.time()))
-        result = check(module.params)
+        scan = _logs_scan.Scan(parse_rules(params), params["known_kinds"])
+        signal.signal(signal.SIGALRM, refuse_slow)
+        signal.setitimer(signal.ITIMER_REAL, params["wait"] + params["timeout"])
+        files, notes = find_logs(params)
+        if params["state"] == "mark":
+            at = time.time()
+            marks = [_logs_marks.mark_file(Path(path), stream, at) for path, stream in files]
+            module.exit_json(cursor=_logs_marks.make_cursor(marks, at))
+        result = check(params, scan, files, notes)
     except _logs.LogError as error:
         module.fail_json(msg=str(error))
-    if not result["passed"] and not module.params["report_only"]:
+    if not result["passed"] and not params["report_only"]:
         module.fail_json(msg=f"The log is not as it should be: {result['reason']}", **result)
     module.exit_json(**result)
 

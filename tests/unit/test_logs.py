@@ -5,36 +5,50 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _logs
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError, Rules, Scan
-
-
-def rules(**given):
-    return Rules(
-        **{kind: _logs.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")},
-        ignore=[_logs.compile_pattern("ignore", text, False) for text in given.get("ignore", [])],
-        rates=_logs.parse_rates(given.get("rates", {})),
-    )
-
-
-def scanned(lines, known=None, stream="out", **given):
-    scan = Scan(rules(**given), known or {})
-    scan.add(stream, [line.encode() for line in lines])
-    return scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 
 
 @pytest.mark.parametrize(
     "rule, message",
     [
         ({"pattern": "x", "colour": 1}, "forbid rule 0 has an unknown key 'colour'"),
-        ({"name": "n"}, "forbid rule n needs a pattern that is a text, not None"),
+        ({"name": "n"}, "forbid rule n needs a pattern that is a text of one line, not None"),
+        ({"pattern": "a\nb"}, "forbid rule 0 needs a pattern that is a text of one line"),
         ({"pattern": "(", "regex": True}, "forbid rule 0: bad regular expression '\\('.* at position 0"),
+        ({"pattern": "x{99999999999}", "regex": True}, "forbid rule 0: bad regular expression"),
         ({"pattern": "x", "stream": "both"}, "stream must be out or err"),
         ({"pattern": "x", "per": "day"}, "per must be hour"),
+        ({"pattern": "x", "maximum": "few"}, "forbid rule 0: maximum must be a number, not 'few'"),
+        ({"pattern": "x", "minimum": -1}, "forbid rule 0: minimum must be a number of at least 0, not -1"),
+        ({"pattern": "x", "at_least": 50}, "forbid rule 0: at_least needs field"),
+        ({"field": "level"}, "forbid rule 0: field needs a path, no pattern, and one of below"),
+        ({"field": "level", "above": 1, "below": 2}, "field needs a path, no pattern, and one of"),
+        ({"field": "level", "above": 1, "pattern": "x"}, "field needs a path, no pattern, and one of"),
+        ({"field": "a[", "above": 1}, "field needs a path, no pattern, and one of"),
+        ({"field": "level", "above": "high"}, "forbid rule 0: above cannot be 'high'"),
+        ({"field": "level", "matches": "("}, "forbid rule 0: matches cannot be '\\('"),
     ],
 )
 def test_a_wrong_rule_is_refused_by_name(rule, message):
     with pytest.raises(LogError, match=message):
         _logs.parse_rules("forbid", [rule])
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [({"pattern": "x"}, "x"), ({"pattern": "x", "name": "n"}, "n"), ({"field": "a", "at_least": 5}, "a at least 5")],
+)
+def test_a_rule_is_called_by_its_name_or_by_what_it_looks_for(given, name):
+    nothing = dict.fromkeys(("stream", "per", "matches", "exists"))
+    assert _logs.parse_rules("forbid", [{**nothing, **given}])[0].name == name
+
+
+@pytest.mark.parametrize(
+    "rule, stream, applies",
+    [("", "out", True), ("err", "out", False), ("err", "err", True), ("err", "", True)],
+)
+def test_a_rule_applies_to_its_stream_and_to_a_log_of_both(rule, stream, applies):
+    assert _logs.parse_rules("count", [{"pattern": "x", "stream": rule}])[0].applies_to(stream) is applies
 
 
 @pytest.mark.parametrize("rate", ["x", {"count": "a"}, {"count": "a", "of": "b", "per": "hour"}])
@@ -43,130 +57,17 @@ def test_a_wrong_rate_is_refused_by_name(rate):
         _logs.parse_rates({"error_rate": rate})
 
 
-@pytest.mark.parametrize(
-    "raw, text",
-    [
-        (b"\x1b[31mred\x1b[0m line \r", "red line"),
-        (b"\x1b]0;title\x07after", "after"),
-        (b"bad \xff byte", "bad \ufffd byte"),
-        (b"nul\x00 bell\x07", "nul bell"),
-    ],
-)
-def test_lines_are_cleaned(raw, text):
-    assert _logs.clean(raw) == text
+def test_ignored_lines_are_told_by_pattern_or_field():
+    text, level = _logs.parse_ignored([{"pattern": "a.c"}, {"field": "level", "below": 50, "name": None}])
+    assert (text.matches("a.c"), text.matches("abc"), level.matches('{"level":30}')) == (True, False, True)
+    with pytest.raises(LogError, match="ignore rule 0 needs a pattern"):
+        _logs.parse_ignored([{}])
 
 
-@pytest.mark.parametrize(
-    "line, shown",
-    [
-        ("password=hunter2 x", "password=*** x"),
-        ('"token": "abc123"', '"token": "***"'),
-        ("Authorization: Bearer abcdefghijk", "Authorization: ***"),
-        ("sent Bearer abcdefghijk", "sent Bearer ***"),
-        ("GET https://user:pw@host/x", "GET https://***@host/x"),
-        ("y" * 301, "y" * 300 + "..."),
-    ],
-)
-def test_secrets_are_replaced_and_long_lines_cut(line, shown):
-    assert _logs.redact(line) == shown
-
-
-@pytest.mark.parametrize(
-    "one, other, same",
-    [
-        ("Error at 12:03 id 7", "Error at 13:44 id 98765", True),
-        ("Error 0f8fad5b-d9cb-469f-a165-70867728950e", "Error 7c9e6679-7425-40de-944b-e07fc1f90ae7", True),
-        ("Cannot read 'a'", "Cannot read 'b'", True),
-        ("TypeError", "RangeError", False),
-    ],
-)
-def test_lines_of_one_kind_differ_only_in_values(one, other, same):
-    assert (_logs.kind_of(one) == _logs.kind_of(other)) is same
-
-
-def test_a_pattern_is_literal_unless_it_is_a_regex():
-    lines = ["a.c", "abc"]
-    assert scanned(lines, count=[{"name": "n", "pattern": "a.c"}]).tallies["n"].count == 1
-    assert scanned(lines, count=[{"name": "n", "pattern": "a.c", "regex": True}]).tallies["n"].count == 2
-
-
-@pytest.mark.parametrize("stream, count", [("out", 0), ("err", 1)])
-def test_a_rule_can_mean_one_stream(stream, count):
-    scan = scanned(["x"], stream=stream, count=[{"name": "n", "pattern": "x", "stream": "err"}])
-    assert scan.tallies["n"].count == count
-
-
-def test_only_new_kinds_of_lines_count_where_that_is_asked():
-    rule = {"name": "errors", "pattern": "Error", "new_kinds_only": True}
-    known = scanned(["Error 1"], forbid=[rule]).kinds()
-    scan = scanned(["Error 2", "Error in b"], known=known, forbid=[rule])
-    assert (scan.tallies["errors"].count, scan.tallies["errors"].last) == (1, "Error in b")
-    assert len(scan.kinds()["errors"]) == 2
-
-
-def test_ignored_lines_are_not_counted_as_forbidden():
-    scan = scanned(["Error harmless", "Error"], forbid=[{"name": "e", "pattern": "Error"}], ignore=["harmless"])
-    assert scan.tallies["e"].count == 1
-
-
-@pytest.mark.parametrize(
-    "lines, given, waiting",
-    [
-        ([], {"require": [{"pattern": "up"}]}, True),
-        (["up"], {"require": [{"pattern": "up"}]}, False),
-        (["s1"], {"rates": {"r": {"count": "s5", "of": "s", "minimum": 2}}}, True),
-        (["s1", "s5"], {"rates": {"r": {"count": "s5", "of": "s", "minimum": 2}}}, False),
-    ],
-)
-def test_it_waits_for_required_lines_and_for_enough_of_a_rate(lines, given, waiting):
-    assert scanned(lines, **given).is_waiting() is waiting
-
-
-@pytest.mark.parametrize(
-    "lines, given, complete, problems",
-    [
-        (["up"], {"require": [{"name": "up", "pattern": "up"}]}, True, []),
-        ([], {"require": [{"name": "up", "pattern": "up"}]}, True, ["up: 0 lines, at least 1 are required"]),
-        (["x"], {"forbid": [{"name": "f", "pattern": "x"}]}, True, ["f: 1 lines, the last one is 'x'"]),
-        (["x"], {"forbid": [{"name": "f", "pattern": "x", "maximum": 1}]}, True, []),
-        (["x"] * 4, {"forbid": [{"name": "f", "pattern": "x", "maximum": 2, "per": "hour"}]}, True, []),
-        (
-            [],
-            {"forbid": [{"pattern": "x"}]},
-            False,
-            ["a part of the log is missing, so nobody can say that it holds no errors"],
-        ),
-        ([], {}, False, []),
-    ],
-)
-def test_rules_that_are_not_met_are_told(lines, given, complete, problems):
-    assert scanned(lines, **given).problems(complete, span=7200.0) == problems
-
-
-def test_results_give_counts_and_the_first_and_last_line():
-    scan = scanned(["x 1", "x 2"], count=[{"name": "n", "pattern": "x"}])
-    assert scan.results(7200.0) == {"n": {"count": 2, "per_hour": 1.0, "first": "x 1", "last": "x 2"}}
-
-
-@pytest.mark.parametrize("complete, measured", [(True, {"f": 1, "n": 0.5}), (False, {})])
-def test_counts_are_measurements_only_when_no_line_is_missing(complete, measured):
-    scan = scanned(["x"], forbid=[{"name": "f", "pattern": "x"}], count=[{"name": "n", "pattern": "x", "per": "hour"}])
-    assert scan.measurements(complete, 7200.0) == measured
-
-
-def test_a_rate_is_a_measurement_with_its_interval():
-    scan = scanned(
-        ["not a request", '"s":500'] + ['"s":200'] * 3, rates={"error_rate": {"count": '"s":5', "of": '"s":'}}
-    )
-    rate = scan.measurements(True, None)["error_rate"]
-    assert (rate["value"], rate["samples"]) == (25.0, 4)
-    assert rate["low"] < 25 < rate["high"]
-
-
-def test_a_rate_of_nothing_is_not_measured():
-    assert scanned([], rates={"error_rate": {"count": "a", "of": "b"}}).measurements(True, None) == {}
-
-
-@pytest.mark.parametrize("count, span, rate", [(4, None, 4), (4, 60, 4), (4, 7200, 2)])
-def test_a_short_time_is_not_extrapolated_to_an_hour(count, span, rate):
-    assert _logs.per_hour(count, span) == rate
+@pytest.mark.parametrize("kind", ["require", "rates"])
+def test_two_rules_of_one_name_are_refused(kind):
+    rule = _logs.parse_rules("forbid", [{"name": "n", "pattern": "x"}])
+    other = _logs.parse_rates({"n": {"count": "a", "of": "b"}}) if kind == "rates" else rule
+    with pytest.raises(LogError, match="two rules are called 'n'"):
+        _logs.check_names(_logs.Rules(forbid=rule, **{kind: other}))
+    assert _logs.check_names(_logs.Rules(forbid=rule)).forbid == rule

@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_files
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_files, _logs_marks
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+
+NOW = 1771466400.0
 
 
 @pytest.fixture
@@ -23,28 +26,61 @@ def append(path, text):
         file.write(text)
 
 
-def lines_since(mark, path):
-    pieces, complete = _logs_files.pieces_since(mark, _logs_files.mark_file(path, "out"))
-    return [line.decode() for piece in pieces for line in _logs_files.read_lines(piece)], complete
+def mark_of(path, at=NOW):
+    return _logs_marks.mark_file(path, "out", at)
+
+
+def read(mark, at=NOW, rest=False):
+    """Return the lines since a mark, whether they are all, and the mark behind them."""
+    with contextlib.ExitStack() as stack:
+        since = _logs_files.open_since(stack, mark, at)
+        pieces = [*since.pieces, since.rest] if rest and since.rest else since.pieces
+        text = b"".join(chunk for piece in pieces for chunk in _logs_files.read_chunks(piece))
+        return text.decode().splitlines(), since.complete, since.end
+
+
+def lines_since(mark, **options):
+    return read(mark, **options)[:2]
 
 
 def test_only_what_was_written_since_is_read(log):
-    mark = _logs_files.mark_file(log, "out")
+    mark = mark_of(log)
     append(log, "new 1\nnew 2\n")
-    assert lines_since(mark, log) == (["new 1", "new 2"], True)
+    assert lines_since(mark) == (["new 1", "new 2"], True)
 
 
-def test_what_is_written_after_the_second_mark_is_left_for_the_next_reading(log):
-    first = _logs_files.mark_file(log, "out")
+def test_reading_goes_on_where_it_ended(log):
     append(log, "new 1\n")
-    second = _logs_files.mark_file(log, "out")
+    _lines, _complete, end = read(mark_of(log))
     append(log, "new 2\n")
-    pieces, _complete = _logs_files.pieces_since(first, second)
-    assert [list(_logs_files.read_lines(piece)) for piece in pieces] == [[b"new 1"]]
+    assert lines_since(end) == (["new 2"], True)
+
+
+def test_a_line_without_an_end_is_left_for_later(log):
+    mark = mark_of(log)
+    append(log, "whole\nnot yet")
+    lines, _complete, end = read(mark)
+    assert lines == ["whole"]
+    assert lines_since(mark, rest=True) == (["whole", "not yet"], True)
+    append(log, " whole\n")
+    assert lines_since(end) == (["not yet whole"], True)
+
+
+def test_a_mark_within_a_line_stays_there(log):
+    append(log, "begun ")
+    mark = mark_of(log)
+    lines, _complete, end = read(mark)
+    assert (lines, end["offset"]) == ([], mark["offset"])
+    append(log, "ended\n")
+    assert lines_since(mark) == (["ended"], True)
 
 
 def rename(log):
     os.rename(log, f"{log}.1")
+
+
+def rename_with_date(log):
+    os.rename(log, f"{log}-20260219")
 
 
 def rename_for_pm2_logrotate(log):
@@ -61,98 +97,198 @@ def compress(log):
     log.unlink()
 
 
-@pytest.mark.parametrize("rotate", [rename, rename_for_pm2_logrotate, copy_and_truncate, compress])
-def test_a_rotation_loses_no_line(log, rotate):
-    mark = _logs_files.mark_file(log, "out")
+def compress_for_pm2_logrotate(log):
+    log.with_name("shop-out__2026-02-19_02-00-00.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    log.write_text("")
+
+
+ROTATIONS = [
+    rename,
+    rename_with_date,
+    rename_for_pm2_logrotate,
+    copy_and_truncate,
+    compress,
+    compress_for_pm2_logrotate,
+]
+
+
+@pytest.mark.parametrize("after", ["after\n", "after, and much longer than all that was there before\n" * 9])
+@pytest.mark.parametrize("rotate", ROTATIONS)
+def test_a_rotation_loses_no_line_also_when_the_new_log_grew_past_the_mark(log, rotate, after):
+    mark = mark_of(log)
+    append(log, "before\n")
+    rotate(log)
+    append(log, after)
+    assert lines_since(mark) == (["before", *after.splitlines()], True)
+
+
+@pytest.mark.parametrize("rotate", ROTATIONS)
+def test_a_rotation_of_a_log_that_was_empty_when_it_was_marked_loses_no_line(log, rotate):
+    log.with_name("shop-out.log.7").write_text("long ago\n")
+    os.utime(log.with_name("shop-out.log.7"), (1, 1))
+    log.write_text("")
+    mark = mark_of(log)
     append(log, "before\n")
     rotate(log)
     append(log, "after\n")
-    assert lines_since(mark, log) == (["before", "after"], True)
+    assert lines_since(mark) == (["before", "after"], True)
 
 
 def test_several_rotations_lose_no_line(log):
-    mark = _logs_files.mark_file(log, "out")
+    mark = mark_of(log)
     for number in (1, 2, 3):
         append(log, f"line {number}\n")
         rotated = log.with_name(f"shop-out.log.{4 - number}")
         os.rename(log, rotated)
         os.utime(rotated, (number, number))
-    assert lines_since(mark, log) == (["line 1", "line 2", "line 3"], True)
+    assert lines_since(mark) == (["line 1", "line 2", "line 3"], True)
+
+
+def test_a_renamed_log_that_still_grows_is_read_on_until_there_is_a_new_one(log):
+    mark = mark_of(log)
+    rename(log)
+    append(log.with_name("shop-out.log.1"), "one\n")
+    lines, complete, end = read(mark)
+    assert (lines, complete) == (["one"], True)
+    append(log.with_name("shop-out.log.1"), "two\n")
+    log.write_text("three\n")
+    assert lines_since(end) == (["two", "three"], True)
+
+
+def test_a_compressed_log_is_not_read_twice_while_there_is_no_new_one(log):
+    mark = mark_of(log)
+    append(log, "one\n")
+    compress(log)
+    now = log.with_name("shop-out.log.1.gz").stat().st_mtime
+    lines, complete, end = read(mark, at=now)
+    assert (lines, complete) == (["one"], True)
+    log.write_text("two\n")
+    assert lines_since(end) == (["two"], True)
+
+
+def test_a_compressed_file_beside_the_plain_one_is_not_finished_and_not_read(log):
+    mark = mark_of(log)
+    append(log, "one\n")
+    rename(log)
+    log.with_name("shop-out.log.1.gz").write_bytes(gzip.compress(b"half of i")[:-6])
+    assert lines_since(mark) == (["one"], True)
+
+
+def test_a_damaged_compressed_log_is_a_gap(log):
+    log.write_text("")
+    mark = mark_of(log)
+    log.unlink()
+    log.with_name("shop-out.log.1.gz").write_bytes(gzip.compress(b"one\n" * 1000)[:-20])
+    with pytest.raises(_logs_files.LostLinesError, match="damaged"):
+        read(mark)
+
+
+def test_a_log_that_shrinks_while_it_is_read_is_a_gap(log):
+    with _logs_marks.open_log(log) as file:
+        with pytest.raises(_logs_files.LostLinesError, match="truncated while it was read"):
+            list(_logs_files.read_chunks(_logs_files.Piece(file, 0, 99)))
 
 
 def test_a_flushed_log_that_grew_past_the_mark_is_known_to_have_a_gap(log):
-    mark = _logs_files.mark_file(log, "out")
+    mark = mark_of(log)
     log.write_text("something else that is longer than before\n")
-    assert lines_since(mark, log) == (["something else that is longer than before"], False)
+    assert lines_since(mark) == (["something else that is longer than before"], False)
+
+
+def test_a_log_of_equal_lines_that_was_flushed_and_grew_is_known_to_have_a_gap(log):
+    log.write_text("GET /health 200\n" * 9000)
+    mark = mark_of(log)
+    log.write_text("GET /health 200\n" * 3000 + "FATAL\n" + "GET /health 200\n" * 9000)
+    lines, complete = lines_since(mark)
+    assert ("FATAL" in lines, complete) == (True, False)
+
+
+def test_a_log_that_was_empty_written_to_and_flushed_has_a_gap(log):
+    log.write_text("")
+    os.utime(log, (1, 1))
+    mark = mark_of(log)
+    assert lines_since(mark) == ([], True)
+    append(log, "FATAL\n")
+    log.write_text("")
+    assert lines_since(mark) == ([], False)
 
 
 def test_a_log_that_vanished_has_a_gap(log):
-    mark = _logs_files.mark_file(log, "out")
+    mark = mark_of(log)
     log.unlink()
-    assert lines_since(mark, log) == ([], False)
+    lines, complete, end = read(mark)
+    assert (lines, complete, end["inode"]) == ([], False, 0)
+
+
+def test_an_empty_log_that_was_replaced_has_a_gap(log):
+    log.write_text("")
+    mark = mark_of(log)
+    os.rename(log, log.with_name("elsewhere"))
+    log.write_text("new\n")
+    assert lines_since(mark) == (["new"], False)
+
+
+def test_an_empty_log_that_was_renamed_has_none(log):
+    log.write_text("")
+    os.utime(log, (1, 1))
+    mark = mark_of(log)
+    rename(log)
+    log.write_text("new\n")
+    assert lines_since(mark) == (["new"], True)
 
 
 def test_siblings_that_are_no_rotation_are_passed_over(log):
-    mark = _logs_files.mark_file(log, "out")
+    mark = mark_of(log)
     log.with_name("shop-out.log.2.gz").write_bytes(b"not gzip")
     log.with_name("shop-out.log.3").mkdir()
+    log.with_name("shop-out.log.4").symlink_to("/dev/zero")
+    os.mkfifo(log.with_name("shop-out.log.5"))
     log.write_text("")
-    assert lines_since(mark, log) == ([], False)
+    assert lines_since(mark) == ([], False)
 
 
 def test_a_log_that_did_not_exist_yet_is_read_from_its_beginning(tmp_path):
     path = tmp_path / "late.log"
-    mark = _logs_files.mark_file(path, "err")
-    assert (mark["inode"], mark["stream"]) == (0, "err")
-    assert lines_since(mark, path) == ([], True)
+    (tmp_path / "late.log.1").write_text("long ago\n")
+    os.utime(tmp_path / "late.log.1", (1, 1))
+    mark = mark_of(path)
+    assert lines_since(mark) == ([], True)
     path.write_text("first\n")
-    assert lines_since(mark, path) == (["first"], True)
+    assert lines_since(mark) == (["first"], True)
+    rename(path)
+    path.write_text("second\n")
+    assert lines_since(mark) == (["first", "second"], True)
 
 
 def test_a_log_in_a_folder_that_does_not_exist_has_no_lines(tmp_path):
-    path = tmp_path / "none" / "x.log"
-    assert lines_since(_logs_files.mark_file(path, "out"), path) == ([], True)
+    assert lines_since(mark_of(tmp_path / "none" / "x.log")) == ([], True)
 
 
-def test_a_link_is_refused(tmp_path, log):
-    (tmp_path / "link.log").symlink_to(log)
-    with pytest.raises(LogError, match="link.log: .*; it must be a regular file"):
-        _logs_files.mark_file(tmp_path / "link.log", "out")
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch, log):
+    mark = mark_of(log)
+    log.unlink()
+
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(LogError, match="Cannot look for rotated files in .*: Permission denied"):
+        read(mark)
 
 
-def test_a_fifo_is_refused_without_waiting(tmp_path):
-    os.mkfifo(tmp_path / "pipe.log")
-    with pytest.raises(LogError, match="pipe.log is not a regular file"):
-        _logs_files.mark_file(tmp_path / "pipe.log", "out")
+def test_chunks_are_whole_lines_and_a_line_longer_than_a_chunk_comes_in_parts(log):
+    size = _logs_files.CHUNK
+    short = b"x" * 99 + b"\n"
+    text = short * (size // 50) + b"y" * (3 * size) + b"\nend"
+    log.write_bytes(text)
+    with _logs_marks.open_log(log) as file:
+        chunks = list(_logs_files.read_chunks(_logs_files.Piece(file, 0, len(text))))
+    assert b"".join(chunks) == text
+    assert max(map(len, chunks)) <= 2 * size
+    assert [chunk for chunk in chunks if b"x" in chunk and not chunk.endswith(b"\n")] == []
 
 
-def test_an_endless_line_is_cut(log):
-    log.write_bytes(b"x" * 200_000 + b"\nend")
-    lines = list(_logs_files.read_lines(_logs_files.Piece(log, 0)))
-    assert [len(line) for line in lines] == [65536, 3]
-
-
-def test_a_file_that_vanished_has_no_lines(tmp_path):
-    assert list(_logs_files.read_lines(_logs_files.Piece(tmp_path / "x", 0))) == []
-
-
-@pytest.mark.parametrize("tail_bytes, expected", [(6, ["old 2"]), (100, ["old 1", "old 2"])])
-def test_the_tail_of_a_log_begins_so_many_bytes_before_its_end(log, tail_bytes, expected):
-    end = _logs_files.mark_file(log, "out")
-    assert lines_since(_logs_files.tail_mark(end, tail_bytes), log) == (expected, True)
-
-
-def test_the_tail_of_a_log_that_does_not_exist_is_empty(tmp_path):
-    mark = _logs_files.tail_mark(_logs_files.mark_file(tmp_path / "x.log", "out"), 10)
-    assert lines_since(mark, tmp_path / "x.log") == ([], True)
-
-
-def test_a_cursor_survives_being_made_and_checked(log):
-    marks = [_logs_files.mark_file(log, "out")]
-    assert _logs_files.check_cursor(_logs_files.make_cursor(marks, 1.5)) == marks
-
-
-@pytest.mark.parametrize("cursor", [None, {}, {"version": 9, "files": []}, {"version": 1, "files": [{"path": "x"}]}])
-def test_a_cursor_of_somebody_else_is_refused(cursor):
-    with pytest.raises(LogError, match="cursor is not one that log_assert returned"):
-        _logs_files.check_cursor(cursor)
+def test_the_end_of_the_last_line_is_not_looked_for_in_an_endless_one(log):
+    log.write_bytes(b"a\n" + b"y" * (2 * _logs_files.CHUNK))
+    mark = mark_of(log)
+    assert read({**mark, "offset": 0})[2]["offset"] == mark["offset"]

@@ -1,0 +1,104 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read logs until nothing is waited for any more or the time is up, and say what they say."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_files, _logs_marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs_files import LostLinesError, Piece
+from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import Mark
+from ansible_collections.greenlight.release.plugins.module_utils._logs_process import LogFile
+from ansible_collections.greenlight.release.plugins.module_utils._logs_scan import Scan
+
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Time:
+    """Time as arguments: the date in seconds since 1970, a monotonic clock in seconds, and a pause."""
+
+    date: Callable[[], float]
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+@dataclass
+class Reading:
+    """How far the logs were read. C(complete) is whether nothing is missing, C(missing) the logs that do not exist."""
+
+    marks: List[Mark]
+    complete: bool = True
+    missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes: int, at: float) -> Reading:
+    """Return where to begin: at the cursor, and without one C(tail_bytes) before the end of every file.
+
+    A file that the cursor does not know is read from its beginning. Raises LogError.
+    """
+    if cursor is None:
+        return Reading([_logs_marks.tail_file(Path(path), stream, at, tail_bytes) for path, stream in files])
+    marks = _logs_marks.check_cursor(cursor)
+    marked = {mark["path"] for mark in marks}
+    added = [(path, stream) for path, stream in files if path not in marked]
+    nothing = {"at": float(cursor["at"]), "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
+    marks += [{"path": path, "stream": stream, **nothing} for path, stream in added]
+    return Reading(marks, notes=[f"{path} was not marked, so all of it was read" for path, _stream in added])
+
+
+def read(scan: Scan, reading: Reading, wait: float, allow_missing: bool, time: Time) -> Reading:
+    """Read on from a reading until nothing is waited for, or for C(wait) seconds, and return how far it came."""
+    ends = time.now() + wait
+    while True:
+        with contextlib.ExitStack() as stack:
+            at = time.date()
+            found = [_logs_files.open_since(stack, mark, at) for mark in reading.marks]
+            for since in found:
+                whole = [_add(scan, since.end["stream"], piece) for piece in since.pieces]
+                reading.complete = reading.complete and since.complete and all(whole)
+            reading.marks = [since.end for since in found]
+            reading.missing = [mark["path"] for mark in reading.marks if not mark["inode"]]
+            waiting = scan.is_waiting() or (bool(reading.missing) and not allow_missing)
+            if not waiting or time.now() >= ends:
+                # The line may still be written: it is judged as it stands, and again, whole, from the new cursor on.
+                for since in found:
+                    if since.rest:
+                        _add(scan, since.end["stream"], since.rest)
+                return reading
+        time.sleep(min(_PAUSE, max(0.0, ends - time.now())))
+
+
+def _add(scan: Scan, stream: str, piece: Piece) -> bool:
+    try:
+        scan.add("" if stream == "both" else stream, _logs_files.read_chunks(piece))
+    except LostLinesError:
+        return False
+    return True
+
+
+def describe(scan: Scan, reading: Reading, since: Optional[float], allow_missing: bool, at: float) -> Dict[str, Any]:
+    """Return the module's result. C(since) is when the cursor was taken, in seconds since 1970."""
+    span = max(0.0, at - since) if since is not None else None
+    absent = [] if allow_missing else list(reading.missing)
+    complete = reading.complete and bool(reading.marks) and not absent
+    problems = [f"the log {path} does not exist; correct its path, or set allow_missing" for path in absent]
+    problems += [] if reading.marks else ["there is no log to read"]
+    problems += scan.problems(complete, span)
+    return {
+        "cursor": _logs_marks.make_cursor(reading.marks, at),
+        "passed": not problems,
+        "reason": "; ".join(problems),
+        "complete": complete,
+        "notes": list(reading.notes),
+        "span_seconds": span,
+        "lines": scan.results(span),
+        "kinds": scan.kinds_found(),
+        "measurements": scan.measurements(complete, span),
+    }

@@ -1,0 +1,125 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about a field of JSON lines, such as the level of a logger that writes JSON.
+
+A line may begin with something else, as with C(pm2 start --time), and may be the C(message) of another JSON, as PM2
+writes it with C(--log-type json).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable, Dict, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils import _json_path
+from ansible_collections.greenlight.release.plugins.module_utils._logs_match import (
+    Alternative,
+    Chunk,
+    Finder,
+    Matcher,
+    Needle,
+)
+
+COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
+    "below": lambda value, limit: value < limit,
+    "at_most": lambda value, limit: value <= limit,
+    "at_least": lambda value, limit: value >= limit,
+    "above": lambda value, limit: value > limit,
+}
+CONDITIONS = (*COMPARISONS, "equals", "matches", "exists")
+_REMEMBERED = 1000
+
+
+def parse_line(line: str) -> Any:
+    """Return the document in a line, None when there is none."""
+    begin = line.find("{")
+    if begin < 0:
+        return None
+    try:
+        document = _json_path.parse(line[begin:])
+    except _json_path.JSONPathError:
+        return None
+    inner = document.get("message")
+    if "timestamp" in document and isinstance(inner, str) and inner.startswith("{"):
+        return parse_line(inner) or document
+    return document
+
+
+def value_in(line: str, path: str) -> Any:
+    """Return the value of a field. Raises JSONPathError for a line without it."""
+    return _json_path.value_at(parse_line(line), path)
+
+
+def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
+    """Return what finds lines whose field meets a condition of CONDITIONS. Raises re.error, ValueError, TypeError."""
+    holds = _condition(condition, limit)
+
+    def matches(line: str) -> bool:
+        try:
+            return holds(value_in(line, path))
+        except _json_path.JSONPathError:
+            return condition == "exists" and not limit and parse_line(line) is not None
+
+    shown = f"{path} {condition.replace('_', ' ')} {limit}"
+    return Matcher(shown, matches, [_finder(path, condition, limit, matches)])
+
+
+def _condition(condition: str, limit: Any) -> Callable[[Any], bool]:
+    if condition in COMPARISONS:
+        compare, bound = COMPARISONS[condition], float(limit)
+
+        def is_within(value: Any) -> bool:
+            number = _json_path.to_number(value)
+            return number is not None and compare(number, bound)
+
+        return is_within
+    if condition == "matches":
+        search = re.compile(str(limit)).search
+        return lambda value: search(value if isinstance(value, str) else json.dumps(value)) is not None
+    if condition == "exists":
+        return lambda _value: bool(limit)
+    return lambda value: _json_path.is_equal(value, limit)
+
+
+def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool]) -> Finder:
+    key = _json_path.names_in(path)[-1:]
+    # A key with other characters could be written in several ways.
+    if not key or not re.fullmatch(r"[A-Za-z0-9_-]+", key[0]) or (condition == "exists" and not limit):
+        return Alternative([], matches)
+    if condition in COMPARISONS:
+        return NumberAlternative(key[0], _condition(condition, limit), matches)
+    if condition == "equals" and isinstance(limit, str) and re.fullmatch(r"[A-Za-z0-9_-]+", limit):
+        return Alternative([Needle(limit.encode())], matches)
+    return Alternative([Needle(f'"{key[0]}'.encode())], matches)
+
+
+class NumberAlternative:
+    """Finds lines by the numbers that follow a key, most of which need no second look."""
+
+    def __init__(self, key: str, holds: Callable[[Any], bool], verify: Callable[[str], bool]) -> None:
+        self._number = re.compile(rf'"{key}\\*"\s*:\s*\\*"?([^\s,}}\\"]+)'.encode())
+        self._holds, self._verify = holds, verify
+        self._known: Dict[bytes, bool] = {}
+
+    def find(self, chunk: Chunk) -> Set[int]:
+        """Return where the lines begin that match."""
+        found: Set[int] = set()
+        for match in self._number.finditer(chunk.data):
+            if self._is_wanted(match.group(1)):
+                start = chunk.bounds(match.start())[0]
+                if start not in found and self._verify(chunk.line_at(start)):
+                    found.add(start)
+        return found
+
+    def count(self, chunk: Chunk) -> int:
+        """Return the number of lines that match."""
+        return len(self.find(chunk))
+
+    def _is_wanted(self, text: bytes) -> bool:
+        if text not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[text] = self._holds(text.decode("utf-8", "replace"))
+        return self._known[text]

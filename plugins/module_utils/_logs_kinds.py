@@ -1,0 +1,44 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kind of line a line is, so that the errors of a new revision are told from those that the old one wrote too."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, List, Mapping
+
+from ansible_collections.greenlight.release.plugins.module_utils._logs_fields import parse_line
+
+# What differs between two lines of one kind: quoted texts, ids, times, numbers.
+_VARIABLE = re.compile(r"\"[^\"]*\"|'[^']*'|\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,12})*\b|\d+")
+# What says in a line of JSON what happened: the names that pino, winston, bunyan and the errors of Node use.
+_LEVELS = ("level", "severity")
+_TEXTS = ("msg", "message", "error", "event", "code", "type", "name")
+
+
+_LONGEST = 4096
+
+
+def kind_of(line: str) -> str:
+    """Return a short hash that lines share which differ only in numbers, ids, times and quoted values."""
+    document = parse_line(line)
+    told = _telling(document)
+    if isinstance(document, Mapping):
+        told += [f"{name}.{each}" for name in ("err", "error") for each in _telling(document.get(name))]
+    text = "\n".join(told) or _fold(line)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _fold(text: str) -> str:
+    return _VARIABLE.sub("#", text[:_LONGEST])
+
+
+def _telling(document: Any) -> List[str]:
+    """Return the fields of a document that say what happened. A level is a name, also where it is a number."""
+    if not isinstance(document, Mapping):
+        return []
+    levels = [f"{name}: {document[name]}" for name in _LEVELS if name in document]
+    texts = [f"{name}: {_fold(document[name])}" for name in _TEXTS if isinstance(document.get(name), str)]
+    return levels + texts if texts else []

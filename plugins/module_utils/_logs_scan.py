@@ -1,0 +1,141 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lines of a log say of the rules, counted chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils._logs import Rate, Rule, Rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs_kinds import kind_of
+from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+
+# More kinds of errors than this are a flood, and would fill the release record.
+MOST_KINDS = 500
+
+
+@dataclass
+class Tally:
+    """What was found so far for one rule: the number of lines, and the first and the last as they were written."""
+
+    count: int = 0
+    first: str = ""
+    last: str = ""
+
+    def note(self, line: str) -> None:
+        self.first = line if self.count == 0 else self.first
+        self.last = line
+        self.count += 1
+
+
+@dataclass
+class Scan:
+    """Counts lines by rules, chunk by chunk, as a log grows. C(looking_for) is the pattern that is matched now."""
+
+    rules: Rules
+    known_kinds: Mapping[str, Sequence[str]]
+    looking_for: str = ""
+    tallies: Dict[str, Tally] = field(default_factory=dict)
+    rates: Dict[str, List[int]] = field(default_factory=dict)
+    kinds: Dict[str, Set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tallies = {rule.name: Tally() for rule in self._all()}
+        self.rates = {rate.name: [0, 0] for rate in self.rules.rates}
+        self.kinds = {rule.name: set() for rule in self.rules.forbid}
+
+    def _all(self) -> List[Rule]:
+        return [*self.rules.require, *self.rules.count, *self.rules.forbid]
+
+    def add(self, stream: str, chunks: Iterable[bytes]) -> None:
+        """Count the lines of a log; C(stream) is out, err, or "" for a log of both."""
+        for data in chunks:
+            chunk = Chunk(data)
+            for rule in self._all():
+                if rule.applies_to(stream):
+                    self._add_lines(rule, chunk)
+            for rate in self.rules.rates:
+                self._add_rate(rate, chunk)
+
+    def _add_lines(self, rule: Rule, chunk: Chunk) -> None:
+        self.looking_for = rule.matcher.shown
+        is_forbidden = rule.name in self.kinds
+        for start in rule.matcher.find(chunk):
+            line = chunk.line_at(start)
+            if not is_forbidden or self._is_forbidden(rule, line):
+                self.tallies[rule.name].note(line)
+
+    def _is_forbidden(self, rule: Rule, line: str) -> bool:
+        if any(ignored.matches(line) for ignored in self.rules.ignore):
+            return False
+        kind, kinds = kind_of(line), self.kinds[rule.name]
+        if len(kinds) < MOST_KINDS:
+            kinds.add(kind)
+        return not rule.new_kinds_only or kind not in self.known_kinds.get(rule.name, ())
+
+    def _add_rate(self, rate: Rate, chunk: Chunk) -> None:
+        self.looking_for = rate.of.shown
+        self.rates[rate.name][1] += rate.of.count(chunk)
+        self.looking_for = rate.count.shown
+        found = rate.count.find(chunk)
+        self.rates[rate.name][0] += sum(rate.of.matches(chunk.line_at(start)) for start in found)
+
+    def is_waiting(self) -> bool:
+        """Say whether a required line, or a line that a rate needs, has not come yet."""
+        return any(self.tallies[rule.name].count < rule.minimum for rule in self.rules.require) or any(
+            self.rates[rate.name][1] < rate.minimum for rate in self.rules.rates
+        )
+
+    def problems(self, complete: bool, span: Optional[float]) -> List[str]:
+        """Return why the rules are not met, one sentence each."""
+        found = [
+            f"{rule.name}: {self.tallies[rule.name].count} lines, at least {rule.minimum} are required"
+            for rule in self.rules.require
+            if self.tallies[rule.name].count < rule.minimum
+        ]
+        for rule in self.rules.forbid:
+            tally = self.tallies[rule.name]
+            value = per_hour(tally.count, span) if rule.per_hour else tally.count
+            if value > rule.maximum:
+                found.append(f"{rule.name}: {tally.count} lines, the last one is {show(tally.last)!r}")
+        if self.rules.forbid and not complete:
+            found.append("a part of the log is missing, so nobody can say that it holds no errors")
+        return found
+
+    def results(self, span: Optional[float]) -> Dict[str, Dict[str, Any]]:
+        """Return per rule the count, the count per hour, and the first and the last line as they may be shown."""
+        return {
+            name: {
+                "count": tally.count,
+                "per_hour": round(per_hour(tally.count, span), 3),
+                "first": show(tally.first),
+                "last": show(tally.last),
+            }
+            for name, tally in self.tallies.items()
+        }
+
+    def kinds_found(self) -> Dict[str, List[str]]:
+        """Return per forbidden rule the kinds of its lines, the known ones among them."""
+        return {name: sorted(kinds) for name, kinds in self.kinds.items()}
+
+    def measurements(self, complete: bool, span: Optional[float]) -> Dict[str, Any]:
+        """Return counts, counts per hour, and rates in percent; no count where lines may be missing."""
+        found: Dict[str, Any] = {}
+        for rule in [*self.rules.forbid, *self.rules.count] if complete else []:
+            count = self.tallies[rule.name].count
+            found[rule.name] = round(per_hour(count, span), 3) if rule.per_hour else count
+        for name, (events, total) in self.rates.items():
+            if total:
+                low, high = (100 * bound for bound in wilson_interval(events, total))
+                value = 100 * events / total
+                found[name] = {"value": value, "low": min(low, value), "high": max(high, value), "samples": total}
+        return found
+
+
+def per_hour(count: int, span: Optional[float]) -> float:
+    """Return a count per hour over C(span) seconds. A shorter time than an hour is never extrapolated upwards."""
+    return count / max(1.0, (span or 0.0) / 3600)

@@ -1,0 +1,157 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_check, _logs_marks, _logs_scan
+
+NOW = 1771466400.0
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "shop-out.log"
+    path.write_text("old FATAL\n")
+    return path
+
+
+def append(path, text):
+    with path.open("a") as file:
+        file.write(text)
+
+
+class World:
+    """A clock that only sleeping moves, and what happens while one sleeps."""
+
+    def __init__(self, *events):
+        self.now = 0.0
+        self.events = list(events)
+        self.time = _logs_check.Time(lambda: NOW + self.now, lambda: self.now, self.sleep)
+
+    def sleep(self, seconds):
+        self.now += seconds
+        if self.events:
+            self.events.pop(0)()
+
+
+def scan_of(**given):
+    rules = {kind: _logs.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")}
+    return _logs_scan.Scan(_logs.Rules(**rules), {})
+
+
+def check(path, cursor=None, wait=0, allow_missing=False, world=None, tail_bytes=100, stream="out", **given):
+    world = world or World()
+    scan = scan_of(**given)
+    begin = _logs_check.begin([(str(path), stream)] if path else [], cursor, tail_bytes, NOW)
+    reading = _logs_check.read(scan, begin, wait, allow_missing, world.time)
+    return _logs_check.describe(scan, reading, cursor and cursor["at"], allow_missing, NOW + world.now)
+
+
+def cursor_of(path):
+    return _logs_marks.make_cursor([_logs_marks.mark_file(path, "out", NOW)], NOW)
+
+
+FATAL = [{"name": "fatal", "pattern": "FATAL"}]
+READY = [{"name": "ready", "pattern": "ready"}]
+
+
+def test_without_a_cursor_the_end_of_a_log_is_judged(log):
+    assert check(log, forbid=FATAL)["measurements"] == {"fatal": 1}
+    assert check(log, forbid=FATAL, tail_bytes=0)["measurements"] == {"fatal": 0}
+
+
+def test_what_is_not_ready_is_waited_for_and_every_line_counts_once(log):
+    cursor = cursor_of(log)
+    world = World(lambda: append(log, "FATAL rea"), lambda: append(log, "dy\n"))
+    result = check(log, cursor, wait=5, world=world, require=READY, count=FATAL)
+    assert (result["passed"], world.now, result["measurements"]) == (True, 1.0, {"fatal": 1})
+    assert check(log, result["cursor"], count=FATAL)["measurements"] == {"fatal": 0}
+
+
+def test_a_last_line_without_an_end_is_judged_as_it_stands_and_again_when_it_is_whole(log):
+    cursor = cursor_of(log)
+    append(log, "FATAL")
+    result = check(log, cursor, forbid=FATAL)
+    assert result["measurements"] == {"fatal": 1}
+    append(log, " error\n")
+    assert check(log, result["cursor"], forbid=FATAL)["lines"]["fatal"]["last"] == "FATAL error"
+
+
+def test_a_rotation_while_waiting_loses_no_line(log):
+    cursor = cursor_of(log)
+    world = World(lambda: append(log, "FATAL\n"), lambda: log.rename(f"{log}.1"), lambda: append(log, "ready\n"))
+    result = check(log, cursor, wait=9, world=world, require=READY, forbid=FATAL)
+    assert (result["complete"], result["measurements"]) == (True, {"fatal": 1})
+
+
+def test_a_line_that_never_comes_is_waited_for_until_the_time_is_up(log):
+    world = World()
+    result = check(log, cursor_of(log), wait=1.2, world=world, require=READY)
+    assert (result["passed"], round(world.now, 3)) == (False, 1.2)
+    assert result["reason"] == "ready: 0 lines, at least 1 are required"
+
+
+def test_a_log_that_does_not_exist_is_waited_for_and_told(tmp_path):
+    missing = tmp_path / "x.log"
+    result = check(missing, cursor_of(missing), forbid=FATAL)
+    assert (result["passed"], result["complete"], result["measurements"]) == (False, False, {})
+    assert f"the log {missing} does not exist; correct its path, or set allow_missing" in result["reason"]
+    world = World(lambda: append(missing, "FATAL\n"))
+    result = check(missing, cursor_of(missing), wait=5, world=world, count=FATAL)
+    assert (result["complete"], result["measurements"], world.now) == (True, {"fatal": 1}, 0.5)
+
+
+def test_a_log_may_be_missing_where_that_is_allowed(tmp_path):
+    world = World()
+    result = check(tmp_path / "x.log", None, 5, True, world, forbid=FATAL)
+    assert (result["passed"], result["measurements"], world.now) == (True, {"fatal": 0}, 0.0)
+
+
+def test_no_log_at_all_is_never_called_clean():
+    result = check(None, forbid=FATAL)
+    assert (result["passed"], result["complete"], result["measurements"]) == (False, False, {})
+    assert "there is no log to read" in result["reason"]
+
+
+def test_a_log_that_the_cursor_does_not_know_is_read_from_its_beginning_and_told(log, tmp_path):
+    other = tmp_path / "other.log"
+    other.write_text("FATAL\n")
+    result = check(other, cursor_of(log), forbid=FATAL)
+    assert (result["measurements"], result["notes"]) == (
+        {"fatal": 1},
+        [f"{other} was not marked, so all of it was read"],
+    )
+    assert len(result["cursor"]["files"]) == 2
+
+
+def test_a_log_that_loses_lines_while_it_is_read_is_no_proof(log, monkeypatch):
+    cursor = cursor_of(log)
+    append(log, "fine\n")
+
+    def lose(_piece):
+        raise _logs_check.LostLinesError("a log was truncated while it was read")
+
+    monkeypatch.setattr(_logs_check._logs_files, "read_chunks", lose)
+    result = check(log, cursor, forbid=FATAL)
+    assert (result["complete"], result["measurements"]) == (False, {})
+
+
+def test_lines_behind_a_gap_are_judged_all_the_same(log):
+    cursor = cursor_of(log)
+    log.write_text("FATAL, and longer than all before\n")
+    result = check(log, cursor, forbid=FATAL)
+    assert (result["complete"], result["lines"]["fatal"]["count"]) == (False, 1)
+
+
+def test_rates_per_hour_are_over_the_time_since_the_cursor(log):
+    cursor = {**cursor_of(log), "at": NOW - 7200}
+    append(log, "FATAL\n" * 6)
+    result = check(log, cursor, count=[{**FATAL[0], "per": "hour"}])
+    assert (result["span_seconds"], result["measurements"]) == (7200.0, {"fatal": 3.0})
+
+
+def test_a_log_of_both_streams_is_judged_by_the_rules_of_each(log):
+    rules = [{"name": stream, "pattern": "FATAL", "stream": stream} for stream in ("out", "err")]
+    assert check(log, stream="both", count=rules)["measurements"] == {"out": 1, "err": 1}
+    assert check(log, stream="out", count=rules)["measurements"] == {"out": 1, "err": 0}

@@ -1,0 +1,38 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._logs_kinds import kind_of
+
+
+def pino(**fields):
+    return json.dumps({"level": 50, "time": 1, "pid": 7, **fields})
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("Error at 12:03 id 7", "Error at 13:44 id 98765", True),
+        ("Error 0f8fad5b-d9cb-469f-a165-70867728950e", "Error 7c9e6679-7425-40de-944b-e07fc1f90ae7", True),
+        ("Cannot read 'a'", "Cannot read 'b'", True),
+        ("TypeError", "RangeError", False),
+        (pino(msg="took 7 ms"), pino(msg="took 9 ms", time=2, pid=8), True),
+        (pino(msg="out of memory"), pino(msg="no such table"), False),
+        (pino(msg="x", level=50), pino(msg="x", level=60), False),
+        (pino(msg="x", err={"type": "TypeError"}), pino(msg="x", err={"type": "RangeError"}), False),
+        (pino(msg="x", err={"stack": "at a"}), pino(msg="x", err={"stack": "at b"}), True),
+        (pino(error="a"), pino(error="b"), False),
+        (pino(url="/a"), pino(url="/b"), True),
+        ("[1]", "[2]", True),
+    ],
+)
+def test_lines_of_one_kind_differ_only_in_values(one, other, same):
+    assert (kind_of(one) == kind_of(other)) is same
+
+
+def test_a_kind_is_short_whatever_the_line_holds():
+    assert len(kind_of("x" * 1_000_000)) == len(kind_of("\ud800")) == 12

@@ -1,0 +1,66 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_process, _pm2
+from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+
+
+def instance(pm_id, out, err):
+    env = {"pm_out_log_path": out, "pm_err_log_path": err}
+    return _pm2.parse_instance({"pm_id": pm_id, "name": "shop", "pm2_env": env})
+
+
+@pytest.mark.parametrize(
+    "file", [{}, {"path": "/x"}, {"path": "x", "stream": "out"}, {"path": "/x", "stream": "in"}, {"stream": "out"}]
+)
+def test_a_wrong_file_is_refused(file):
+    with pytest.raises(LogError, match="files needs mappings of an absolute path and a stream"):
+        _logs_process.parse_files([file])
+
+
+def test_a_log_that_is_named_twice_is_read_once():
+    given = [{"path": "/x", "stream": "out"}, {"path": "/y", "stream": "err"}, {"path": "/x", "stream": "err"}]
+    assert _logs_process.parse_files(given) == [("/x", "both"), ("/y", "err")]
+
+
+def test_the_logs_of_a_process_are_those_of_every_instance_out_and_err_apart():
+    instances = [instance(0, "/l/s-out-0.log", "/l/s-error-0.log"), instance(1, "/l/s-out-1.log", "/l/s-error-1.log")]
+    assert _logs_process.files_of("shop", instances) == [
+        ("/l/s-error-0.log", "err"),
+        ("/l/s-error-1.log", "err"),
+        ("/l/s-out-0.log", "out"),
+        ("/l/s-out-1.log", "out"),
+    ]
+
+
+def test_instances_that_share_one_log_have_it_once():
+    instances = [instance(0, "/l/s.log", "/l/s.log"), instance(1, "/l/s.log", "/l/s.log")]
+    assert _logs_process.files_of("shop", instances) == [("/l/s.log", "both")]
+
+
+@pytest.mark.parametrize("instances", [[], [instance(0, "", "/dev/null")]])
+def test_a_process_without_logs_is_told(instances):
+    with pytest.raises(LogError, match="PM2 knows no process called 'shop' that writes logs"):
+        _logs_process.files_of("shop", instances)
+
+
+def test_logs_of_instances_that_ran_before_are_marked_too(tmp_path):
+    for name in ("s-out-0.log", "s-out-3.log", "s-out-x.log", "s-out-3.log.1"):
+        (tmp_path / name).write_text("")
+    instances = [instance(0, f"{tmp_path}/s-out-0.log", "/none/s-error-0.log")]
+    files = _logs_process.files_of("shop", instances)
+    assert _logs_process.with_other_instances(files, instances) == [
+        ("/none/s-error-0.log", "err"),
+        (f"{tmp_path}/s-out-0.log", "out"),
+        (f"{tmp_path}/s-out-3.log", "out"),
+    ]
+
+
+def test_a_log_without_the_number_of_an_instance_stands_alone(tmp_path):
+    (tmp_path / "s-2.log").write_text("")
+    instances = [instance(0, f"{tmp_path}/s.log", f"{tmp_path}/s-1.log")]
+    files = _logs_process.files_of("shop", instances)
+    assert _logs_process.with_other_instances(files, instances) == files
