@@ -5,19 +5,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Sequence, Tuple
+from urllib.parse import urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils import _statistics
 from ansible_collections.greenlight.release.plugins.module_utils._health import (
     Answer,
+    Connection,
     Fetch,
     Probe,
-    judge,
     mask_url,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._health_judge import judge
+from ansible_collections.greenlight.release.plugins.module_utils._health_measure import (
+    Reading,
     read_measurements,
     summarise_latency,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._parallel import TooSlowError, within
+
+# Failures are asked about ever more slowly, so that a struggling app is not pushed further down.
+_SLOWER = 1.5
+_LONGEST_PAUSE = 5.0
+_REASONS = 5
+
+# How long a request took, in milliseconds, and why its answer was not a good one.
+Sample = Tuple[float, str]
+Job = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -31,70 +46,156 @@ class Patience:
     sleep: Callable[[float], None]
 
 
-def check_probe(probe: Probe, fetch: Fetch, patience: Patience, ends: float) -> Dict[str, Any]:
+@dataclass(frozen=True)
+class World:
+    """What the app is asked with.
+
+    C(connect) gives a function that sends probes over one connection, C(explain_owner) says why a connection is not
+    answered by one of some processes, C(run_all) runs jobs at the same time, C(counters) are readings of an earlier
+    call, and C(at) is the time in seconds since 1970.
+    """
+
+    connect: Callable[[], ContextManager[Fetch]]
+    explain_owner: Callable[[Connection, Sequence[int]], str]
+    run_all: Callable[[Sequence[Job], float], List[Any]]
+    counters: Mapping[str, Reading] = field(default_factory=dict)
+    at: float = 0.0
+
+
+def ask(probe: Probe, fetch: Fetch, explain_owner: Callable[[Answer], str] = lambda _answer: "") -> Tuple[Answer, str]:
+    """Send a probe once and judge the answer, both within its timeout; return the answer and why it is not good."""
+    answers: List[Answer] = []
+
+    def send_and_judge() -> str:
+        answers.append(fetch(probe))
+        return judge(probe, answers[0]) or explain_owner(answers[0])
+
+    try:
+        reason = within(probe.timeout, send_and_judge)
+    except TooSlowError:
+        if answers:
+            return answers[0], f"the answer came, but judging it took longer than {probe.timeout:g} seconds"
+        return Answer(0, probe.timeout * 1000), f"no answer within {probe.timeout:g} seconds"
+    return answers[0], reason
+
+
+def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> Dict[str, Any]:
     """Ask one probe until it was good C(consecutive) times in a row or C(ends) is reached, then take its samples."""
+
+    def explain_owner(answer: Answer) -> str:
+        return world.explain_owner(answer.connection or _unknown_connection(probe), probe.pids) if probe.pids else ""
+
     attempts, good, pause = 0, 0, patience.interval
     reasons: List[str] = []
     while True:
-        answer = fetch(probe)
+        # Each time over a new connection: a kept one could keep an old process alive, or stay with one instance.
+        with world.connect() as fetch:
+            answer, reason = ask(probe, fetch, explain_owner)
         attempts += 1
-        reason = judge(probe, answer)
         good = 0 if reason else good + 1
         if reason and (not reasons or reasons[-1] != reason):
             reasons.append(reason)
-        # A run of good answers is not cut off: another probe may have used up the time.
+        # A run of good answers is not cut off by the deadline.
         if good >= patience.consecutive or (reason and patience.now() + pause >= ends):
             break
         patience.sleep(pause)
-        # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.
-        pause = min(pause * 1.5, 5.0) if reason else patience.interval
-    healthy = not reason
+        pause = min(pause * _SLOWER, _LONGEST_PAUSE) if reason else patience.interval
     result: Dict[str, Any] = {
-        "name": probe.name,
-        "url": mask_url(probe.url),
-        "healthy": healthy,
-        "reason": reason,
+        **empty_result(probe, reason),
         "status": answer.status,
+        "peer": _show_address(*answer.connection.peer) if answer.connection else "",
         "attempts": attempts,
-        "retries": attempts - patience.consecutive if healthy else attempts,
-        "retry_reasons": reasons[-5:],
-        "latency": {},
-        "measurements": {},
-        "unmeasured": [],
+        "retries": attempts - patience.consecutive if not reason else attempts,
+        "retry_reasons": reasons[-_REASONS:],
     }
-    if healthy:
-        _measure(probe, fetch, answer, result)
+    if not reason:
+        measured = read_measurements(probe, answer, world.counters, world.at)
+        result.update(measurements=measured.values, unmeasured=measured.reasons, counters=measured.counters)
+        if probe.samples:
+            _add_samples(probe, world, patience, result)
     return result
 
 
-def _measure(probe: Probe, fetch: Fetch, answer: Answer, result: Dict[str, Any]) -> None:
-    result["measurements"], result["unmeasured"] = read_measurements(probe, answer)
-    if not probe.samples:
-        return
-    for _number in range(probe.warmup):
-        fetch(probe)
-    answers = [fetch(probe) for _number in range(probe.samples)]
-    elapsed = [each.elapsed for each in answers if not judge(probe, each)]
-    latency = summarise_latency(elapsed, len(answers) - len(elapsed), _statistics)
-    result["latency"] = latency
-    if probe.response_time and elapsed:
-        result["measurements"]["response_time"] = {
-            "value": latency["p50"],
-            "low": latency["p50_low"],
-            "high": latency["p50_high"],
-            "samples": latency["count"],
-        }
+def empty_result(probe: Probe, reason: str) -> Dict[str, Any]:
+    """Return the result of a probe of which nothing is known but why it is not healthy."""
+    return {
+        "name": probe.name,
+        "url": mask_url(probe.url),
+        "healthy": not reason,
+        "reason": reason,
+        "status": 0,
+        "peer": "",
+        "attempts": 0,
+        "retries": 0,
+        "retry_reasons": [],
+        "latency": {},
+        "measurements": {},
+        "unmeasured": [],
+        "counters": {},
+    }
 
 
-def check_all(probes: Sequence[Probe], fetch: Fetch, patience: Patience) -> Dict[str, Any]:
-    """Ask all probes, one after another under one deadline, and return the module's result."""
+def _show_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _unknown_connection(probe: Probe) -> Connection:
+    parts = urlsplit(probe.url)
+    return Connection(("", 0), (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)))
+
+
+def take_samples(probe: Probe, world: World, patience: Patience, count: int, ends: float) -> List[Sample]:
+    """Send C(count) requests over one connection, after the probe's warm-up, as long as C(ends) is not reached."""
+    taken: List[Sample] = []
+    with world.connect() as fetch:
+        for number in range(-probe.warmup, count):
+            if patience.now() >= ends:
+                break
+            answer, reason = ask(probe, fetch)
+            if number >= 0:
+                taken.append((answer.elapsed, reason))
+    return taken
+
+
+def _add_samples(probe: Probe, world: World, patience: Patience, result: Dict[str, Any]) -> None:
+    """Take the samples of a probe, as many at a time as it asks for, and add what they say to its result."""
     ends = patience.now() + patience.deadline
-    results: List[Dict[str, Any]] = [check_probe(probe, fetch, patience, ends) for probe in probes]
+    counts = [len(range(first, probe.samples, probe.concurrency)) for first in range(probe.concurrency)]
+    if probe.concurrency == 1:
+        taken: List[Any] = [take_samples(probe, world, patience, probe.samples, ends)]
+    else:
+        jobs = [partial(take_samples, probe, world, patience, count, ends) for count in counts if count]
+        taken = world.run_all(jobs, patience.deadline + 2 * probe.timeout)
+    samples = [sample for part in taken for sample in part or ()]
+    good = [elapsed for elapsed, reason in samples if not reason]
+    result["latency"] = latency = summarise_latency(good, len(samples) - len(good))
+    if probe.response_time and good:
+        interval = {"value": latency["p50"], "low": latency["p50_low"], "high": latency["p50_high"]}
+        result["measurements"]["response_time"] = {**interval, "samples": latency["count"]}
+    elif probe.response_time:
+        reason = next((reason for _elapsed, reason in samples), "no sample could be taken in time")
+        result["unmeasured"].append(f"{probe.name}: response_time was not measured, {reason}")
+
+
+def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict[str, Any]:
+    """Ask all probes at the same time, so that one that hangs holds up no other, and return the module's result."""
+    ends = patience.now() + patience.deadline
+    longest = max(probe.timeout for probe in probes)
+    # What ends by itself has ended by then; what does not, such as a resolver that hangs, is ended.
+    bound = 2 * patience.deadline + (patience.consecutive + 4) * (longest + patience.interval) + _LONGEST_PAUSE
+    found = world.run_all([partial(check_probe, probe, world, patience, ends) for probe in probes], bound)
+    results = [
+        result or empty_result(probe, f"the probe did not come to an end in {bound:.0f} seconds")
+        for probe, result in zip(probes, found)
+    ]
     problems = [f"{result['name']}: {result['reason']}" for result in results if not result["healthy"]]
+    counters = [result.pop("counters") for result in results]
     return {
         "healthy": not problems,
         "reason": "; ".join(problems),
         "probes": results,
         "measurements": {name: value for result in results for name, value in result["measurements"].items()},
         "unmeasured": [reason for result in results for reason in result["unmeasured"]],
+        # A counter that could not be read now keeps its earlier reading.
+        "counters": {**world.counters, **{name: value for each in counters for name, value in each.items()}},
     }

@@ -10,10 +10,10 @@ module: health_check
 short_description: Wait until an app is healthy, and measure it
 version_added: 0.1.0
 description:
-  - Asks one or more URLs until each has given several good answers in a row, or a deadline has passed.
-  - An answer is judged by its status, its JSON and its text.
+  - Asks one or more URLs at the same time, until each has given several good answers in a row, or a deadline has passed.
+  - An answer is judged by its status, its headers, its JSON, its text, and by which process gave it.
   - Redirects are not followed, proxies and C(.netrc) are not used, and bodies are read only up to one megabyte.
-  - Measures the response time over many requests on one connection, and reads further measurements out of the JSON.
+  - Measures the response time over many requests, and reads further measurements out of the JSON.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
@@ -34,25 +34,124 @@ requirements:
   - requests >= 2.28 (Python library) on the host
 options:
   url:
-    description: URL to ask. Give this or O(probes).
+    description: URL to ask with C(GET). Give this or O(probes).
     type: str
-  probes:
-    description:
-      - Several questions at once. Each is a mapping with C(url).
-      - It may have C(name), C(method), C(headers), C(body), C(timeout) (seconds for one whole request), C(max_latency) (milliseconds),
-        C(validate_certs), C(ca_path), C(client_cert), C(client_key), and C(status), a list of good ones, by default 200.
-      - C(expect_json) is a list of assertions, each with C(path) such as C(data.items[0].name) and one of C(equals), C(below), C(above), C(matches)
-        and C(exists). C(expect_text) is a list of texts that the body must contain.
-      - C(measurements) names numbers in the JSON, each with C(path) and C(type) C(number) or C(percent). A text such as C(95.67%) is a number too.
-      - C(samples) requests are timed after C(warmup) others. With C(response_time) their median is the measurement C(response_time), in milliseconds.
+  expect_json:
+    description: Assertions about the JSON of O(url), as in O(probes[].expect_json).
     type: list
     elements: dict
+  probes:
+    description: Several questions at once.
+    type: list
+    elements: dict
+    suboptions:
+      url:
+        description:
+          - URL to ask. It must hold no credentials; those belong into C(headers).
+          - Write C(127.0.0.1) where that is meant, since C(localhost) may be another service that listens on C(::1). RV(probes[].peer) tells.
+        type: str
+        required: true
+      name:
+        description: Name in the results. By default the URL without its query.
+        type: str
+      method:
+        description: Method of the request.
+        type: str
+        default: GET
+      headers:
+        description: Headers for this probe. Their values are never shown.
+        type: dict
+        default: {}
+      body:
+        description: Body of the request. A mapping or a list is sent as JSON. It is never shown.
+        type: raw
+      timeout:
+        description: Seconds that one whole request may take, from the connection to the end of the body. By default O(timeout).
+        type: float
+      max_latency:
+        description: Milliseconds that a good answer may take.
+        type: float
+      status:
+        description: Status codes of a good answer.
+        type: list
+        elements: int
+        default: [200]
+      expect_json:
+        description:
+          - What the JSON of a good answer must hold. Each is a mapping of C(path), such as C(data.items[0].name), and one of C(equals), C(below),
+            C(at_most), C(at_least), C(above), C(matches) (a regular expression that is found anywhere) and C(exists) (true or false).
+          - A text such as C(95.67%) is compared as a number.
+        type: list
+        elements: dict
+        default: []
+      expect_headers:
+        description: What the headers of a good answer must be. Each is a mapping of C(name) and one of C(equals), C(matches) and C(exists).
+        type: list
+        elements: dict
+        default: []
+      expect_text:
+        description: Texts that the body must contain.
+        type: list
+        elements: str
+        default: []
+      pids:
+        description:
+          - Processes, one of which must give the answer, or a process that it has started. This tells a new process from an old one that
+            still serves the port. The instances of RV(greenlight.release.pm2_process_info#module:processes) have such a C(pid).
+          - The app must be asked directly, on this host, by its user or by root.
+        type: list
+        elements: int
+        default: []
+      validate_certs:
+        description: Whether the certificate of the server must be valid.
+        type: bool
+        default: true
+      ca_path:
+        description: File of the authorities that may have signed the certificate of the server. By default those of the library requests.
+        type: path
+      client_cert:
+        description: File of a certificate for the client, which may hold its key too.
+        type: path
+      client_key:
+        description: File of the key for O(probes[].client_cert).
+        type: path
+      samples:
+        description: Number of requests to time once the app is healthy. They are sent over kept connections.
+        type: int
+        default: 0
+      concurrency:
+        description: Number of connections over which the samples are sent at the same time, 1 to 64, each from a process of its own.
+        type: int
+        default: 1
+      warmup:
+        description: Number of requests that each connection sends before its samples.
+        type: int
+        default: 0
+      response_time:
+        description: Whether the median of the samples is the measurement C(response_time), in milliseconds.
+        type: bool
+        default: false
+      measurements:
+        description:
+          - Names of numbers in the JSON. Each is a mapping of C(path), and may have C(type), C(number) or C(percent), of which the latter must be
+            from 0 to 100. A text such as C(95.67%) is a number too.
+          - With C(of), one or more paths, the measurement is the number at C(path) in percent of the sum of those at C(of), with its interval.
+            C(minimum) is the sum from which on it counts.
+          - With C(counter) the numbers count since the app was started. What is measured is how they changed since O(counters), or since the start
+            of the app when it was started in between. That is noticed when a number became smaller, or when the value at C(epoch), a path such as
+            that of a start time, is another one.
+        type: dict
+        default: {}
   headers:
-    description: Headers for every request, such as an authorization. Their values are never shown, unlike those in O(probes).
+    description: Headers for every request, such as an authorization. Their values are never shown.
+    type: dict
+    default: {}
+  counters:
+    description: Counters as an earlier call returned them.
     type: dict
     default: {}
   consecutive:
-    description: Number of good answers in a row.
+    description: Number of good answers in a row, each over a new connection.
     type: int
     default: 3
   interval:
@@ -64,13 +163,15 @@ options:
     type: float
     default: 5
   deadline:
-    description: Seconds that all probes together may take to become healthy.
+    description: Seconds that the app may take to become healthy. Taking samples may take as long again, those that are not taken by then are left out.
     type: float
     default: 60
   report_only:
     description: Do not fail because of an app that is not healthy, only report it.
     type: bool
     default: false
+seealso:
+  - module: greenlight.release.pm2_process_info
 """
 
 EXAMPLES = r"""
@@ -96,6 +197,26 @@ EXAMPLES = r"""
           cache_hit_rate:
             path: data.hitRate
             type: percent
+  register: shop_before
+
+- name: Make sure that the new process answers, and measure what its cache did since
+  greenlight.release.health_check:
+    counters: "{{ shop_before.counters }}"
+    probes:
+      - name: health
+        url: http://127.0.0.1:3000/health
+        pids: "{{ shop.processes | map(attribute='pid') | list }}"
+        expect_json:
+          - path: build
+            equals: "{{ shop_revision }}"
+      - name: cache
+        url: http://127.0.0.1:3000/api/cache/stats
+        measurements:
+          cache_hit_rate:
+            path: data.hits
+            of: [data.hits, data.misses]
+            counter: true
+            minimum: 100
 """
 
 RETURN = r"""
@@ -110,20 +231,66 @@ reason:
   type: str
   sample: ""
 probes:
-  description: What each probe saw. Latencies are in milliseconds.
+  description: What each probe saw.
   returned: always
   type: list
   elements: dict
-  sample:
-    - name: items
-      url: http://127.0.0.1:3000/api/items
-      healthy: true
-      reason: ""
-      status: 200
-      attempts: 3
-      retries: 0
-      retry_reasons: []
-      latency: {"count": 50, "mean": 1.9, "p50": 1.8, "p90": 2.4, "p95": 2.6, "p99": 3.1, "max": 3.3, "p50_low": 1.7, "p50_high": 1.9, "failed_share": 0.0}
+  contains:
+    name:
+      description: Name of the probe.
+      type: str
+      sample: items
+    url:
+      description: URL without its query.
+      type: str
+      sample: http://127.0.0.1:3000/api/items
+    healthy:
+      description: Whether it was good as often as asked.
+      type: bool
+      sample: true
+    reason:
+      description: Why it was not, empty when it was.
+      type: str
+      sample: ""
+    status:
+      description: Status code of the last answer, 0 when none came.
+      type: int
+      sample: 200
+    peer:
+      description: Address that was reached, empty when none was or when it hung up at once.
+      type: str
+      sample: 127.0.0.1:3000
+    attempts:
+      description: Number of questions until it was healthy or given up.
+      type: int
+      sample: 3
+    retries:
+      description: How many of them were more than what a healthy app needs.
+      type: int
+      sample: 0
+    retry_reasons:
+      description: The last five reasons why an answer was not a good one.
+      type: list
+      elements: str
+      sample: []
+    latency:
+      description:
+        - Latencies of good samples in milliseconds, and the share (0 to 1) of samples that were not good.
+        - Each but C(count) and C(max) has the bounds of its 99 % interval as C(_low) and C(_high).
+        - Empty without samples, and without C(mean) and quantiles when none was good.
+      type: dict
+      sample: {"count": 50, "mean": 1.9, "mean_low": 1.8, "mean_high": 2.0, "p50": 1.8, "p50_low": 1.7, "p50_high": 1.9,
+               "p90": 2.4, "p90_low": 2.1, "p90_high": 2.7, "p95": 2.6, "p95_low": 2.3, "p95_high": 3.3, "p99": 3.1, "p99_low": 2.5,
+               "p99_high": 3.3, "max": 3.3, "failed_share": 0.0, "failed_share_low": 0.0, "failed_share_high": 0.117}
+    measurements:
+      description: The measurements of this probe.
+      type: dict
+      sample: {"response_time": {"value": 1.8, "low": 1.7, "high": 1.9, "samples": 50}}
+    unmeasured:
+      description: Measurements that could not be read, and why.
+      type: list
+      elements: str
+      sample: []
 measurements:
   description: The measurements of all probes.
   returned: always
@@ -135,27 +302,61 @@ unmeasured:
   type: list
   elements: str
   sample: []
+counters:
+  description: Counters as they stand, for O(counters) of a later call.
+  returned: always
+  type: dict
+  sample: {"cache_hit_rate": {"at": 1771466400.0, "values": {"data.hits": 120, "data.misses": 4}, "epoch": null}}
 """
 
 import time
-import traceback
 
 try:
     import requests
 except ImportError:
     requests = None
-    REQUESTS_IMPORT_ERROR = traceback.format_exc()
-else:
-    REQUESTS_IMPORT_ERROR = None
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils import _health, _health_wait
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _health,
+    _health_client,
+    _health_measure,
+    _health_owner,
+    _health_parse,
+    _health_wait,
+    _parallel,
+)
 
-LARGEST_BODY = 1 << 20
+SHORTEST_SECRET = 4
+PROBE = {
+    "url": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "method": {"type": "str", "default": "GET"},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
+    "body": {"type": "raw", "no_log": True},
+    "timeout": {"type": "float"},
+    "max_latency": {"type": "float"},
+    "status": {"type": "list", "elements": "int", "default": [200]},
+    "expect_json": {"type": "list", "elements": "dict", "default": []},
+    "expect_headers": {"type": "list", "elements": "dict", "default": []},
+    "expect_text": {"type": "list", "elements": "str", "default": []},
+    "pids": {"type": "list", "elements": "int", "default": []},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "samples": {"type": "int", "default": 0},
+    "concurrency": {"type": "int", "default": 1},
+    "warmup": {"type": "int", "default": 0},
+    "response_time": {"type": "bool", "default": False},
+    "measurements": {"type": "dict", "default": {}},
+}
 ARGUMENTS = {
     "url": {"type": "str"},
-    "probes": {"type": "list", "elements": "dict"},
+    "expect_json": {"type": "list", "elements": "dict"},
+    "probes": {"type": "list", "elements": "dict", "options": PROBE},
     "headers": {"type": "dict", "default": {}, "no_log": True},
+    "counters": {"type": "dict", "default": {}},
     "consecutive": {"type": "int", "default": 3},
     "interval": {"type": "float", "default": 0.2},
     "timeout": {"type": "float", "default": 5},
@@ -164,66 +365,21 @@ ARGUMENTS = {
 }
 
 
-def make_fetch():
-    """Return a function that sends a probe over one kept connection and reads the answer within its timeout."""
-    session = requests.Session()
-    session.trust_env = False
-    # An encoded body could be a bomb, and would be measured with its decompression.
-    session.headers["Accept-Encoding"] = "identity"
-
-    def fetch(probe):
-        began = time.monotonic()
-        try:
-            response = session.request(
-                probe.method,
-                probe.url,
-                headers=probe.headers,
-                data=probe.body,
-                timeout=probe.timeout,
-                allow_redirects=False,
-                stream=True,
-                verify=probe.ca_path or probe.validate_certs,
-                cert=(probe.client_cert, probe.client_key) if probe.client_key else probe.client_cert,
-            )
-            with response:
-                body, problem = read_body(response, began + probe.timeout)
-        except requests.RequestException as error:
-            return _health.Answer(0, 0, error=explain(error, probe))
-        elapsed = (time.monotonic() - began) * 1000
-        return _health.Answer(response.status_code, elapsed, response.headers.get("Content-Type", ""), body, problem)
-
-    return fetch
-
-
-def read_body(response, ends):
-    """Read a body as text, and say what is wrong with one that is too long, too slow or encoded."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return (
-            "",
-            f"the body is encoded as {_health.quote(response.headers['Content-Encoding'])}, though that was not asked for",
-        )
-    received = bytearray()
-    while True:
-        if time.monotonic() > ends:
-            return "", "the body did not end within the timeout"
-        piece = response.raw.read1(65536) if hasattr(response.raw, "read1") else response.raw.read(4096)
-        if not piece:
-            return received.decode("utf-8", "replace"), ""
-        received += piece
-        if len(received) > LARGEST_BODY:
-            return "", f"the body is longer than {LARGEST_BODY} bytes"
-
-
-def explain(error, probe):
-    """Return why a request failed, without its URL, in which there may be a secret."""
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {probe.timeout:g} seconds"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the certificate or the TLS connection was not accepted"
-    if isinstance(error, requests.ConnectionError):
-        refused = "refused" in str(error).lower()
-        return "connection refused, nothing listens there" if refused else "the connection failed or was broken off"
-    return f"the request failed ({type(error).__name__})"
+def parse_arguments(params):
+    """Return the probes, with what to ask them and for how long. Raises HealthError."""
+    asked = params["probes"] or [{"url": params["url"], "expect_json": params["expect_json"]}]
+    given = [{**probe, "headers": {**params["headers"], **(probe.get("headers") or {})}} for probe in asked]
+    patience = _health_wait.Patience(
+        params["deadline"], params["consecutive"], params["interval"], time.monotonic, time.sleep
+    )
+    world = _health_wait.World(
+        lambda: _health_client.connect(requests, time.monotonic),
+        _health_owner.explain_owner,
+        _parallel.run_all,
+        _health_measure.check_counters(params["counters"]),
+        time.time(),
+    )
+    return _health_parse.parse_probes(given, params["timeout"]), world, patience
 
 
 def main():
@@ -231,24 +387,17 @@ def main():
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_one_of=[("url", "probes")],
-        mutually_exclusive=[("url", "probes")],
+        mutually_exclusive=[("url", "probes"), ("expect_json", "probes")],
     )
+    # A header such as "1" is no secret, and hiding it would take every 1 out of the results.
+    module.no_log_values = {value for value in module.no_log_values if len(value) >= SHORTEST_SECRET}
     if requests is None:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    asked = module.params["probes"] or [{"url": module.params["url"]}]
-    given = [{**probe, "headers": {**module.params["headers"], **(probe.get("headers") or {})}} for probe in asked]
+        module.fail_json(msg=missing_required_lib("requests"))
     try:
-        probes = [_health.parse_probe(index, probe, module.params["timeout"]) for index, probe in enumerate(given)]
+        probes, world, patience = parse_arguments(module.params)
     except _health.HealthError as error:
         module.fail_json(msg=str(error))
-    patience = _health_wait.Patience(
-        module.params["deadline"],
-        module.params["consecutive"],
-        module.params["interval"],
-        time.monotonic,
-        time.sleep,
-    )
-    result = _health_wait.check_all(probes, make_fetch(), patience)
+    result = _health_wait.check_all(probes, world, patience)
     if not result["healthy"] and not module.params["report_only"]:
         module.fail_json(msg=f"The app is not healthy: {result['reason']}", **result)
     module.exit_json(**result)

@@ -3,13 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import datetime
 import gzip
 import http.server
 import json
+import os
 import socket
+import ssl
 import threading
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -61,9 +70,83 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def drip(self, beginning, piece):
+        self.wfile.write(beginning)
+        try:
+            while not self.server.over.wait(0.02):
+                self.wfile.write(piece)
+        except OSError:
+            self.close_connection = True
+
+    def answer_header_drip(self):
+        self.drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x")
+
+    def answer_headers(self):
+        self.drip(b"HTTP/1.1 200 OK\r\n", b"X-More: yes\r\n" * 1000)
+
+    def answer_continue(self):
+        self.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def answer_hang(self):
         self.server.over.wait(30)
         self.close_connection = True
+
+    def answer_large(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "400000000")
+        self.end_headers()
+        self.drip(b"", b"x" * 65536)
+
+    def answer_reset(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b'{"status": "ok"')
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def answer_truncated(self):
+        self.send(b'{"status": "ok", "da')
+
+    def answer_spa(self):
+        self.send(b"<!doctype html><title>ok</title>", Content_Type="text/html")
+
+    def answer_empty(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def answer_array(self):
+        self.send(b'[{"status": "ok"}]')
+
+    def answer_nested(self):
+        self.send(b"[" * 100_000)
+
+    def answer_broken(self):
+        self.send(b'{"status": "ok"}', 500)
+
+    def answer_elsewhere(self):
+        self.send(b"", 302, Location=self.server.elsewhere)
+
+    def answer_slow(self):
+        self.server.over.wait(0.1)
+        self.answer_good()
+
+    def answer_once(self):
+        self.send(b"{}", 200 if len(self.server.seen) == 1 else 503)
+
+    def answer_secret(self):
+        self.send(b'password=hunter2 \x1b[2J token: "hunter2"', 500, Content_Type="text/plain")
+
+    def answer_stats(self):
+        self.server.counted += 10
+        counted = {"hits": 8 * self.server.counted, "misses": 2 * self.server.counted, "start": self.server.start}
+        self.send(json.dumps({"data": counted}).encode())
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((body, self.headers["Content-Type"]))
+        self.send(b'{"status": "ok"}')
 
     def answer_flap(self):
         self.send(b"{}", 200 if len(self.server.seen) % 2 else 503)
@@ -78,8 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.seen, httpd.over = [], threading.Event()
-    thread = threading.Thread(target=httpd.serve_forever)
+    httpd.seen, httpd.over, httpd.counted, httpd.start = [], threading.Event(), 0, "a"
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
     thread.start()
     yield httpd
     httpd.over.set()
@@ -90,7 +173,7 @@ def server():
 
 def check(run_module, server, path, env=None, report_only=True, **probe):
     url = f"http://127.0.0.1:{server.server_port}/{path}"
-    arguments = {"probes": [{"name": path, "url": url, **probe}], "deadline": 2, "timeout": 1, "interval": 0.05}
+    arguments = {"probes": [{"name": path, "url": url, **probe}], "deadline": 1, "timeout": 1, "interval": 0.05}
     return run_module("health_check", {**arguments, "report_only": report_only}, env=env)
 
 
@@ -109,19 +192,104 @@ def test_a_healthy_app_is_measured(run_module, server):
     "path, reason",
     [
         ("degraded", "status is 'degraded', expected equals 'ok'"),
-        ("page", "text/html is no JSON: '<html> [2J</html>'"),
+        ("page", "text/html is no JSON: '<html></html>'"),
+        ("spa", "text/html is no JSON: '<!doctype html><title>ok</title>'"),
+        ("truncated", "the body is no JSON"),
+        ("array", "there is no status"),
+        ("nested", "the body is no JSON"),
+        ("empty", "status 204 instead of 200"),
+        ("broken", "status 500 instead of 200"),
         ("moved", "status 302 instead of 200"),
         ("bomb", "the body is encoded as 'gzip'"),
         ("endless", "the body is longer than 1048576 bytes"),
-        ("drip", "the body did not end within the timeout"),
+        ("large", "the body is longer than 1048576 bytes"),
+        ("reset", "broken off"),
+        ("headers", "the connection failed or was broken off"),
+        ("header_drip", "no answer within 1 seconds"),
+        ("continue", "no answer within 1 seconds"),
+        ("drip", "no answer within 1 seconds"),
         ("hang", "no answer within 1 seconds"),
-        ("flap", "status 503 instead of 200"),
     ],
 )
 def test_an_app_that_is_not_well_never_passes_and_never_blocks(run_module, server, path, reason):
-    expect = [] if path == "flap" else [{"path": "status", "equals": "ok"}]
-    result = check(run_module, server, path, expect_json=expect)
-    assert (result["healthy"], reason in str(result["probes"][0])) == (False, True)
+    result = check(run_module, server, path, expect_json=[{"path": "status", "equals": "ok"}])
+    assert (result["healthy"], reason in result["reason"]) == (False, True), result["reason"]
+
+
+@pytest.mark.parametrize("path", ["flap", "once"])
+def test_an_app_that_is_well_only_now_and_then_never_passes(run_module, server, path):
+    result = check(run_module, server, path)
+    assert (result["healthy"], result["probes"][0]["retry_reasons"]) == (False, ["status 503 instead of 200"])
+
+
+def test_a_slow_answer_can_be_a_bad_one(run_module, server):
+    assert " ms, 50 are allowed" in check(run_module, server, "slow", max_latency=50)["reason"]
+
+
+def test_a_pattern_that_takes_for_ever_holds_nobody_up(run_module, server):
+    expect = [{"path": "data.hitRate", "matches": "(5+|6+|7+|.)+(..+)+(.+)+z$"}]
+    reason = check(run_module, server, "good", expect_json=expect, timeout=0.5)["reason"]
+    assert "expected matches" in reason or "judging it took longer than 0.5 seconds" in reason
+
+
+def test_a_redirect_elsewhere_gets_no_credentials(run_module, server):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        server.elsewhere = f"http://127.0.0.1:{other.getsockname()[1]}/good"
+        result = check(run_module, server, "elsewhere", headers={"Authorization": "Bearer hunter2hunter2"})
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert result["healthy"] is False
+
+
+def test_one_probe_that_hangs_holds_up_no_other(run_module, server):
+    url = f"http://127.0.0.1:{server.server_port}"
+    probes = [{"name": f"good {number}", "url": f"{url}/good"} for number in range(9)]
+    probes.insert(4, {"name": "hang", "url": f"{url}/hang", "timeout": 1})
+    result = run_module("health_check", {"probes": probes, "deadline": 1, "report_only": True})
+    assert result["reason"] == "hang: no answer within 1 seconds"
+    assert [probe["name"] for probe in result["probes"]] == [probe["name"] for probe in probes]
+
+
+def test_samples_are_taken_over_several_connections(run_module, server):
+    result = check(run_module, server, "good", samples=7, concurrency=3, warmup=2)
+    latency = result["probes"][0]["latency"]
+    assert (latency["count"], len(server.seen)) == (7, 3 + 3 * 2 + 7)
+    assert latency["p95_low"] <= latency["p95"] <= latency["p95_high"] <= latency["max"]
+
+
+def test_counters_are_measured_as_what_was_counted_since(run_module, server):
+    rate = {
+        "path": "data.hits",
+        "of": ["data.hits", "data.misses"],
+        "counter": True,
+        "epoch": "data.start",
+        "minimum": 100,
+    }
+    url = f"http://127.0.0.1:{server.server_port}/stats"
+
+    def measure(counters):
+        probes = [{"name": "cache", "url": url, "measurements": {"cache_hit_rate": rate}}]
+        return run_module("health_check", {"probes": probes, "consecutive": 1, "counters": counters})
+
+    first = measure({})
+    assert (first["measurements"], len(first["unmeasured"])) == ({}, 1)
+    second = measure(first["counters"])
+    assert second["measurements"]["cache_hit_rate"]["samples"] == 100
+    assert second["measurements"]["cache_hit_rate"]["value"] == 80.0
+    server.counted, server.start = 30, "b"
+    third = measure(second["counters"])
+    assert third["measurements"]["cache_hit_rate"]["samples"] == 400
+
+
+def test_a_body_that_is_no_text_is_sent_as_json(run_module, server):
+    result = check(run_module, server, "good", method="POST", body={"name": "x"})
+    assert (result["healthy"], server.seen[0]) == (True, (b'{"name": "x"}', "application/json"))
+
+
+def test_headers_can_be_asserted(run_module, server):
+    expect = [{"name": "content-type", "matches": "^application/json"}]
+    assert "the header content-type" in check(run_module, server, "spa", expect_headers=expect)["reason"]
 
 
 def test_it_waits_for_an_app_that_becomes_healthy(run_module, server):
@@ -174,7 +342,124 @@ def test_secrets_reach_the_app_and_nobody_else(run_module, server):
     assert "hunter2" not in json.dumps(result)
 
 
-def test_a_wrong_probe_is_refused_before_anything_is_asked(run_module, server):
-    result = check(run_module, server, "good", uri="x")
-    assert (result["failed"], server.seen) == (True, [])
-    assert "Probe good has an unknown key 'uri'" in result["msg"]
+def test_secrets_of_a_probe_or_of_an_answer_are_never_shown(run_module, server):
+    secret = {"headers": {"Authorization": "Bearer swordfish"}, "body": "pin=swordfish"}
+    result = check(run_module, server, "secret", **secret, expect_json=[{"path": "a", "exists": True}], status=[500])
+    shown = json.dumps(result)
+    assert ("swordfish" in shown, "hunter2" in shown, "\\u001b" in shown) == (False, False, False)
+    assert "password=***" in result["reason"]
+
+
+def test_a_short_header_does_not_blot_out_the_results(run_module, server):
+    result = check(run_module, server, "good", headers={"X-Debug": "3"})
+    assert result["probes"][0]["attempts"] == 3
+
+
+def test_a_host_without_requests_is_told(run_module, tmp_path):
+    (tmp_path / "requests.py").write_text("raise ImportError\n")
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(COLLECTIONS)])}
+    result = run_module("health_check", {"url": "http://127.0.0.1/"}, env=env)
+    assert "Failed to import the required Python library (requests)" in result["msg"]
+
+
+def test_check_mode_asks_as_well(run_module, server):
+    url = f"http://127.0.0.1:{server.server_port}/good"
+    assert run_module("health_check", {"url": url}, check=True)["healthy"] is True
+    assert len(server.seen) == 3
+
+
+def test_the_json_of_a_single_url_is_judged(run_module, server):
+    arguments = {"url": f"http://127.0.0.1:{server.server_port}/degraded", "deadline": 0.1, "report_only": True}
+    expect = [{"path": "status", "equals": "ok"}]
+    assert run_module("health_check", {**arguments, "expect_json": expect})["healthy"] is False
+
+
+def test_the_address_that_was_reached_is_told(run_module, server):
+    probe = check(run_module, server, "good")["probes"][0]
+    assert probe["peer"] == f"127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for the name app.test and the address 127.0.0.2, signed by itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "app.test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    alternatives = x509.SubjectAlternativeName([x509.DNSName("app.test"), x509.DNSName("localhost")])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(alternatives, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "app.pem"
+    private = serialization.PrivateFormat.PKCS8
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "host, trusted, how, reason",
+    [
+        ("localhost", False, {}, "the certificate was not accepted: self"),
+        ("localhost", True, {}, ""),
+        ("127.0.0.1", True, {}, "the certificate was not accepted: IP address mismatch"),
+        ("127.0.0.1", False, {"validate_certs": False}, ""),
+    ],
+)
+def test_a_certificate_must_be_valid_unless_that_is_not_asked(
+    run_module, server, certificate, host, trusted, how, reason
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    probe = {
+        "url": f"https://{host}:{server.server_port}/good",
+        **how,
+        **({"ca_path": str(certificate)} if trusted else {}),
+    }
+    result = run_module("health_check", {"probes": [probe], "deadline": 0.1, "report_only": True})
+    assert (result["healthy"], reason in result["reason"]) == (not reason, True), result["reason"]
+
+
+@pytest.mark.parametrize(
+    "probe, message",
+    [
+        ({"uri": "x"}, "Unsupported parameters for"),
+        ({"url": "file:///etc/passwd"}, "Probe good needs an http or https URL"),
+        ({"url": "http://u:swordfish@h/"}, "Probe good: the URL http://h/ must hold no credentials"),
+        ({"expect_json": [{"path": "a", "like": 1}]}, "expect_json of a needs exactly one of"),
+        ({"ca_path": "/no/such.pem"}, "ca_path /no/such.pem does not exist"),
+    ],
+)
+def test_a_wrong_probe_is_refused_before_anything_is_asked(run_module, server, probe, message):
+    result = check(run_module, server, "good", **probe)
+    assert (result["failed"], server.seen, message in result["msg"]) == (True, [], True)
+    assert "swordfish" not in result["msg"]
+
+
+def pids_of(run_module, pm2, name="sample-app"):
+    processes = run_module("pm2_process_info", {"pm2_home": str(pm2.home), "name": name})["processes"]
+    return [process["pid"] for process in processes]
+
+
+def test_an_old_process_that_still_serves_is_told_from_the_new_one(run_module, pm2, running):
+    probe = {"url": f"{running.url}/health", "pids": pids_of(run_module, pm2)}
+    assert run_module("health_check", {"probes": [probe]})["healthy"] is True
+    other = {**probe, "pids": [os.getpid()]}
+    result = run_module("health_check", {"probes": [other], "deadline": 0.1, "report_only": True})
+    assert f"port {running.port} is answered by process {probe['pids'][0]} (node" in result["reason"]
+
+
+def test_the_instances_of_a_cluster_answer_themselves_though_the_daemon_listens(run_module, pm2, tmp_path, free_port):
+    script = tmp_path / "serve.js"
+    script.write_text(f"require('http').createServer((q, r) => r.end('{{}}')).listen({free_port}, '127.0.0.1');\n")
+    pm2("start", script, "--name", "sample-app", "--instances", "2")
+    probe = {"url": f"http://127.0.0.1:{free_port}/", "pids": pids_of(run_module, pm2)}
+    result = run_module("health_check", {"probes": [probe], "deadline": 20, "consecutive": 4})
+    assert (len(probe["pids"]), result.get("msg"), result["healthy"]) == (2, None, True)

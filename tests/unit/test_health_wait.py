@@ -3,12 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import time
+from dataclasses import replace
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _health_wait
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Measurement, Probe
 
 PROBE = Probe(name="health", url="http://127.0.0.1/health")
-GOOD, BAD = Answer(200, 2.0, "", "{}"), Answer(503, 1.0)
+GOOD, BAD = Answer(200, 2.0, {}, "{}"), Answer(503, 1.0)
 
 
 class Time:
@@ -27,10 +31,21 @@ def patience(time, deadline=10, consecutive=3):
     return _health_wait.Patience(deadline, consecutive, 1.0, lambda: time.now, time.sleep)
 
 
+def world_of(fetch, explain_owner=lambda _connection, _pids: "", **more):
+    """A world that answers as C(fetch) does, and runs jobs one after the other."""
+    return _health_wait.World(
+        lambda: contextlib.nullcontext(fetch), explain_owner, lambda jobs, _seconds: [job() for job in jobs], **more
+    )
+
+
 def play(answers):
     """Return a fetch that gives these answers, the last one for ever."""
     queue = list(answers)
     return lambda _probe: queue.pop(0) if len(queue) > 1 else queue[0]
+
+
+def check(answers, probe=PROBE, ends=10, time=None, **how):
+    return _health_wait.check_probe(probe, world_of(play(answers)), patience(time or Time(), **how), ends)
 
 
 @pytest.mark.parametrize(
@@ -44,47 +59,167 @@ def play(answers):
     ],
 )
 def test_an_app_is_healthy_after_good_answers_in_a_row(answers, healthy, attempts, reason):
-    result = _health_wait.check_probe(PROBE, play(answers), patience(Time()), ends=10)
+    result = check(answers)
     assert (result["healthy"], result["attempts"], result["reason"]) == (healthy, attempts, reason)
 
 
 def test_a_run_of_good_answers_is_not_cut_off_by_the_deadline():
-    result = _health_wait.check_probe(PROBE, play([BAD, GOOD]), patience(Time(), consecutive=9), ends=4)
+    result = check([BAD, GOOD], ends=4, consecutive=9)
     assert (result["healthy"], result["attempts"], result["retries"]) == (True, 10, 1)
     assert result["retry_reasons"] == ["status 503 instead of 200"]
 
 
 def test_failures_are_asked_about_ever_more_slowly():
     time = Time()
-    _health_wait.check_probe(PROBE, play([BAD]), patience(time), ends=40)
+    check([BAD], ends=40, time=time)
     assert time.pauses[:5] == [1.0, 1.5, 2.25, 3.375, 5.0]
+
+
+def test_every_question_is_asked_over_a_connection_of_its_own():
+    opened = []
+
+    @contextlib.contextmanager
+    def connect():
+        opened.append(1)
+        yield play([GOOD])
+
+    world = replace(world_of(None), connect=connect)
+    _health_wait.check_probe(replace(PROBE, samples=9, warmup=9), world, patience(Time()), 10)
+    assert len(opened) == 3 + 1
+
+
+def test_an_answer_that_takes_for_ever_is_not_waited_for():
+    hanging = replace(PROBE, timeout=0.01)
+    answer, reason = _health_wait.ask(hanging, lambda _probe: time.sleep(60))
+    assert (answer.status, reason) == (0, "no answer within 0.01 seconds")
+
+
+def test_a_pattern_that_takes_for_ever_is_told():
+    expect = ({"path": "v", "matches": "(a+)+$"},)
+    slow = Answer(200, 1.0, {}, '{"v": "%s!"}' % ("a" * 60))
+    _answer, reason = _health_wait.ask(replace(PROBE, timeout=0.05, expect_json=expect), lambda _probe: slow)
+    assert reason == "the answer came, but judging it took longer than 0.05 seconds"
+
+
+CONNECTION = Connection(("127.0.0.1", 50000), ("127.0.0.1", 3000))
+
+
+@pytest.mark.parametrize(
+    "url, connection, seen",
+    [
+        ("http://h:3000/", CONNECTION, CONNECTION),
+        ("http://h:3000/", None, Connection(("", 0), ("h", 3000))),
+        ("http://h/", None, Connection(("", 0), ("h", 80))),
+        ("https://h/", None, Connection(("", 0), ("h", 443))),
+    ],
+)
+def test_an_old_process_that_still_answers_is_not_the_app(url, connection, seen):
+    asked = []
+
+    def explain_owner(connection, pids):
+        asked.append((connection, pids))
+        return "port 3000 is answered by process 1" if len(asked) < 3 else ""
+
+    probe = replace(PROBE, url=url, pids=(7,))
+    world = world_of(play([replace(GOOD, connection=connection)]), explain_owner)
+    result = _health_wait.check_probe(probe, world, patience(Time()), 10)
+    assert (result["healthy"], result["retries"]) == (True, 2)
+    assert result["retry_reasons"] == ["port 3000 is answered by process 1"]
+    assert asked[0] == (seen, (7,))
+    assert result["peer"] == ("127.0.0.1:3000" if connection else "")
+
+
+def test_the_address_that_was_reached_is_told():
+    over_ipv6 = replace(GOOD, connection=Connection(("::1", 5), ("::1", 3000)))
+    assert check([over_ipv6])["peer"] == "[::1]:3000"
 
 
 def test_samples_are_taken_after_the_warm_up():
     probe = Probe(name="x", url="http://h/", samples=4, warmup=2, response_time=True)
-    answers = [GOOD, GOOD, GOOD, Answer(200, 99.0), Answer(200, 99.0), BAD, GOOD]
-    result = _health_wait.check_probe(probe, play(answers), patience(Time()), ends=10)
+    result = check([GOOD, GOOD, GOOD, Answer(200, 99.0), Answer(200, 99.0), BAD, GOOD], probe)
     assert result["latency"]["failed_share"] == 0.25
     assert result["measurements"]["response_time"] == {"value": 2.0, "low": 2.0, "high": 2.0, "samples": 3}
 
 
-@pytest.mark.parametrize("response_time, answers", [(False, [GOOD]), (True, [GOOD, GOOD, GOOD, BAD])])
-def test_a_response_time_needs_to_be_asked_for_and_answered(response_time, answers):
-    probe = Probe(name="x", url="http://h/", samples=2, response_time=response_time)
-    result = _health_wait.check_probe(probe, play(answers), patience(Time()), ends=10)
-    assert result["measurements"] == {}
+def test_samples_are_shared_out_among_the_connections():
+    counts = []
+
+    def run_all(jobs, _seconds):
+        parts = [job() for job in jobs]
+        counts.extend(len(part) for part in parts)
+        return [None, *parts]
+
+    probe = Probe(name="x", url="http://h/", samples=5, concurrency=3, response_time=True)
+    world = replace(world_of(play([GOOD])), run_all=run_all)
+    result = _health_wait.check_probe(probe, world, patience(Time()), 10)
+    assert (counts, result["latency"]["count"]) == ([2, 2, 1], 5)
+
+
+def test_no_more_connections_are_opened_than_there_are_samples():
+    probe = Probe(name="x", url="http://h/", samples=1, concurrency=3)
+    assert check([GOOD], probe)["latency"]["count"] == 1
+
+
+def test_samples_that_are_not_taken_in_time_are_left_out():
+    clock = Time()
+
+    def fetch(_probe):
+        clock.now += 1
+        return GOOD
+
+    probe = Probe(name="x", url="http://h/", samples=50)
+    result = _health_wait.check_probe(probe, world_of(fetch), patience(clock, deadline=8, consecutive=1), 8)
+    assert result["latency"]["count"] == 8
+
+
+@pytest.mark.parametrize(
+    "response_time, answers, reasons",
+    [
+        (False, [GOOD], []),
+        (True, [GOOD, GOOD, GOOD, BAD], ["x: response_time was not measured, status 503 instead of 200"]),
+    ],
+)
+def test_a_response_time_needs_to_be_asked_for_and_answered(response_time, answers, reasons):
+    result = check(answers, Probe(name="x", url="http://h/", samples=2, response_time=response_time))
+    assert (result["measurements"], result["unmeasured"]) == ({}, reasons)
+
+
+def test_a_response_time_for_which_there_was_no_time_is_told():
+    probe = Probe(name="x", url="http://h/", samples=2, response_time=True)
+    result = check([GOOD], probe, deadline=0)
+    assert result["unmeasured"] == ["x: response_time was not measured, no sample could be taken in time"]
+
+
+def check_all(answer_of, *probes, run_all=None, **more):
+    world = world_of(answer_of, **more)
+    return _health_wait.check_all(probes, replace(world, run_all=run_all or world.run_all), patience(Time()))
 
 
 def test_all_probes_must_be_healthy():
-    other = Probe(name="other", url="http://u:p@h/x", measurements={"m": {"path": "v"}})
-    answers = {"health": BAD, "other": Answer(200, 1.0, "", '{"v": 4}')}
-    result = _health_wait.check_all([PROBE, other], lambda probe: answers[probe.name], patience(Time()))
+    other = Probe(name="other", url="http://h/x?token=y", measurements={"m": Measurement("v")})
+    answers = {"health": BAD, "other": Answer(200, 1.0, {}, '{"v": 4}')}
+    result = check_all(lambda probe: answers[probe.name], PROBE, other)
     assert (result["healthy"], result["reason"]) == (False, "health: status 503 instead of 200")
     assert [probe["url"] for probe in result["probes"]] == ["http://127.0.0.1/health", "http://h/x"]
 
 
 def test_measurements_of_all_probes_are_put_together():
-    other = Probe(name="other", url="http://h/x", measurements={"m": {"path": "v"}, "n": {"path": "w"}})
-    result = _health_wait.check_all([other], lambda _probe: Answer(200, 1.0, "", '{"v": 4}'), patience(Time()))
+    other = Probe(name="other", url="http://h/x", measurements={"m": Measurement("v"), "n": Measurement("w")})
+    result = check_all(lambda _probe: Answer(200, 1.0, {}, '{"v": 4}'), other)
     assert (result["healthy"], result["measurements"]) == (True, {"m": 4.0})
     assert result["unmeasured"] == ["other: n was not measured, the JSON has no w"]
+
+
+def test_counters_are_returned_and_those_that_could_not_be_read_are_kept():
+    counted = Probe(name="c", url="http://h/x", measurements={"m": Measurement("v", counter=True)})
+    earlier = {name: {"at": 1.0, "values": {"v": 1.0}, "epoch": None} for name in ("m", "other")}
+    result = check_all(lambda _probe: Answer(200, 1.0, {}, '{"v": 4}'), counted, counters=earlier, at=9.0)
+    assert result["measurements"] == {"m": 3.0}
+    assert result["counters"] == {"m": {"at": 9.0, "values": {"v": 4.0}, "epoch": None}, "other": earlier["other"]}
+    assert "counters" not in result["probes"][0]
+
+
+def test_a_probe_that_does_not_come_to_an_end_is_told():
+    result = check_all(play([GOOD]), PROBE, run_all=lambda _jobs, _seconds: [None])
+    assert result["reason"] == "health: the probe did not come to an end in 67 seconds"
+    assert set(result["probes"][0]) >= {"status", "peer", "latency", "retry_reasons"}

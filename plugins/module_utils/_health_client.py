@@ -1,0 +1,115 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send probes with the library requests, which is an argument, and read answers that may be meant to harm."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Fetch, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health_owner import plain_address
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+
+LARGEST_BODY = 1 << 20
+_PIECE = 1 << 16
+
+
+@contextlib.contextmanager
+def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
+    """Give a function that sends a probe and reads the answer, over one connection that is kept as long as it works.
+
+    Neither a proxy of the environment nor a C(.netrc) is used, and no redirect is followed. How long it may take all in
+    all is for the caller to bound: the timeout of requests is one for each single read. C(now) is a monotonic clock.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    # An encoded body could be a bomb, and would be measured with its decompression.
+    session.headers["Accept-Encoding"] = "identity"
+
+    def fetch(probe: Probe) -> Answer:
+        began = now()
+        try:
+            with session.request(**_arguments(probe)) as response:
+                connection = _connection_of(response)
+                body, problem = _read_body(response, probe.method)
+        except (requests.RequestException, OSError) as error:
+            return Answer(0, (now() - began) * 1000, error=_explain(requests, error, probe))
+        elapsed = (now() - began) * 1000
+        return Answer(response.status_code, elapsed, response.headers, body, problem, connection)
+
+    try:
+        yield fetch
+    finally:
+        session.close()
+
+
+def _arguments(probe: Probe) -> Mapping[str, Any]:
+    """Return the arguments for requests."""
+    return {
+        "method": probe.method,
+        "url": probe.url,
+        "headers": probe.headers,
+        "data": None if probe.body is None else probe.body.encode("utf-8", "replace"),
+        "timeout": probe.timeout,
+        "allow_redirects": False,
+        "stream": True,
+        "verify": (probe.ca_path or True) if probe.validate_certs else False,
+        "cert": (probe.client_cert, probe.client_key) if probe.client_key else probe.client_cert,
+    }
+
+
+def _connection_of(response: Any) -> Optional[Connection]:
+    """Return the ends of a response's connection, None when it is closed already, as for a short HTTP/1.0 answer."""
+    sock = getattr(getattr(response.raw, "connection", None), "sock", None)
+    if sock is None:
+        return None
+    try:
+        own, peer = sock.getsockname(), sock.getpeername()
+    except OSError:
+        return None
+    return Connection(
+        (plain_address(own[0].partition("%")[0]), own[1]), (plain_address(peer[0].partition("%")[0]), peer[1])
+    )
+
+
+def _read_body(response: Any, method: str) -> Tuple[str, str]:
+    """Read a body as text, and say what is wrong with one that is too long, too short or encoded."""
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        return "", f"the body is encoded as {show(encoding, 40)!r}, though that was not asked for"
+    received = bytearray()
+    for piece in response.iter_content(_PIECE):
+        received += piece
+        if len(received) > LARGEST_BODY:
+            return "", f"the body is longer than {LARGEST_BODY} bytes"
+    announced = response.headers.get("Content-Length", "")
+    has_body = method != "HEAD" and response.status_code not in (204, 304)
+    # Older versions of urllib3 take a body that was broken off for a whole one.
+    if has_body and announced.isdecimal() and len(received) < int(announced):
+        return "", f"the body was broken off after {len(received)} of {announced} bytes"
+    return received.decode("utf-8", "replace"), ""
+
+
+def _explain(requests: Any, error: BaseException, probe: Probe) -> str:
+    """Return why a request failed, without its URL, in which there may be a secret."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {probe.timeout:g} seconds"
+    if isinstance(error, requests.exceptions.SSLError):
+        reason = next((e.verify_message for e in _causes(error) if isinstance(e, ssl.SSLCertVerificationError)), "")
+        return f"the certificate was not accepted: {reason}" if reason else "the TLS connection failed"
+    if isinstance(error, requests.ConnectionError):
+        refused = any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error))
+        return "connection refused, nothing listens there" if refused else "the connection failed or was broken off"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was broken off in the body"
+    return f"the request failed ({type(error).__name__})"
+
+
+def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """Yield an error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

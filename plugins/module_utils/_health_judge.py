@@ -1,0 +1,102 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an answer is a good one."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable, Dict, Mapping
+
+from ansible_collections.greenlight.release.plugins.module_utils import _json_path
+from ansible_collections.greenlight.release.plugins.module_utils._health import CONDITIONS, Answer, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._json_path import JSONPathError
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, show
+
+_MISSING = object()
+_COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
+    "below": lambda value, limit: value < limit,
+    "at_most": lambda value, limit: value <= limit,
+    "at_least": lambda value, limit: value >= limit,
+    "above": lambda value, limit: value > limit,
+}
+
+
+def judge(probe: Probe, answer: Answer) -> str:
+    """Return why an answer is not a good one, "" when it is."""
+    if answer.error:
+        return answer.error
+    if answer.status not in probe.status:
+        return f"status {answer.status} instead of {', '.join(map(str, probe.status))}"
+    for text in probe.expect_text:
+        if text not in answer.body:
+            return f"the body does not contain {text!r}"
+    if probe.max_latency is not None and answer.elapsed > probe.max_latency:
+        return f"it took {answer.elapsed:.0f} ms, {probe.max_latency:.0f} are allowed"
+    headers = {name.lower(): value for name, value in answer.headers.items()} if probe.expect_headers else {}
+    for expectation in probe.expect_headers:
+        value = headers.get(str(expectation["name"]).lower(), _MISSING)
+        problem = _judge_value(f"the header {expectation['name']}", value, expectation)
+        if problem:
+            return problem
+    return _judge_json(probe, answer)
+
+
+def _judge_json(probe: Probe, answer: Answer) -> str:
+    if not probe.expect_json and not probe.measurements:
+        return ""
+    try:
+        document = parse_json(answer)
+    except JSONPathError as error:
+        return str(error)
+    for expectation in probe.expect_json:
+        path = str(expectation["path"])
+        problem = _judge_value(path, _find(document, path), expectation)
+        if problem:
+            return problem
+    return ""
+
+
+def parse_json(answer: Answer) -> Any:
+    """Return the JSON of an answer. Raises JSONPathError, which quotes what came instead."""
+    try:
+        return _json_path.parse(answer.body)
+    except JSONPathError:
+        kind = {name.lower(): value for name, value in answer.headers.items()}.get("content-type", "")
+        raise JSONPathError(f"{show(kind, 80) or 'the body'} is no JSON: {quote(answer.body)}") from None
+
+
+def quote(text: str, limit: int = SHOWN) -> str:
+    """Return the beginning of a text in quotes, without terminal escapes and secrets, on one line."""
+    return repr(show(" ".join(text[: 8 * limit].split()), limit))
+
+
+def _find(document: Any, path: str) -> Any:
+    try:
+        return _json_path.value_at(document, path)
+    except JSONPathError:
+        return _MISSING
+
+
+def _judge_value(subject: str, value: Any, expectation: Mapping[str, Any]) -> str:
+    condition = next(condition for condition in CONDITIONS if condition in expectation)
+    limit = expectation[condition]
+    if condition == "exists":
+        exists = value is not _MISSING
+        return "" if exists == bool(limit) else f"{subject} {'exists' if exists else 'does not exist'}"
+    if value is _MISSING:
+        return f"there is no {subject}"
+    if condition == "equals":
+        good = _json_path.is_equal(value, limit)
+    elif condition == "matches":
+        good = re.search(str(limit), _text(value)) is not None
+    else:
+        number, bound = _json_path.to_number(value), _json_path.to_number(limit)
+        good = number is not None and bound is not None and _COMPARISONS[condition](number, bound)
+    return "" if good else f"{subject} is {quote(_text(value))}, expected {condition.replace('_', ' ')} {limit!r}"
+
+
+def _text(value: Any) -> str:
+    """Return a value as it stands in JSON, a text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,177 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import ssl
+from types import SimpleNamespace
+
+import pytest
+import requests
+from ansible_collections.greenlight.release.plugins.module_utils import _health_client
+from ansible_collections.greenlight.release.plugins.module_utils._health import Connection, Probe
+
+PROBE = Probe(name="x", url="http://127.0.0.1:3000/?token=hunter2", timeout=3)
+
+
+class Socket:
+    def __init__(self, own, peer):
+        self.own, self.peer = own, peer
+
+    def getsockname(self):
+        return self.own
+
+    def getpeername(self):
+        if self.peer is None:
+            raise OSError(107, "Transport endpoint is not connected")
+        return self.peer
+
+
+class Response:
+    """What requests gives for a streamed answer."""
+
+    def __init__(self, pieces=(b"{}",), status=200, sock=None, breaks=None, **headers):
+        self.pieces, self.status_code, self.breaks = pieces, status, breaks
+        self.headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+        self.raw = SimpleNamespace(connection=SimpleNamespace(sock=sock))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        """Close nothing."""
+
+    def iter_content(self, _size):
+        yield from self.pieces
+        if self.breaks is not None:
+            raise self.breaks
+
+
+class Session:
+    def __init__(self, answer):
+        self.answer, self.headers, self.trust_env, self.asked, self.closed = answer, {}, True, [], False
+
+    def request(self, **arguments):
+        self.asked.append(arguments)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def close(self):
+        self.closed = True
+
+
+def send(answer, probe=PROBE):
+    """Send a probe to a fake of requests; return the answer and the session."""
+    session, times = Session(answer), iter([1.0, 1.25])
+    fake = SimpleNamespace(**{**vars(requests), "Session": lambda: session})
+    with _health_client.connect(fake, lambda: next(times)) as fetch:
+        result = fetch(probe)
+    return result, session
+
+
+def test_an_answer_is_read_and_timed_and_the_connection_closed():
+    answer, session = send(Response([b'{"a"', b": 1}"], Content_Length=8))
+    assert (answer.status, answer.elapsed, answer.body, answer.error) == (200, 250.0, '{"a": 1}', "")
+    assert session.closed is True
+
+
+def test_neither_redirects_nor_the_environment_nor_compression_are_used():
+    _answer, session = send(Response())
+    assert (session.trust_env, session.headers) == (False, {"Accept-Encoding": "identity"})
+    assert (session.asked[0]["allow_redirects"], session.asked[0]["timeout"]) == (False, 3)
+
+
+@pytest.mark.parametrize(
+    "given, verify, cert",
+    [
+        ({}, True, None),
+        ({"ca_path": "/ca"}, "/ca", None),
+        ({"ca_path": "/ca", "validate_certs": False}, False, None),
+        ({"client_cert": "/c"}, True, "/c"),
+        ({"client_cert": "/c", "client_key": "/k"}, True, ("/c", "/k")),
+    ],
+)
+def test_certificates_are_handed_on(given, verify, cert):
+    asked = send(Response(), Probe(name="x", url="https://h/", **given))[1].asked[0]
+    assert (asked["verify"], asked["cert"]) == (verify, cert)
+
+
+@pytest.mark.parametrize("body, sent", [(None, None), ("caf\u00e9", b"caf\xc3\xa9")])
+def test_a_body_is_sent_as_utf_8(body, sent):
+    assert send(Response(), Probe(name="x", url="http://h/", body=body))[1].asked[0]["data"] == sent
+
+
+@pytest.mark.parametrize(
+    "response, probe, error",
+    [
+        (Response(Content_Encoding="gzip"), PROBE, "the body is encoded as 'gzip', though that was not asked for"),
+        (Response([b"x" * 1_000_000] * 9), PROBE, "the body is longer than 1048576 bytes"),
+        (Response([b"half"], Content_Length=8), PROBE, "the body was broken off after 4 of 8 bytes"),
+        (Response([], Content_Length=8), Probe(name="x", url="http://h/", method="HEAD"), ""),
+        (Response([], status=304, Content_Length=8), PROBE, ""),
+        (Response([b"x"], Content_Length="many"), PROBE, ""),
+    ],
+)
+def test_a_body_that_is_not_whole_or_meant_to_harm_is_told(response, probe, error):
+    assert send(response, probe)[0].error == error
+
+
+@pytest.mark.parametrize(
+    "sock, connection",
+    [
+        (None, None),
+        (Socket(("127.0.0.1", 5), None), None),
+        (Socket(("127.0.0.1", 5), ("127.0.0.1", 3000)), Connection(("127.0.0.1", 5), ("127.0.0.1", 3000))),
+        (Socket(("fe80::1%eth0", 5, 0, 2), ("::ffff:1.2.3.4", 6, 0, 0)), Connection(("fe80::1", 5), ("1.2.3.4", 6))),
+    ],
+)
+def test_the_ends_of_the_connection_are_told_while_it_is_open(sock, connection):
+    assert send(Response(sock=sock))[0].connection == connection
+
+
+def test_a_version_of_requests_without_the_connection_gives_none():
+    response = Response()
+    response.raw = object()
+    assert send(response)[0].connection is None
+
+
+def caused(error, cause):
+    """Return an error that came while another one was handled, as urllib3 and requests nest theirs."""
+    error.__context__ = requests.exceptions.ConnectionError("Max retries exceeded with url: /?token=hunter2")
+    error.__context__.__cause__ = cause
+    return error
+
+
+UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
+UNTRUSTED.verify_message = "self-signed certificate"
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (requests.ReadTimeout("hunter2"), "no answer within 3 seconds"),
+        (requests.ConnectTimeout("hunter2"), "no answer within 3 seconds"),
+        (
+            caused(requests.exceptions.SSLError(), UNTRUSTED),
+            "the certificate was not accepted: self-signed certificate",
+        ),
+        (requests.exceptions.SSLError("hunter2"), "the TLS connection failed"),
+        (
+            caused(requests.ConnectionError(), ConnectionRefusedError(111, "Connection refused")),
+            "connection refused, nothing listens there",
+        ),
+        (caused(requests.ConnectionError(), None), "the connection failed or was broken off"),
+        (requests.TooManyRedirects("hunter2"), "the request failed (TooManyRedirects)"),
+        (FileNotFoundError("hunter2"), "the request failed (FileNotFoundError)"),
+    ],
+)
+def test_a_failure_is_told_without_the_url(error, told):
+    answer, _session = send(error)
+    assert (answer.status, answer.error, answer.elapsed) == (0, told, 250.0)
+
+
+def test_a_connection_that_breaks_in_the_body_is_told():
+    broken = requests.exceptions.ChunkedEncodingError("Connection broken")
+    answer, _session = send(Response([b"half"], breaks=broken))
+    assert answer.error == "the connection was broken off in the body"

@@ -1,0 +1,118 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _health_owner
+from ansible_collections.greenlight.release.plugins.module_utils._health import Connection
+
+# As Linux 5.10 prints it on x86-64, for a server on 127.0.0.1:3000 and one on [::]:8080.
+HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+TCP = (
+    HEADER
+    + "   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 501 1 0 100 0 0 10 0\n"
+    + "   1: 0100007F:0BB8 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000  0 502 1 0 20 4 30 10 -1\n"
+    + "   2: 0100007F:0BB8 0100007F:D432 06 00000000:00000000 00:00000000 00000000     0  0 0 3 0\n"
+)
+TCP6 = (
+    HEADER
+    + "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 601 1 0 0 0\n"
+    + "   1: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000100007F:D433 01 0:0 0:0 0 0 0 602 1 0 0 0\n"
+    + "   2: 00000000000000000000000001000000:1F90 00000000000000000000000001000000:D434 01 0:0 0:0 0 0 0 603 1 0 0 0\n"
+)
+
+
+def connection(own, peer, address="127.0.0.1"):
+    return Connection((address, own), (address, peer))
+
+
+@pytest.fixture
+def proc(tmp_path):
+    """A machine on which 10 (a daemon) holds the listening sockets, its child 11 a connection, and 12 another."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(TCP)
+    (tmp_path / "net" / "tcp6").write_text(TCP6)
+    for pid, parent, inodes in ((10, 1, (501, 601)), (11, 10, (502, 603)), (12, 1, (602,))):
+        folder = tmp_path / str(pid)
+        (folder / "fd").mkdir(parents=True)
+        (folder / "stat").write_text(f"{pid} (node) S {parent} 0 0")
+        (folder / "comm").write_text("node\n")
+        (folder / "fd" / "0").symlink_to("/dev/null")
+        for number, inode in enumerate(inodes, 3):
+            (folder / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "asked, pids, reason",
+    [
+        (connection(54321, 3000), [11], ""),
+        (connection(54321, 3000), [10], ""),
+        (connection(54321, 3000), [99, 11], ""),
+        (connection(54321, 3000), [12], "port 3000 is answered by process 11 (node), not by 12"),
+        (connection(54323, 8080), [12], ""),
+        (connection(54324, 8080, "::1"), [11], ""),
+        # A connection that the server has closed, or that was never seen: who listens there counts.
+        (connection(54322, 3000), [10], ""),
+        (connection(54322, 3000), [11], "port 3000 is answered by process 10 (node), not by 11"),
+        (Connection(("", 0), ("localhost", 3000)), [10], ""),
+        (connection(54321, 4000), [10], "nothing on this machine answers at port 4000"),
+    ],
+)
+def test_the_process_that_answers_is_the_one_that_holds_the_connection(proc, asked, pids, reason):
+    told = _health_owner.explain_owner(asked, pids, proc)
+    assert told == reason or (reason and told.startswith(reason))
+
+
+def test_an_owner_that_cannot_be_seen_is_told(proc):
+    (proc / "11" / "fd" / "3").unlink()
+    told = _health_owner.explain_owner(connection(54321, 3000), [12], proc)
+    assert told == "port 3000 is answered by process one of another user, not by 12"
+
+
+def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("11/fd"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told = _health_owner.explain_owner(connection(54321, 3000), [11], proc)
+    assert told == "it cannot be told which process answers; become the user of the app, or root"
+    assert "one of another user" in _health_owner.explain_owner(connection(54321, 3000), [12], proc)
+
+
+def test_processes_and_files_that_vanish_meanwhile_are_passed_over(proc, monkeypatch):
+    def vanish(_path):
+        raise FileNotFoundError
+
+    assert list(_health_owner.socket_inodes(99, proc)) == []
+    monkeypatch.setattr(os, "readlink", vanish)
+    assert list(_health_owner.socket_inodes(11, proc)) == []
+
+
+def test_a_kernel_without_ipv6_has_the_sockets_of_ipv4(proc):
+    (proc / "net" / "tcp6").unlink()
+    assert len(_health_owner.read_sockets(proc)) == 3
+
+
+@pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_this_very_process_is_found_by_a_connection_to_itself(family, address):
+    with socket.socket(family) as server:
+        try:
+            server.bind((address, 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        server.listen()
+        with socket.create_connection(server.getsockname()[:2]) as client:
+            accepted, _peer = server.accept()
+            with accepted:
+                asked = Connection(client.getsockname()[:2], client.getpeername()[:2])
+                assert _health_owner.explain_owner(asked, [os.getpid()]) == ""
+                assert str(os.getpid()) in _health_owner.explain_owner(asked, [1 << 22])

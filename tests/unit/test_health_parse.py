@@ -1,0 +1,128 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _health_parse
+from ansible_collections.greenlight.release.plugins.module_utils._health import HealthError, Measurement
+
+URL = "http://127.0.0.1:3000/health"
+
+
+def probe(**given):
+    return _health_parse.parse_probe(0, {"url": URL, **given}, timeout=5)
+
+
+def test_a_probe_has_sensible_defaults():
+    parsed = probe(name=None, timeout=None)
+    assert (parsed.name, parsed.method, parsed.status, parsed.timeout) == (URL, "GET", (200,), 5)
+
+
+def test_a_full_probe_is_read(tmp_path):
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("")
+    parsed = probe(
+        name="x",
+        method="post",
+        body="{}",
+        headers={"A": 1},
+        status=204,
+        timeout="2",
+        samples="50",
+        concurrency=2,
+        warmup=5,
+        max_latency=10,
+        ca_path=str(certificate),
+        client_cert=str(certificate),
+        client_key=str(certificate),
+        validate_certs=False,
+        response_time=True,
+        expect_text=["ok"],
+        expect_headers=[{"name": "A", "exists": True}],
+        pids=[7],
+        measurements={"m": {"path": "a"}},
+    )
+    assert (parsed.name, parsed.method, parsed.body, parsed.headers) == ("x", "POST", "{}", {"A": "1"})
+    assert (parsed.status, parsed.timeout, parsed.samples, parsed.max_latency) == ((204,), 2.0, 50, 10.0)
+    assert (parsed.ca_path, parsed.validate_certs, parsed.response_time) == (str(certificate), False, True)
+    assert (parsed.concurrency, parsed.pids, parsed.client_key) == (2, (7,), str(certificate))
+    assert parsed.measurements == {"m": Measurement("a")}
+
+
+@pytest.mark.parametrize(
+    "headers, sent",
+    [({}, {"Content-Type": "application/json"}), ({"content-type": "a/b"}, {"content-type": "a/b"})],
+)
+def test_a_body_that_is_no_text_is_sent_as_json(headers, sent):
+    parsed = probe(body={"a": [1]}, headers=headers)
+    assert (parsed.body, parsed.headers) == ('{"a": [1]}', sent)
+
+
+@pytest.mark.parametrize(
+    "how, measurement",
+    [
+        ({"path": "r", "type": "percent"}, Measurement("r", "percent")),
+        ({"path": "h", "of": "n", "minimum": "5"}, Measurement("h", "number", ("n",), minimum=5.0)),
+        (
+            {"path": "h", "of": ["h", "m"], "counter": True, "epoch": "pid"},
+            Measurement("h", "number", ("h", "m"), True, "pid"),
+        ),
+    ],
+)
+def test_measurements_are_read(how, measurement):
+    assert probe(measurements={"m": how}).measurements == {"m": measurement}
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"url": None}, "Probe 0 needs an http or https URL"),
+        ({"url": "file:///etc/passwd"}, "needs an http or https URL, not 'file:///etc/passwd'"),
+        ({"url": "gopher://h/x"}, "needs an http or https URL"),
+        ({"url": "http://"}, "needs an http or https URL"),
+        ({"url": "http://["}, "needs an http or https URL"),
+        ({"url": "http://h:99999/"}, "needs an http or https URL"),
+        ({"url": "http://u:hunter2@h/"}, "the URL http://h/ must hold no credentials"),
+        ({"name": "n", "uri": 1}, "Probe n has an unknown key 'uri'"),
+        ({"method": "GET /x"}, "method must be a word such as GET"),
+        ({"headers": "x"}, "headers must be a mapping"),
+        ({"headers": {"a b": "x"}}, "the header 'a b' has a name or a value that HTTP does not allow"),
+        ({"headers": {"a": "x\r\nb: c"}}, "the header 'a' has a name or a value"),
+        ({"headers": {"a": "\u20ac"}}, "the header 'a' has a name or a value"),
+        ({"ca_path": "/no/such.pem"}, "ca_path /no/such.pem does not exist"),
+        ({"client_key": "/dev/null"}, "client_key needs client_cert"),
+        ({"timeout": "soon"}, "timeout must be a number, not 'soon'"),
+        ({"samples": -1}, "samples must be a number of at least 0, not -1"),
+        ({"concurrency": 0}, "concurrency must be from 1 to 64, not 0"),
+        ({"concurrency": 65}, "concurrency must be from 1 to 64, not 65"),
+        ({"pids": ["x"]}, "pids must be a number, not 'x'"),
+        ({"expect_json": ["x"]}, "expect_json needs mappings of path and one of equals"),
+        ({"expect_json": [{"path": "a", "exists": True}, {"path": "a..b", "equals": 1}]}, "'a..b' is no path"),
+        ({"expect_json": [{"path": "a"}]}, "expect_json of a needs exactly one of equals"),
+        ({"expect_json": [{"path": "a", "equals": 1, "below": 2}]}, "needs exactly one of"),
+        ({"expect_json": [{"path": "a", "like": 1}]}, "needs exactly one of"),
+        ({"expect_json": [{"path": "a", "below": "much"}]}, "below must be a number, not 'much'"),
+        ({"expect_json": [{"path": "a", "matches": "("}]}, "is no regular expression"),
+        ({"expect_headers": [{"name": "a", "below": 1}]}, "expect_headers of a needs exactly one of equals, matches"),
+        ({"measurements": ["m"]}, "measurements must be a mapping"),
+        ({"measurements": {"m": {}}}, "measurement m needs a path"),
+        ({"measurements": {"m": {"path": "a", "type": "text"}}}, "type must be number or percent, not 'text'"),
+        ({"measurements": {"m": {"path": "a", "per": 1}}}, "measurement m has an unknown key 'per'"),
+        ({"measurements": {"m": {"path": "a", "of": [""]}}}, "'' is no path such as data.hits"),
+        ({"measurements": {"m": {"path": "a", "counter": True, "epoch": "a..b"}}}, "'a..b' is no path"),
+        ({"measurements": {"m": {"path": "a", "epoch": "b"}}}, "epoch needs counter, and minimum needs of"),
+        ({"measurements": {"m": {"path": "a", "minimum": 5}}}, "epoch needs counter, and minimum needs of"),
+    ],
+)
+def test_a_wrong_probe_is_refused_by_name_and_shows_no_secret(given, message):
+    with pytest.raises(HealthError, match=message) as refusal:
+        probe(**given)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_two_probes_with_the_same_measurement_are_refused():
+    one, other = {"url": URL, "name": "a", "response_time": True}, {"url": URL, "name": "b", "response_time": True}
+    with pytest.raises(HealthError, match="Probe a and probe b both measure response_time; leave one out"):
+        _health_parse.parse_probes([one, other], 5)
+    assert len(_health_parse.parse_probes([one, {"url": URL}], 5)) == 2
