@@ -36,6 +36,44 @@ def literals_of(pattern: str, parser: Any) -> Literals:
     return _best(_options(parser.parse(pattern)))
 
 
+def can_span_lines(pattern: str, parser: Any) -> bool:
+    """Say whether an expression may be looked for in many lines at once, to learn whether any of them matches.
+
+    It must find in all lines together what it finds in one of them alone, and not run on through them: it begins with a
+    literal text, has no anchor, nothing that looks around, and repeats nothing that goes beyond the end of a line but
+    white space.
+    """
+    if parser is None or re.compile(pattern).flags & (re.IGNORECASE | re.DOTALL):
+        return False
+    parts = [part for part in _flatten(parser.parse(pattern)) if str(part[0]) != "AT"]
+    return bool(parts) and str(parts[0][0]) == "LITERAL" and _is_local(parser.parse(pattern))
+
+
+def _is_local(sequence: Any, repeated: bool = False) -> bool:
+    for operator, argument in _flatten(sequence):
+        name = str(operator)
+        if name == "AT":
+            local = str(argument) in ("AT_BOUNDARY", "AT_NON_BOUNDARY")
+        elif name == "BRANCH":
+            local = all(_is_local(alternative, repeated) for alternative in argument[1])
+        elif name in ("MAX_REPEAT", "MIN_REPEAT"):
+            local = not repeated and _is_local(argument[2], repeated=True)
+        elif name == "IN":
+            local = not repeated or all(_is_within_line(*item) for item in argument)
+        else:
+            local = name in ("LITERAL", "ANY") or (name == "NOT_LITERAL" and not repeated)
+        if not local:
+            return False
+    return True
+
+
+def _is_within_line(operator: Any, argument: Any) -> bool:
+    """Say whether a part of a set of characters has no end of a line in it, or is all white space."""
+    if str(operator) == "RANGE":
+        return not argument[0] <= ord("\n") <= argument[1]
+    return str(operator) == "LITERAL" or str(argument) in ("CATEGORY_SPACE", "CATEGORY_DIGIT", "CATEGORY_WORD")
+
+
 def split_alternatives(pattern: str) -> List[str]:
     """Return the alternatives at the top of an expression, so that each can be looked for in its own way.
 

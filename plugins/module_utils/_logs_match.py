@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any, Callable, Iterator, List, Optional, Protocol, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs_literals import (
+    can_span_lines,
     literals_of,
     load_parser,
     split_alternatives,
@@ -27,6 +28,7 @@ _RARE = 1000
 # From so many hits in a chunk on, splitting the chunk into lines is cheaper than looking for the line of each hit.
 _DENSE = 600
 _SAMPLE = 1 << 12
+_NEWLINE = ord("\n")
 
 Verify = Callable[[str], bool]
 
@@ -103,10 +105,14 @@ class Finder(Protocol):
 
 @dataclass
 class Alternative:
-    """Texts, one of which a line must contain, and what else must hold for it; no texts where none can be told."""
+    """Texts, one of which a line must contain, and what else must hold for it; no texts where none can be told.
+
+    C(survey) says of many lines together whether any of them can match, where that can be told.
+    """
 
     needles: Sequence[Needle]
     verify: Optional[Verify] = None
+    survey: Optional[Verify] = None
     dense: bool = False
 
     def find(self, chunk: Chunk) -> Set[int]:
@@ -133,18 +139,22 @@ class Alternative:
             return len(self.find(chunk))
         # Two hits are on two lines when a line ends between them.
         parts = chunk.data.split(self.needles[0].text)
-        return sum([b"\n" in part for part in parts[1:-1]]) + (len(parts) > 1)
+        return sum([_NEWLINE in part for part in parts[1:-1]]) + (len(parts) > 1)
 
     def _find_in_lines(self, chunk: Chunk) -> Set[int]:
-        candidates = list(chunk.lines())
+        if self.survey is not None and not self.survey(chunk.data.decode("utf-8", "replace")):
+            return set()
+        candidates = chunk.lines()
         if self.needles:
-            texts = [needle.text for needle in self.needles]
-            if len(texts) == 1:
-                text = texts[0]
-                candidates = [(start, line) for start, line in candidates if text in line]
-            else:
-                candidates = [(start, line) for start, line in candidates if any(text in line for text in texts)]
-            self.dense = len(candidates) > _DENSE
+            # The method is three times as fast as C(in), which tries a number first.
+            first, *others = [needle.text for needle in self.needles]
+            kept = [
+                (start, line)
+                for start, line in candidates
+                if line.find(first) >= 0 or (others and any(line.find(text) >= 0 for text in others))
+            ]
+            self.dense = len(kept) > _DENSE
+            candidates = iter(kept)
         verify = self.verify
         if verify is None:
             return {start for start, _line in candidates}
@@ -182,7 +192,8 @@ def regular(pattern: str, parser: Any = None) -> Matcher:
     finders = []
     for part in split_alternatives(pattern):
         needles = [_needle(text) for text in sorted(literals_of(part, parser) or ())]
-        finders.append(Alternative(needles, _searcher(part)))
+        search = _searcher(part)
+        finders.append(Alternative(needles, search, search if can_span_lines(part, parser) else None))
     return Matcher(pattern, _searcher(pattern), finders)
 
 

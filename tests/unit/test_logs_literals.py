@@ -37,6 +37,34 @@ def test_texts_that_every_match_contains_are_told(pattern, literals):
     assert _logs_literals.literals_of(pattern, PARSER) == literals
 
 
+@pytest.mark.parametrize(
+    "pattern, can_span",
+    [
+        (r'"level":\s*(50|60)\b', True),
+        (r"\bab*c+?\Bd[^x]", True),
+        (r"ab[a-z\d_]*.*e", True),
+        ("a[^b]", True),
+        (r"\s*ab", False),
+        ("(a|b)c", False),
+        ("^ab", False),
+        ("ab$", False),
+        ("ab(?=c)", False),
+        ("ab[^c]*", False),
+        (r"ab\S*", False),
+        (r"ab[\x00-\x7f]*", False),
+        ("ab(?:x*y)*", False),
+        ("abx(?:[^y]|z)", True),
+        ("ab(?:^|z)", False),
+        ("(?s)ab.*", False),
+        ("(?i)ab", False),
+        ("", False),
+    ],
+)
+def test_an_expression_that_can_be_looked_for_in_many_lines_at_once_is_told(pattern, can_span):
+    assert _logs_literals.can_span_lines(pattern, PARSER) is can_span
+    assert _logs_literals.can_span_lines(pattern, None) is False
+
+
 def test_without_the_parser_of_the_standard_library_nothing_is_told():
     assert _logs_literals.load_parser(["no.such.module"]) is None
     assert _logs_literals.literals_of("FATAL", None) is None

@@ -19,6 +19,9 @@ PATTERNS = (
     r"x|FATAL|\d{4}",
     ".*",
     "(GET|level).*T",
+    r"GET /api\s*x",
+    r"GET /api\s*pool",
+    r"exhausted\s*GET",
 )
 
 

@@ -1,0 +1,237 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure the scan of a log against what a user would run instead, side by side.
+
+    ./greenlight bench logs [--quick]
+
+The log is that of an app under PM2 which writes a line of JSON for every request, and now and then an error. The first
+table looks for five texts in all of it, the second for what the role verify looks for. The third reads the last ten
+megabytes from a cursor on, in logs of two sizes. The memory is the most that the process ever had, Python included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+COLLECTIONS = CHECKOUT / ".cache" / "collections"
+TEXTS = ("TypeError", "Read pool exhausted", "[ConnectionPool] Initialized", "SQLITE_CORRUPT", "FATAL")
+END = "the end of the log"
+NEW = 10_000_000
+MEMORY = 64
+# A scan in a process of its own, as the module does it, without the start of Ansible.
+SCAN = """
+import json, sys, time
+from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_check, _logs_scan
+given = json.load(sys.stdin)
+began = time.perf_counter()
+rules = {kind: _logs.parse_rules(kind, given[kind]) for kind in ("forbid", "count")}
+scan = _logs_scan.Scan(_logs.Rules(rates=_logs.parse_rates(given["rates"]), **rules), {})
+reading = _logs_check.begin([(given["path"], "out")], given["cursor"], 1 << 62, time.time())
+_logs_check.read(scan, reading, 0, False, _logs_check.Time(time.time, time.monotonic, time.sleep))
+seconds = time.perf_counter() - began
+# Not ru_maxrss, which a process inherits from the one that started it.
+status = open("/proc/self/status").read()
+memory = int(status.split("VmHWM:")[1].split()[0]) / 1024
+counts = {name: found["count"] for name, found in scan.results(None).items()}
+json.dump({"seconds": seconds, "memory": memory, "counts": counts, "complete": reading.complete}, sys.stdout)
+"""
+MARK = """
+import json, sys
+from pathlib import Path
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_marks
+json.dump(_logs_marks.make_cursor([_logs_marks.mark_file(Path(sys.argv[1]), "out", 0.0)], 0.0), sys.stdout)
+"""
+LINE_LOOP = """
+import sys
+texts, count = sys.argv[2:], 0
+with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
+    for line in log:
+        count += any(text in line for text in texts)
+"""
+
+
+def make_lines(count: int) -> bytes:
+    source = random.Random(1)
+    lines = []
+    for number in range(count):
+        chance = source.random()
+        if chance < 0.0005:
+            lines.append(
+                f"TypeError: Cannot read properties of undefined (reading 'x{number}')\n    at list (items.js:10)"
+            )
+        elif chance < 0.0007:
+            lines.append("Read pool exhausted, creating temporary connection")
+        request = {
+            "level": 30,
+            "time": 1771466400000 + number,
+            "pid": 4711,
+            "hostname": "shop-1",
+            "method": "GET",
+            "url": source.choice(("/api/items", "/api/items/count", "/health")) + f"?category={number % 40}",
+            "statusCode": 500 if chance > 0.99 else 200,
+            "responseTime": round(source.random() * 20, 2),
+            "msg": "request completed",
+        }
+        lines.append(json.dumps(request, separators=(",", ":")))
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def write_log(path: Path, size: int, block: bytes) -> None:
+    with path.open("wb") as log:
+        log.write(b"[ConnectionPool] Initialized with max 5 read connections\n")
+        while log.tell() < size:
+            log.write(block)
+        log.write(f"{END}\n".encode())
+
+
+def run(words: list[str], **options: object) -> str:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONPATH": str(COLLECTIONS)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    # grep ends with 1 when nothing was found.
+    assert done.returncode in (0, 1) and not done.stderr, done.stderr
+    return str(done.stdout)
+
+
+def timed(words: list[str], **options: object) -> float:
+    began = time.perf_counter()
+    run(words, **options)
+    return time.perf_counter() - began
+
+
+def scan(path: Path, rules: dict[str, object], cursor: object = None) -> dict[str, float]:
+    given = {"path": str(path), "cursor": cursor, "forbid": [], "count": [], "rates": {}, **rules}
+    return dict(json.loads(run([sys.executable, "-c", SCAN], input=json.dumps(given))))
+
+
+def call(module: str, arguments: dict[str, object]) -> list[str]:
+    """Return the command that runs a module as Ansible does on the host."""
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
+    return [sys.executable, "-c", f"import sys; sys.argv[1:] = [{given!r}]; import {module} as m; m.main()"]
+
+
+def ways_for_texts(path: Path) -> dict[str, Callable[[], float]]:
+    patterns = [word for text in TEXTS for word in ("-e", text)]
+    rules = {"count": [{"pattern": text} for text in TEXTS]}
+    files = [{"path": str(path), "stream": "out"}]
+    ours = {"files": files, "tail_bytes": 1 << 62, "count": rules["count"]}
+    waiting = {"path": str(path), "search_regex": END, "timeout": 600}
+    ways: dict[str, Callable[[], float]] = {
+        "grep -c, once for all five": lambda: timed(["grep", "-cF", *patterns, str(path)]),
+        "grep -c, five times": lambda: sum(timed(["grep", "-cF", "-e", text, str(path)]) for text in TEXTS),
+    }
+    if shutil.which("rg"):
+        ways["ripgrep, once for all five"] = lambda: timed(["rg", "-cF", *patterns, str(path)])
+    ways["Python, line by line"] = lambda: timed([sys.executable, "-c", LINE_LOOP, str(path), *TEXTS])
+    ways["wait_for search_regex, one text"] = lambda: timed(call("ansible.modules.wait_for", waiting))
+    ways["ours, the scan"] = lambda: scan(path, rules)["seconds"]
+    module = "ansible_collections.greenlight.release.plugins.modules.log_assert"
+    ways["ours, the whole module"] = lambda: timed(call(module, ours))
+    return ways
+
+
+def ways_for_the_role(path: Path) -> tuple[dict[str, Callable[[], float]], dict[str, object]]:
+    defaults = yaml.safe_load((CHECKOUT / "roles/verify/defaults/main.yml").read_text(encoding="utf-8"))
+    critical = "(?:" + ")|(?:".join(defaults["greenlight_critical_errors"]) + ")"
+    rules = {
+        "forbid": [{"name": "critical_errors", "pattern": critical, "regex": True}],
+        "count": [{"name": "pool_exhausted", "pattern": defaults["greenlight_pool_exhausted"], "regex": True}],
+        "rates": {"error_rate": defaults["greenlight_error_rate"]},
+    }
+    searches = [
+        ["grep", "-cE", "|".join(defaults["greenlight_critical_errors"]), str(path)],
+        ["grep", "-cE", defaults["greenlight_pool_exhausted"], str(path)],
+        ["grep", "-cF", defaults["greenlight_error_rate"]["count"], str(path)],
+        ["grep", "-cF", defaults["greenlight_error_rate"]["of"], str(path)],
+    ]
+    ways: dict[str, Callable[[], float]] = {
+        "grep -c, once for each rule": lambda: sum(timed(words) for words in searches),
+        "ours, the scan": lambda: scan(path, rules)["seconds"],
+    }
+    return ways, rules
+
+
+def compare(title: str, ways: dict[str, Callable[[], float]], rounds: int) -> float:
+    """Print a table, the ways taken in turns, and return the ratio of our scan to the first way."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _round in range(rounds):
+        for name, way in ways.items():
+            times[name].append(way())
+    middle = {name: statistics.median(taken) for name, taken in times.items()}
+    limit = next(iter(middle.values()))
+    print(f"\n{title}, {rounds} rounds\n{'way':<34}{'median s':>10}{'to grep':>9}")
+    for name, seconds in middle.items():
+        print(f"{name:<34}{seconds:>10.3f}{seconds / limit:>9.2f}")
+    return middle["ours, the scan"] / limit
+
+
+def from_cursor(path: Path, block: bytes, rounds: int) -> float:
+    """Return the median seconds that it takes to read ten new megabytes, which are appended and removed again."""
+    cursor = json.loads(run([sys.executable, "-c", MARK, str(path)]))
+    size = path.stat().st_size
+    with path.open("ab") as log:
+        log.write(block[:NEW])
+    rules = {"count": [{"pattern": text} for text in TEXTS]}
+    found = [scan(path, rules, cursor) for _round in range(rounds)]
+    os.truncate(path, size)
+    assert all(each["complete"] for each in found)
+    return statistics.median(each["seconds"] for each in found)
+
+
+def report(goals: list[tuple[str, float, float]]) -> int:
+    print(f"\n{'goal':<62}{'at most':>9}{'is':>9}")
+    for what, most, value in goals:
+        print(f"{what:<62}{most:>9.2f}{value:>9.2f}  {'met' if value <= most else 'missed'}")
+    return 0 if all(value <= most for _what, most, value in goals) else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="100 MB in place of 1 GB")
+    parser.add_argument("--folder", type=Path, help="where to measure (default: the folder for temporary files)")
+    arguments = parser.parse_args()
+    megabytes, rounds = (100, 3) if arguments.quick else (1000, 5)
+    folder = Path(tempfile.mkdtemp(dir=arguments.folder))
+    try:
+        block = make_lines(60_000)
+        large, small = folder / "large.log", folder / "small.log"
+        write_log(large, megabytes * 1_000_000, block)
+        write_log(small, megabytes * 100_000, block)
+        texts = compare(f"{megabytes} MB, five texts", ways_for_texts(large), rounds)
+        ways, rules = ways_for_the_role(large)
+        role = compare(f"{megabytes} MB, the rules of the role verify", ways, max(1, rounds // 2))
+        times = {path: from_cursor(path, block, 9) for path in (small, large)}
+        print(f"\nten new megabytes behind a cursor: {times[small]:.3f} s in {megabytes // 10} MB,", end=" ")
+        print(f"{times[large]:.3f} s in {megabytes} MB")
+        most = scan(large, rules)["memory"]
+        large.write_bytes(b"x" * 300_000_000)
+        line = scan(large, rules)["memory"]
+        return report(
+            [
+                ("scan, five texts / grep", 2.0, texts),
+                ("scan, the rules of the role / grep for each", 2.0, role),
+                ("from a cursor, the large log / the small one", 1.25, times[large] / times[small]),
+                ("memory in MB", MEMORY, most),
+                ("memory in MB for one line of 300 MB", MEMORY, line),
+            ]
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
