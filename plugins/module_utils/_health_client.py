@@ -98,7 +98,7 @@ def _explain(requests: Any, error: BaseException, probe: Probe) -> str:
     if isinstance(error, requests.Timeout):
         return f"no answer within {probe.timeout:g} seconds"
     if isinstance(error, requests.exceptions.SSLError):
-        reason = next((e.verify_message for e in _causes(error) if isinstance(e, ssl.SSLCertVerificationError)), "")
+        reason = next((reason for reason in map(_certificate_problem, _causes(error)) if reason), "")
         return f"the certificate was not accepted: {reason}" if reason else "the TLS connection failed"
     if isinstance(error, requests.ConnectionError):
         refused = any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error))
@@ -106,6 +106,14 @@ def _explain(requests: Any, error: BaseException, probe: Probe) -> str:
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection was broken off in the body"
     return f"the request failed ({type(error).__name__})"
+
+
+def _certificate_problem(error: BaseException) -> str:
+    """Return what an error says against a certificate, "" when it says nothing."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return str(getattr(error, "verify_message", "") or "it could not be verified")
+    # Older versions of urllib3 compare the names themselves.
+    return "it is for another host" if type(error).__name__ == "CertificateError" else ""
 
 
 def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:

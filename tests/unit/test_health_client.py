@@ -143,6 +143,10 @@ def caused(error, cause):
     return error
 
 
+class CertificateError(ValueError):
+    """As urllib3 before version 2 has one."""
+
+
 UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
 UNTRUSTED.verify_message = "self-signed certificate"
 
@@ -155,6 +159,14 @@ UNTRUSTED.verify_message = "self-signed certificate"
         (
             caused(requests.exceptions.SSLError(), UNTRUSTED),
             "the certificate was not accepted: self-signed certificate",
+        ),
+        (
+            caused(requests.exceptions.SSLError(), ssl.SSLCertVerificationError(1, "hunter2")),
+            "the certificate was not accepted: it could not be verified",
+        ),
+        (
+            caused(requests.exceptions.SSLError(), CertificateError("hunter2")),
+            "the certificate was not accepted: it is for another host",
         ),
         (requests.exceptions.SSLError("hunter2"), "the TLS connection failed"),
         (
