@@ -41,6 +41,7 @@ class Probe:
     method: str = "GET"
     headers: Dict[str, str] = field(default_factory=dict)
     body: Optional[str] = None
+    follow_redirects: bool = False
     status: Tuple[int, ...] = (200,)
     expect_json: Tuple[Mapping[str, Any], ...] = ()
     expect_headers: Tuple[Mapping[str, Any], ...] = ()

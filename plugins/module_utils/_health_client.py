@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import ssl
 from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
+from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Fetch, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._health_owner import plain_address
 from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
 
 LARGEST_BODY = 1 << 20
+MOST_REDIRECTS = 5
 _PIECE = 1 << 16
 
 
@@ -21,7 +23,8 @@ _PIECE = 1 << 16
 def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
     """Give a function that sends a probe and reads the answer, over one connection that is kept as long as it works.
 
-    Neither a proxy of the environment nor a C(.netrc) is used, and no redirect is followed. How long it may take all in
+    Neither a proxy of the environment nor a C(.netrc) is used, and no redirect to another scheme, host or
+    port is followed. How long it may take all in
     all is for the caller to bound: the timeout of requests is one for each single read. C(now) is a monotonic clock.
     """
     session = requests.Session()
@@ -32,7 +35,14 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
     def fetch(probe: Probe) -> Answer:
         began = now()
         try:
-            with session.request(**_arguments(probe)) as response:
+            with contextlib.ExitStack() as stack:
+                response = stack.enter_context(session.request(**_arguments(probe)))
+                for _number in range(MOST_REDIRECTS if probe.follow_redirects else 0):
+                    url = _same_origin(response)
+                    if not url:
+                        break
+                    response.close()
+                    response = stack.enter_context(session.request(**{**_arguments(probe), "url": url}))
                 connection = _connection_of(response)
                 body, problem = _read_body(response, probe.method)
         except (requests.RequestException, OSError) as error:
@@ -44,6 +54,19 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
         yield fetch
     finally:
         session.close()
+
+
+def _same_origin(response: Any) -> str:
+    """Return where a redirect leads within the same scheme, host and port, "" for anything else."""
+    location = response.headers.get("Location", "")
+    if response.status_code not in (301, 302, 303, 307, 308) or not location:
+        return ""
+    try:
+        here, there = urlsplit(response.url), urlsplit(urljoin(response.url, location))
+        same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+    except ValueError:
+        return ""
+    return there.geturl() if same and there.username is None else ""
 
 
 def _arguments(probe: Probe) -> Mapping[str, Any]:

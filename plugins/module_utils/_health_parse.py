@@ -30,6 +30,7 @@ PROBE_KEYS = (
     "expect_headers",
     "expect_json",
     "expect_text",
+    "follow_redirects",
     "headers",
     "max_latency",
     "measurements",
@@ -81,6 +82,7 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         method=method,
         headers=headers,
         body=body,
+        follow_redirects=_parse_redirects(label, method, probe.get("follow_redirects", False)),
         status=_parse_numbers(label, "status", probe.get("status") or [200]),
         expect_json=_parse_expectations(label, "expect_json", "path", CONDITIONS, probe.get("expect_json", [])),
         expect_headers=_parse_expectations(
@@ -113,6 +115,12 @@ def _parse_url(label: str, url: Any) -> str:
             f"{label}: the URL {mask_url(url)} must hold no credentials, they would be shown; use headers"
         )
     return str(url)
+
+
+def _parse_redirects(label: str, method: str, follow: Any) -> bool:
+    if follow and method not in ("GET", "HEAD"):
+        raise HealthError(f"{label}: follow_redirects is for GET and HEAD, not for {method}, which would be sent again")
+    return bool(follow)
 
 
 def _parse_content(label: str, headers: Any, body: Any) -> Tuple[Dict[str, str], Optional[str]]:

@@ -20,9 +20,13 @@ MOST_KINDS = 500
 
 @dataclass
 class Tally:
-    """What was found so far for one rule: the number of lines, and the first and the last as they were written."""
+    """What was found so far for one rule: the number of lines, and the first and the last as they were written.
+
+    C(known) is the number of lines of known kinds, whether they count or not.
+    """
 
     count: int = 0
+    known: int = 0
     first: str = ""
     last: str = ""
 
@@ -75,7 +79,9 @@ class Scan:
         kind, kinds = kind_of(line), self.kinds[rule.name]
         if len(kinds) < MOST_KINDS:
             kinds.add(kind)
-        return not rule.new_kinds_only or kind not in self.known_kinds.get(rule.name, ())
+        is_known = kind in self.known_kinds.get(rule.name, ())
+        self.tallies[rule.name].known += is_known
+        return not (rule.new_kinds_only and is_known)
 
     def _add_rate(self, rate: Rate, chunk: Chunk) -> None:
         self.looking_for = rate.of.shown
@@ -107,10 +113,11 @@ class Scan:
         return found
 
     def results(self, span: Optional[float]) -> Dict[str, Dict[str, Any]]:
-        """Return per rule the count, the count per hour, and the first and the last line as they may be shown."""
+        """Return per rule the counts, the count per hour, and the first and the last line as they may be shown."""
         return {
             name: {
                 "count": tally.count,
+                "known": tally.known,
                 "per_hour": round(per_hour(tally.count, span), 3),
                 "first": show(tally.first),
                 "last": show(tally.last),

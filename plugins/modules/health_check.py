@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Asks one or more URLs at the same time, until each has given several good answers in a row, or a deadline has passed.
   - An answer is judged by its status, its headers, its JSON, its text, and by which process gave it.
-  - Redirects are not followed, proxies and C(.netrc) are not used, and bodies are read only up to one megabyte.
+  - Redirects are not followed to another host, proxies and C(.netrc) are not used, and bodies are read only up to one megabyte.
   - Measures the response time over many requests, and reads further measurements out of the JSON.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -65,6 +65,10 @@ options:
       body:
         description: Body of the request. A mapping or a list is sent as JSON. It is never shown.
         type: raw
+      follow_redirects:
+        description: Whether up to five redirects are followed, within the same scheme, host and port. No other is ever followed.
+        type: bool
+        default: false
       timeout:
         description: Seconds that one whole request may take, from the connection to the end of the body. By default O(timeout).
         type: float
@@ -334,6 +338,7 @@ PROBE = {
     "method": {"type": "str", "default": "GET"},
     "headers": {"type": "dict", "default": {}, "no_log": True},
     "body": {"type": "raw", "no_log": True},
+    "follow_redirects": {"type": "bool", "default": False},
     "timeout": {"type": "float"},
     "max_latency": {"type": "float"},
     "status": {"type": "list", "elements": "int", "default": [200]},

@@ -273,10 +273,12 @@ span_seconds:
   type: float
   sample: 3600.4
 lines:
-  description: Per rule the number of lines, the same per hour, and the first and the last line, at most 300 characters of each.
+  description:
+    - Per rule the number of lines, the same per hour, and the first and the last line, at most 300 characters of each.
+    - C(known) is the number of lines of a kind in O(known_kinds). They count too, unless C(new_kinds_only) is true.
   returned: when the state is checked
   type: dict
-  sample: {"critical_errors": {"count": 0, "per_hour": 0.0, "first": "", "last": ""}}
+  sample: {"critical_errors": {"count": 0, "known": 2, "per_hour": 0.0, "first": "", "last": ""}}
 kinds:
   description: Per rule of O(forbid) the kinds of the lines that matched, at most 500, for O(known_kinds) of a later call.
   returned: when the state is checked

@@ -242,6 +242,12 @@ def test_a_redirect_elsewhere_gets_no_credentials(run_module, server):
     assert result["healthy"] is False
 
 
+def test_a_redirect_within_the_app_can_be_followed(run_module, server):
+    assert check(run_module, server, "moved", follow_redirects=True)["healthy"] is True
+    server.elsewhere = "http://127.0.0.1:1/good"
+    assert check(run_module, server, "elsewhere", follow_redirects=True)["reason"].endswith("status 302 instead of 200")
+
+
 def test_one_probe_that_hangs_holds_up_no_other(run_module, server):
     url = f"http://127.0.0.1:{server.server_port}"
     probes = [{"name": f"good {number}", "url": f"{url}/good"} for number in range(9)]

@@ -39,6 +39,9 @@ class Response:
         return self
 
     def __exit__(self, *_error):
+        self.close()
+
+    def close(self):
         """Close nothing."""
 
     def iter_content(self, _size):
@@ -53,9 +56,11 @@ class Session:
 
     def request(self, **arguments):
         self.asked.append(arguments)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        answer = self.answer.pop(0) if isinstance(self.answer, list) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        answer.url = arguments["url"]
+        return answer
 
     def close(self):
         self.closed = True
@@ -82,6 +87,42 @@ def test_neither_redirects_nor_the_environment_nor_compression_are_used():
     assert (session.asked[0]["allow_redirects"], session.asked[0]["timeout"]) == (False, 3)
 
 
+FOLLOWING = Probe(name="x", url="http://h:3000/health", follow_redirects=True, headers={"Authorization": "Bearer x"})
+
+
+def redirect(location, status=302):
+    return Response([b""], status=status, **({"Location": location} if location else {}))
+
+
+@pytest.mark.parametrize("location", ["/health/", "health/", "http://h:3000/health/"])
+def test_a_redirect_within_the_same_origin_can_be_followed(location):
+    answer, session = send([redirect(location), Response()], FOLLOWING)
+    assert (answer.status, [asked["url"] for asked in session.asked]) == (200, [FOLLOWING.url, f"{FOLLOWING.url}/"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        redirect("http://other:3000/"),
+        redirect("http://h:3001/"),
+        redirect("https://h:3000/"),
+        redirect("//other/"),
+        redirect("http://u:p@h:3000/"),
+        redirect("http://["),
+        redirect(""),
+        Response(status=200, Location="/x"),
+    ],
+    ids=lambda answer: answer.headers.get("Location", "none"),
+)
+def test_no_other_redirect_is_followed(answer):
+    assert len(send(answer, FOLLOWING)[1].asked) == 1
+
+
+def test_redirects_without_end_are_followed_five_times():
+    answer, session = send(redirect("/health"), FOLLOWING)
+    assert (answer.status, len(session.asked)) == (302, 6)
+
+
 @pytest.mark.parametrize(
     "given, verify, cert",
     [
@@ -106,6 +147,8 @@ def test_a_body_is_sent_as_utf_8(body, sent):
     "response, probe, error",
     [
         (Response(Content_Encoding="gzip"), PROBE, "the body is encoded as 'gzip', though that was not asked for"),
+        (Response([b"x" * 1_048_576]), PROBE, ""),
+        (Response([b"x" * 1_048_576, b"x"]), PROBE, "the body is longer than 1048576 bytes"),
         (Response([b"x" * 1_000_000] * 9), PROBE, "the body is longer than 1048576 bytes"),
         (Response([b"half"], Content_Length=8), PROBE, "the body was broken off after 4 of 8 bytes"),
         (Response([], Content_Length=8), Probe(name="x", url="http://h/", method="HEAD"), ""),

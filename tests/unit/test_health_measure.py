@@ -19,6 +19,9 @@ def measure(how, body, earlier=None):
     [
         ({"path": "r", "type": "percent"}, '{"r": "95.67%"}', {"m": 95.67}, None),
         ({"path": "r"}, '{"r": 400}', {"m": 400.0}, None),
+        ({"path": "r", "type": "percent"}, '{"r": 100}', {"m": 100.0}, None),
+        ({"path": "r", "type": "percent"}, '{"r": "0%"}', {"m": 0.0}, None),
+        ({"path": "r", "type": "percent"}, '{"r": -0.1}', {}, "x: m was not measured, r is no percent"),
         ({"path": "r", "type": "percent"}, '{"r": 400}', {}, "x: m was not measured, r is no percent"),
         ({"path": "r"}, '{"r": "n/a"}', {}, "x: m was not measured, r is no number"),
         ({"path": "r"}, "{}", {}, "x: m was not measured, the JSON has no r"),

@@ -86,6 +86,7 @@ def test_measurements_are_read(how, measurement):
         ({"url": "http://u:hunter2@h/"}, "the URL http://h/ must hold no credentials"),
         ({"name": "n", "uri": 1}, "Probe n has an unknown key 'uri'"),
         ({"method": "GET /x"}, "method must be a word such as GET"),
+        ({"method": "POST", "follow_redirects": True}, "follow_redirects is for GET and HEAD, not for POST"),
         ({"headers": "x"}, "headers must be a mapping"),
         ({"headers": {"a b": "x"}}, "the header 'a b' has a name or a value that HTTP does not allow"),
         ({"headers": {"a": "x\r\nb: c"}}, "the header 'a' has a name or a value"),
@@ -119,6 +120,11 @@ def test_a_wrong_probe_is_refused_by_name_and_shows_no_secret(given, message):
     with pytest.raises(HealthError, match=message) as refusal:
         probe(**given)
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_redirects_are_followed_only_where_that_is_asked(follow):
+    assert probe(follow_redirects=follow).follow_redirects is follow
 
 
 def test_two_probes_with_the_same_measurement_are_refused():

@@ -41,6 +41,14 @@ def test_only_new_kinds_of_lines_count_where_that_is_asked():
     scan = scanned(["Error 2", "Error in b"], known=known, forbid=[rule])
     assert (scan.tallies["errors"].count, scan.tallies["errors"].last) == (1, "Error in b")
     assert len(scan.kinds_found()["errors"]) == 2
+    assert scan.tallies["errors"].known == 1
+
+
+def test_lines_of_known_kinds_are_told_apart_also_where_they_count():
+    rule = {"name": "errors", "pattern": "Error"}
+    known = scanned(["Error 1"], forbid=[rule]).kinds_found()
+    tally = scanned(["Error 2", "Error in b"], known=known, forbid=[rule]).tallies["errors"]
+    assert (tally.count, tally.known) == (2, 1)
 
 
 def test_ignored_lines_are_not_counted_as_forbidden():
@@ -84,7 +92,7 @@ def test_rules_that_are_not_met_are_told(lines, given, complete, problems):
 
 def test_results_give_counts_and_the_first_and_last_line():
     scan = scanned(["x 1", "x 2"], count=[{"name": "n", "pattern": "x"}])
-    assert scan.results(7200.0) == {"n": {"count": 2, "per_hour": 1.0, "first": "x 1", "last": "x 2"}}
+    assert scan.results(7200.0) == {"n": {"count": 2, "known": 0, "per_hour": 1.0, "first": "x 1", "last": "x 2"}}
 
 
 @pytest.mark.parametrize("complete, measured", [(True, {"f": 1, "n": 0.5}), (False, {})])
