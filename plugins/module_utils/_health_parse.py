@@ -51,6 +51,17 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_CONCURRENT = 64
 
 
+# The least that the numbers of the module may be.
+LEAST = {"timeout": 0.001, "deadline": 0, "interval": 0, "consecutive": 1}
+
+
+def check_numbers(params: Mapping[str, Any]) -> None:
+    """Raise HealthError for a number of the module that is too small, or without end."""
+    for name, least in LEAST.items():
+        if not least <= params[name] < math.inf:
+            raise HealthError(f"{name} must be a number of at least {least}, not {params[name]}")
+
+
 def parse_probes(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Probe]:
     """Return all probes, checked. Raises HealthError, also when two of them give the same measurement."""
     probes = [parse_probe(index, probe, timeout) for index, probe in enumerate(given)]
@@ -91,7 +102,7 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         expect_text=tuple(map(str, probe.get("expect_text", ()))),
         pids=_parse_numbers(label, "pids", probe.get("pids", [])),
         max_latency=None if latency is None else _number(label, "max_latency", latency),
-        timeout=_number(label, "timeout", probe.get("timeout", 0)) or timeout,
+        timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST["timeout"]),
         validate_certs=bool(probe.get("validate_certs", True)),
         samples=int(_number(label, "samples", probe.get("samples", 0))),
         concurrency=_parse_concurrency(label, probe.get("concurrency", 1)),
@@ -159,13 +170,13 @@ def _parse_concurrency(label: str, value: Any) -> int:
     return concurrency
 
 
-def _number(label: str, key: str, value: Any) -> float:
+def _number(label: str, key: str, value: Any, least: float = 0) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise HealthError(f"{label}: {key} must be a number, not {value!r}") from error
-    if not 0 <= number < math.inf:
-        raise HealthError(f"{label}: {key} must be a number of at least 0, not {value!r}")
+    if not least <= number < math.inf:
+        raise HealthError(f"{label}: {key} must be a number of at least {least}, not {value!r}")
     return number
 
 

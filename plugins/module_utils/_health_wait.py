@@ -80,7 +80,7 @@ def ask(probe: Probe, fetch: Fetch, explain_owner: Callable[[Answer], str] = lam
 
 
 def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> Dict[str, Any]:
-    """Ask one probe until it was good C(consecutive) times in a row or C(ends) is reached, then take its samples."""
+    """Ask one probe until it was good C(consecutive) times in a row or C(ends) is reached; read its last answer."""
 
     def explain_owner(answer: Answer) -> str:
         return world.explain_owner(answer.connection or _unknown_connection(probe), probe.pids) if probe.pids else ""
@@ -111,8 +111,6 @@ def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> 
     if not reason:
         measured = read_measurements(probe, answer, world.counters, world.at)
         result.update(measurements=measured.values, unmeasured=measured.reasons, counters=measured.counters)
-        if probe.samples:
-            _add_samples(probe, world, patience, result)
     return result
 
 
@@ -157,15 +155,11 @@ def take_samples(probe: Probe, world: World, patience: Patience, count: int, end
     return taken
 
 
-def _add_samples(probe: Probe, world: World, patience: Patience, result: Dict[str, Any]) -> None:
+def add_samples(probe: Probe, world: World, patience: Patience, ends: float, result: Dict[str, Any]) -> None:
     """Take the samples of a probe, as many at a time as it asks for, and add what they say to its result."""
-    ends = patience.now() + patience.deadline
     counts = [len(range(first, probe.samples, probe.concurrency)) for first in range(probe.concurrency)]
-    if probe.concurrency == 1:
-        taken: List[Any] = [take_samples(probe, world, patience, probe.samples, ends)]
-    else:
-        jobs = [partial(take_samples, probe, world, patience, count, ends) for count in counts if count]
-        taken = world.run_all(jobs, patience.deadline + 2 * probe.timeout)
+    jobs = [partial(take_samples, probe, world, patience, count, ends) for count in counts if count]
+    taken = world.run_all(jobs, max(0.0, ends - patience.now()) + 2 * probe.timeout)
     samples = [sample for part in taken for sample in part or ()]
     good = [elapsed for elapsed, reason in samples if not reason]
     result["latency"] = latency = summarise_latency(good, len(samples) - len(good))
@@ -178,7 +172,10 @@ def _add_samples(probe: Probe, world: World, patience: Patience, result: Dict[st
 
 
 def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict[str, Any]:
-    """Ask all probes at the same time, so that one that hangs holds up no other, and return the module's result."""
+    """Ask all probes at the same time, so that one that hangs holds up no other, then take the samples of each.
+
+    Returns the result of the module.
+    """
     ends = patience.now() + patience.deadline
     longest = max(probe.timeout for probe in probes)
     # What ends by itself has ended by then; what does not, such as a resolver that hangs, is ended.
@@ -188,6 +185,11 @@ def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict
         result or empty_result(probe, f"the probe did not come to an end in {bound:.0f} seconds")
         for probe, result in zip(probes, found)
     ]
+    # One after the other, and only now, so that nothing else that is asked makes the app slower.
+    ends = patience.now() + patience.deadline
+    for probe, result in zip(probes, results):
+        if probe.samples and result["healthy"]:
+            add_samples(probe, world, patience, ends, result)
     problems = [f"{result['name']}: {result['reason']}" for result in results if not result["healthy"]]
     counters = [result.pop("counters") for result in results]
     return {

@@ -137,6 +137,13 @@ def check_names(rules: Rules) -> Rules:
     return rules
 
 
+def check_numbers(params: Mapping[str, Any]) -> None:
+    """Raise LogError for a number of the module that is too small, or without end."""
+    for name, least in (("wait", 0), ("timeout", 1), ("tail_bytes", 0)):
+        if not least <= params[name] < math.inf:
+            raise LogError(f"{name} must be a number of at least {least}, not {params[name]}")
+
+
 def _number(label: str, key: str, value: Any) -> float:
     try:
         number = float(value or 0)

@@ -372,6 +372,7 @@ ARGUMENTS = {
 
 def parse_arguments(params):
     """Return the probes, with what to ask them and for how long. Raises HealthError."""
+    _health_parse.check_numbers(params)
     asked = params["probes"] or [{"url": params["url"], "expect_json": params["expect_json"]}]
     given = [{**probe, "headers": {**params["headers"], **(probe.get("headers") or {})}} for probe in asked]
     patience = _health_wait.Patience(

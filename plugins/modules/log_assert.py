@@ -292,7 +292,6 @@ measurements:
 """
 
 import os
-import signal
 import time
 from pathlib import Path
 
@@ -303,6 +302,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs_marks,
     _logs_process,
     _logs_scan,
+    _parallel,
     _pm2,
     _pm2_control,
 )
@@ -392,10 +392,17 @@ def find_logs(params):
     return _logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
 
 
-def check(params, scan, files, notes):
-    """Read until nothing is waited for any more or the time is up, and return the module's result."""
-    cursor = params["cursor"]
-    begin = _logs_check.begin(files, cursor, params["tail_bytes"], time.time())
+def run(params, scan):
+    """Take a mark, or read until nothing is waited for any more or the time is up; return the module's result."""
+    files, notes = find_logs(params)
+    at, cursor = time.time(), params["cursor"]
+    if params["state"] == "mark":
+        return {
+            "cursor": _logs_marks.make_cursor(
+                [_logs_marks.mark_file(Path(path), stream, at) for path, stream in files], at
+            )
+        }
+    begin = _logs_check.begin(files, cursor, params["tail_bytes"], at)
     clock = _logs_check.Time(time.time, time.monotonic, time.sleep)
     reading = _logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)
     reading.notes = [*reading.notes, *notes]
@@ -410,26 +417,18 @@ def main():
         required_if=[("state", "mark", ("files", "process"), True)],
     )
     params = module.params
-
-    def refuse_slow(_number, _frame):
-        looking = f" while looking for {scan.looking_for!r}" if scan.looking_for else ""
-        raise _logs.LogError(
-            f"Reading the logs took longer than timeout{looking}; look for a pattern such as (a+)+ that never ends"
-        )
-
     try:
+        _logs.check_numbers(params)
         scan = _logs_scan.Scan(parse_rules(params), params["known_kinds"])
-        signal.signal(signal.SIGALRM, refuse_slow)
-        signal.setitimer(signal.ITIMER_REAL, params["wait"] + params["timeout"])
-        files, notes = find_logs(params)
-        if params["state"] == "mark":
-            at = time.time()
-            marks = [_logs_marks.mark_file(Path(path), stream, at) for path, stream in files]
-            module.exit_json(cursor=_logs_marks.make_cursor(marks, at))
-        result = check(params, scan, files, notes)
+        result = _parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
     except _logs.LogError as error:
         module.fail_json(msg=str(error))
-    if not result["passed"] and not params["report_only"]:
+    except _parallel.TooSlowError:
+        module.fail_json(
+            msg=f"Reading the logs took longer than timeout while looking for {scan.looking_for!r}; "
+            "look for a pattern such as (a+)+ that never ends"
+        )
+    if not result.get("passed", True) and not params["report_only"]:
         module.fail_json(msg=f"The log is not as it should be: {result['reason']}", **result)
     module.exit_json(**result)
 

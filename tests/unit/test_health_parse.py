@@ -94,6 +94,7 @@ def test_measurements_are_read(how, measurement):
         ({"ca_path": "/no/such.pem"}, "ca_path /no/such.pem does not exist"),
         ({"client_key": "/dev/null"}, "client_key needs client_cert"),
         ({"timeout": "soon"}, "timeout must be a number, not 'soon'"),
+        ({"timeout": 0}, "timeout must be a number of at least 0.001, not 0"),
         ({"samples": -1}, "samples must be a number of at least 0, not -1"),
         ({"concurrency": 0}, "concurrency must be from 1 to 64, not 0"),
         ({"concurrency": 65}, "concurrency must be from 1 to 64, not 65"),
@@ -120,6 +121,24 @@ def test_a_wrong_probe_is_refused_by_name_and_shows_no_secret(given, message):
     with pytest.raises(HealthError, match=message) as refusal:
         probe(**given)
     assert "hunter2" not in str(refusal.value)
+
+
+NUMBERS = {"timeout": 5.0, "deadline": 60.0, "interval": 0.2, "consecutive": 3}
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"timeout": 0.0}, "timeout must be a number of at least 0.001, not 0.0"),
+        ({"deadline": -1.0}, "deadline must be a number of at least 0, not -1.0"),
+        ({"interval": float("inf")}, "interval must be a number of at least 0, not inf"),
+        ({"consecutive": 0}, "consecutive must be a number of at least 1, not 0"),
+    ],
+)
+def test_a_number_that_would_never_end_or_never_ask_is_refused(given, message):
+    with pytest.raises(HealthError, match=message):
+        _health_parse.check_numbers({**NUMBERS, **given})
+    assert _health_parse.check_numbers(NUMBERS) is None
 
 
 @pytest.mark.parametrize("follow", [True, False])

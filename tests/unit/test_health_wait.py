@@ -84,7 +84,7 @@ def test_every_question_is_asked_over_a_connection_of_its_own():
         yield play([GOOD])
 
     world = replace(world_of(None), connect=connect)
-    _health_wait.check_probe(replace(PROBE, samples=9, warmup=9), world, patience(Time()), 10)
+    _health_wait.check_all([replace(PROBE, samples=9, warmup=9)], world, patience(Time()))
     assert len(opened) == 3 + 1
 
 
@@ -134,9 +134,17 @@ def test_the_address_that_was_reached_is_told():
     assert check([over_ipv6])["peer"] == "[::1]:3000"
 
 
+def sample(answers, run_all=None, time=None, deadline=10, **given):
+    """Check one probe that takes samples, all of it, and return its result."""
+    probe = Probe(name="x", url="http://h/", **given)
+    world = world_of(answers if callable(answers) else play(answers))
+    world = replace(world, run_all=run_all or world.run_all)
+    return _health_wait.check_all([probe], world, patience(time or Time(), deadline, 1))["probes"][0]
+
+
 def test_samples_are_taken_after_the_warm_up():
-    probe = Probe(name="x", url="http://h/", samples=4, warmup=2, response_time=True)
-    result = check([GOOD, GOOD, GOOD, Answer(200, 99.0), Answer(200, 99.0), BAD, GOOD], probe)
+    answers = [GOOD, Answer(200, 99.0), Answer(200, 99.0), BAD, GOOD]
+    result = sample(answers, samples=4, warmup=2, response_time=True)
     assert result["latency"]["failed_share"] == 0.25
     assert result["measurements"]["response_time"] == {"value": 2.0, "low": 2.0, "high": 2.0, "samples": 3}
 
@@ -146,18 +154,22 @@ def test_samples_are_shared_out_among_the_connections():
 
     def run_all(jobs, _seconds):
         parts = [job() for job in jobs]
-        counts.extend(len(part) for part in parts)
-        return [None, *parts]
+        counts.append([len(part) for part in parts])
+        return parts
 
-    probe = Probe(name="x", url="http://h/", samples=5, concurrency=3, response_time=True)
-    world = replace(world_of(play([GOOD])), run_all=run_all)
-    result = _health_wait.check_probe(probe, world, patience(Time()), 10)
-    assert (counts, result["latency"]["count"]) == ([2, 2, 1], 5)
+    result = sample([GOOD], run_all, samples=5, concurrency=3)
+    assert (counts[1], result["latency"]["count"]) == ([2, 2, 1], 5)
+
+
+def test_samples_of_a_connection_that_died_are_left_out():
+    def run_all(jobs, _seconds):
+        return [job() for job in jobs[:-1]] + [None] if len(jobs) > 1 else [jobs[0]()]
+
+    assert sample([GOOD], run_all, samples=5, concurrency=3)["latency"]["count"] == 4
 
 
 def test_no_more_connections_are_opened_than_there_are_samples():
-    probe = Probe(name="x", url="http://h/", samples=1, concurrency=3)
-    assert check([GOOD], probe)["latency"]["count"] == 1
+    assert sample([GOOD], samples=1, concurrency=3)["latency"]["count"] == 1
 
 
 def test_samples_that_are_not_taken_in_time_are_left_out():
@@ -167,27 +179,24 @@ def test_samples_that_are_not_taken_in_time_are_left_out():
         clock.now += 1
         return GOOD
 
-    probe = Probe(name="x", url="http://h/", samples=50)
-    result = _health_wait.check_probe(probe, world_of(fetch), patience(clock, deadline=8, consecutive=1), 8)
-    assert result["latency"]["count"] == 8
+    assert sample(fetch, time=clock, deadline=8, samples=50)["latency"]["count"] == 8
+
+
+def test_an_app_that_is_not_healthy_is_not_sampled():
+    assert sample([BAD], samples=5, response_time=True)["latency"] == {}
 
 
 @pytest.mark.parametrize(
-    "response_time, answers, reasons",
+    "response_time, answers, deadline, reasons",
     [
-        (False, [GOOD], []),
-        (True, [GOOD, GOOD, GOOD, BAD], ["x: response_time was not measured, status 503 instead of 200"]),
+        (False, [GOOD], 9, []),
+        (True, [GOOD, BAD], 9, ["x: response_time was not measured, status 503 instead of 200"]),
+        (True, [GOOD], 0, ["x: response_time was not measured, no sample could be taken in time"]),
     ],
 )
-def test_a_response_time_needs_to_be_asked_for_and_answered(response_time, answers, reasons):
-    result = check(answers, Probe(name="x", url="http://h/", samples=2, response_time=response_time))
+def test_a_response_time_needs_to_be_asked_for_and_answered(response_time, answers, deadline, reasons):
+    result = sample(answers, deadline=deadline, samples=2, response_time=response_time)
     assert (result["measurements"], result["unmeasured"]) == ({}, reasons)
-
-
-def test_a_response_time_for_which_there_was_no_time_is_told():
-    probe = Probe(name="x", url="http://h/", samples=2, response_time=True)
-    result = check([GOOD], probe, deadline=0)
-    assert result["unmeasured"] == ["x: response_time was not measured, no sample could be taken in time"]
 
 
 def check_all(answer_of, *probes, run_all=None, **more):

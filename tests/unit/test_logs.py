@@ -71,3 +71,11 @@ def test_two_rules_of_one_name_are_refused(kind):
     with pytest.raises(LogError, match="two rules are called 'n'"):
         _logs.check_names(_logs.Rules(forbid=rule, **{kind: other}))
     assert _logs.check_names(_logs.Rules(forbid=rule)).forbid == rule
+
+
+@pytest.mark.parametrize("name, value", [("wait", -1.0), ("timeout", 0), ("tail_bytes", -1), ("wait", float("inf"))])
+def test_a_number_that_is_too_small_or_without_end_is_refused(name, value):
+    numbers = {"wait": 0.0, "timeout": 1, "tail_bytes": 0}
+    with pytest.raises(LogError, match=f"{name} must be a number of at least"):
+        _logs.check_numbers({**numbers, name: value})
+    assert _logs.check_numbers(numbers) is None
