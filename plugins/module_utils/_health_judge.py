@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Mapping
 from ansible_collections.greenlight.release.plugins.module_utils import _json_path
 from ansible_collections.greenlight.release.plugins.module_utils._health import CONDITIONS, Answer, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._json_path import JSONPathError
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, show
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, names_secret, show
 
 _MISSING = object()
 _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
@@ -94,7 +94,8 @@ def _judge_value(subject: str, value: Any, expectation: Mapping[str, Any]) -> st
     else:
         number, bound = _json_path.to_number(value), _json_path.to_number(limit)
         good = number is not None and bound is not None and _COMPARISONS[condition](number, bound)
-    return "" if good else f"{subject} is {quote(_text(value))}, expected {condition.replace('_', ' ')} {limit!r}"
+    shown = "***" if names_secret(subject.rpartition(" ")[2].rpartition(".")[2]) else quote(_text(value))
+    return "" if good else f"{subject} is {shown}, expected {condition.replace('_', ' ')} {limit!r}"
 
 
 def _text(value: Any) -> str:

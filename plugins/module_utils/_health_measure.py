@@ -13,6 +13,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
 from ansible_collections.greenlight.release.plugins.module_utils._health_judge import parse_json
 from ansible_collections.greenlight.release.plugins.module_utils._json_path import JSONPathError
 
+_LONGEST_EPOCH = 100
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 # A counter as it stood: when, in seconds since 1970, its numbers by path, and the epoch of the app.
@@ -49,7 +50,7 @@ def read_measurements(probe: Probe, answer: Answer, earlier: Mapping[str, Readin
         try:
             numbers = {path: _number_at(document, path) for path in (how.path, *how.of)}
             if how.counter:
-                epoch = _json_path.value_at(document, how.epoch) if how.epoch else None
+                epoch = str(_json_path.value_at(document, how.epoch))[:_LONGEST_EPOCH] if how.epoch else ""
                 measured.counters[metric] = {"at": at, "values": numbers, "epoch": epoch}
                 numbers = _difference(measured.counters[metric], earlier.get(metric))
             measured.values[metric] = _share(how, numbers) if how.of else _value(how, numbers)

@@ -144,6 +144,13 @@ def check_numbers(params: Mapping[str, Any]) -> None:
             raise LogError(f"{name} must be a number of at least {least}, not {params[name]}")
 
 
+def check_kinds(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return known kinds. Raises LogError for what this module did not return."""
+    if not all(isinstance(kinds, list) for kinds in given.values()):
+        raise LogError("known_kinds are not those that log_assert returned; leave them out to know none")
+    return given
+
+
 def _number(label: str, key: str, value: Any) -> float:
     try:
         number = float(value or 0)

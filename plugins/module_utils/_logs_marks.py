@@ -35,7 +35,9 @@ def open_log(path: Path) -> IO[bytes]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise LogError(f"Cannot read the log {path}: {error.strerror}; it must be a regular file") from error
+        raise LogError(
+            f"Cannot read the log {path}: {error.strerror}; it must be a regular file that you may read"
+        ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise LogError(f"The log {path} is not a regular file; name the file itself")

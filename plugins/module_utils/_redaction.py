@@ -31,6 +31,14 @@ _SECRETS = (
 )
 
 
+_SECRETIVE = re.compile(rf"(?i){_SECRET_NAME}|.*(?:authorization|cookie)")
+
+
+def names_secret(name: str) -> bool:
+    """Say whether what is called by a name is likely to be a secret."""
+    return _SECRETIVE.fullmatch(name) is not None
+
+
 def clean(text: str) -> str:
     """Return a text without colours, control characters, and marks that turn its direction."""
     return _CONTROL.sub("", _ESCAPES.sub("", text)).rstrip()

@@ -310,7 +310,7 @@ counters:
   description: Counters as they stand, for O(counters) of a later call.
   returned: always
   type: dict
-  sample: {"cache_hit_rate": {"at": 1771466400.0, "values": {"data.hits": 120, "data.misses": 4}, "epoch": null}}
+  sample: {"cache_hit_rate": {"at": 1771466400.0, "values": {"data.hits": 120, "data.misses": 4}, "epoch": ""}}
 """
 
 import time

@@ -186,7 +186,7 @@ options:
     default: false
 notes:
   - Invalid UTF-8 is replaced, and terminal colours and NULs are removed, before a line is looked at.
-  - A line that is longer than 256 KiB is judged in parts.
+  - A line that is longer than 256 KiB is judged in parts; what lies across two of them is not found.
   - An app that goes on writing to a file which was renamed has to open its logs again, as C(pm2 reloadLogs) makes it do.
   - A rotation that copies a log and then truncates it, as pm2-logrotate does, can itself lose the lines of that moment.
 seealso:
@@ -419,7 +419,7 @@ def main():
     params = module.params
     try:
         _logs.check_numbers(params)
-        scan = _logs_scan.Scan(parse_rules(params), params["known_kinds"])
+        scan = _logs_scan.Scan(parse_rules(params), _logs.check_kinds(params["known_kinds"]))
         result = _parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
     except _logs.LogError as error:
         module.fail_json(msg=str(error))

@@ -25,6 +25,7 @@ def answer(body="", status=200, elapsed=1.0, content_type="application/json", er
         ({"path": "s", "equals": 1}, '{"s": true}', "s is 'true', expected equals 1"),
         ({"path": "s", "equals": "ok"}, "{}", "there is no s"),
         ({"path": "s", "equals": "ok"}, "[]", "there is no s"),
+        ({"path": "a.token", "matches": "^x"}, '{"a": {"token": "abc"}}', "a.token is ***, expected matches '^x'"),
         ({"path": "s", "exists": True}, '{"s": null}', ""),
         ({"path": "s", "exists": False}, "{}", ""),
         ({"path": "s", "exists": True}, "{}", "s does not exist"),

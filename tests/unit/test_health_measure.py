@@ -45,7 +45,7 @@ def test_a_share_carries_its_interval():
     assert (share["value"], share["samples"], share["low"] < 75 < share["high"]) == (75.0, 4, True)
 
 
-def reading(epoch=None, **values):
+def reading(epoch="", **values):
     return {"m": {"at": 1.0, "values": values, "epoch": epoch}}
 
 
@@ -64,11 +64,11 @@ def test_a_counter_is_measured_as_what_was_counted_since(earlier, body, value):
     assert measure({"path": "n", "counter": True, **epoch}, body, earlier).values == {"m": value}
 
 
-@pytest.mark.parametrize("earlier", [{}, {"m": {"at": 1.0, "values": {"other": 1}, "epoch": None}}])
+@pytest.mark.parametrize("earlier", [{}, {"m": {"at": 1.0, "values": {"other": 1}, "epoch": ""}}])
 def test_a_counter_without_an_earlier_reading_is_not_measured_but_read(earlier):
     measured = measure({"path": "n", "counter": True}, '{"n": 15}', earlier)
     assert measured.reasons == ["x: m was not measured, there is no earlier reading of its counter"]
-    assert measured.counters == {"m": {"at": 7.0, "values": {"n": 15.0}, "epoch": None}}
+    assert measured.counters == {"m": {"at": 7.0, "values": {"n": 15.0}, "epoch": ""}}
 
 
 HIT_RATE = {"path": "h", "of": ["h", "m"], "counter": True, "minimum": 20}

@@ -221,10 +221,10 @@ def test_measurements_of_all_probes_are_put_together():
 
 def test_counters_are_returned_and_those_that_could_not_be_read_are_kept():
     counted = Probe(name="c", url="http://h/x", measurements={"m": Measurement("v", counter=True)})
-    earlier = {name: {"at": 1.0, "values": {"v": 1.0}, "epoch": None} for name in ("m", "other")}
+    earlier = {name: {"at": 1.0, "values": {"v": 1.0}, "epoch": ""} for name in ("m", "other")}
     result = check_all(lambda _probe: Answer(200, 1.0, {}, '{"v": 4}'), counted, counters=earlier, at=9.0)
     assert result["measurements"] == {"m": 3.0}
-    assert result["counters"] == {"m": {"at": 9.0, "values": {"v": 4.0}, "epoch": None}, "other": earlier["other"]}
+    assert result["counters"] == {"m": {"at": 9.0, "values": {"v": 4.0}, "epoch": ""}, "other": earlier["other"]}
     assert "counters" not in result["probes"][0]
 
 

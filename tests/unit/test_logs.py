@@ -79,3 +79,10 @@ def test_a_number_that_is_too_small_or_without_end_is_refused(name, value):
     with pytest.raises(LogError, match=f"{name} must be a number of at least"):
         _logs.check_numbers({**numbers, name: value})
     assert _logs.check_numbers(numbers) is None
+
+
+@pytest.mark.parametrize("kinds", [{"n": None}, {"n": "abc"}])
+def test_known_kinds_of_somebody_else_are_refused(kinds):
+    with pytest.raises(LogError, match="known_kinds are not those that log_assert returned"):
+        _logs.check_kinds(kinds)
+    assert _logs.check_kinds({"n": ["abc"]}) == {"n": ["abc"]}

@@ -51,6 +51,14 @@ def test_secrets_are_replaced(text, shown):
 
 
 @pytest.mark.parametrize(
+    "name, secret",
+    [("accessToken", True), ("Set-Cookie", True), ("Authorization", True), ("status", False), ("data.hits", False)],
+)
+def test_the_name_of_a_secret_is_known(name, secret):
+    assert _redaction.names_secret(name) is secret
+
+
+@pytest.mark.parametrize(
     "text, shown",
     [
         ("y" * 11, "y" * 10 + "..."),
