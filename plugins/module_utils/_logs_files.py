@@ -30,7 +30,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_marks imp
 )
 
 # What the clock of the kernel, by which files are dated, may be behind the one that dates marks, in seconds.
-_CLOCK = 0.1
+_CLOCK = 0.02
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
 

@@ -189,6 +189,7 @@ notes:
   - A line that is longer than 256 KiB is judged in parts; what lies across two of them is not found.
   - An app that goes on writing to a file which was renamed has to open its logs again, as C(pm2 reloadLogs) makes it do.
   - A rotation that copies a log and then truncates it, as pm2-logrotate does, can itself lose the lines of that moment.
+  - C(pm2 flush) is noticed when it empties a log that held something when it was marked, and when the log is still empty.
 seealso:
   - module: greenlight.release.pm2_process_info
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import random
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _logs_files, _logs_marks
@@ -292,3 +293,84 @@ def test_the_end_of_the_last_line_is_not_looked_for_in_an_endless_one(log):
     log.write_bytes(b"a\n" + b"y" * (2 * _logs_files.CHUNK))
     mark = mark_of(log)
     assert read({**mark, "offset": 0})[2]["offset"] == mark["offset"]
+
+
+class Rotated:
+    """A log that an app writes numbered lines to while it is rotated, with a clock of its own."""
+
+    def __init__(self, path):
+        self.path, self.now, self.written, self.rotations = path, 1_000_000.0, [], 0
+        self.path.write_text("")
+        self.touch(self.path)
+
+    def touch(self, path):
+        self.now += 1
+        os.utime(path, (self.now, self.now))
+
+    def write(self, count):
+        lines = [f"line {len(self.written) + number}" for number in range(count)]
+        append(self.path, "".join(f"{line}\n" for line in lines))
+        self.written += lines
+        self.touch(self.path)
+
+    def rotated(self):
+        self.rotations += 1
+        return self.path.with_name(f"{self.path.name}.{self.rotations}")
+
+    def rename(self):
+        os.rename(self.path, self.rotated())
+        self.path.write_text("")
+        self.touch(self.path)
+
+    def copy_and_truncate(self):
+        copy = self.rotated()
+        copy.write_bytes(self.path.read_bytes())
+        self.touch(copy)
+        self.path.write_text("")
+        self.touch(self.path)
+
+    def compress(self):
+        plain = [each for each in self.path.parent.iterdir() if each.suffix != ".gz" and each != self.path]
+        if plain:
+            oldest = min(plain, key=lambda each: each.stat().st_mtime)
+            changed = oldest.stat().st_mtime
+            compressed = oldest.with_name(f"{oldest.name}.gz")
+            compressed.write_bytes(gzip.compress(oldest.read_bytes()))
+            os.utime(compressed, (changed, changed))
+            oldest.unlink()
+
+    def flush(self):
+        self.path.write_text("")
+        self.touch(self.path)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_happens_to_a_log_every_line_is_read_once_or_a_gap_is_told(tmp_path, seed):
+    source = random.Random(seed)
+    log = Rotated(tmp_path / "x.log")
+    end, lines, complete, rotations = mark_of(log.path, log.now), [], True, 0
+    for _step in range(40):
+        action = source.choices(
+            ("write", "rename", "copy", "compress", "read", "flush"), (8, 2, 2, 2, 4, seed % 3 == 0)
+        )
+        if action == ["write"]:
+            log.write(source.choice((1, 3, 400)))
+        elif action == ["rename"]:
+            log.rename()
+        elif action == ["copy"]:
+            log.copy_and_truncate()
+        elif action == ["compress"]:
+            log.compress()
+        elif action == ["flush"]:
+            # What a file held that was empty when it was marked, or came later, nobody can know once it is emptied.
+            if end["offset"] and log.rotations == rotations:
+                log.flush()
+        else:
+            log.now += 1
+            rotations = log.rotations
+            found, whole, end = read(end, log.now)
+            lines, complete = lines + found, complete and whole
+    found, whole, _end = read(end, log.now + 1)
+    lines, complete = lines + found, complete and whole
+    assert len(lines) == len(set(lines))
+    assert lines == log.written or not complete
