@@ -28,6 +28,8 @@ _RARE = 1000
 # From so many hits in a chunk on, splitting the chunk into lines is cheaper than looking for the line of each hit.
 _DENSE = 600
 _SAMPLE = 1 << 12
+# Chunks after which a text without a rare byte is looked at again.
+_TRY_AGAIN = 16
 _NEWLINE = ord("\n")
 
 Verify = Callable[[str], bool]
@@ -66,18 +68,20 @@ class Needle:
     def __init__(self, text: bytes) -> None:
         self.text = text
         self._rare: Optional[int] = None
-        self._missed = _RARE
+        self._missed = 0
+        self._chunks = 0
 
     def prepare(self, data: bytes) -> None:
-        """Choose the byte to look for in the next chunk, when the one chosen before was found in vain too often."""
-        if self._missed * _RARE <= len(data):
-            self._missed = 0
+        """Choose the byte to look for in the next chunks, when the one chosen before was found in vain too often."""
+        failed = self._missed * _RARE > len(data)
+        self._missed = 0
+        self._chunks += 1
+        if not failed and (self._rare is not None or self._chunks % _TRY_AGAIN != 1):
             return
         sample = data[:_SAMPLE]
         counts = [sample.count(byte) for byte in self.text]
         rarest = min(range(len(counts)), key=counts.__getitem__)
         self._rare = rarest if counts[rarest] * _RARE <= len(sample) else None
-        self._missed = 0 if self._rare is not None else _RARE
 
     def find(self, data: bytes, begin: int) -> int:
         """Return the first position of the text from C(begin) on, -1 when there is none."""

@@ -100,18 +100,22 @@ def test_exactly_the_lines_are_found_that_contain_the_text(seed, pattern):
 
 def test_the_rarest_byte_is_looked_for_and_given_up_where_it_is_not_rare():
     needle = Needle(b"abQ")
-    rare = b"ab " * 5000 + b"abQ"
-    needle.prepare(rare)
-    assert needle.find(rare, 0) == 15000
-    common = b"Qx" * 5000 + b"abQ"
-    needle.prepare(common)
-    assert needle.find(common, 0) == 10000
-    needle.prepare(common)
-    assert needle.find(common, 0) == 10000
-    assert needle.find(common, 10001) == -1
+    rare, common = b"ab " * 5000 + b"abQ", b"Qx" * 5000 + b"abQ"
+    for data, position in ((rare, 15000), (common, 10000), (common, 10000), (rare, 15000)):
+        needle.prepare(data)
+        assert needle.find(data, 0) == position
+        assert needle.find(data, position + 1) == -1
+
+
+def test_a_text_without_a_rare_byte_is_looked_at_again_after_some_chunks():
+    needle = Needle(b"ab")
+    for chunk in range(33):
+        needle.prepare(b"ab" * 3000 if chunk < 16 else b"x" * 6000)
+    assert needle.find(b"xxab", 0) == 2
+    assert needle._rare is not None
 
 
 def test_a_text_at_the_very_beginning_is_no_reason_to_look_before_it():
     needle = Needle(b"abQ")
     needle.prepare(b"ab" * 3000)
-    assert needle.find(b"Q abQ", 0) == 2
+    assert (needle._rare, needle.find(b"Q abQ", 0)) == (2, 2)
