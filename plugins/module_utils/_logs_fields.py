@@ -62,7 +62,8 @@ def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
         except _json_path.JSONPathError:
             return condition == "exists" and not limit and parse_line(line) is not None
 
-    shown = f"{path} {condition.replace('_', ' ')} {limit}"
+    value = f"{limit:g}" if isinstance(limit, float) else str(limit)
+    shown = f"{path} {condition.replace('_', ' ')} {value}"
     return Matcher(shown, matches, [_finder(path, condition, limit, matches)])
 
 

@@ -385,6 +385,27 @@ def test_the_address_that_was_reached_is_told(run_module, server):
     assert probe["peer"] == f"127.0.0.1:{server.server_port}"
 
 
+def test_another_service_that_listens_on_the_other_localhost_is_told(run_module, server):
+    class OverIPv6(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    try:
+        other = OverIPv6(("::1", server.server_port), Handler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    other.seen = []
+    thread = threading.Thread(target=other.serve_forever, args=(0.02,))
+    thread.start()
+    probes = [{"url": f"http://{host}:{server.server_port}/good"} for host in ("127.0.0.1", "[::1]")]
+    result = run_module("health_check", {"probes": probes})
+    other.shutdown()
+    thread.join()
+    other.server_close()
+    peers = [probe["peer"] for probe in result["probes"]]
+    assert peers == [f"127.0.0.1:{server.server_port}", f"[::1]:{server.server_port}"]
+    assert (len(server.seen), len(other.seen)) == (3, 3)
+
+
 @pytest.fixture
 def certificate(tmp_path):
     """A certificate for the names app.test and localhost, signed by itself, with its key."""

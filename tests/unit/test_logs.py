@@ -36,7 +36,12 @@ def test_a_wrong_rule_is_refused_by_name(rule, message):
 
 @pytest.mark.parametrize(
     "given, name",
-    [({"pattern": "x"}, "x"), ({"pattern": "x", "name": "n"}, "n"), ({"field": "a", "at_least": 5}, "a at least 5")],
+    [
+        ({"pattern": "x"}, "x"),
+        ({"pattern": "x", "name": "n"}, "n"),
+        ({"field": "a", "at_least": 5.0}, "a at least 5"),
+        ({"field": "a", "equals": "x"}, "a equals x"),
+    ],
 )
 def test_a_rule_is_called_by_its_name_or_by_what_it_looks_for(given, name):
     nothing = dict.fromkeys(("stream", "per", "matches", "exists"))
