@@ -164,7 +164,7 @@ def holders(files: FrozenSet[FileId], proc: Path = PROC) -> Dict[int, str]:
     return found
 
 
-def describe(processes: Mapping[int, str]) -> str:
+def describe(processes: Dict[int, str]) -> str:
     """Return the processes, pid -> name, for a person."""
     return ", ".join(f"{pid} ({name})" for pid, name in sorted(processes.items()))
 
