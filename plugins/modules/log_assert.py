@@ -305,7 +305,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs_scan,
     _parallel,
     _pm2,
-    _pm2_control,
+    _pm2_transport,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error
 
@@ -381,10 +381,11 @@ def find_logs(params):
     files = _logs_process.parse_files(params["files"] or [])
     if not params["process"]:
         return files, []
-    home = _pm2_control.home_of(params["pm2_home"], os.environ)
+    home = _pm2_transport.home_of(params["pm2_home"], os.environ)
     try:
         with Client(home, PM2_TIMEOUT) as client:
-            instances = _pm2.read_instances(client, params["process"])
+            listed = _pm2_transport.SocketTransport(client).processes()
+        instances = _pm2.instances_of(listed, params["process"])
         files = _logs_process.merge([*files, *_logs_process.files_of(params["process"], instances)])
     except (PM2Error, _logs.LogError) as error:
         if params["state"] == "mark" or not params["cursor"]:
