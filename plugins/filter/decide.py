@@ -12,7 +12,9 @@ description:
   - Returns one finding for each row of the matrix, and as the decision the worst of their actions.
   - The order of actions is proceed, adjust, monitor, rollback.
   - What was not measured, has too few samples, or has no baseline never passes. It rolls back only where the row's own action is rollback.
-  - A measurement with an interval crosses C(rollback_if) only when the whole interval does.
+  - A measurement with an interval crosses C(rollback_if) only when the whole interval does. That of a measurement is a 99 % interval,
+    that of a change against the baseline a 99.9 % one.
+  - A finding that cannot tell whether the rollback line is crossed says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
 positional: matrix, baseline, age
@@ -64,9 +66,11 @@ _value:
     age: 0
     watch_seconds: 0
     findings:
-      - metric: error_rate
+      - name: error_rate
+        metric: error_rate
         value: 2.5
         target: below 1, rollback if above 5
+        samples_needed: null
         outcome: miss
         action: monitor
 """

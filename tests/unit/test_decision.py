@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import random
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decide, render_table
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import MatrixError
+from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
 
 LEVEL = {"metric": "m", "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}
 CHANGE = {**LEVEL, "relative": True, "minimum_samples": 100}
@@ -31,6 +34,8 @@ def measured(value, low=None, high=None, samples=1000):
         (LEVEL, 50.1, None, "rollback", "rollback"),
         (LEVEL, measured(60, 40, 80), None, "miss", "monitor"),
         (LEVEL, measured(60, 51, 80), None, "rollback", "rollback"),
+        (LEVEL, measured(60, 60, 60, samples=7), None, "miss", "monitor"),
+        (LEVEL, measured(60, 60, 60, samples=8), None, "rollback", "rollback"),
         (LEVEL, None, None, "not_measured", "monitor"),
         (LEVEL, {"value": None}, None, "not_measured", "monitor"),
         ({**LEVEL, "action": "adjust"}, 20, None, "miss", "adjust"),
@@ -50,6 +55,10 @@ def measured(value, low=None, high=None, samples=1000):
         (CHANGE, measured(200), None, "no_baseline", "monitor"),
         (CHANGE, measured(200), measured(100, samples=99), "too_few_samples", "monitor"),
         (CHANGE, measured(2), measured(0), "zero_baseline", "monitor"),
+        (CHANGE, measured(2), measured(-1), "zero_baseline", "monitor"),
+        ({**CHANGE, "minimum_samples": 0}, measured(200, samples=7), measured(100), "too_few_samples", "monitor"),
+        ({**CHANGE, "minimum_samples": 0}, measured(200), measured(100, samples=7), "too_few_samples", "monitor"),
+        ({**CHANGE, "minimum_samples": 0}, 200, 100, "rollback", "rollback"),
         (CHANGE, measured(0), measured(0), "pass", "proceed"),
         (CHANGE, measured(200), measured(100, 0, 300), "miss", "monitor"),
         (FLOORED, measured(1), measured(0), "pass", "proceed"),
@@ -79,6 +88,77 @@ def test_a_row_is_judged_from_its_age_on(age, outcome):
     assert result["watch_seconds"] == 3600
 
 
+@pytest.mark.parametrize("age, outcome", [(3599, "miss"), (3600, "miss"), (3601, "not_due")])
+def test_a_row_is_judged_until_its_age(age, outcome):
+    result = decide({"m": 60}, [{**LEVEL, "until": "1h", "rollback_if": {"above": 90}}], age=age)
+    assert result["findings"][0]["outcome"] == outcome
+
+
+def shares(events, total):
+    low, high = (100 * each for each in wilson_interval(events, total))
+    return {"value": 100 * events / total, "low": low, "high": high, "samples": total}
+
+
+ERRORS = {"metric": "m", "relative": True, "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}
+
+
+@pytest.mark.parametrize(
+    "now, base, row, told",
+    [
+        (shares(2, 100), shares(1, 100), {}, "+100.0 % (1 to 2) is not below 10 %; about "),
+        (shares(1, 100), shares(1, 100), {}, "+0.0 % (1 to 1) is below 10 %; about "),
+        (shares(0, 200), shares(0, 200), {"floor": 0.05}, "0 before and 0 now; about "),
+        (shares(2, 40), shares(1, 40), {"minimum_samples": 100}, "the baseline has 40 samples, 100 are needed; about "),
+        (
+            shares(1, 100),
+            shares(2, 100),
+            {"target": {"above": -10}, "rollback_if": {"below": -50}},
+            "not above -10 %; about",
+        ),
+        (
+            shares(11, 100),
+            shares(10, 100),
+            {"rollback_if": {"above": 0}, "target": {"below": 0}},
+            "show a change of +10 %",
+        ),
+    ],
+)
+def test_a_finding_that_cannot_tell_says_how_many_samples_it_would_take(now, base, row, told):
+    finding = decide({"m": now}, [{**ERRORS, **row}], {"m": base})["findings"][0]
+    assert told in finding["reason"]
+    assert finding["samples_needed"] > 400
+    assert f"about {finding['samples_needed']} samples on each side" in finding["reason"]
+
+
+@pytest.mark.parametrize(
+    "now, base, row",
+    [
+        (shares(200, 100000), shares(200, 100000), {}),
+        (shares(100, 100000), shares(400, 100000), {"target": {"above": -80}, "rollback_if": {"below": -90}}),
+        (shares(300, 100000), shares(100, 100000), {}),
+        (measured(100), measured(100), {}),
+        (100, 100, {}),
+        (shares(1, 100), shares(1, 100), {"rollback_if": None}),
+    ],
+)
+def test_a_finding_that_can_tell_asks_for_no_more_samples(now, base, row):
+    rows = [{key: value for key, value in {**ERRORS, **row}.items() if value is not None}]
+    finding = decide({"m": now}, rows, {"m": base})["findings"][0]
+    assert (finding["samples_needed"], "about" in finding["reason"]) == (None, False)
+
+
+def test_noise_takes_back_no_release_and_a_doubled_error_rate_is_seen():
+    generator = random.Random(6)
+    rows = [{**ERRORS, "floor": 0.05, "minimum_samples": 100}]
+
+    def rolled_back(total, before, after):
+        draws = [shares(sum(generator.random() < each for _ in range(total)), total) for each in (before, after)]
+        return decide({"m": draws[1]}, rows, {"m": draws[0]})["decision"] == "rollback"
+
+    assert [total for total in (1, 10, 100) for _ in range(700) if rolled_back(total, 0.05, 0.05)] == []
+    assert all(rolled_back(1600, 0.25, 0.5) for _ in range(50))
+
+
 def test_the_decision_is_the_worst_action_and_gives_its_reasons():
     rows = [
         {**BOOLEAN, "metric": "starts"},
@@ -98,7 +178,7 @@ def test_everything_passing_proceeds():
 
 def test_a_change_is_reported_in_percent_and_without_infinity():
     finding = decide({"m": measured(200)}, [CHANGE], {"m": measured(100, 0, 300)})["findings"][0]
-    assert finding["change"] == {"value": 100.0, "low": -33.33, "high": None}
+    assert finding["change"] == {"value": 100.0, "low": -50.85, "high": None}
 
 
 def test_an_adjustment_travels_with_its_finding():
@@ -113,6 +193,7 @@ def test_an_adjustment_travels_with_its_finding():
         (LEVEL, "12", "Measurement m must be a boolean or a number"),
         (LEVEL, measured(5, 6, 7), "Measurement m must be a boolean or a number within"),
         (LEVEL, float("nan"), "Measurement m must be a boolean or a number"),
+        (LEVEL, measured(5, samples=1.5), "Measurement m must have a whole number of samples, not 1.5"),
         (LEVEL, True, "m was measured as True, which its target below 10 cannot judge"),
         (BOOLEAN, 1, "m was measured as 1, which its target equal to true cannot judge"),
     ],

@@ -3,17 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._bound import Bound
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import (
-    Bound,
     MatrixError,
     Row,
     describe_duration,
     parse_duration,
     parse_matrix,
+    patch_matrix,
 )
 
+BOOLEAN = {"metric": "server_starts", "target": {"equals": True}}
 GOOD = {"metric": "error_rate", "target": {"below": 10}, "action": "monitor"}
+LATER = {**GOOD, "due": "1h", "remedy": "Look."}
 
 
 @pytest.mark.parametrize(
@@ -36,25 +41,6 @@ def test_durations_are_told_in_the_largest_exact_unit(seconds, text):
     assert describe_duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    "comparison, limit, low, high, expected",
-    [
-        ("below", 10, 8, 9.9, True),
-        ("below", 10, 8, 10, False),
-        ("at_most", 10, 8, 10, True),
-        ("at_most", 10, 8, 10.1, False),
-        ("equals", True, True, True, True),
-        ("equals", 0, 0, 1, False),
-        ("at_least", 10, 10, 11, True),
-        ("at_least", 10, 9, 11, False),
-        ("above", 10, 10.1, 11, True),
-        ("above", 10, 10, 11, False),
-    ],
-)
-def test_a_bound_holds_only_for_the_whole_range(comparison, limit, low, high, expected):
-    assert Bound(comparison, limit).holds(low, high) is expected
-
-
 def test_a_full_row_is_read():
     row = {
         **GOOD,
@@ -64,10 +50,10 @@ def test_a_full_row_is_read():
         "minimum_samples": 100,
         "floor": 0.5,
         "remedy": "Look.",
+        "until": "2h",
     }
-    assert parse_matrix([row], ["error_rate"]) == [
-        Row("error_rate", Bound("below", 10), "monitor", 3600, True, Bound("above", 50), 100, 0.5, "Look.")
-    ]
+    wanted = Row("error_rate", Bound("below", 10), "monitor", 3600, True, Bound("above", 50), 100, 0.5, "Look.")
+    assert parse_matrix([row], ["error_rate"]) == [replace(wanted, until=7200, name="error_rate_1h")]
 
 
 def test_an_adjust_row_is_read():
@@ -116,6 +102,25 @@ def test_an_empty_matrix_is_refused(rows):
         ({"minimum_samples": -1}, "key minimum_samples: must be a whole number of at least 0"),
         ({"minimum_samples": 1.5}, "key minimum_samples: must be a whole number of at least 0"),
         ({"floor": "1"}, "key floor: must be a number of at least 0"),
+        ({"floor": 1}, "key floor: stands beside a relative bound"),
+        ({"name": 5}, "key name: must be a text"),
+        ({"until": "soon"}, "key until: 'soon' is no duration"),
+        ({"until": 0}, "key until: 0s is not after due 0s"),
+        ({"due": "2h", "until": "2h"}, "key until: 2h is not after due 2h"),
+        ({"target": {"below": 0}}, "key target: error_rate can never be below 0"),
+        ({"target": {"above": 100}}, "key target: error_rate can never be above 100"),
+        ({"target": {"at_most": 100}}, "key target: error_rate is always at most 100, so the row could not fail"),
+        ({"target": {"at_least": 0}}, "key target: error_rate is always at least 0, so the row could not fail"),
+        ({"rollback_if": {"above": 100}}, "key rollback_if: error_rate can never be above 100"),
+        ({"target": {"equals": True}}, "key target: error_rate is a number, which equal to true cannot judge"),
+        (
+            {"relative": True, "target": {"below": -100}},
+            "key target: a change of error_rate in percent can never be below -100",
+        ),
+        (
+            {"relative": True, "target": {"above": -101}},
+            "key target: a change of error_rate in percent is always above -101",
+        ),
         ({"remedy": 5}, "key remedy: must be a text"),
         ({"rollback_if": {"above": 5}}, "key rollback_if: above 5 contradicts target below 10"),
         ({"rollback_if": {"below": 5}}, "key rollback_if: below 5 contradicts target below 10"),
@@ -123,12 +128,14 @@ def test_an_empty_matrix_is_refused(rows):
         ({"target": {"above": 30}, "rollback_if": {"above": 5}}, "key rollback_if: above 5 contradicts"),
         ({"target": {"above": 30}, "rollback_if": {"below": 40}}, "key rollback_if: below 40 contradicts"),
         ({"target": {"equals": 30}, "rollback_if": {"below": 40}}, "key rollback_if: below 40 contradicts"),
-        ({"target": {"equals": True}, "rollback_if": {"below": 40}}, "key rollback_if: must be above or below"),
-        ({"target": {"equals": True}, "relative": True}, "key relative: a boolean target has no change"),
+        ({**BOOLEAN, "rollback_if": {"below": 40}}, "key rollback_if: must be above or below"),
+        ({"metric": "server_starts"}, "key target: server_starts is true or false, which below 10 cannot judge"),
+        ({**BOOLEAN, "relative": True}, "key relative: a boolean target has no change"),
         ({"adjust": {"env": "A", "multiply": 2}}, "key adjust: needs action adjust, not monitor"),
         ({"action": "adjust", "adjust": {"env": "A"}}, "key adjust: must be a mapping with env and multiply"),
         ({"action": "adjust", "adjust": {"env": "A B", "multiply": 2}}, "key adjust: env must be the name"),
         ({"action": "adjust", "adjust": {"env": "A", "multiply": 0}}, "key adjust: multiply must be a number above 0"),
+        ({"action": "adjust", "adjust": {"env": "A", "multiply": 1}}, "key adjust: multiply 1 changes nothing"),
         (
             {"action": "adjust", "adjust": {"env": "A", "multiply": 2, "minimum": 9, "maximum": 3}},
             "key adjust: minimum 9 is above maximum 3",
@@ -137,7 +144,7 @@ def test_an_empty_matrix_is_refused(rows):
 )
 def test_a_wrong_row_is_refused_by_index_and_key(change, message):
     with pytest.raises(MatrixError) as error:
-        parse_matrix([{**GOOD, "due": "7h"}, {**GOOD, **change}], ["error_rate"])
+        parse_matrix([{**GOOD, "metric": "other"}, {**GOOD, **change}], ["error_rate", "other", "server_starts"])
     assert f"Row 1 of the decision matrix, {message}" in str(error.value)
 
 
@@ -153,9 +160,86 @@ def test_a_row_that_is_no_mapping_is_refused():
         parse_matrix(["x"])
 
 
-def test_two_rows_for_one_metric_and_age_are_refused():
-    with pytest.raises(MatrixError, match=r"Row 1 of the decision matrix, key metric: .* by row 0"):
-        parse_matrix([GOOD, {**GOOD, "target": {"below": 20}}])
+@pytest.mark.parametrize(
+    "first, second, message",
+    [
+        ({}, {"target": {"below": 20}}, "key metric: error_rate is judged at the same age by row 0"),
+        (
+            {"target": {"above": 50}},
+            {"due": "1h"},
+            "key target: below 10 contradicts row 0, key target: above 50; no value is both",
+        ),
+        (
+            {"rollback_if": {"above": 40}},
+            {"due": "1h", "target": {"above": 60}},
+            "key target: above 60 contradicts row 0, key target: below 10",
+        ),
+        (
+            {"target": {"below": 80}, "rollback_if": {"above": 80}},
+            {"due": "1h", "target": {"at_least": 0.1}, "rollback_if": {"below": 0.1}},
+            None,
+        ),
+        (
+            {"target": {"below": 20}, "metric": "other"},
+            {"target": {"above": 10}, "rollback_if": {"below": 10}, "metric": "other", "due": "1h"},
+            None,
+        ),
+        ({"name": "a"}, {"name": "a", "due": "1h"}, "key name: row 0 is called a too"),
+        ({}, {"relative": True}, None),
+        ({"until": "30m", "target": {"above": 50}}, {"due": "1h"}, None),
+        ({"until": "1h", "target": {"above": 50}}, {"due": "1h"}, "key target: below 10 contradicts row 0"),
+    ],
+)
+def test_two_rows_that_contradict_each_other_are_refused(first, second, message):
+    rows = [{**GOOD, **row} for row in (first, second)]
+    if message is None:
+        assert len(parse_matrix(rows)) == 2
+        return
+    with pytest.raises(MatrixError) as error:
+        parse_matrix(rows)
+    assert f"Row 1 of the decision matrix, {message}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "patches, expected",
+    [
+        ({}, [GOOD, LATER]),
+        ({"error_rate": {"target": {"below": 5}}}, [{**GOOD, "target": {"below": 5}}, LATER]),
+        ({"error_rate_1h": {"remedy": None}}, [GOOD, {**GOOD, "due": "1h"}]),
+        ({"error_rate": None}, [LATER]),
+        ({"new": {**GOOD, "due": "2h"}}, [GOOD, LATER, {"name": "new", **GOOD, "due": "2h"}]),
+    ],
+)
+def test_rows_are_patched_by_name(patches, expected):
+    assert patch_matrix([GOOD, LATER], patches) == expected
+
+
+@pytest.mark.parametrize(
+    "rows, patches, message",
+    [
+        ("x", {}, "must be a list with at least one row"),
+        ([GOOD], ["x"], "must map names of rows to keys, not \\['x'\\]"),
+        (
+            [GOOD],
+            {"error_rate": 5},
+            "Patch error_rate of the decision matrix must be a mapping of keys, or null, not 5",
+        ),
+        (
+            [GOOD, LATER],
+            {"eror_rate": {"due": 1}},
+            "no row has that name; use one of error_rate, error_rate_1h, or give",
+        ),
+        ([GOOD], {"other": None}, "Patch other of the decision matrix: no row has that name"),
+        (
+            [GOOD, {**GOOD, "due": "soon"}, 7],
+            {"error_rate": {}},
+            "Patch error_rate .* fits rows 0 and 1; name one of them",
+        ),
+    ],
+)
+def test_a_wrong_patch_is_refused_by_name(rows, patches, message):
+    with pytest.raises(MatrixError, match=message):
+        patch_matrix(rows, patches)
 
 
 @pytest.mark.parametrize(

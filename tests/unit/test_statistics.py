@@ -59,10 +59,41 @@ def test_quantile_interval_holds_the_true_median_of_a_heavy_tail_in_99_of_100_dr
 @pytest.mark.parametrize(
     "now, base, expected",
     [
-        ((15, 12, 18), (10, 8, 12), (50, 0, 125)),
-        ((5, 4, 6), (10, 9, 11), (-50, -63.636, -33.333)),
-        ((5, 4, 6), (10, 0, 11), (-50, -63.636, math.inf)),
+        # sqrt(ln(15/12)^2 + ln(12/10)^2) = 0.2882 and sqrt(ln(18/15)^2 + ln(10/8)^2), widened by 3.2905 / 2.5758.
+        ((15, 12, 18), (10, 8, 12), (50, 3.806, 116.750)),
+        ((5, 4, 6), (10, 9, 11), (-50, -63.327, -34.567)),
+        ((5, 4, 6), (10, 0, 11), (-50, -63.327, math.inf)),
+        ((5, 0, 6), (10, 9, 11), (-50, -100, -34.567)),
+        ((0, 0, 2), (10, 8, 12), (-100, -100, -75)),
     ],
 )
 def test_relative_change_carries_both_intervals(now, base, expected):
     assert _statistics.relative_change(Interval(*now), Interval(*base)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_difference_carries_both_intervals():
+    found = _statistics.difference(Interval(5, 2, 9), Interval(1, 0, 5))
+    assert found == pytest.approx((4, 4 - 5 * 1.27745, 4 + math.hypot(4, 1) * 1.27745), abs=1e-3)
+
+
+def share(events, total):
+    low, high = _statistics.wilson_interval(events, total)
+    return Interval(events / total * 100, low * 100, high * 100)
+
+
+@pytest.mark.parametrize(
+    "now, base, samples, needed",
+    [
+        # (3.2905 + 2.3263)^2 * (0.95/0.05 + 0.9/0.1) / ln(2/1.5)^2 = 10,672, by the normal approximation.
+        (share(1000, 10000), share(500, 10000), (10000, 10000), 10672),
+        # Twice as many in the baseline alone make no difference to what each side needs.
+        (share(1000, 10000), share(1000, 20000), (10000, 20000), 10672),
+        # Where the new revision had no error, it is taken to scatter as the baseline does: 0.99/0.01 twice.
+        (share(0, 10000), share(100, 10000), (10000, 10000), 75472),
+        # A baseline without errors is taken for the least that matters, 0.05 %.
+        (share(0, 10000), share(0, 10000), (10000, 10000), 1524771),
+    ],
+)
+def test_samples_to_show_agrees_with_the_normal_approximation(now, base, samples, needed):
+    found = _statistics.samples_to_show(now, base, samples, 100, 50, 0.05)
+    assert found == pytest.approx(needed, rel=0.07)

@@ -1,0 +1,237 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One row of the decision matrix as data: every key is checked, and a wrong one is refused with the row's index."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._bound import COMPARISONS, Bound, is_number
+
+ACTIONS = ("proceed", "adjust", "monitor", "rollback")
+ROW_KEYS = (
+    "action",
+    "adjust",
+    "due",
+    "floor",
+    "metric",
+    "minimum_samples",
+    "name",
+    "relative",
+    "remedy",
+    "rollback_if",
+    "target",
+    "until",
+)
+ADJUST_KEYS = ("env", "maximum", "minimum", "multiply")
+# What the measurements of the role verify can be at all; those of a user's own probes can be any number.
+BOOLEANS = ("server_starts",)
+PERCENTAGES = ("cache_hit_rate", "error_rate")
+COUNTS = ("critical_errors", "new_warnings", "pool_exhausted", "response_time")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+)([smhd])")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class MatrixError(ValueError):
+    """A row of the decision matrix, or a measurement given to it, that cannot be judged."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what is measured, what it should be, and what to do otherwise.
+
+    C(due) and C(until) are seconds of age between which it is judged; C(until) 0 means for ever.
+    """
+
+    metric: str
+    target: Bound
+    action: str
+    due: int = 0
+    relative: bool = False
+    rollback_if: Optional[Bound] = None
+    minimum_samples: int = 0
+    floor: float = 0.0
+    remedy: str = ""
+    adjust: Dict[str, Any] = field(default_factory=dict)
+    until: int = 0
+    name: str = ""
+
+    def describe_target(self) -> str:
+        text = self.target.describe() + (" %" if self.relative else "")
+        if self.rollback_if:
+            text += f", rollback if {self.rollback_if.describe()}" + (" %" if self.relative else "")
+        return text
+
+
+def parse_duration(value: Any) -> int:
+    """Return the seconds of C("90s"), C("30m"), C("1h"), C("1d") or a plain number of seconds.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"{value!r} is no duration; write seconds, or a number with s, m, h or d")
+    return int(match.group(1)) * _SECONDS[match.group(2)]
+
+
+def describe_duration(seconds: int) -> str:
+    """Return the shortest exact text of a duration, C(1h) for 3600."""
+    if seconds == 0:
+        return "0s"
+    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0 and (unit != "d" or seconds > 86400))
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+def default_name(metric: str, due: int) -> str:
+    """Return the name of a row that has none of its own: the metric, with the age where it is due later."""
+    return f"{metric}_{describe_duration(due)}" if due else metric
+
+
+def parse_row(index: int, row: Any, known_metrics: Optional[Sequence[str]]) -> Row:
+    """Return a row, checked by itself. Raises MatrixError, which names the row's index and the key."""
+    if not isinstance(row, Mapping):
+        raise MatrixError(f"Row {index} of the decision matrix must be a mapping, not {row!r}")
+    for key in row:
+        if key not in ROW_KEYS:
+            raise wrong(index, key, f"is not known; use one of {', '.join(ROW_KEYS)}")
+    for key in ("metric", "target", "action"):
+        if key not in row:
+            raise wrong(index, key, "is missing")
+    metric, due = _metric(index, row["metric"], known_metrics), _duration(index, "due", row.get("due", 0))
+    parsed = Row(
+        metric=metric,
+        target=_bound(index, "target", row["target"]),
+        action=_action(index, row["action"]),
+        due=due,
+        relative=_typed(index, "relative", row.get("relative", False), bool, "true or false"),
+        rollback_if=_bound(index, "rollback_if", row["rollback_if"]) if "rollback_if" in row else None,
+        minimum_samples=_not_negative(index, "minimum_samples", row.get("minimum_samples", 0), whole=True),
+        floor=_not_negative(index, "floor", row.get("floor", 0.0)),
+        remedy=_typed(index, "remedy", row.get("remedy", ""), str, "a text"),
+        adjust=_adjust(index, row["adjust"]) if "adjust" in row else {},
+        until=_duration(index, "until", row["until"]) if "until" in row else 0,
+        name=_typed(index, "name", row.get("name", ""), str, "a text") or default_name(metric, due),
+    )
+    _refuse_contradictions(index, parsed, "until" in row)
+    _refuse_impossible_bounds(index, parsed)
+    return parsed
+
+
+def wrong(index: int, key: Any, problem: str) -> MatrixError:
+    return MatrixError(f"Row {index} of the decision matrix, key {key}: {problem}")
+
+
+def _typed(index: int, key: str, value: Any, wanted: type, description: str) -> Any:
+    if not isinstance(value, wanted):
+        raise wrong(index, key, f"must be {description}, not {value!r}")
+    return value
+
+
+def _not_negative(index: int, key: str, value: Any, whole: bool = False) -> Any:
+    if not is_number(value) or value < 0 or (whole and not isinstance(value, int)):
+        raise wrong(index, key, f"must be a {'whole ' if whole else ''}number of at least 0, not {value!r}")
+    return value
+
+
+def _metric(index: int, value: Any, known_metrics: Optional[Sequence[str]]) -> str:
+    if not isinstance(value, str) or not value:
+        raise wrong(index, "metric", f"must be the name of a metric, not {value!r}")
+    if known_metrics is not None and value not in known_metrics:
+        raise wrong(index, "metric", f"nothing measures {value!r}; use one of {', '.join(sorted(known_metrics))}")
+    return value
+
+
+def _action(index: int, value: Any) -> str:
+    if value not in ACTIONS[1:]:
+        raise wrong(index, "action", f"must be one of {', '.join(ACTIONS[1:])}, not {value!r}")
+    return str(value)
+
+
+def _duration(index: int, key: str, value: Any) -> int:
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise wrong(index, key, str(error)) from error
+
+
+def _bound(index: int, key: str, value: Any) -> Bound:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise wrong(index, key, f"must be a mapping with one of {', '.join(COMPARISONS)}, not {value!r}")
+    comparison, limit = next(iter(value.items()))
+    if comparison not in COMPARISONS:
+        raise wrong(index, key, f"cannot compare by {comparison!r}; use one of {', '.join(COMPARISONS)}")
+    if not is_number(limit) and not (isinstance(limit, bool) and comparison == "equals"):
+        raise wrong(index, key, f"the limit of {comparison} must be a number, not {limit!r}")
+    return Bound(comparison, limit)
+
+
+def _adjust(index: int, value: Any) -> Dict[str, Any]:
+    if not isinstance(value, Mapping) or set(value) - set(ADJUST_KEYS) or not {"env", "multiply"} <= set(value):
+        raise wrong(index, "adjust", "must be a mapping with env and multiply, and may have minimum and maximum")
+    if not isinstance(value["env"], str) or not _ENVIRONMENT_NAME.fullmatch(value["env"]):
+        raise wrong(index, "adjust", f"env must be the name of an environment variable, not {value['env']!r}")
+    for key in sorted(set(value) - {"env"}):
+        if not is_number(value[key]) or value[key] <= 0:
+            raise wrong(index, "adjust", f"{key} must be a number above 0, not {value[key]!r}")
+    if value["multiply"] == 1:
+        raise wrong(index, "adjust", "multiply 1 changes nothing; use more to raise the value, less to lower it")
+    if value.get("minimum", 0) > value.get("maximum", math.inf):
+        raise wrong(index, "adjust", f"minimum {value['minimum']!r} is above maximum {value['maximum']!r}")
+    return dict(value)
+
+
+def _refuse_contradictions(index: int, row: Row, has_until: bool) -> None:
+    if row.relative and isinstance(row.target.limit, bool):
+        raise wrong(index, "relative", "a boolean target has no change in percent; remove one of them")
+    if row.floor and not row.relative:
+        raise wrong(index, "floor", "stands beside a relative bound; set relative, or remove it")
+    if has_until and row.until <= row.due:
+        raise wrong(index, "until", f"{describe_duration(row.until)} is not after due {describe_duration(row.due)}")
+    if row.adjust and row.action != "adjust":
+        raise wrong(index, "adjust", f"needs action adjust, not {row.action}")
+    if row.rollback_if is None:
+        return
+    if row.rollback_if.comparison not in ("above", "below") or isinstance(row.target.limit, bool):
+        raise wrong(index, "rollback_if", "must be above or below a number, and needs a target that is a number too")
+    if row.rollback_if.meets(row.target):
+        raise wrong(
+            index,
+            "rollback_if",
+            f"{row.rollback_if.describe()} contradicts target {row.target.describe()}: one value would be both",
+        )
+
+
+def _refuse_impossible_bounds(index: int, row: Row) -> None:
+    """Refuse a bound that no value of the metric can meet, and a target that every value meets."""
+    if isinstance(row.target.limit, bool) != (row.metric in BOOLEANS) and row.metric in (
+        *BOOLEANS,
+        *PERCENTAGES,
+        *COUNTS,
+    ):
+        kind = "true or false" if row.metric in BOOLEANS else "a number"
+        raise wrong(index, "target", f"{row.metric} is {kind}, which {row.target.describe()} cannot judge")
+    ends = _possible_values(row)
+    for key, bound in (("target", row.target), ("rollback_if", row.rollback_if)):
+        if bound and not all(bound.meets(end) for end in ends):
+            raise wrong(index, key, f"{_subject(row)} can never be {bound.describe()}")
+    if any(end.is_within(row.target) for end in ends):
+        raise wrong(index, "target", f"{_subject(row)} is always {row.target.describe()}, so the row could not fail")
+
+
+def _possible_values(row: Row) -> Tuple[Bound, ...]:
+    if row.relative:
+        return (Bound("at_least", -100),)
+    if row.metric in PERCENTAGES:
+        return (Bound("at_least", 0), Bound("at_most", 100))
+    return (Bound("at_least", 0),) if row.metric in COUNTS else ()
+
+
+def _subject(row: Row) -> str:
+    return f"a change of {row.metric} in percent" if row.relative else row.metric
