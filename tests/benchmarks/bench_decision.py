@@ -27,12 +27,12 @@ from typing import Any
 
 import yaml
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
 from ansible_collections.greenlight.release.plugins.module_utils import _statistics
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decide
 
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "verify" / "defaults" / "main.yml").read_text(encoding="utf-8"))
 ROWS = [row for row in DEFAULTS["greenlight_decision_matrix"] if row.get("relative")]
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05)
@@ -234,9 +234,9 @@ def main() -> int:
     simulation.doubled()
     simulation.slower()
     print(
-        "\nneeded: requests on each side, by the true behaviour. asked for: the median of what the findings say that did"
-        "\nnot take the release back. as wanted: 99 of 100 are seen where there are enough requests, and seen or told"
-        "\nhow many it would take where there are not."
+        "\nneeded: requests on each side, by the true behaviour. asked for: the median of what the findings say that"
+        "\ndid not take the release back. as wanted: 99 of 100 are seen where there are enough requests, and seen or"
+        "\ntold how many it would take where there are not."
     )
     print("\n" + ("Every goal was met." if not simulation.missed else "Missed: " + "; ".join(simulation.missed)))
     return 1 if simulation.missed else 0
