@@ -15,10 +15,15 @@ def read_json(host: Any, command: str) -> Any:
     return json.loads(host.check_output(command))
 
 
+def records(host: Any) -> list[dict[str, Any]]:
+    """Return all release records, oldest first."""
+    paths = host.check_output(f"ls {STATE}/releases/*.json").splitlines()
+    return [dict(read_json(host, f"cat {path}")) for path in paths]
+
+
 def record(host: Any) -> dict[str, Any]:
     """Return the newest release record."""
-    newest = host.check_output(f"ls {STATE}/releases/*.json").splitlines()[-1]
-    return dict(read_json(host, f"cat {newest}"))
+    return records(host)[-1]
 
 
 def revision(host: Any, branch: str) -> str:

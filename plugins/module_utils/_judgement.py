@@ -102,7 +102,7 @@ def _judge_change(row: Row, now: Measured, base: Optional[Measured]) -> Verdict:
     needed = None if verdict.outcome == "rollback" else _samples_needed(row, now, base, verdict.change)
     if needed is None:
         return verdict
-    told = f"{verdict.reason}; about {needed} samples on each side would show a change of {_telling(row):+g} %"
+    told = f"{verdict.reason}; about {needed:,} samples on each side would show a change of {_telling(row):+g} %"
     return replace(verdict, reason=told, samples_needed=needed)
 
 

@@ -27,6 +27,8 @@ FORMAT = 1
 # in_progress: locked, or left behind by a run that died. watching: green, judged again until watch_until.
 # failed: put back, but not good; aborted: ended before anything on the host was changed.
 OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted")
+# A record keeps its first observation and the newest ones: a host may be observed for years.
+OBSERVATIONS_KEPT = 200
 # The app has not been touched as long as a release is at one of these.
 UNTOUCHED_STAGES = ("opened", "prepared", "backed_up")
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -190,7 +192,12 @@ def note(record: Record, change: Change, now: datetime) -> Record:
     noted = copy.deepcopy(record)
     noted["facts"].update(change.facts)
     if change.observation is not None:
-        noted["observations"].append({"at": format_time(now), **change.observation})
+        kept = noted["observations"]
+        noted["observations"] = [
+            *kept[:1],
+            *kept[1:][2 - OBSERVATIONS_KEPT :],
+            {"at": format_time(now), **change.observation},
+        ]
         noted["decision"] = change.observation.get("decision", noted["decision"])
         noted["reason"] = change.observation.get("reason", noted["reason"])
     if change.stage is not None:
@@ -226,7 +233,8 @@ def _refuse_other_run(record: Record, run_id: str, take_over: str, now: datetime
 def close(record: Record, outcome: str, change: Change, now: datetime, watch_seconds: int = 0) -> Record:
     """Return the record closed with an outcome and its lock released; C(watching) becomes healthy without a watch.
 
-    C(watch_seconds) counts from the switch. Raises RecordError when another run holds it.
+    C(watch_seconds) counts from the switch. An observation of an earlier age than that keeps the watch open, however
+    late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it.
     """
     if outcome not in OUTCOMES:
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
@@ -234,7 +242,8 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     if outcome == "watching":
         began = parse_time(closed["switched_at"]) if closed["switched_at"] else now
         until = began + timedelta(seconds=watch_seconds)
-        outcome = "watching" if until > now else "healthy"
+        judged_at = (change.observation or {}).get("age", watch_seconds)
+        outcome = "watching" if until > now or judged_at < watch_seconds else "healthy"
         closed["watch_until"] = format_time(until) if outcome == "watching" else closed["watch_until"]
     if (closed["status"], closed["lock"]) == (outcome, None):
         return closed

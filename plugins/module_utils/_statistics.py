@@ -114,4 +114,7 @@ def samples_to_show(
     before = samples[1] * (math.log(base.high / base.value) ** 2 if base.value > 0 else base.high / least)
     after = samples[0] * math.log(now.value / now.low) ** 2 if now.low > 0 else before
     distance = math.log((1 + change / 100) / (1 + line / 100))
-    return math.ceil((before + after) * ((WIDER + Z_POWER / Z) / distance) ** 2)
+    needed = (before + after) * ((WIDER + Z_POWER / Z) / distance) ** 2
+    # Two digits are all that it is worth.
+    step = float(10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1))
+    return int(math.ceil(needed / step) * step)

@@ -101,6 +101,11 @@ options:
     description: Length of the watch in seconds, counted from the switch.
     type: int
     default: 0
+  now:
+    description:
+      - The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the host.
+      - For tests and rehearsals of a watch, whose hours need not be waited for.
+    type: str
 seealso:
   - module: greenlight.release.release_record_info
 """
@@ -170,7 +175,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store, _watch
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["opened", "noted", "closed"], "required": True},
@@ -189,6 +194,7 @@ ARGUMENTS = {
     "observation": {"type": "dict"},
     "outcome": {"type": "str", "choices": list(_record.OUTCOMES)},
     "watch_seconds": {"type": "int", "default": 0},
+    "now": {"type": "str"},
 }
 
 
@@ -237,8 +243,8 @@ def main():
             ("state", "closed", ("outcome",)),
         ],
     )
-    now = datetime.now(timezone.utc)
     try:
+        now = _watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
         if module.check_mode:
             result = update_records(module, now)
         else:

@@ -31,6 +31,9 @@ options:
     description: Folder of the app's records. A folder that does not exist holds no release.
     type: path
     required: true
+  now:
+    description: The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the host.
+    type: str
 seealso:
   - module: greenlight.release.release_record
 """
@@ -72,6 +75,30 @@ watch_open:
   returned: always
   type: bool
   sample: true
+watch:
+  description: What a judgement of the newest release begins with, null without a release.
+  returned: always
+  type: dict
+  contains:
+    since:
+      description:
+        - Where the log is read from. The C(cursor) is that of the newest observation that is at least an hour old, else of the switch,
+          which C(from_switch) says.
+        - C(known_kinds) are the kinds of lines that the old revision wrote.
+      type: dict
+      sample: {"cursor": {"version": 1, "at": 1771466400.0, "files": []}, "known_kinds": {"critical_errors": []}, "from_switch": true}
+    first_measurements:
+      description: The measurements of the first observation after the switch.
+      type: dict
+      sample: {"cache_hit_rate": 12.5}
+    same_hour:
+      description: When and what the old revision was measured as at this hour of an earlier day, null where nobody observed it then.
+      type: dict
+      sample: {"at": "2026-02-18T14:02:00Z", "measurements": {"error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200}}}
+    readings:
+      description: The values that every metric had in the observations of all releases, oldest first.
+      type: dict
+      sample: {"cache_hit_rate": [81.2, 82.0]}
 lock:
   description: One sentence about who holds the newest release, empty when nobody does.
   returned: always
@@ -98,7 +125,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store, _watch
 
 SUMMARY_KEYS = ("id", "status", "stage", "from_revision", "to_revision", "opened_at", "closed_at", "decision", "reason")
 
@@ -112,20 +139,34 @@ def describe_records(state_path, records, now):
         "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
         "age": _record.age_of(newest, now) if newest else None,
         "watch_open": bool(newest) and newest["status"] == "watching",
+        "watch": describe_watch(records, now) if newest else None,
         "lock": _record.describe_lock(newest, now) if newest and newest["lock"] else "",
         "rejected": _record.rejected_revisions(records),
         "releases": [{key: record[key] for key in SUMMARY_KEYS} for record in records],
     }
 
 
+def describe_watch(records, now):
+    return {
+        "since": _watch.read_since(records[-1], now),
+        "first_measurements": _watch.first_measurements(records[-1]),
+        "same_hour": _watch.same_hour(records, now),
+        "readings": _watch.readings(records),
+    }
+
+
 def main():
-    module = AnsibleModule(argument_spec={"state_path": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"state_path": {"type": "path", "required": True}, "now": {"type": "str"}},
+        supports_check_mode=True,
+    )
     state_path = Path(module.params["state_path"])
     try:
+        now = _watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
         records = _record_store.read_records(state_path)
     except _record.RecordError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**describe_records(state_path, records, datetime.now(timezone.utc)))
+    module.exit_json(**describe_records(state_path, records, now))
 
 
 if __name__ == "__main__":

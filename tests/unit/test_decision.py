@@ -127,7 +127,7 @@ def test_a_finding_that_cannot_tell_says_how_many_samples_it_would_take(now, bas
     finding = decide({"m": now}, [{**ERRORS, **row}], {"m": base})["findings"][0]
     assert told in finding["reason"]
     assert finding["samples_needed"] > 400
-    assert f"about {finding['samples_needed']} samples on each side" in finding["reason"]
+    assert f"about {finding['samples_needed']:,} samples on each side" in finding["reason"]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,14 @@ def test_an_observation_is_appended_with_its_decision():
     assert (record["decision"], record["reason"]) == ("monitor", "why")
 
 
+def test_a_record_keeps_its_first_observation_and_the_newest():
+    record = opened()
+    for number in range(_record.OBSERVATIONS_KEPT + 5):
+        record = _record.note(record, change(observation={"number": number}), LATER)
+    numbers = [each["number"] for each in record["observations"]]
+    assert numbers == [0, *range(6, _record.OBSERVATIONS_KEPT + 5)]
+
+
 def test_a_stage_opens_a_closed_release_again():
     record = _record.note(closed("watching"), change("rollback", stage="rolling_back"), LATER)
     assert (record["status"], record["closed_at"], record["lock"]["run_id"]) == ("in_progress", None, "rollback")
@@ -172,6 +180,12 @@ def test_a_green_release_is_watched_from_its_switch_on(switched, watch_seconds, 
     record = _record.note(opened(), change(stage="switched"), NOW) if switched else opened()
     done = _record.close(record, "watching", change(), LATER, watch_seconds)
     assert (done["status"], done["watch_until"], done["lock"]) == (status, until, None)
+
+
+@pytest.mark.parametrize("age, status", [(59, "watching"), (60, "healthy")])
+def test_a_watch_ends_only_when_its_last_rows_were_judged(age, status):
+    record = _record.note(opened(), change(stage="switched"), NOW)
+    assert _record.close(record, "watching", change(observation={"age": age}), LATER, 60)["status"] == status
 
 
 def test_closing_twice_changes_nothing():

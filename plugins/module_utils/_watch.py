@@ -1,0 +1,95 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What earlier observations say to a release that is being watched: where to read on, and what to compare with.
+
+An observation is a mapping C({at, decision, reason, measurements, cursor, ...}) in a release record. Times are those of
+the record, so that any controller continues what another began; a time from the future, left by a clock that was set
+back since, is passed over. Nothing here reads a clock or a file.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
+from ansible_collections.greenlight.release.plugins.module_utils._record import (
+    Record,
+    RecordError,
+    age_of,
+    parse_time,
+)
+
+# A judgement looks back over at least this time, so that an hourly watch has an hour's requests and sees each of them.
+WINDOW = timedelta(hours=1)
+# How far from the same hour of another day an observation may lie, and how many days back.
+_SAME_HOUR = timedelta(minutes=45)
+_DAYS = 7
+
+
+def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> datetime:
+    """Return the time that counts as now: the given one, else the clock's. Raises RecordError for what is no time."""
+    if not given:
+        return clock().astimezone(timezone.utc)
+    try:
+        return parse_time(given)
+    except ValueError as error:
+        raise RecordError(f"now must be a time in UTC such as 2026-02-19T02:00:00Z, not {given!r}") from error
+
+
+def read_since(record: Record, now: datetime) -> Dict[str, Any]:
+    """Return C({cursor, known_kinds, from_switch}): from where on the log tells of the release, as of C(now).
+
+    That is the newest observation that is at least an hour old, and before there is one, the switch. The cursor is
+    None where the release did not come as far as to take one.
+    """
+    facts = record["facts"]
+    since = {"cursor": facts.get("cursor"), "known_kinds": facts.get("known_kinds", {}), "from_switch": True}
+    for observation in reversed(record["observations"]):
+        age = now - parse_time(observation["at"])
+        if age >= WINDOW and observation.get("cursor"):
+            return {**since, "cursor": observation["cursor"], "from_switch": False}
+    return since
+
+
+def first_measurements(record: Record) -> Dict[str, Any]:
+    """Return the measurements of the first observation after the switch, {} before there is one."""
+    return next((dict(each["measurements"]) for each in record["observations"] if each.get("measurements")), {})
+
+
+def same_hour(records: Sequence[Record], now: datetime) -> Optional[Dict[str, Any]]:
+    """Return C({at, measurements}) of the old revision at this hour of an earlier day, the latest such day.
+
+    C(records) are oldest first. None where nobody observed the old revision then, and in the first hour after the
+    switch, in which the baseline is as good as new.
+    """
+    newest = records[-1]
+    age = age_of(newest, now)
+    if age is None or age < WINDOW.total_seconds():
+        return None
+    seen = [
+        (abs(now - timedelta(days=day) - parse_time(observation["at"])), day, observation)
+        for record in records[:-1]
+        if record["to_revision"] == newest["from_revision"]
+        for observation in record["observations"]
+        if observation.get("measurements")
+        for day in range(1, _DAYS + 1)
+    ]
+    near = [(day, distance, observation) for distance, day, observation in seen if distance <= _SAME_HOUR]
+    if not near:
+        return None
+    best = min(near, key=lambda each: each[:2])[2]
+    return {"at": best["at"], "measurements": best["measurements"]}
+
+
+def readings(records: Sequence[Record]) -> Dict[str, List[float]]:
+    """Return the values of every metric that is a number, in all observations, oldest first."""
+    found: Dict[str, List[float]] = {}
+    for record in records:
+        for observation in record["observations"]:
+            for metric, measured in (observation.get("measurements") or {}).items():
+                value = measured.get("value") if isinstance(measured, Mapping) else measured
+                if value is not None and is_number(value):
+                    found.setdefault(metric, []).append(value)
+    return found

@@ -1,0 +1,113 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _watch
+from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError, format_time
+
+SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def at(hours):
+    return SWITCH + timedelta(hours=hours)
+
+
+def observed(hours, **fields):
+    return {"at": format_time(at(hours)), "cursor": {"taken": hours}, **fields}
+
+
+def record(*observations, from_revision=OLD, to_revision=NEW, **fields):
+    facts = {"cursor": {"taken": "switch"}, "known_kinds": {"critical_errors": ["k"]}}
+    return {
+        "from_revision": from_revision,
+        "to_revision": to_revision,
+        "switched_at": format_time(SWITCH),
+        "facts": facts,
+        "observations": list(observations),
+        **fields,
+    }
+
+
+def test_now_is_the_given_time_or_the_clocks():
+    assert _watch.choose_moment("2026-02-19T02:00:00Z", lambda: at(5)) == SWITCH
+    assert _watch.choose_moment(None, lambda: at(5)) == _watch.choose_moment("", lambda: at(5)) == at(5)
+
+
+def test_another_text_than_a_time_is_refused():
+    with pytest.raises(RecordError, match="now must be a time in UTC such as 2026-02-19T02:00:00Z, not 'soon'"):
+        _watch.choose_moment("soon", lambda: SWITCH)
+
+
+@pytest.mark.parametrize(
+    "observations, now, cursor, from_switch",
+    [
+        ([], 0.01, "switch", True),
+        ([observed(0.1)], 1.0, "switch", True),
+        ([observed(0.1)], 1.1, 0.1, False),
+        ([observed(0.1), observed(1.1), observed(2.1)], 3.1, 2.1, False),
+        # Judged every quarter of an hour, it still looks back over an hour.
+        ([observed(0.1), observed(2), observed(2.25), observed(2.5), observed(2.75)], 3, 2, False),
+        # An hour that was missed is read with the next one.
+        ([observed(0.1), observed(1.1)], 5, 1.1, False),
+        # The clock was set back: what lies in the future is passed over.
+        ([observed(0.1), observed(9)], 2, 0.1, False),
+        ([{"at": format_time(at(0.1))}], 3, "switch", True),
+    ],
+)
+def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, now, cursor, from_switch):
+    since = _watch.read_since(record(*observations), at(now))
+    assert since == {"cursor": {"taken": cursor}, "known_kinds": {"critical_errors": ["k"]}, "from_switch": from_switch}
+
+
+def test_a_release_that_died_before_its_switch_has_no_cursor():
+    since = _watch.read_since(record(facts={}), SWITCH)
+    assert since == {"cursor": None, "known_kinds": {}, "from_switch": True}
+
+
+def test_the_first_measurements_are_those_of_the_first_observation_with_any():
+    observations = [observed(0.1), observed(0.2, measurements={"m": 1}), observed(1, measurements={"m": 2})]
+    assert _watch.first_measurements(record(*observations)) == {"m": 1}
+    assert _watch.first_measurements(record()) == {}
+
+
+def before(*hours, to_revision=OLD):
+    observations = [observed(hour, measurements={"m": hour}) for hour in hours]
+    return record(*observations, from_revision="c" * 40, to_revision=to_revision)
+
+
+@pytest.mark.parametrize(
+    "earlier, now, expected",
+    [
+        ([before(-12, -11, -10)], 12, -12),
+        ([before(-12.5, -11.8)], 12, -11.8),
+        ([before(-12.8, -11.2)], 12, None),
+        # Two days ago, because nobody looked yesterday.
+        ([before(-36)], 12, -36),
+        ([before(-36, -12)], 12, -12),
+        ([before(-8 * 24 + 12)], 12, None),
+        ([before(-12, to_revision=NEW)], 12, None),
+        ([record(observed(-12), to_revision=OLD)], 12, None),
+        # In the first hour the baseline is fresh.
+        ([before(-23.5)], 0.5, None),
+        ([], 12, None),
+    ],
+)
+def test_the_same_hour_of_an_earlier_day_is_found(earlier, now, expected):
+    found = _watch.same_hour([*earlier, record(observed(-12, measurements={"m": "mine"}))], at(now))
+    wanted = None if expected is None else {"at": format_time(at(expected)), "measurements": {"m": expected}}
+    assert found == wanted
+
+
+def test_a_release_before_its_switch_has_no_same_hour():
+    assert _watch.same_hour([before(-12), record(switched_at=None)], at(12)) is None
+
+
+def test_the_readings_of_all_releases_are_collected():
+    first = record(observed(0, measurements={"rate": 80.5, "starts": True}), observed(1, decision="rollback"))
+    second = record(observed(2, measurements={"rate": {"value": 81.5, "samples": 3}, "text": "x"}))
+    assert _watch.readings([first, second]) == {"rate": [80.5, 81.5]}
