@@ -20,7 +20,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BAD = ("crash-at-load", "crash-late", "degraded", "logs-errors", "slower", "breaking-migration", "poisoned-cache")
+BAD = (
+    "crash-at-load",
+    "crash-late",
+    "degraded",
+    "logs-errors",
+    "slower",
+    "breaking-migration",
+    "swallows-errors",
+    "fails-requests",
+    "wasteful",
+    "poisoned-cache",
+)
 WHO = "Sample App"
 WHEN = "2026-02-19T02:00:00Z"
 

@@ -11,7 +11,7 @@ back since, is passed over. Nothing here reads a clock or a file.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
 from ansible_collections.greenlight.release.plugins.module_utils._record import (
@@ -26,6 +26,8 @@ WINDOW = timedelta(hours=1)
 # How far from the same hour of another day an observation may lie, and how many days back.
 _SAME_HOUR = timedelta(minutes=45)
 _DAYS = 7
+# For so long after a rollback the log is read from it on: before it lie the lines of the rejected release.
+_AFTER_ROLLBACK = timedelta(days=1)
 
 
 def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> datetime:
@@ -51,6 +53,15 @@ def read_since(record: Record, now: datetime) -> Dict[str, Any]:
         if age >= WINDOW and observation.get("cursor"):
             return {**since, "cursor": observation["cursor"], "from_switch": False}
     return since
+
+
+def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:
+    """Return C({cursor, known_kinds}) from where on the log tells of the revision that was put back, else {}."""
+    if record["status"] not in ("rolled_back", "failed") or not record["facts"].get("cursor_after"):
+        return {}
+    if now - parse_time(record["closed_at"]) > _AFTER_ROLLBACK:
+        return {}
+    return {"cursor": record["facts"]["cursor_after"], "known_kinds": record["facts"].get("known_kinds", {})}
 
 
 def first_measurements(record: Record) -> Dict[str, Any]:
@@ -93,3 +104,17 @@ def readings(records: Sequence[Record]) -> Dict[str, List[float]]:
                 if value is not None and is_number(value):
                     found.setdefault(metric, []).append(value)
     return found
+
+
+def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
+    """Return the kinds of lines that releases which were taken back brought, by the name of their rule.
+
+    They are in the log that the next baseline is taken from, and must not count as known because of that.
+    """
+    found: Dict[str, Set[str]] = {}
+    for record in records:
+        if record["status"] in ("rolled_back", "failed"):
+            known = record["facts"].get("known_kinds", {})
+            for rule, kinds in record["facts"].get("evidence", {}).get("kinds", {}).items():
+                found.setdefault(rule, set()).update(set(kinds) - set(known.get(rule, [])))
+    return {rule: sorted(kinds) for rule, kinds in found.items()}

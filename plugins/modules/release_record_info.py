@@ -87,6 +87,12 @@ watch:
         - C(known_kinds) are the kinds of lines that the old revision wrote.
       type: dict
       sample: {"cursor": {"version": 1, "at": 1771466400.0, "files": []}, "known_kinds": {"critical_errors": []}, "from_switch": true}
+    baseline_since:
+      description:
+        - Where a baseline reads the log from when the newest release was taken back within a day, as C(since), and empty otherwise.
+          Before it lie the lines of the rejected release.
+      type: dict
+      sample: {}
     first_measurements:
       description: The measurements of the first observation after the switch.
       type: dict
@@ -99,6 +105,10 @@ watch:
       description: The values that every metric had in the observations of all releases, oldest first.
       type: dict
       sample: {"cache_hit_rate": [81.2, 82.0]}
+    rejected_kinds:
+      description: The kinds of lines that releases brought which were taken back, by the name of the rule.
+      type: dict
+      sample: {"critical_errors": ["9f2c1a7be0d4"]}
 lock:
   description: One sentence about who holds the newest release, empty when nobody does.
   returned: always
@@ -149,9 +159,11 @@ def describe_records(state_path, records, now):
 def describe_watch(records, now):
     return {
         "since": _watch.read_since(records[-1], now),
+        "baseline_since": _watch.baseline_since(records[-1], now),
         "first_measurements": _watch.first_measurements(records[-1]),
         "same_hour": _watch.same_hour(records, now),
         "readings": _watch.readings(records),
+        "rejected_kinds": _watch.rejected_kinds(records),
     }
 
 

@@ -152,11 +152,11 @@ def test_noise_takes_back_no_release_and_a_doubled_error_rate_is_seen():
     rows = [{**ERRORS, "floor": 0.05, "minimum_samples": 100}]
 
     def rolled_back(total, before, after):
-        draws = [shares(sum(generator.random() < each for _ in range(total)), total) for each in (before, after)]
+        draws = [shares(sum(generator.random() < each for _request in range(total)), total) for each in (before, after)]
         return decide({"m": draws[1]}, rows, {"m": draws[0]})["decision"] == "rollback"
 
-    assert [total for total in (1, 10, 100) for _ in range(700) if rolled_back(total, 0.05, 0.05)] == []
-    assert all(rolled_back(1600, 0.25, 0.5) for _ in range(50))
+    assert [total for total in (1, 10, 100) for _release in range(700) if rolled_back(total, 0.05, 0.05)] == []
+    assert all(rolled_back(1600, 0.25, 0.5) for _release in range(50))
 
 
 def test_the_decision_is_the_worst_action_and_gives_its_reasons():

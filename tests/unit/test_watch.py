@@ -111,3 +111,30 @@ def test_the_readings_of_all_releases_are_collected():
     first = record(observed(0, measurements={"rate": 80.5, "starts": True}), observed(1, decision="rollback"))
     second = record(observed(2, measurements={"rate": {"value": 81.5, "samples": 3}, "text": "x"}))
     assert _watch.readings([first, second]) == {"rate": [80.5, 81.5]}
+
+
+def test_what_a_rejected_release_wrote_is_not_known_because_of_that():
+    facts = {"known_kinds": {"critical_errors": ["old"]}, "evidence": {"kinds": {"critical_errors": ["old", "bad"]}}}
+    records = [
+        record(status="rolled_back", facts=facts),
+        record(status="failed", facts={"evidence": {"kinds": {"critical_errors": ["worse"], "new_warnings": []}}}),
+        record(status="failed", facts={}),
+        record(status="healthy", facts=facts),
+    ]
+    assert _watch.rejected_kinds(records) == {"critical_errors": ["bad", "worse"], "new_warnings": []}
+
+
+@pytest.mark.parametrize(
+    "fields, hours, is_read_from_it",
+    [
+        ({"status": "rolled_back"}, 24, True),
+        ({"status": "failed"}, 1, True),
+        ({"status": "rolled_back"}, 24.1, False),
+        ({"status": "healthy"}, 1, False),
+        ({"status": "rolled_back", "facts": {}}, 1, False),
+    ],
+)
+def test_after_a_rollback_a_baseline_begins_with_it(fields, hours, is_read_from_it):
+    facts = {"cursor_after": {"taken": "after"}, "known_kinds": {"critical_errors": ["k"]}}
+    since = _watch.baseline_since(record(**{"facts": facts, "closed_at": format_time(SWITCH), **fields}), at(hours))
+    assert since == ({"cursor": {"taken": "after"}, "known_kinds": facts["known_kinds"]} if is_read_from_it else {})

@@ -1,0 +1,68 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import host as sample
+import pytest
+
+RELEASES = ("degraded", "swallows-errors", "fails-requests", "slower", "wasteful", "good")
+
+
+def release(host, revision):
+    return sample.records(host)[RELEASES.index(revision)]
+
+
+def findings(observation):
+    return {finding["name"]: finding for finding in observation["findings"]}
+
+
+def test_each_release_is_the_one_that_it_should_be(host):
+    shas = [sample.revision(host, name) for name in RELEASES]
+    assert [record["to_revision"] for record in sample.records(host)] == shas
+
+
+@pytest.mark.parametrize(
+    "revision, row",
+    [
+        ("degraded", "server_starts"),
+        ("swallows-errors", "critical_errors"),
+        ("fails-requests", "error_rate"),
+        ("slower", "response_time"),
+    ],
+)
+def test_a_row_takes_its_faulty_release_back_and_no_other_row_does(host, revision, row):
+    record = release(host, revision)
+    found = findings(record["observations"][0])
+    assert (record["status"], record["decision"]) == ("rolled_back", "rollback")
+    assert [name for name, finding in found.items() if finding["action"] == "rollback"] == [row]
+    assert record["from_revision"] == sample.revision(host, "good")
+
+
+@pytest.mark.parametrize(
+    "revision, observation, row, outcome, action",
+    [
+        ("wasteful", 0, "error_rate", "miss", "monitor"),
+        ("wasteful", 0, "pool_exhausted", "miss", "adjust"),
+        ("wasteful", 0, "new_warnings", "miss", "monitor"),
+        ("wasteful", 1, "cache_hit_rate_1h", "pass", "proceed"),
+        ("wasteful", 1, "cache_hit_rate_24h", "miss", "adjust"),
+        ("good", 0, "cache_hit_rate_1h", "not_due", "proceed"),
+        ("good", 1, "cache_hit_rate_1h", "miss", "adjust"),
+        ("good", 1, "cache_hit_rate_trend_15m", "miss", "monitor"),
+    ],
+)
+def test_a_row_that_is_missed_leads_to_its_action_and_its_remedy(host, revision, observation, row, outcome, action):
+    found = findings(release(host, revision)["observations"][observation])[row]
+    assert (found["outcome"], found["action"]) == (outcome, action)
+    assert bool(found["remedy"]) is (outcome == "miss")
+
+
+def test_what_a_rejected_release_did_is_in_no_later_baseline(host):
+    baselines = [record["facts"]["baseline"] for record in sample.records(host)]
+    assert [baseline["error_rate"]["value"] for baseline in baselines[:5]] == [0, 0, 0, 0, 0]
+
+
+def test_a_release_that_misses_only_softer_rows_stays(host):
+    assert [record["status"] for record in sample.records(host)[4:]] == ["healthy", "watching"]
+    assert sample.read_json(host, "curl -s http://127.0.0.1:3000/health")["revision"] == sample.revision(host, "good")
