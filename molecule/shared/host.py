@@ -17,8 +17,12 @@ def read_json(host: Any, command: str) -> Any:
 
 def records(host: Any) -> list[dict[str, Any]]:
     """Return all release records, oldest first."""
-    paths = host.check_output(f"ls {STATE}/releases/*.json").splitlines()
-    return [dict(read_json(host, f"cat {path}")) for path in paths]
+    decoder, text, found = json.JSONDecoder(), str(host.check_output(f"cat {STATE}/releases/*.json")), []
+    while text.strip():
+        one, end = decoder.raw_decode(text.lstrip())
+        text = text.lstrip()[end:]
+        found.append(dict(one))
+    return found
 
 
 def record(host: Any) -> dict[str, Any]:

@@ -61,3 +61,33 @@ def test_a_host_without_a_release_has_none(run_module, tmp_path):
     (tmp_path / "state" / "releases" / "x.json").write_text("{")
     broken = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
     assert "x.json is not a release record" in broken["msg"]
+
+
+def test_the_hours_of_a_watch_can_be_named(run_module, tmp_path):
+    def at(hour):
+        return f"2026-02-19T{hour:02}:00:00Z"
+
+    def note(hour, **observation):
+        run_module("release_record", following(tmp_path, "noted", now=at(hour), observation=observation))
+
+    facts = {"cursor": {"taken": "switch"}, "known_kinds": {}}
+    run_module("release_record", opening(tmp_path, now=at(1), facts=facts))
+    run_module("release_record", following(tmp_path, "noted", now=at(2), stage="switched"))
+    note(3, measurements={"cache_hit_rate": 20.0}, cursor={"taken": 3})
+    note(4, measurements={"cache_hit_rate": 40.0}, cursor={"taken": 4})
+    found = run_module("release_record_info", {"state_path": str(tmp_path / "state"), "now": at(5)})
+    assert found["age"] == 3 * 3600
+    assert found["watch"]["since"] == {"cursor": {"taken": 4}, "known_kinds": {}, "from_switch": False}
+    assert found["watch"]["first_measurements"] == {"cache_hit_rate": 20.0}
+    assert found["watch"]["readings"] == {"cache_hit_rate": [20.0, 40.0]}
+    assert (found["watch"]["same_hour"], found["watch"]["baseline_since"]) == (None, {})
+
+
+def test_a_time_that_is_none_is_refused(run_module, tmp_path):
+    for module, arguments in (
+        ("release_record", opening(tmp_path, now="soon")),
+        ("release_record_info", {"state_path": str(tmp_path), "now": "soon"}),
+    ):
+        assert (
+            "now must be a time in UTC such as 2026-02-19T02:00:00Z, not 'soon'" in run_module(module, arguments)["msg"]
+        )

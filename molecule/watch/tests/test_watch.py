@@ -6,6 +6,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import host as sample
+import pytest
+
+
+@pytest.fixture(scope="module")
+def records(host):
+    return sample.records(host)
 
 
 def hours_of(record):
@@ -24,37 +30,37 @@ def outcomes(record, metric):
     ]
 
 
-def test_every_observation_is_on_record_whatever_the_clock_said(host):
-    assert hours_of(sample.records(host)[0])[:4] == [0, 1, 3, 2]
+def test_every_observation_is_on_record_whatever_the_clock_said(records):
+    assert hours_of(records[0])[:4] == [0, 1, 3, 2]
 
 
-def test_the_row_of_the_first_hour_is_judged_from_then_on(host):
-    first = sample.records(host)[0]
+def test_the_row_of_the_first_hour_is_judged_from_then_on(records):
+    first = records[0]
     assert outcomes(first, ("cache_hit_rate_1h", "1h"))[:4] == ["not_due", "pass", "pass", "pass"]
     assert set(outcomes(first, ("cache_hit_rate_24h", "24h"))) == {"not_due"}
 
 
-def test_a_fault_of_the_twentieth_hour_takes_the_release_back(host):
-    first = sample.records(host)[0]
+def test_a_fault_of_the_twentieth_hour_takes_the_release_back(records):
+    first = records[0]
     assert (first["status"], first["decision"], first["lock"]) == ("rolled_back", "rollback", None)
     assert first["observations"][4]["age"] == 20 * 3600
     assert "critical_errors" in first["reason"]
     assert len(first["observations"]) == 5
 
 
-def test_a_late_rollback_keeps_what_users_wrote(host):
-    first = sample.records(host)[0]
+def test_a_late_rollback_keeps_what_users_wrote(host, records):
+    first = records[0]
     traffic = sample.read_json(host, "cat /srv/sample-app-data/traffic.json")
     assert first["facts"]["restored"]["restored"] is False
     assert int(sample.query(host, "SELECT count(*) FROM items")) >= 20000 + traffic["acknowledged"] > 20000
 
 
-def test_a_release_past_its_last_row_is_closed_as_healthy(host):
-    second = sample.records(host)[1]
+def test_a_release_past_its_last_row_is_closed_as_healthy(records):
+    second = records[1]
     assert (second["status"], second["decision"]) == ("healthy", "proceed")
     assert second["observations"][-1]["age"] >= 24 * 3600
     assert outcomes(second, ("cache_hit_rate_24h", "24h"))[-2:] == ["not_due", "pass"]
 
 
-def test_staying_until_the_watch_ends_makes_an_observation_every_time(host):
-    assert [each["age"] // 3600 for each in sample.records(host)[1]["observations"]][-3:] == [8, 16, 24]
+def test_staying_until_the_watch_ends_makes_an_observation_every_time(records):
+    assert [each["age"] // 3600 for each in records[1]["observations"]][-3:] == [8, 16, 24]
