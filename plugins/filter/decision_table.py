@@ -9,7 +9,7 @@ name: decision_table
 short_description: Show a decision as a table
 version_added: 0.1.0
 description:
-  - Turns what P(greenlight.release.decide#filter) returned into lines of text, one a finding, and a last one with the decision.
+  - Turns what P(greenlight.release.decide#filter) returned into lines of text, one a finding, one with the decision, and one for each remedy.
 author:
   - The greenlight.release maintainers (@greenlight)
 options:

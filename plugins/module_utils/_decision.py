@@ -96,7 +96,10 @@ def _summary(decision: str, findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render_table(result: Mapping[str, Any]) -> List[str]:
-    """Return a decision as lines of text: a head, a table with one line a finding, and the decision with its reason."""
+    """Return a decision as lines of text: a table with one line a finding, the decision, and what is to be done.
+
+    Beside what C(decide) returned, the decision may have the adjustments that were made, and notes about others.
+    """
     head = ("metric", "baseline", "value", "target", "outcome", "action", "reason")
     lines = [head] + [
         (
@@ -113,7 +116,19 @@ def render_table(result: Mapping[str, Any]) -> List[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
     table.insert(1, "  ".join("-" * width for width in widths))
-    return [*table, "", f"decision: {result['decision']} ({result['reason']})"]
+    return [*table, "", f"decision: {result['decision']} ({result['reason']})", *_what_to_do(result)]
+
+
+def _what_to_do(result: Mapping[str, Any]) -> List[str]:
+    return [
+        *(f"remedy for {_metric_with_due(each)}: {each['remedy']}" for each in result["findings"] if each["remedy"]),
+        *(
+            f"adjusted for {each['row']}: {each['env']} from {each['from']} to {each['to']}"
+            + (", which takes an adjustment back" if each["taken_back"] else "")
+            for each in result.get("adjustments", [])
+        ),
+        *result.get("adjustment_notes", []),
+    ]
 
 
 def _metric_with_due(finding: Mapping[str, Any]) -> str:

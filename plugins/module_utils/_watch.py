@@ -43,16 +43,21 @@ def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> dateti
 def read_since(record: Record, now: datetime) -> Dict[str, Any]:
     """Return C({cursor, known_kinds, from_switch}): from where on the log tells of the release, as of C(now).
 
-    That is the newest observation that is at least an hour old, and before there is one, the switch. The cursor is
-    None where the release did not come as far as to take one.
+    That is the newest observation that is at least an hour old and had samples enough, so that little traffic adds up
+    over the hours; before there is one, it is the switch. The cursor is None where the release did not come as far as
+    to take one.
     """
     facts = record["facts"]
     since = {"cursor": facts.get("cursor"), "known_kinds": facts.get("known_kinds", {}), "from_switch": True}
     for observation in reversed(record["observations"]):
         age = now - parse_time(observation["at"])
-        if age >= WINDOW and observation.get("cursor"):
+        if age >= WINDOW and observation.get("cursor") and not _had_too_few_samples(observation):
             return {**since, "cursor": observation["cursor"], "from_switch": False}
     return since
+
+
+def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
+    return any(finding["outcome"] == "too_few_samples" for finding in observation.get("findings", []))
 
 
 def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:

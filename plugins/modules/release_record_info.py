@@ -82,8 +82,8 @@ watch:
   contains:
     since:
       description:
-        - Where the log is read from. The C(cursor) is that of the newest observation that is at least an hour old, else of the switch,
-          which C(from_switch) says.
+        - Where the log is read from. The C(cursor) is that of the newest observation that is at least an hour old and had samples enough,
+          else of the switch, which C(from_switch) says.
         - C(known_kinds) are the kinds of lines that the old revision wrote.
       type: dict
       sample: {"cursor": {"version": 1, "at": 1771466400.0, "files": []}, "known_kinds": {"critical_errors": []}, "from_switch": true}

@@ -212,6 +212,19 @@ def test_the_table_tells_every_finding_and_the_decision():
     assert lines[-1] == "decision: rollback (starts: false is not equal to true)"
 
 
+def test_the_table_tells_what_a_person_can_do_and_what_was_adjusted():
+    made = {"row": "hits", "env": "TTL", "from": "30", "to": "60", "value": 20, "taken_back": False}
+    result = decide({"hits": 20}, [{**LEVEL, "metric": "hits", "due": "1h", "remedy": "Lengthen the TTL."}], age=3600)
+    back = {**made, "from": "60", "to": "30", "taken_back": True}
+    lines = render_table({**result, "adjustments": [made, back], "adjustment_notes": ["SIZE stays: 9 is the most"]})
+    assert lines[-4:] == [
+        "remedy for hits (1h): Lengthen the TTL.",
+        "adjusted for hits: TTL from 30 to 60",
+        "adjusted for hits: TTL from 60 to 30, which takes an adjustment back",
+        "SIZE stays: 9 is the most",
+    ]
+
+
 @pytest.mark.parametrize(
     "value, reason", [(True, "true is equal to true"), (False, "false is not equal to true (nothing listens)")]
 )

@@ -66,9 +66,12 @@ def test_no_default_is_kept_twice():
 
 
 def test_the_default_matrix_is_the_runbooks_and_every_metric_in_it_is_measured():
-    matrix = load("roles/verify/defaults/main.yml")["greenlight_decision_matrix"]
+    defaults = load("roles/verify/defaults/main.yml")
+    matrix, first_hour = defaults["greenlight_decision_matrix"], defaults["greenlight_first_hour_rows"]
     measured = ("server_starts", "critical_errors", "error_rate", "cache_hit_rate", "pool_exhausted", "response_time")
     assert len(parse_matrix(matrix, measured)) == 7
+    measured += ("new_warnings", "cache_hit_rate_trend")
+    assert len(parse_matrix(matrix + first_hour, measured)) == 9
     tasks = (CHECKOUT / "roles/verify/vars/main.yml").read_text()
     assert [metric for metric in measured if metric not in tasks] == []
 

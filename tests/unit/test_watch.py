@@ -11,6 +11,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._record import 
 
 SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 OLD, NEW = "a" * 40, "b" * 40
+FEW = [{"outcome": "pass"}, {"outcome": "too_few_samples"}]
 
 
 def at(hours):
@@ -57,6 +58,10 @@ def test_another_text_than_a_time_is_refused():
         # The clock was set back: what lies in the future is passed over.
         ([observed(0.1), observed(9)], 2, 0.1, False),
         ([{"at": format_time(at(0.1))}], 3, "switch", True),
+        # Little traffic adds up until there is enough of it.
+        ([observed(0.1), observed(1, findings=FEW), observed(2, findings=FEW)], 3, 0.1, False),
+        ([observed(0.1, findings=FEW), observed(1, findings=FEW)], 3, "switch", True),
+        ([observed(0.1, findings=FEW), observed(1, findings=[{"outcome": "pass"}])], 3, 1, False),
     ],
 )
 def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, now, cursor, from_switch):
