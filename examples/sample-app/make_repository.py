@@ -29,6 +29,7 @@ BAD = (
     "breaking-migration",
     "swallows-errors",
     "fails-requests",
+    "slow-upstream",
     "wasteful",
     "poisoned-cache",
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import host as sample
 import pytest
 
-RELEASES = ("degraded", "swallows-errors", "fails-requests", "slower", "wasteful")
+RELEASES = ("degraded", "swallows-errors", "fails-requests", "slow-upstream", "wasteful")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_each_release_is_the_one_that_it_should_be(host, records):
         ("degraded", "server_starts"),
         ("swallows-errors", "critical_errors"),
         ("fails-requests", "error_rate"),
-        ("slower", "response_time"),
+        ("slow-upstream", "response_time"),
     ],
 )
 def test_a_row_takes_its_faulty_release_back_and_no_other_row_does(records, revision, row):
