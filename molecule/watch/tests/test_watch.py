@@ -57,12 +57,23 @@ def test_a_late_rollback_keeps_what_users_wrote(host, records):
 
 def test_a_release_past_its_last_row_is_closed_as_healthy(records):
     second = records[1]
-    assert (second["status"], second["decision"]) == ("healthy", "proceed")
+    assert (second["status"], second["decision"]) == ("healthy", "adjust")
     assert outcomes(second, ("cache_hit_rate_24h", "24h"))[-2:] == ["not_due", "pass"]
 
 
 def test_staying_until_the_watch_ends_makes_an_observation_every_time(records):
     assert [each["age"] // 3600 for each in records[1]["observations"] if "age" in each][-3:] == [8, 16, 24]
+
+
+def test_an_adjustment_that_made_things_worse_is_taken_back(host, records):
+    # A reload empties the cache, so its hit rate is lower at the next look, whatever its time to live is.
+    made = [(each["from"], each["to"], each["taken_back"]) for each in records[1]["facts"]["adjustments"]]
+    assert made == [("30", "60", False), ("60", "30", True)]
+    notes = records[1]["observations"][-2]["adjustment_notes"]
+    assert notes == ["CACHE_TTL_SECONDS stays: changing it made things worse before"]
+    pid = sample.process(host)["pid"]
+    environment = host.check_output(f"sudo -u sample cat /proc/{pid}/environ").split("\0")
+    assert "CACHE_TTL_SECONDS=30" in environment
 
 
 def test_a_release_is_compared_with_the_same_hour_of_the_day_before(records):
