@@ -114,7 +114,7 @@ def _check_opening(wanted: Opening) -> None:
 
 def _refuse_open_release(record: Record, take_over: str, now: datetime) -> None:
     """Let a new release pass only over a dead one that had not touched the app."""
-    if take_over == "never" or not _is_stale(record, now):
+    if take_over == "never" or not is_stale(record, now):
         raise RecordError(f"{describe_lock(record, now)}; {_way_on(record, now)}")
     if record["stage"] not in UNTOUCHED_STAGES:
         raise RecordError(
@@ -123,14 +123,15 @@ def _refuse_open_release(record: Record, take_over: str, now: datetime) -> None:
 
 
 def _way_on(record: Record, now: datetime) -> str:
-    if not _is_stale(record, now):
+    if not is_stale(record, now):
         return "wait for it to end"
     if record["stage"] in UNTOUCHED_STAGES:
         return "set greenlight_take_over to go on over it"
     return "run greenlight.release.rollback to put the host back"
 
 
-def _is_stale(record: Record, now: datetime) -> bool:
+def is_stale(record: Record, now: datetime) -> bool:
+    """Say whether nobody holds the release any more: its lock is gone, or its lease expired."""
     return record["lock"] is None or now >= parse_time(record["lock"]["until"])
 
 
@@ -139,7 +140,7 @@ def describe_lock(record: Record, now: datetime) -> str:
     lock = record["lock"]
     if lock is None:
         return f"Release {record['id']} stands open at stage {record['stage']}"
-    lease = "expired at" if _is_stale(record, now) else "runs until"
+    lease = "expired at" if is_stale(record, now) else "runs until"
     return (
         f"Release {record['id']} is held by {lock['by']} since {lock['since']}, at stage {record['stage']}; "
         f"its lease {lease} {lock['until']}"
@@ -222,7 +223,7 @@ def _refuse_other_run(record: Record, run_id: str, take_over: str, now: datetime
     lock = record["lock"]
     if lock is None or lock["run_id"] == run_id or take_over == "any":
         return
-    if not _is_stale(record, now):
+    if not is_stale(record, now):
         raise RecordError(
             f"{describe_lock(record, now)}; wait for it to end, or set greenlight_take_over if you know that it is dead"
         )
@@ -234,10 +235,15 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     """Return the record closed with an outcome and its lock released; C(watching) becomes healthy without a watch.
 
     C(watch_seconds) counts from the switch. An observation of an earlier age than that keeps the watch open, however
-    late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it.
+    late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, and for
+    a watch of a release that was taken back.
     """
     if outcome not in OUTCOMES:
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
+    if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
+        raise RecordError(
+            f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
+        )
     closed = note(record, change, now)
     if outcome == "watching":
         began = parse_time(closed["switched_at"]) if closed["switched_at"] else now
@@ -252,9 +258,9 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
 
 
 def needed_backups(records: Sequence[Record]) -> List[str]:
-    """Return the backups that a rollback could ask for: of the newest release, and of those that are not over."""
-    needing = [record for record in records if record["status"] in ("in_progress", "watching", "failed")]
-    return [record["facts"]["backup"] for record in [*needing, *records[-1:]] if "backup" in record["facts"]]
+    """Return the backups that a rollback could ask for: of the newest release, and of those in progress."""
+    needing = [record for record in records[:-1] if record["status"] == "in_progress"] + list(records[-1:])
+    return [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
 
 
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:

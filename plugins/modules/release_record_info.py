@@ -110,10 +110,15 @@ watch:
       type: dict
       sample: {"critical_errors": ["9f2c1a7be0d4"]}
 lock:
-  description: One sentence about who holds the newest release, empty when nobody does.
+  description: One sentence about who holds the newest release, empty when it is over.
   returned: always
   type: str
   sample: ""
+died:
+  description: Whether the run that held the newest release gave no sign of life for longer than its lease, before the release was over.
+  returned: always
+  type: bool
+  sample: false
 rejected:
   description: Rejected revisions, each with the id of the release that rejected it.
   returned: always
@@ -150,7 +155,8 @@ def describe_records(state_path, records, now):
         "age": _record.age_of(newest, now) if newest else None,
         "watch_open": bool(newest) and newest["status"] == "watching",
         "watch": describe_watch(records, now) if newest else None,
-        "lock": _record.describe_lock(newest, now) if newest and newest["lock"] else "",
+        "lock": _record.describe_lock(newest, now) if newest and newest["status"] == "in_progress" else "",
+        "died": bool(newest) and newest["status"] == "in_progress" and _record.is_stale(newest, now),
         "rejected": _record.rejected_revisions(records),
         "releases": [{key: record[key] for key in SUMMARY_KEYS} for record in records],
     }

@@ -56,6 +56,7 @@ def test_a_rejected_revision_is_refused(run_module, tmp_path):
 def test_a_host_without_a_release_has_none(run_module, tmp_path):
     info = run_module("release_record_info", {"state_path": str(tmp_path / "nothing")})
     assert (info["exists"], info["record"], info["age"]) == (False, None, None)
+    assert (info["lock"], info["died"]) == ("", False)
     noted = run_module("release_record", following(tmp_path, "noted", stage="x"))
     assert "No release of this app is on record" in noted["msg"]
     (tmp_path / "state" / "releases" / "x.json").write_text("{")

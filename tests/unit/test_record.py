@@ -193,6 +193,12 @@ def test_closing_twice_changes_nothing():
     assert _record.close(record, "rolled_back", change("other"), LATER) == record
 
 
+@pytest.mark.parametrize("status", ["rolled_back", "failed", "aborted"])
+def test_a_release_that_was_taken_back_is_not_watched_again(status):
+    with pytest.raises(RecordError, match=f"is {status}, so it cannot be watched"):
+        _record.close(closed(status), "watching", change("watch"), LATER, 86400)
+
+
 def test_an_unknown_outcome_is_refused():
     with pytest.raises(RecordError, match="outcome must be one of watching"):
         _record.close(opened(), "fine", change(), NOW)
@@ -221,8 +227,10 @@ def test_a_release_that_was_not_switched_to_has_no_age():
         ([], []),
         (["healthy"], ["/b/0"]),
         (["healthy", "healthy"], ["/b/1"]),
-        (["watching", "in_progress", "healthy"], ["/b/0", "/b/1", "/b/2"]),
-        (["failed", "rolled_back", "aborted"], ["/b/0", "/b/2"]),
+        (["watching", "in_progress", "healthy"], ["/b/1", "/b/2"]),
+        (["failed", "rolled_back", "watching"], ["/b/2"]),
+        (["healthy", "failed"], ["/b/1"]),
+        (["healthy", "in_progress"], ["/b/1"]),
     ],
 )
 def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
