@@ -32,7 +32,9 @@ def plan_adjustments(
     These are the variables to set, what to append to C(made), how to take that back, and why other variables stay.
 
     C(findings) are those of a decision, C(made) the adjustments of the release so far, C(current) the environment of
-    the running app. A variable changes once an observation, and a row whose change was taken back is left to a person.
+    the running app. A variable changes once an observation, and one whose last change was taken back is left to a
+    person, whichever row made it. Only the row that changed it last can take that back: a value of
+    another says nothing.
     """
     env: Dict[str, str] = {}
     adjustments: List[Adjustment] = []
@@ -41,7 +43,7 @@ def plan_adjustments(
         adjust = finding.get("adjust")
         if not adjust or adjust["env"] in env:
             continue
-        last = next((each for each in reversed(made) if each["row"] == finding["name"]), None)
+        last = next((each for each in reversed(made) if each["env"] == adjust["env"]), None)
         change = _take_back(finding, last) or _go_on(finding, last, current.get(adjust["env"]))
         if isinstance(change, str):
             notes.append(f"{adjust['env']} stays: {change}")
@@ -53,7 +55,7 @@ def plan_adjustments(
 
 
 def _take_back(finding: Mapping[str, Any], last: Optional[Adjustment]) -> Optional[Adjustment]:
-    if not last or last["taken_back"] or not _is_worse(finding, last["value"]):
+    if not last or last["taken_back"] or last["row"] != finding["name"] or not _is_worse(finding, last["value"]):
         return None
     return reverse(last, finding["value"])
 

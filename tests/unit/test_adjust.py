@@ -48,7 +48,8 @@ DOWN = {"target": {"below": 5}, "adjust": {"env": "TTL", "multiply": 0.5, "minim
         (41, DOWN, [MADE], "60", adjustment("60", "30", 41, taken_back=True)),
         # Within its interval it may be as good as before.
         ({"value": 39, "low": 30, "high": 45}, {}, [MADE], "60", adjustment("60", "120", 39)),
-        (50, {}, [{**MADE, "row": "other", "taken_back": True}], "60", adjustment("60", "120", 50)),
+        # Another row changed it after this one, and what its metric was at is no measure here.
+        (39, {}, [MADE, {**MADE, "row": "other", "from": "60", "to": "90"}], "90", adjustment("90", "180", 39)),
         (50, {}, [{**MADE, "value": None}], "60", adjustment("60", "120", 50)),
     ],
 )
@@ -70,6 +71,13 @@ def test_a_missed_row_changes_its_variable_within_its_bounds(value, changes, mad
         (40, {}, [], "300", ["TTL stays: 300 is as far as its bounds allow"]),
         (40, {}, [], "999", ["TTL stays: 999 is as far as its bounds allow"]),
         (9, DOWN, [], "4", ["TTL stays: 4 is as far as its bounds allow"]),
+        (
+            50,
+            {},
+            [{**MADE, "row": "other", "taken_back": True}],
+            "30",
+            ["TTL stays: changing it made things worse before"],
+        ),
         (50, {}, [{**MADE, "taken_back": True}], "30", ["TTL stays: changing it made things worse before"]),
     ],
 )
