@@ -17,7 +17,7 @@ description:
   - A finding that cannot tell whether the rollback line is crossed says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: matrix, baseline, age
+positional: matrix, baseline, age, known_metrics, watch_seconds
 options:
   _input:
     description:
@@ -42,6 +42,10 @@ options:
     description: Names of the metrics that are measured at all. A row about another one is an error.
     type: list
     elements: str
+  watch_seconds:
+    description: Seconds that a watch lasts at least. It lasts longer where a row is C(due), or judged C(until), a later age.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -79,9 +83,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils import _decision, _matrix
 
 
-def decide(measurements, matrix, baseline=None, age=0, known_metrics=None):
+def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch_seconds=0):
     try:
-        return _decision.decide(measurements, matrix, baseline, age, known_metrics)
+        return _decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds)
     except _matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Says which probes, patterns and metrics would say nothing of a new revision, after they were tried on the running one.
   - These are probes without a good answer, required lines that the log has already, patterns that neither the logs nor the sources have,
-    rates without a request, and metrics that never vary.
+    rates without a request, or of which no failure was seen whose text is no kind of request, and metrics that never vary.
 author:
   - The greenlight.release maintainers (@greenlight)
 options:
@@ -21,7 +21,7 @@ options:
         M(greenlight.release.log_assert) does.
       - C(required), a list of the required lines. C(absent) and C(unsearched), the patterns that were looked for in the sources in vain, or could
         not be looked for.
-      - C(rates), the text of all requests by the name of the rate. C(gauges), the names of metrics that should vary.
+      - C(rates), the texts C(count) and C(of) by the name of the rate. C(gauges), the names of metrics that should vary.
         C(readings), earlier values by the name of the metric.
     type: dict
     required: true

@@ -23,6 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._judgement impo
 )
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import ACTIONS, Row, describe_duration
+from ansible_collections.greenlight.release.plugins.module_utils._statistics import LEAST_SAMPLES
 
 
 def decide(
@@ -31,8 +32,11 @@ def decide(
     baseline: Optional[Mapping[str, Any]] = None,
     age: Number = 0,
     known_metrics: Optional[Sequence[str]] = None,
+    watch_seconds: int = 0,
 ) -> Dict[str, Any]:
     """Return C({decision, reason, findings, age, watch_seconds}); C(age) and C(watch_seconds) are in seconds.
+
+    A watch lasts for C(watch_seconds) at least, and until the last row was judged.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
     """
@@ -46,7 +50,7 @@ def decide(
         "reason": _summary(decision, findings),
         "findings": findings,
         "age": age,
-        "watch_seconds": max(row.due for row in rows),
+        "watch_seconds": max([watch_seconds, *(max(row.due, row.until) for row in rows)]),
     }
 
 
@@ -62,6 +66,7 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: N
         "samples": now.samples if now else None,
         "baseline": base.value if base else None,
         "change": None,
+        "minimum_samples": max(row.minimum_samples, LEAST_SAMPLES if row.relative else 0),
         "samples_needed": verdict.samples_needed,
         "target": row.describe_target(),
         "outcome": verdict.outcome,

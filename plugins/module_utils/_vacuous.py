@@ -18,8 +18,9 @@ def find_vacuous(tried: Mapping[str, Any]) -> List[str]:
 
     C(tried) is what was found by trying them on the running revision: C(probes) and C(unmeasured) as health_check
     returns them, C(lines) as log_assert does; C(required), the required lines; C(absent), patterns that were looked for
-    in the sources in vain; C(unsearched), those that could not be looked for; C(rates), text of all requests of each
-    rate; C(gauges), the metrics that probes read; C(measurements), and C(readings), the earlier values of each metric.
+    in the sources in vain; C(unsearched), those that could not be looked for; C(rates), the texts C({count, of}) of
+    each rate; C(gauges), the metrics that probes read; C(measurements), and C(readings), the earlier values of each
+    metric.
     """
     return [
         *(f"probe {probe['name']}: {probe['reason']}" for probe in tried["probes"] if not probe["healthy"]),
@@ -40,11 +41,14 @@ def _lines(tried: Mapping[str, Any]) -> List[str]:
 
 
 def _rates(tried: Mapping[str, Any]) -> List[str]:
-    return [
-        f"{metric}: no line of the log has {text!r}, so no request would be counted"
-        for metric, text in tried["rates"].items()
-        if metric not in tried["measurements"]
-    ]
+    found = []
+    for metric, texts in tried["rates"].items():
+        measured = tried["measurements"].get(metric)
+        if measured is None:
+            found.append(f"{metric}: no line of the log has {texts['of']!r}, so no request would be counted")
+        elif measured["value"] == 0 and texts["of"] not in texts["count"]:
+            found.append(f"{metric}: no line of the log has {texts['count']!r}, so it is not known to count failures")
+    return found
 
 
 def _gauges(tried: Mapping[str, Any]) -> List[str]:

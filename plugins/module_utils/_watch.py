@@ -28,6 +28,8 @@ _SAME_HOUR = timedelta(minutes=45)
 _DAYS = 7
 # For so long after a rollback the log is read from it on: before it lie the lines of the rejected release.
 _AFTER_ROLLBACK = timedelta(days=1)
+# The metrics whose samples are lines of the log.
+_LOG_RATES = ("error_rate",)
 
 
 def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> datetime:
@@ -57,7 +59,13 @@ def read_since(record: Record, now: datetime) -> Dict[str, Any]:
 
 
 def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
-    return any(finding["outcome"] == "too_few_samples" for finding in observation.get("findings", []))
+    """Say whether the log told of too few requests; more of it does not mend a baseline or a response time."""
+    return any(
+        finding["outcome"] == "too_few_samples"
+        and finding["metric"] in _LOG_RATES
+        and (finding["samples"] or 0) < finding.get("minimum_samples", 0)
+        for finding in observation.get("findings", [])
+    )
 
 
 def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:
@@ -114,7 +122,8 @@ def readings(records: Sequence[Record]) -> Dict[str, List[float]]:
 def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
     """Return the kinds of lines that releases which were taken back brought, by the name of their rule.
 
-    They are in the log that the next baseline is taken from, and must not count as known because of that.
+    They are in the log that the next baseline is taken from, and must not count as known because of that. A later
+    release that was kept ends this: what is in the log since then is its own.
     """
     found: Dict[str, Set[str]] = {}
     for record in records:
@@ -122,4 +131,6 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
             known = record["facts"].get("known_kinds", {})
             for rule, kinds in record["facts"].get("evidence", {}).get("kinds", {}).items():
                 found.setdefault(rule, set()).update(set(kinds) - set(known.get(rule, [])))
+        elif record["status"] in ("watching", "healthy"):
+            found = {}
     return {rule: sorted(kinds) for rule, kinds in found.items()}

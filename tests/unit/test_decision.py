@@ -88,6 +88,14 @@ def test_a_row_is_judged_from_its_age_on(age, outcome):
     assert result["watch_seconds"] == 3600
 
 
+@pytest.mark.parametrize(
+    "row, least, watched",
+    [({}, 0, 0), ({}, 86400, 86400), ({"due": "48h"}, 86400, 172800), ({"due": "1h", "until": "2h"}, 0, 7200)],
+)
+def test_a_watch_lasts_as_long_as_asked_for_and_until_its_last_row_was_judged(row, least, watched):
+    assert decide({"m": 1}, [{**LEVEL, **row}], watch_seconds=least)["watch_seconds"] == watched
+
+
 @pytest.mark.parametrize("age, outcome", [(3599, "miss"), (3600, "miss"), (3601, "not_due")])
 def test_a_row_is_judged_until_its_age(age, outcome):
     result = decide({"m": 60}, [{**LEVEL, "until": "1h", "rollback_if": {"above": 90}}], age=age)

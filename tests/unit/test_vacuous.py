@@ -13,7 +13,7 @@ SOUND = {
     "required": ["Listening"],
     "absent": [],
     "unsearched": [],
-    "rates": {"error_rate": '"statusCode":'},
+    "rates": {"error_rate": {"count": '"statusCode":5', "of": '"statusCode":'}},
     "gauges": ["cache_hit_rate"],
     "measurements": {"error_rate": {"value": 0.0, "samples": 10}, "cache_hit_rate": 81.5},
     "readings": {"cache_hit_rate": [80.0, 81.5, 81.5, 82.0]},
@@ -43,6 +43,10 @@ def test_sound_checks_are_not_complained_about():
             "error_rate: no line of the log has '\"statusCode\":', so no request would be counted",
         ),
         (
+            {"rates": {"error_rate": {"count": "status=5", "of": '"statusCode":'}}},
+            "error_rate: no line of the log has 'status=5', so it is not known to count failures",
+        ),
+        (
             {"readings": {"cache_hit_rate": [80.0, 81.5, 81.5]}},
             "cache_hit_rate: it was 81.5 in the last 3 readings, so it may never vary",
         ),
@@ -62,7 +66,11 @@ def test_a_check_that_says_nothing_is_named(tried, sentence):
         # Two readings alike may be chance, and a metric that was not measured is named by its probe.
         {"readings": {"cache_hit_rate": [81.5]}},
         {"readings": {}},
-        {"measurements": {"error_rate": 1}},
+        {"measurements": {"error_rate": {"value": 0.5, "samples": 200}}},
+        {
+            "rates": {"error_rate": {"count": "status=5", "of": '"statusCode":'}},
+            "measurements": {"error_rate": {"value": 0.5, "samples": 200}},
+        },
         {"measurements": {**SOUND["measurements"], "cache_hit_rate": 0}},
     ],
 )

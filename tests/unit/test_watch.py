@@ -11,7 +11,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._record import 
 
 SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 OLD, NEW = "a" * 40, "b" * 40
-FEW = [{"outcome": "pass"}, {"outcome": "too_few_samples"}]
+FEW = [
+    {"outcome": "pass", "metric": "error_rate"},
+    {"outcome": "too_few_samples", "metric": "error_rate", "samples": 99, "minimum_samples": 100},
+]
+FEW_BEFORE = [{**FEW[1], "samples": 100}]
+FEW_PROBES = [{**FEW[1], "metric": "response_time", "samples": 9, "minimum_samples": 20}]
 
 
 def at(hours):
@@ -62,6 +67,9 @@ def test_another_text_than_a_time_is_refused():
         ([observed(0.1), observed(1, findings=FEW), observed(2, findings=FEW)], 3, 0.1, False),
         ([observed(0.1, findings=FEW), observed(1, findings=FEW)], 3, "switch", True),
         ([observed(0.1, findings=FEW), observed(1, findings=[{"outcome": "pass"}])], 3, 1, False),
+        # Reading more of the log does not mend a small baseline, or a probe that was asked too seldom.
+        ([observed(0.1), observed(1, findings=FEW_BEFORE)], 3, 1, False),
+        ([observed(0.1), observed(1, findings=FEW_PROBES)], 3, 1, False),
     ],
 )
 def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, now, cursor, from_switch):
@@ -124,9 +132,17 @@ def test_what_a_rejected_release_wrote_is_not_known_because_of_that():
         record(status="rolled_back", facts=facts),
         record(status="failed", facts={"evidence": {"kinds": {"critical_errors": ["worse"], "new_warnings": []}}}),
         record(status="failed", facts={}),
-        record(status="healthy", facts=facts),
+        record(status="aborted", facts=facts),
     ]
     assert _watch.rejected_kinds(records) == {"critical_errors": ["bad", "worse"], "new_warnings": []}
+
+
+@pytest.mark.parametrize("status", ["watching", "healthy"])
+def test_what_was_rejected_is_forgotten_after_a_release_that_was_kept(status):
+    facts = {"evidence": {"kinds": {"critical_errors": ["bad"]}}}
+    records = [record(status="rolled_back", facts=facts), record(status=status, facts={})]
+    assert _watch.rejected_kinds(records) == {}
+    assert _watch.rejected_kinds(records[::-1]) == {"critical_errors": ["bad"]}
 
 
 @pytest.mark.parametrize(
