@@ -31,9 +31,9 @@ _value:
   type: list
   elements: str
   sample:
-    - "metric         baseline  value  target       outcome  action   reason"
-    - "-------------  --------  -----  -----------  -------  -------  -------------------"
-    - "server_starts  true      true   equals true  pass     proceed  true is equal to true"
+    - "metric         baseline  value  target         outcome  action   reason"
+    - "-------------  --------  -----  -------------  -------  -------  ---------------------"
+    - "server_starts  true      true   equal to true  pass     proceed  true is equal to true"
     - ""
     - "decision: proceed (every row that is due passes)"
 """
