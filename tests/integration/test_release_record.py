@@ -45,6 +45,15 @@ def test_a_release_is_opened_noted_and_closed(run_module, tmp_path):
         assert json.load(file) == info["record"]
 
 
+def test_a_rollback_that_died_half_way_is_told_once_its_lease_expired(run_module, tmp_path):
+    run_module("release_record", opening(tmp_path))
+    run_module("release_record", following(tmp_path, "noted", stage="rolling_back", lease=1800))
+    asked = {"state_path": str(tmp_path / "state")}
+    assert run_module("release_record_info", asked)["died"] is False
+    info = run_module("release_record_info", {**asked, "now": "2126-02-19T02:00:00Z"})
+    assert (info["died"], "at stage rolling_back; its lease expired at" in info["lock"]) == (True, True)
+
+
 def test_a_rejected_revision_is_refused(run_module, tmp_path):
     run_module("release_record", opening(tmp_path))
     run_module("release_record", following(tmp_path, "closed", outcome="rolled_back"))
