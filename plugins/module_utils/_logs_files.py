@@ -18,20 +18,27 @@ import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Iterator, List, Optional, Tuple
+from typing import IO, Iterator, List, Mapping, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import (
     CHUNK,
     Mark,
+    NoLogError,
+    end_of_last_line,
     fingerprint,
     make_mark,
+    mark_file,
     open_log,
 )
 
 # What the clock of the kernel, by which files are dated, may be behind the one that dates marks, in seconds.
 _CLOCK = 0.02
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+# What other programs compress logs with; the host's Python may not be able to read it.
+_UNREADABLE = (".xz", ".bz2", ".zst", ".lz4", ".lzma", ".lzo", ".Z", ".zip")
+# An app may go on writing to a log that was renamed; older ones than these are closed.
+_REMEMBERED = 3
 
 
 class LostLinesError(LogError):
@@ -60,57 +67,121 @@ class Since:
     rest: Optional[Piece] = None
 
 
+@dataclass(frozen=True)
+class _Sibling:
+    """A rotated file, with the time of its last change, and how much of it was there at the mark."""
+
+    file: IO[bytes]
+    changed: float
+    known: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        return isinstance(self.file, io.FileIO)
+
+    def piece(self) -> Piece:
+        return self.piece_from(self.known)
+
+    def piece_from(self, offset: int) -> Piece:
+        # What is written to it from now on is read by the next reading, which knows how far this one came.
+        return Piece(self.file, offset, max(offset, self.size()) if self.is_plain else None)
+
+    def size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+    def has_grown(self) -> bool:
+        return bool(self.known) and self.size() > self.known
+
+
+@dataclass(frozen=True)
+class _Siblings:
+    """The rotated files of a log, oldest first, and whether one of them that changed since the mark cannot be read."""
+
+    files: List[_Sibling]
+    lost: bool
+
+
+def mark_log(path: Path, stream: str, at: float) -> Mark:
+    """Return the mark at the end of a log, which also says how far its rotated files reach."""
+    mark = mark_file(path, stream, at)
+    with contextlib.ExitStack() as stack:
+        return _with_siblings(mark, _open_siblings(stack, mark))
+
+
+def _with_siblings(mark: Mark, siblings: _Siblings) -> Mark:
+    known = {}
+    for sibling in [each for each in siblings.files if each.is_plain][-_REMEMBERED:]:
+        size = sibling.size()
+        if size:
+            known[str(os.fstat(sibling.file.fileno()).st_ino)] = [size, fingerprint(sibling.file, size)]
+    return {**mark, "siblings": known}
+
+
 def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> Since:
     """Open what was written to a log since a mark. The files stay open until the stack is closed."""
     path = Path(mark["path"])
     try:
         current = stack.enter_context(open_log(path))
     except FileNotFoundError:
-        return _since_rotation(mark, at, _open_siblings(stack, path))
+        return _since_rotation(mark, at, _open_siblings(stack, mark))
     size = os.fstat(current.fileno()).st_size
+    siblings = _open_siblings(stack, mark)
     is_marked = _is_marked(current, mark) and mark["offset"] <= size
-    end = max(_end_of_last_line(current, size), mark["offset"] if is_marked else 0)
-    end_mark = make_mark(path, mark["stream"], at, current, end)
+    end = max(end_of_last_line(current, size), mark["offset"] if is_marked else 0)
+    end_mark = _with_siblings(make_mark(path, mark["stream"], at, current, end), siblings)
     rest = Piece(current, end, size) if end < size else None
-    if is_marked and mark["offset"] and _has_marked(current, mark):
-        return Since([Piece(current, mark["offset"], end)], True, end_mark, rest)
-    before = _since_rotation(mark, at, _open_siblings(stack, path))
+    if is_marked and mark["offset"] and _has_marked(current, mark) and not _was_copied(mark, siblings):
+        grown = [sibling.piece() for sibling in siblings.files if sibling.has_grown()]
+        return Since([*grown, Piece(current, mark["offset"], end)], not siblings.lost, end_mark, rest)
+    before = _since_rotation(mark, at, siblings)
     pieces = [*before.pieces, Piece(current, 0, end)]
     complete = before.complete
     if not mark["offset"] and is_marked:
-        complete = bool(before.pieces) or not _was_emptied(current, mark)
+        complete = (bool(before.pieces) or not _was_emptied(current, mark)) and not siblings.lost
     return Since(pieces, complete, end_mark, rest)
 
 
-def _since_rotation(mark: Mark, at: float, siblings: List[Tuple[IO[bytes], float]]) -> Since:
+def _was_copied(mark: Mark, siblings: _Siblings) -> bool:
+    """Say whether a log of equal lines may have been copied and truncated, and have grown past the mark again."""
+    return any(not each.known and _has_changed(each, mark) and _has_marked(each.file, mark) for each in siblings.files)
+
+
+def _has_changed(sibling: _Sibling, mark: Mark) -> bool:
+    return bool(sibling.changed >= mark["at"] - _CLOCK)
+
+
+def _since_rotation(mark: Mark, at: float, siblings: _Siblings) -> Since:
     """Return what the rotated files of a log hold since a mark."""
-    files = [file for file, _changed in siblings]
+    files = siblings.files
     if not mark["offset"]:
-        pieces = [Piece(file, 0) for file, changed in siblings if changed >= mark["at"] - _CLOCK]
-        known = not mark["inode"] or bool(pieces) or any(_is_marked(file, mark) for file in files)
-        return Since(pieces, known, _mark_behind(pieces, mark, at))
-    for index in reversed(range(len(files))):
-        if _has_marked(files[index], mark):
-            pieces = [Piece(files[index], mark["offset"]), *(Piece(file, 0) for file in files[index + 1 :])]
-            return Since(pieces, True, _mark_behind(pieces, mark, at))
-    return Since([], False, _mark_behind([], mark, at))
+        pieces = [each.piece() for each in files if _has_changed(each, mark) and (not each.known or each.has_grown())]
+        known = not mark["inode"] or bool(pieces) or any(_is_marked(each.file, mark) for each in files)
+        return Since(pieces, known and not siblings.lost, _mark_behind(pieces, mark, at, siblings))
+    index = _find_marked(mark, files)
+    if index is None:
+        return Since([], False, _mark_behind([], mark, at, siblings))
+    before = [each.piece() for each in files[:index] if each.has_grown()]
+    behind = [each.piece() for each in files[index + 1 :] if not each.known or each.has_grown()]
+    pieces = [*before, files[index].piece_from(mark["offset"]), *behind]
+    return Since(pieces, not siblings.lost, _mark_behind(pieces, mark, at, siblings))
 
 
-def _mark_behind(pieces: List[Piece], mark: Mark, at: float) -> Mark:
+def _find_marked(mark: Mark, files: List[_Sibling]) -> Optional[int]:
+    """Return which file was marked: the one with its inode, else the newest with its content, a copy of it."""
+    having = [index for index, sibling in enumerate(files) if _has_marked(sibling.file, mark)]
+    same = [index for index in having if _is_marked(files[index].file, mark)]
+    return max(same or having, default=None)
+
+
+def _mark_behind(pieces: List[Piece], mark: Mark, at: float, siblings: _Siblings) -> Mark:
     """Return the mark behind rotated files of a log of which there is no new one yet: that file may still grow."""
     newest = pieces[-1].file if pieces else None
     if isinstance(newest, io.FileIO):
-        return make_mark(Path(mark["path"]), mark["stream"], at, newest, os.fstat(newest.fileno()).st_size)
+        behind = make_mark(Path(mark["path"]), mark["stream"], at, newest, pieces[-1].end or 0)
+        return _with_siblings(behind, siblings)
     # What is compressed does not grow, and must not be read again.
-    return {**mark, "at": at + 2 * _CLOCK, "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
-
-
-def _end_of_last_line(file: IO[bytes], size: int) -> int:
-    """Return where the last whole line ends; the size where the last line is longer than a chunk."""
-    begin = max(0, size - CHUNK)
-    file.seek(begin)
-    newline = file.read(size - begin).rfind(b"\n")
-    return begin + newline + 1 if newline >= 0 or begin == 0 else size
+    behind = {**mark, "at": at + 2 * _CLOCK, "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
+    return _with_siblings(behind, siblings)
 
 
 def _is_marked(file: IO[bytes], mark: Mark) -> bool:
@@ -120,9 +191,10 @@ def _is_marked(file: IO[bytes], mark: Mark) -> bool:
 
 def _has_marked(file: IO[bytes], mark: Mark) -> bool:
     try:
-        return bool(fingerprint(file, mark["offset"]) == mark["fingerprint"])
+        found = fingerprint(file, mark["offset"])
     except _DAMAGED:
         return False
+    return bool(found) and found == mark["fingerprint"]
 
 
 def _was_emptied(file: IO[bytes], mark: Mark) -> bool:
@@ -131,28 +203,61 @@ def _was_emptied(file: IO[bytes], mark: Mark) -> bool:
     return status.st_size == 0 and str(mark["fingerprint"]) != f"empty:{status.st_mtime_ns}"
 
 
-def _open_siblings(stack: contextlib.ExitStack, path: Path) -> List[Tuple[IO[bytes], float]]:
-    """Open the rotated files of a log, oldest first, each with the time of its last change.
+def _open_siblings(stack: contextlib.ExitStack, mark: Mark) -> _Siblings:
+    """Open the rotated files of a log.
 
     They are called C(x.log.1), C(x.log.2.gz), C(x.log-<date>), or as pm2-logrotate does C(x__<date>.log). A compressed
     file beside the plain one is not finished yet.
     """
+    path = Path(mark["path"])
+    found, lost = [], False
+    for name in _names_of_siblings(path):
+        try:
+            if name.endswith(_UNREADABLE):
+                raise LogError(f"{name} is compressed in a way that cannot be read")
+            file = stack.enter_context(open_log(path.parent / name))
+        except (FileNotFoundError, NoLogError):
+            continue
+        except LogError:
+            lost = lost or _time_of(path.parent / name) >= mark["at"] - _CLOCK
+            continue
+        changed = os.fstat(file.fileno()).st_mtime
+        if name.endswith(".gz"):
+            found.append((changed, name, _Sibling(_decompressed(file), changed)))
+        else:
+            found.append((changed, name, _Sibling(file, changed, _known_size(file, mark.get("siblings", {})))))
+    return _Siblings([sibling for _changed, _name, sibling in sorted(found, key=lambda entry: entry[:2])], lost)
+
+
+def _names_of_siblings(path: Path) -> List[str]:
     names = (f"{path.name}.", f"{path.name}-", f"{path.stem}__")
     try:
-        listed = os.listdir(str(path.parent))
+        listed = set(os.listdir(str(path.parent)))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise LogError(f"Cannot look for rotated files in {path.parent}: {error.strerror}") from error
-    found = []
-    for name in listed:
-        if name.startswith(names) and not (name.endswith(".gz") and name[:-3] in listed):
-            with contextlib.suppress(FileNotFoundError, LogError):
-                file = stack.enter_context(open_log(path.parent / name))
-                found.append(
-                    (os.fstat(file.fileno()).st_mtime, name, _decompressed(file) if name.endswith(".gz") else file)
-                )
-    return [(file, changed) for changed, _name, file in sorted(found, key=lambda entry: entry[:2])]
+    suffixes = (".gz", *_UNREADABLE)
+    return [
+        name
+        for name in listed
+        if name.startswith(names) and not (name.endswith(suffixes) and name.rpartition(".")[0] in listed)
+    ]
+
+
+def _time_of(path: Path) -> float:
+    """Return when a file was changed, in seconds since 1970; 0 for one that is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _known_size(file: IO[bytes], known: Mapping[str, Tuple[int, str]]) -> int:
+    """Return how much of a rotated file was there at the mark; 0 for one that the mark does not know."""
+    size, was = known.get(str(os.fstat(file.fileno()).st_ino), (0, ""))
+    # Another file may have got the inode meanwhile.
+    return size if size and fingerprint(file, size) == was else 0
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:

@@ -4,11 +4,13 @@
 """Places in logs to begin at: taken, remembered, and found again.
 
 A mark is a mapping of path and stream, the time C(at) which it was taken in seconds since 1970, device, inode and
-offset of the file, and a fingerprint: a hash of some spots before the offset. A cursor is the marks of several logs.
+offset of the file, and a fingerprint: a hash of some spots before the offset. C(siblings) are the sizes and the
+fingerprints of its last rotated files by inode. A cursor is the marks of several logs.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -25,32 +27,50 @@ _SPOTS = 8
 Mark = Dict[str, Any]
 
 
+class NoLogError(LogError):
+    """What is called like a log is no regular file."""
+
+
 def open_log(path: Path) -> IO[bytes]:
     """Open a regular file, unbuffered.
 
-    A FIFO would block, and a symbolic link could lead the reader anywhere. Raises LogError, FileNotFoundError.
+    A FIFO would block, and a symbolic link could lead the reader anywhere; both raise NoLogError. Raises LogError,
+    FileNotFoundError.
     """
     try:
         descriptor = os.open(str(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise LogError(
+        # A symbolic link, and a socket.
+        kind = NoLogError if error.errno in (errno.ELOOP, errno.ENXIO) else LogError
+        raise kind(
             f"Cannot read the log {path}: {error.strerror}; it must be a regular file that you may read"
         ) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise LogError(f"The log {path} is not a regular file; name the file itself")
+        raise NoLogError(f"The log {path} is not a regular file; name the file itself")
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def mark_file(path: Path, stream: str, at: float) -> Mark:
-    """Return the mark at the end of a log; inode 0 for one that does not exist yet. C(at) is in seconds since 1970."""
+    """Return the mark behind the last whole line of a log; inode 0 for one that does not exist yet.
+
+    C(at) is in seconds since 1970.
+    """
     try:
         with open_log(path) as file:
-            return make_mark(path, stream, at, file, os.fstat(file.fileno()).st_size)
+            return make_mark(path, stream, at, file, end_of_last_line(file, os.fstat(file.fileno()).st_size))
     except FileNotFoundError:
         return {"path": str(path), "stream": stream, "at": at, "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
+
+
+def end_of_last_line(file: IO[bytes], size: int) -> int:
+    """Return where the last whole line ends; the size where the last line is longer than a chunk."""
+    begin = max(0, size - CHUNK)
+    file.seek(begin)
+    newline = file.read(size - begin).rfind(b"\n")
+    return begin + newline + 1 if newline >= 0 or begin == 0 else size
 
 
 def make_mark(path: Path, stream: str, at: float, file: IO[bytes], offset: int) -> Mark:
@@ -110,7 +130,10 @@ def check_cursor(cursor: Any) -> List[Mark]:
 
 def _is_mark(mark: Mark) -> bool:
     texts, numbers = ("path", "stream", "fingerprint"), ("device", "inode", "offset", "at")
-    return all(isinstance(mark[key], str) for key in texts) and all(mark[key] >= 0 for key in numbers)
+    whole = all(isinstance(mark[key], int) for key in numbers[:3])
+    siblings = all(int(size) >= 0 and isinstance(was, str) for size, was in dict(mark.get("siblings", {})).values())
+    positive = all(mark[key] >= 0 for key in numbers)
+    return whole and positive and siblings and all(isinstance(mark[key], str) for key in texts)
 
 
 def make_cursor(marks: List[Mark], at: float) -> Dict[str, Any]:

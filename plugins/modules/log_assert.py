@@ -300,6 +300,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs,
     _logs_check,
+    _logs_files,
     _logs_marks,
     _logs_process,
     _logs_scan,
@@ -401,7 +402,7 @@ def run(params, scan):
     if params["state"] == "mark":
         return {
             "cursor": _logs_marks.make_cursor(
-                [_logs_marks.mark_file(Path(path), stream, at) for path, stream in files], at
+                [_logs_files.mark_log(Path(path), stream, at) for path, stream in files], at
             )
         }
     begin = _logs_check.begin(files, cursor, params["tail_bytes"], at)

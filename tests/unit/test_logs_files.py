@@ -28,7 +28,7 @@ def append(path, text):
 
 
 def mark_of(path, at=NOW):
-    return _logs_marks.mark_file(path, "out", at)
+    return _logs_files.mark_log(path, "out", at)
 
 
 def read(mark, at=NOW, rest=False):
@@ -67,13 +67,13 @@ def test_a_line_without_an_end_is_left_for_later(log):
     assert lines_since(end) == (["not yet whole"], True)
 
 
-def test_a_mark_within_a_line_stays_there(log):
-    append(log, "begun ")
+def test_a_mark_within_a_line_is_put_before_it(log):
+    append(log, "FA")
     mark = mark_of(log)
     lines, _complete, end = read(mark)
     assert (lines, end["offset"]) == ([], mark["offset"])
-    append(log, "ended\n")
-    assert lines_since(mark) == (["ended"], True)
+    append(log, "TAL\n")
+    assert lines_since(mark) == (["FATAL"], True)
 
 
 def rename(log):
@@ -293,6 +293,103 @@ def test_the_end_of_the_last_line_is_not_looked_for_in_an_endless_one(log):
     log.write_bytes(b"a\n" + b"y" * (2 * _logs_files.CHUNK))
     mark = mark_of(log)
     assert read({**mark, "offset": 0})[2]["offset"] == mark["offset"]
+
+
+EQUAL = "GET /health 200\n" * 100
+
+
+def test_a_marked_log_of_equal_lines_that_was_renamed_twice_is_found_by_its_inode(log):
+    log.write_text(EQUAL)
+    mark = mark_of(log)
+    append(log, "FATAL\n")
+    os.rename(log, log.with_name("shop-out.log.2"))
+    os.utime(log.with_name("shop-out.log.2"), (NOW + 1, NOW + 1))
+    log.with_name("shop-out.log.1").write_text(EQUAL)
+    log.write_text("after\n")
+    assert lines_since(mark) == (["FATAL", *EQUAL.splitlines(), "after"], True)
+
+
+def test_a_log_of_equal_lines_that_was_copied_and_grew_past_the_mark_loses_no_line(log):
+    log.write_text(EQUAL)
+    mark = mark_of(log)
+    append(log, "FATAL\n")
+    copy_and_truncate(log)
+    append(log, EQUAL + "after\n")
+    assert lines_since(mark) == (["FATAL", *EQUAL.splitlines(), "after"], True)
+
+
+@pytest.mark.parametrize("current", ["", "other\n"])
+def test_an_app_that_still_writes_to_a_renamed_log_is_heard_from_the_mark_on(log, current):
+    rename(log)
+    log.write_text(current)
+    mark = mark_of(log)
+    assert lines_since(mark) == ([], True)
+    append(log.with_name("shop-out.log.1"), "late 1\n")
+    lines, complete, end = read(mark)
+    assert (lines, complete) == (["late 1"], True)
+    append(log.with_name("shop-out.log.1"), "late 2\n")
+    append(log, "new\n")
+    assert lines_since(end) == (["late 2", "new"], True)
+
+
+def test_late_lines_of_older_logs_are_read_when_the_marked_one_was_renamed_too(log):
+    os.rename(log, log.with_name("shop-out.log.2"))
+    log.write_text("old 3\n")
+    mark = mark_of(log)
+    append(log.with_name("shop-out.log.2"), "late\n")
+    append(log, "new\n")
+    os.utime(log.with_name("shop-out.log.2"), (NOW + 1, NOW + 1))
+    rename(log)
+    assert lines_since(mark) == (["late", "new"], True)
+
+
+def test_another_file_that_got_the_inode_of_a_rotated_one_is_read_whole(log):
+    rename(log)
+    log.write_text("")
+    mark = mark_of(log)
+    log.with_name("shop-out.log.1").write_text("one\ntwo\nthree\n")
+    assert lines_since(mark) == (["one", "two", "three"], True)
+
+
+@pytest.mark.parametrize("changed, complete", [(NOW - 9, True), (NOW + 9, False)])
+def test_a_rotated_log_that_cannot_be_read_is_a_gap_when_it_changed_since(log, monkeypatch, changed, complete):
+    mark = mark_of(log)
+    append(log, "new\n")
+    sibling = log.with_name("shop-out.log.1")
+    sibling.write_text("FATAL\n")
+    os.utime(sibling, (changed, changed))
+    open_file = os.open
+
+    def refuse(path, *arguments):
+        if path == str(sibling):
+            raise PermissionError(13, "Permission denied")
+        return open_file(path, *arguments)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert lines_since(mark) == (["new"], complete)
+
+
+@pytest.mark.parametrize("suffix", ["xz", "bz2", "zst"])
+@pytest.mark.parametrize("changed, complete", [(NOW - 9, True), (NOW + 9, False)])
+def test_a_log_that_was_compressed_in_another_way_is_a_gap_when_it_changed_since(log, suffix, changed, complete):
+    mark = mark_of(log)
+    sibling = log.with_name(f"shop-out.log.1.{suffix}")
+    sibling.write_bytes(b"\xfd7zXZ\0\n")
+    os.utime(sibling, (changed, changed))
+    assert lines_since(mark) == ([], complete)
+
+
+def test_a_rotated_log_that_is_gone_when_it_is_looked_at_was_not_changed_since(log, monkeypatch):
+    mark = mark_of(log)
+    monkeypatch.setattr(os, "listdir", lambda _path: ["shop-out.log.1.xz"])
+    assert lines_since(mark) == ([], True)
+
+
+def test_a_log_that_shrank_while_its_mark_was_taken_is_not_found_by_an_empty_fingerprint(log):
+    mark = {**mark_of(log), "offset": 10_000, "fingerprint": ""}
+    rename(log)
+    log.write_text("new\n")
+    assert lines_since(mark) == (["new"], False)
 
 
 class Rotated:

@@ -84,7 +84,10 @@ MARK = {"path": "/x", "stream": "out", "fingerprint": "", "device": 1, "inode": 
         {"version": 2, "at": 1, "files": ["x"]},
         {"version": 2, "at": 1, "files": [{**MARK, "offset": "1"}]},
         {"version": 2, "at": 1, "files": [{**MARK, "offset": -1}]},
+        {"version": 2, "at": 1, "files": [{**MARK, "offset": 1.5}]},
         {"version": 2, "at": 1, "files": [{**MARK, "path": 1}]},
+        {"version": 2, "at": 1, "files": [{**MARK, "siblings": {"7": [-1, ""]}}]},
+        {"version": 2, "at": 1, "files": [{**MARK, "siblings": {"7": 1}}]},
     ],
 )
 def test_a_cursor_of_somebody_else_is_refused(cursor):
