@@ -29,12 +29,23 @@ def parse(text: str) -> Any:
         raise JSONPathError("it is no JSON") from error
 
 
+def parse_beginning(text: str) -> Any:
+    """Return the document that a text begins with, whatever follows it. Raises JSONPathError as parse does."""
+    try:
+        return _DECODER.raw_decode(text)[0]
+    except (ValueError, RecursionError) as error:
+        raise JSONPathError("it is no JSON") from error
+
+
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
 def _read_integer(digits: str) -> Union[int, float]:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_read_integer)
 
 
 def is_path(path: Any) -> bool:

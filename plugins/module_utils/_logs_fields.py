@@ -30,21 +30,31 @@ COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
 }
 CONDITIONS = (*COMPARISONS, "equals", "matches", "exists")
 _REMEMBERED = 1000
+# Text before the document may hold braces too, but a line of nothing but braces must not take long.
+_BEGINNINGS = 8
 
 
 def parse_line(line: str) -> Any:
     """Return the document in a line, None when there is none."""
-    begin = line.find("{")
-    if begin < 0:
-        return None
-    try:
-        document = _json_path.parse(line[begin:])
-    except _json_path.JSONPathError:
+    document = _document_in(line)
+    if document is None:
         return None
     inner = document.get("message")
     if "timestamp" in document and isinstance(inner, str) and inner.startswith("{"):
         return parse_line(inner) or document
     return document
+
+
+def _document_in(line: str) -> Any:
+    begin = line.find("{")
+    for _attempt in range(_BEGINNINGS):
+        if begin < 0:
+            break
+        try:
+            return _json_path.parse_beginning(line[begin:])
+        except _json_path.JSONPathError:
+            begin = line.find("{", begin + 1)
+    return None
 
 
 def value_in(line: str, path: str) -> Any:
@@ -89,7 +99,8 @@ def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool
     # A key with other characters could be written in several ways.
     if not key or not re.fullmatch(r"[A-Za-z0-9_-]+", key[0]) or (condition == "exists" and not limit):
         return Alternative([], matches)
-    if condition in COMPARISONS:
+    # The number of an element of a list does not follow its key.
+    if condition in COMPARISONS and not path.endswith("]"):
         return NumberAlternative(key[0], _condition(condition, limit), matches)
     if condition == "equals" and isinstance(limit, str) and re.fullmatch(r"[A-Za-z0-9_-]+", limit):
         return Alternative([Needle(limit.encode())], matches)

@@ -130,9 +130,11 @@ class Scan:
         return {name: sorted(kinds) for name, kinds in self.kinds.items()}
 
     def measurements(self, complete: bool, span: Optional[float]) -> Dict[str, Any]:
-        """Return counts, counts per hour, and rates in percent; no count where lines may be missing."""
+        """Return counts, counts per hour, and rates in percent; nothing where lines may be missing."""
         found: Dict[str, Any] = {}
-        for rule in [*self.rules.forbid, *self.rules.count] if complete else []:
+        if not complete:
+            return found
+        for rule in [*self.rules.forbid, *self.rules.count]:
             count = self.tallies[rule.name].count
             found[rule.name] = round(per_hour(count, span), 3) if rule.per_hour else count
         for name, (events, total) in self.rates.items():

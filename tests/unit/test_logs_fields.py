@@ -19,6 +19,9 @@ PINO = '{"level":50,"time":1,"msg":"it broke","err":{"code":"E_IO"},"ok":true}'
         ('{"message":"{no json","timestamp":"t"}', {"message": "{no json", "timestamp": "t"}),
         ('{"message":"plain","timestamp":"t"}', {"message": "plain", "timestamp": "t"}),
         ("no json", None),
+        ('[{tag}] {"level":60}', {"level": 60}),
+        ('{"level":60} and more', {"level": 60}),
+        ("{" * 9 + '"level":60}', None),
         ("{ no json }", None),
     ],
 )
@@ -40,6 +43,8 @@ def test_the_json_in_a_line_is_found(line, document):
         ("level", "at_least", 50, '{"level": "error"}', False),
         ("level", "at_least", 50, 'say "level":60', False),
         ("level", "at_least", 50, '{"message":"{\\"level\\":50}","timestamp":"t"}', True),
+        ("codes[0]", "at_least", 50, '{"codes":[50, 1]}', True),
+        ("codes[0]", "at_least", 50, '{"codes":[1, 50]}', False),
         ("err.code", "equals", "E_IO", PINO, True),
         ("err.code", "equals", "E_OTHER", PINO, False),
         ("msg", "equals", "it broke", PINO, True),

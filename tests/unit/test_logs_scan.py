@@ -108,6 +108,7 @@ def test_a_rate_is_a_measurement_with_its_interval():
     rate = scan.measurements(True, None)["error_rate"]
     assert (rate["value"], rate["samples"]) == (25.0, 4)
     assert rate["low"] < 25 < rate["high"]
+    assert scan.measurements(False, None) == {}
 
 
 def test_a_rate_of_nothing_is_not_measured():
