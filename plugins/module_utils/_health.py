@@ -91,4 +91,7 @@ def mask_url(url: str) -> str:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     except ValueError:
         return "a URL that cannot be read"
+    # Where the parts are not told apart, credentials may be in any of them.
+    if not host or "@" in parts.path:
+        return "a URL that cannot be read"
     return f"{parts.scheme}://{host}{port}{parts.path}"

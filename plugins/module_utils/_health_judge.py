@@ -94,8 +94,9 @@ def _judge_value(subject: str, value: Any, expectation: Mapping[str, Any]) -> st
     else:
         number, bound = _json_path.to_number(value), _json_path.to_number(limit)
         good = number is not None and bound is not None and _COMPARISONS[condition](number, bound)
-    shown = "***" if names_secret(subject.rpartition(" ")[2].rpartition(".")[2]) else quote(_text(value))
-    return "" if good else f"{subject} is {shown}, expected {condition.replace('_', ' ')} {limit!r}"
+    secret = any(map(names_secret, _json_path.names_in(subject.rpartition("the header ")[2])))
+    shown, wanted = ("***", "***") if secret else (quote(_text(value)), repr(limit))
+    return "" if good else f"{subject} is {shown}, expected {condition.replace('_', ' ')} {wanted}"
 
 
 def _text(value: Any) -> str:

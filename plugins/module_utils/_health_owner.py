@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
 from ansible_collections.greenlight.release.plugins.module_utils._proc import PROC
 
 _LISTEN = "0A"
+_WILDCARDS = ("0.0.0.0", "::")
 
 Address = Tuple[str, int]
 
@@ -36,24 +37,38 @@ class Socket(NamedTuple):
 def explain_owner(connection: Connection, pids: Iterable[int], proc: Path = PROC) -> str:
     """Return why none of the processes, nor one that they started, answers a connection, "" when one does."""
     port = connection.peer[1]
-    inodes = _inodes_of(connection, read_sockets(proc))
+    sockets = read_sockets(proc)
+    connected = _connected_to(connection, sockets)
+    # A connection that is closed already has no socket; each of those that listen there may have answered it.
+    inodes = connected or _listening_at(connection.peer, sockets)
     if not inodes:
         return f"nothing on this machine answers at port {port}, so it cannot be told which process does"
     wanted = _proc.with_descendants(pids, proc)
     try:
-        if any(inodes & set(socket_inodes(pid, proc)) for pid in wanted):
+        held = inodes & {inode for pid in wanted for inode in socket_inodes(pid, proc)}
+        if held == inodes or (held and connected):
             return ""
-        holders = [pid for pid in _proc.pids(proc) if inodes & set(_readable_inodes(pid, proc))]
+        holders = [pid for pid in _proc.pids(proc) if (inodes - held) & set(_readable_inodes(pid, proc))]
     except PermissionError:
         return "it cannot be told which process answers; become the user of the app, or root"
     shown = ", ".join(f"{pid} ({_proc.name_of(pid, proc)})" for pid in holders) or "one of another user"
     return f"port {port} is answered by process {shown}, not by {', '.join(map(str, pids))}"
 
 
-def _inodes_of(connection: Connection, sockets: List[Socket]) -> Set[str]:
-    """Return the socket at the other end; those that listen at its port when it is closed already."""
-    other = {s.inode for s in sockets if s.local == connection.peer and s.remote == connection.own} - {"0"}
-    return other or {s.inode for s in sockets if s.listens and s.local[1] == connection.peer[1]}
+def _connected_to(connection: Connection, sockets: List[Socket]) -> Set[str]:
+    """Return the socket at the other end."""
+    return {s.inode for s in sockets if s.local == connection.peer and s.remote == connection.own} - {"0"}
+
+
+def _listening_at(peer: Address, sockets: List[Socket]) -> Set[str]:
+    """Return the sockets that listen at an address, or at all of them; at its port alone when it is only a name."""
+    listening = [s for s in sockets if s.listens and s.local[1] == peer[1]]
+    try:
+        address = plain_address(peer[0])
+    except ValueError:
+        return {s.inode for s in listening}
+    at_it = {s.inode for s in listening if s.local[0] == address}
+    return at_it or {s.inode for s in listening if s.local[0] in _WILDCARDS}
 
 
 def read_sockets(proc: Path = PROC) -> List[Socket]:

@@ -68,6 +68,26 @@ def test_the_process_that_answers_is_the_one_that_holds_the_connection(proc, ask
     assert told == reason or (reason and told.startswith(reason))
 
 
+@pytest.mark.parametrize(
+    "address, pids, reason",
+    [
+        ("127.0.0.1", [10], ""),
+        ("::1", [10], "port 3000 is answered by process 12 (node), not by 10"),
+        ("::1", [12], ""),
+        # Which of the addresses of a name was asked is not known.
+        ("localhost", [10], "port 3000 is answered by process 12 (node), not by 10"),
+        ("localhost", [10, 12], ""),
+        ("10.0.0.9", [10], "nothing on this machine answers at port 3000"),
+    ],
+)
+def test_who_listens_at_another_address_did_not_answer(proc, address, pids, reason):
+    local, remote = "00000000000000000000000001000000:0BB8", f"{0:032d}:0000"
+    (proc / "net" / "tcp6").write_text(f"{TCP6}   3: {local} {remote} 0A 0:0 0:0 0 0 0 701 1 0 0 0\n")
+    (proc / "12" / "fd" / "9").symlink_to("socket:[701]")
+    told = _health_owner.explain_owner(connection(54399, 3000, address), pids, proc)
+    assert told == reason or (reason and told.startswith(reason))
+
+
 def test_an_owner_that_cannot_be_seen_is_told(proc):
     (proc / "11" / "fd" / "3").unlink()
     told = _health_owner.explain_owner(connection(54321, 3000), [12], proc)

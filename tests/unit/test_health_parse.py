@@ -78,7 +78,7 @@ def test_measurements_are_read(how, measurement):
     "given, message",
     [
         ({"url": None}, "Probe 0 needs an http or https URL"),
-        ({"url": "file:///etc/passwd"}, "needs an http or https URL, not 'file:///etc/passwd'"),
+        ({"url": "file:///etc/passwd"}, "needs an http or https URL, not 'a URL that cannot be read'"),
         ({"url": "gopher://h/x"}, "needs an http or https URL"),
         ({"url": "http://"}, "needs an http or https URL"),
         ({"url": "http://["}, "needs an http or https URL"),
