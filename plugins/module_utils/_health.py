@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
-from urllib.parse import urlsplit
+from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
+from urllib.parse import unquote, urlsplit
+
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import names_secret
 
 CONDITIONS = ("equals", "below", "at_most", "at_least", "above", "matches", "exists")
 
@@ -81,6 +84,25 @@ class Answer:
 
 
 Fetch = Callable[[Probe], Answer]
+
+
+def secrets_in(url: Any) -> Set[str]:
+    """Return the credentials of a URL and the values of its query that are likely to be secrets, as they are written.
+
+    What stands before an at sign counts as credentials wherever it is, also in a URL that cannot be read.
+    """
+    text = str(url)
+    found = set()
+    before, at, _behind = text.partition("?")[0].rpartition("@")
+    if at:
+        credentials = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:/+|^/+", "", before)
+        # The name of a user alone is one too, as where a key of an API stands in its place.
+        found |= {credentials, *credentials.split(":", 1)}
+    for pair in text.partition("?")[2].partition("#")[0].split("&"):
+        name, _equals, value = pair.partition("=")
+        if names_secret(unquote(name)):
+            found.add(value)
+    return {form for secret in found for form in (secret, unquote(secret)) if form}
 
 
 def mask_url(url: str) -> str:

@@ -396,7 +396,9 @@ def main():
         mutually_exclusive=[("url", "probes"), ("expect_json", "probes")],
     )
     # A header such as "1" is no secret, and hiding it would take every 1 out of the results.
-    module.no_log_values = {value for value in module.no_log_values if len(value) >= SHORTEST_SECRET}
+    given = [module.params["url"], *(probe["url"] for probe in module.params["probes"] or [])]
+    secrets = module.no_log_values.union(*map(_health.secrets_in, given))
+    module.no_log_values = {value for value in secrets if len(value) >= SHORTEST_SECRET}
     if requests is None:
         module.fail_json(msg=missing_required_lib("requests"))
     try:

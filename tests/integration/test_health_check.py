@@ -356,6 +356,23 @@ def test_secrets_of_a_probe_or_of_an_answer_are_never_shown(run_module, server):
     assert "password=***" in result["reason"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:swordfish@127.0.0.1:{port}/good",
+        "http://swordfish@127.0.0.1:{port}/good",
+        "http:/user:swordfish@127.0.0.1:{port}/good",
+        "user:swordfish@127.0.0.1:{port}/good",
+        "http://127.0.0.1:{port}/good?token=swordfish",
+    ],
+)
+@pytest.mark.parametrize("as_probe", [True, False])
+def test_secrets_of_a_url_are_nowhere_in_the_result(run_module, server, url, as_probe):
+    asked = url.format(port=server.server_port)
+    options = {"probes": [{"url": asked}]} if as_probe else {"url": asked}
+    assert "swordfish" not in json.dumps(run_module("health_check", {**options, "consecutive": 1}))
+
+
 def test_a_short_header_does_not_blot_out_the_results(run_module, server):
     result = check(run_module, server, "good", headers={"X-Debug": "3"})
     assert result["probes"][0]["attempts"] == 3

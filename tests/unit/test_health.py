@@ -22,3 +22,24 @@ from ansible_collections.greenlight.release.plugins.module_utils import _health
 )
 def test_a_url_is_shown_without_its_secrets(url, shown):
     assert _health.mask_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url, secrets",
+    [
+        (
+            "http://user:sword%2Ffish@h/p",
+            {"user:sword%2Ffish", "user:sword/fish", "user", "sword%2Ffish", "sword/fish"},
+        ),
+        ("http://apikey@h/p", {"apikey"}),
+        ("user:swordfish@h/p", {"user:swordfish", "user", "swordfish"}),
+        ("http:/user:swordfish@h", {"user:swordfish", "user", "swordfish"}),
+        ("http://h/p?a=1&token=swordfish&b#c", {"swordfish"}),
+        ("http://h/p?to%6ben=sword%20fish", {"sword%20fish", "sword fish"}),
+        ("http://h/p?mail=a@b", set()),
+        ("http://h/p", set()),
+        (None, set()),
+    ],
+)
+def test_the_secrets_of_a_url_are_found(url, secrets):
+    assert _health.secrets_in(url) == secrets
