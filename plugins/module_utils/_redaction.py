@@ -12,17 +12,26 @@ SHOWN = 300
 ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPES = re.compile(ESCAPES)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_SECRET_NAME = r"[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?)[\w-]*"
+_SECRET_NAME = (
+    r"(?:[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|private|access)[_-]?key|credentials?"
+    r"|session[_-]?id|signature)[\w-]*|(?:[\w-]*[_-])?(?:sid|sig|auth))"
+)
 _QUOTE = r"\\*[\"']"
 _SECRETS = (
     # A header's value goes to the end of its line, or of the text that it is quoted in.
     re.compile(rf"(?i)(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)(?:{_QUOTE})?\s*[=:]\s*(?:{_QUOTE})?)[^\"'\n\\]+"),
     re.compile(
         rf"(?i)((?<![\w-]){_SECRET_NAME}(?:{_QUOTE})?\s*[=:]\s*)"
-        rf"(?:{_QUOTE}(?:(?!{_QUOTE}).)*(?:{_QUOTE})?|[^\s\"',;&}}\\]+)"
+        rf"(?:{_QUOTE}(?:(?!{_QUOTE}).)*(?:{_QUOTE})?"
+        # A list, and an object with objects in it.
+        r"|\[[^\]]*\]?|\{(?:[^{}]|\{[^{}]*\})*\}?"
+        # A comma ends a value only where the next name follows.
+        r"|(?:[^\s\"',;&}\\]|[,;](?=[^\s\"',;&}\\])(?![\w.-]+\s*[=:]))+)"
     ),
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}"),
-    re.compile(r"(\w://)[^\s/@]+(?=@)"),
+    # A password may hold an at sign or a slash; a port may not.
+    re.compile(r"(\w://)(?:[^\s/?#@\"'<>]*:(?!\d+/)[^\s?#\"'<>]*|[^\s/?#\"'<>]+)(?=@)"),
+    re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(?=-----END|\Z)"),
     # JSON web tokens, and keys that GitHub, AWS, Stripe and Slack mark by how they begin.
     re.compile(
         r"\b()(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|gh[pousr]_\w{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
