@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any, List, Mapping
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs_fields import parse_line
 
-# What differs between two lines of one kind: quoted texts, ids, times, numbers.
-_VARIABLE = re.compile(r"\"[^\"]*\"|'[^']*'|\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,12})*\b|\d+")
+# What differs between two lines of one kind: quoted texts but for words, ids, times, numbers.
+_VARIABLE = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'|\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,12})*\b|\d+")
+_QUOTED_WORD = re.compile(r"[\"'][A-Za-z_$.]{1,64}[\"']")
 # What says in a line of JSON what happened: the names that pino, winston, bunyan and the errors of Node use.
 _LEVELS = ("level", "severity")
-_TEXTS = ("msg", "message", "error", "event", "code", "type", "name")
-
-
+_TEXTS = ("msg", "message", "error", "err", "reason", "text", "event", "code", "type", "name", "stack")
 _LONGEST = 4096
 
 
@@ -26,13 +26,14 @@ def kind_of(line: str) -> str:
     document = parse_line(line)
     told = _telling(document)
     if isinstance(document, Mapping):
-        told += [f"{name}.{each}" for name in ("err", "error") for each in _telling(document.get(name))]
+        told += [f"{name}.{each}" for name in ("err", "error", "reason") for each in _telling(document.get(name))]
+        told = told or _values_of(document)
     text = "\n".join(told) or _fold(line)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def _fold(text: str) -> str:
-    return _VARIABLE.sub("#", text[:_LONGEST])
+    return _VARIABLE.sub(lambda found: found[0] if _QUOTED_WORD.fullmatch(found[0]) else "#", text[:_LONGEST])
 
 
 def _telling(document: Any) -> List[str]:
@@ -40,5 +41,18 @@ def _telling(document: Any) -> List[str]:
     if not isinstance(document, Mapping):
         return []
     levels = [f"{name}: {document[name]}" for name in _LEVELS if name in document]
-    texts = [f"{name}: {_fold(document[name])}" for name in _TEXTS if isinstance(document.get(name), str)]
+    # Where a stack goes through differs with the caller; its first line is the error.
+    told = {name: document[name] for name in _TEXTS if isinstance(document.get(name), str)}
+    if "stack" in told:
+        told["stack"] = told["stack"].partition("\n")[0]
+    texts = [f"{name}: {_fold(text)}" for name, text in told.items()]
     return levels + texts if texts else []
+
+
+def _values_of(document: Mapping[str, Any]) -> List[str]:
+    """Return all fields of a document of which none says what happened, each value folded by itself."""
+    found = []
+    for name, value in document.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        found.append(f"{name}: {text[:_LONGEST] if name in _LEVELS else _fold(text)}")
+    return found
