@@ -15,6 +15,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_match imp
 
 RULE_KEYS = ("field", *sorted(_logs_fields.CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
 RULE_KEYS += ("per", "regex", "stream")
+# A timer of the kernel does not take every number, and nobody waits for longer than a week.
+LONGEST = 7 * 86400
 
 
 class LogError(ValueError):
@@ -142,6 +144,8 @@ def check_numbers(params: Mapping[str, Any]) -> None:
     for name, least in (("wait", 0), ("timeout", 1), ("tail_bytes", 0)):
         if not least <= params[name] < math.inf:
             raise LogError(f"{name} must be a number of at least {least}, not {params[name]}")
+        if name != "tail_bytes" and params[name] > LONGEST:
+            raise LogError(f"{name} must be {LONGEST} seconds at most, not {params[name]}")
 
 
 def check_kinds(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -105,20 +105,23 @@ def fingerprint(file: IO[bytes], offset: int) -> str:
 
 def tail_file(path: Path, stream: str, at: float, tail_bytes: int) -> Mark:
     """Return a mark before the last whole lines of a log, which are C(tail_bytes) long together at most."""
-    end = mark_file(path, stream, at)
-    offset = max(0, end["offset"] - tail_bytes)
-    if not offset:
-        return {**end, "offset": 0}
-    with open_log(path) as file:
-        file.seek(offset - 1)
-        before = file.read(CHUNK)
-        return make_mark(path, stream, at, file, offset + before.find(b"\n"))
+    try:
+        with open_log(path) as file:
+            end = end_of_last_line(file, os.fstat(file.fileno()).st_size)
+            offset = max(0, end - tail_bytes)
+            if not offset:
+                return {**make_mark(path, stream, at, file, end), "offset": 0}
+            file.seek(offset - 1)
+            before = file.read(CHUNK)
+            return make_mark(path, stream, at, file, offset + before.find(b"\n"))
+    except FileNotFoundError:
+        return mark_file(path, stream, at)
 
 
 def check_cursor(cursor: Any) -> List[Mark]:
     """Return the marks of a cursor. Raises LogError for one that this module did not make."""
     try:
-        known = cursor["version"] == VERSION and float(cursor["at"]) >= 0
+        known = cursor["version"] == VERSION and cursor["at"] >= 0
         marks = [dict(mark) for mark in cursor["files"]]
         complete = all(_is_mark(mark) for mark in marks)
     except (KeyError, TypeError, ValueError):

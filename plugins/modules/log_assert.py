@@ -426,6 +426,8 @@ def main():
         result = _parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
     except _logs.LogError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The logs cannot be read: {error}; look at their folder, and at the disk")
     except _parallel.TooSlowError:
         module.fail_json(
             msg=f"Reading the logs took longer than timeout while looking for {scan.looking_for!r}; "

@@ -86,6 +86,13 @@ def test_a_number_that_is_too_small_or_without_end_is_refused(name, value):
     assert _logs.check_numbers(numbers) is None
 
 
+@pytest.mark.parametrize("name", ["wait", "timeout"])
+def test_nobody_waits_for_longer_than_a_week(name):
+    numbers = {"wait": 0.0, "timeout": 1, "tail_bytes": 10**9}
+    with pytest.raises(LogError, match=f"{name} must be 604800 seconds at most, not 1e.300"):
+        _logs.check_numbers({**numbers, name: 1e300})
+
+
 @pytest.mark.parametrize("kinds", [{"n": None}, {"n": "abc"}])
 def test_known_kinds_of_somebody_else_are_refused(kinds):
     with pytest.raises(LogError, match="known_kinds are not those that log_assert returned"):

@@ -80,6 +80,7 @@ MARK = {"path": "/x", "stream": "out", "fingerprint": "", "device": 1, "inode": 
         {},
         {"version": 9, "at": 1, "files": []},
         {"version": 2, "files": []},
+        {"version": 2, "at": "1", "files": []},
         {"version": 2, "at": 1, "files": [{"path": "x"}]},
         {"version": 2, "at": 1, "files": ["x"]},
         {"version": 2, "at": 1, "files": [{**MARK, "offset": "1"}]},
