@@ -15,6 +15,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._json_path impo
 
 _LONGEST_EPOCH = 100
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
+# One side of a 99 % interval.
+_BEYOND = 0.005
 
 # A counter as it stood: when, in seconds since 1970, its numbers by path, and the epoch of the app.
 Reading = Dict[str, Any]
@@ -94,7 +96,10 @@ def _share(how: Measurement, numbers: Mapping[str, float]) -> Dict[str, float]:
 
 
 def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]:
-    """Return count, mean and quantiles in ms with their 99 % intervals, the maximum, and the share that failed."""
+    """Return count, mean and quantiles in ms with their 99 % intervals, the maximum, and the share that failed.
+
+    A bound that so few values do not have is left out.
+    """
     ordered = sorted(elapsed)
     count = len(ordered)
     low, high = _statistics.wilson_interval(failed, failed + count)
@@ -106,7 +111,12 @@ def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]
     for q in _QUANTILES:
         name = f"p{round(q * 100)}"
         summary[name] = _statistics.quantile(ordered, q)
-        summary[f"{name}_low"], summary[f"{name}_high"] = _statistics.quantile_interval(ordered, q)
+        low, high = _statistics.quantile_interval(ordered, q)
+        # Where the quantile may well lie beyond all values, they do not bound it.
+        if (1 - q) ** count <= _BEYOND:
+            summary[f"{name}_low"] = low
+        if q**count <= _BEYOND:
+            summary[f"{name}_high"] = high
     return {"count": count, **{name: round(value, 3) for name, value in summary.items()}, **shares}
 
 

@@ -53,6 +53,9 @@ _MOST_CONCURRENT = 64
 
 # The least that the numbers of the module may be.
 LEAST = {"timeout": 0.001, "deadline": 0, "interval": 0, "consecutive": 1}
+# A timer of the kernel does not take every number, and nobody waits for longer than a week, or takes more samples.
+LONGEST = 7 * 86400
+_MOST_SAMPLES = 1_000_000
 
 
 def check_numbers(params: Mapping[str, Any]) -> None:
@@ -60,6 +63,8 @@ def check_numbers(params: Mapping[str, Any]) -> None:
     for name, least in LEAST.items():
         if not least <= params[name] < math.inf:
             raise HealthError(f"{name} must be a number of at least {least}, not {params[name]}")
+        if params[name] > LONGEST:
+            raise HealthError(f"{name} must be {LONGEST} at most, not {params[name]}")
 
 
 def parse_probes(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Probe]:
@@ -102,11 +107,11 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         expect_text=tuple(map(str, probe.get("expect_text", ()))),
         pids=_parse_numbers(label, "pids", probe.get("pids", [])),
         max_latency=None if latency is None else _number(label, "max_latency", latency),
-        timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST["timeout"]),
+        timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST["timeout"], LONGEST),
         validate_certs=bool(probe.get("validate_certs", True)),
-        samples=int(_number(label, "samples", probe.get("samples", 0))),
+        samples=int(_number(label, "samples", probe.get("samples", 0), most=_MOST_SAMPLES)),
         concurrency=_parse_concurrency(label, probe.get("concurrency", 1)),
-        warmup=int(_number(label, "warmup", probe.get("warmup", 0))),
+        warmup=int(_number(label, "warmup", probe.get("warmup", 0), most=_MOST_SAMPLES)),
         response_time=bool(probe.get("response_time", False)),
         measurements=_parse_measurements(label, probe.get("measurements", {})),
         **_parse_certificates(label, probe),
@@ -170,13 +175,15 @@ def _parse_concurrency(label: str, value: Any) -> int:
     return concurrency
 
 
-def _number(label: str, key: str, value: Any, least: float = 0) -> float:
+def _number(label: str, key: str, value: Any, least: float = 0, most: float = math.inf) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise HealthError(f"{label}: {key} must be a number, not {value!r}") from error
     if not least <= number < math.inf:
         raise HealthError(f"{label}: {key} must be a number of at least {least}, not {value!r}")
+    if number > most:
+        raise HealthError(f"{label}: {key} must be {most} at most, not {value!r}")
     return number
 
 

@@ -24,6 +24,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health_measure
     summarise_latency,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._parallel import TooSlowError, within
+from ansible_collections.greenlight.release.plugins.module_utils._statistics import quantile_interval
 
 # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.
 _SLOWER = 1.5
@@ -95,11 +96,12 @@ def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> 
         good = 0 if reason else good + 1
         if reason and (not reasons or reasons[-1] != reason):
             reasons.append(reason)
-        # A run of good answers is not cut off by the deadline.
-        if good >= patience.consecutive or (reason and patience.now() + pause >= ends):
+        left = ends - patience.now()
+        # A run of good answers is not cut off by the deadline, and the last question is asked at it.
+        if good >= patience.consecutive or (reason and left <= 0):
             break
-        patience.sleep(pause)
-        pause = min(pause * _SLOWER, _LONGEST_PAUSE) if reason else patience.interval
+        patience.sleep(min(pause, left) if reason else pause)
+        pause = max(patience.interval, min(pause * _SLOWER, _LONGEST_PAUSE)) if reason else patience.interval
     result: Dict[str, Any] = {
         **empty_result(probe, reason),
         "status": answer.status,
@@ -164,7 +166,8 @@ def add_samples(probe: Probe, world: World, patience: Patience, ends: float, res
     good = [elapsed for elapsed, reason in samples if not reason]
     result["latency"] = latency = summarise_latency(good, len(samples) - len(good))
     if probe.response_time and good:
-        interval = {"value": latency["p50"], "low": latency["p50_low"], "high": latency["p50_high"]}
+        low, high = quantile_interval(sorted(good), 0.5)
+        interval = {"value": latency["p50"], "low": round(low, 3), "high": round(high, 3)}
         result["measurements"]["response_time"] = {**interval, "samples": latency["count"]}
     elif probe.response_time:
         reason = next((reason for _elapsed, reason in samples), "no sample could be taken in time")

@@ -280,12 +280,12 @@ probes:
     latency:
       description:
         - Latencies of good samples in milliseconds, and the share (0 to 1) of samples that were not good.
-        - Each but C(count) and C(max) has the bounds of its 99 % interval as C(_low) and C(_high).
+        - Each but C(count) and C(max) has the bounds of its 99 % interval as C(_low) and C(_high). A bound of a quantile
+          for which there are too few samples is left out. C(p99_high) needs 528 of them, C(p95_high) 104, C(p90_high) 51.
         - Empty without samples, and without C(mean) and quantiles when none was good.
       type: dict
       sample: {"count": 50, "mean": 1.9, "mean_low": 1.8, "mean_high": 2.0, "p50": 1.8, "p50_low": 1.7, "p50_high": 1.9,
-               "p90": 2.4, "p90_low": 2.1, "p90_high": 2.7, "p95": 2.6, "p95_low": 2.3, "p95_high": 3.3, "p99": 3.1, "p99_low": 2.5,
-               "p99_high": 3.3, "max": 3.3, "failed_share": 0.0, "failed_share_low": 0.0, "failed_share_high": 0.117}
+               "p90": 2.4, "p90_low": 2.1, "p95": 2.6, "p95_low": 2.3, "p99": 3.1, "p99_low": 2.5, "max": 3.3, "failed_share": 0.0, "failed_share_low": 0.0, "failed_share_high": 0.117}
     measurements:
       description: The measurements of this probe.
       type: dict

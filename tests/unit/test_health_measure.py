@@ -104,12 +104,26 @@ def test_counters_survive_being_returned_and_given_again():
 
 
 def test_latencies_are_summed_up_with_their_intervals():
-    summary = _health_measure.summarise_latency([3.0, 1.0, 2.0], 1)
-    assert (summary["count"], summary["mean"], summary["p50"], summary["max"]) == (3, 2.0, 2.0, 3.0)
-    assert (summary["p50_low"], summary["p50_high"], summary["failed_share"]) == (1.0, 3.0, 0.25)
+    summary = _health_measure.summarise_latency([3.0, 1.0, 2.0] * 200, 200)
+    assert (summary["count"], summary["mean"], summary["p50"], summary["max"]) == (600, 2.0, 2.0, 3.0)
+    assert (summary["p50_low"], summary["p50_high"], summary["failed_share"]) == (2.0, 2.0, 0.25)
     assert summary["failed_share_low"] < 0.25 < summary["failed_share_high"]
     for name in ("mean", "p90", "p95", "p99"):
         assert summary[f"{name}_low"] <= summary[name] <= summary[f"{name}_high"]
+
+
+@pytest.mark.parametrize(
+    "count, bounded",
+    [
+        (7, ["p90_low", "p95_low", "p99_low"]),
+        (8, ["p50_low", "p50_high", "p90_low", "p95_low", "p99_low"]),
+        (51, ["p50_low", "p50_high", "p90_low", "p90_high", "p95_low", "p99_low"]),
+        (530, ["p50_low", "p50_high", "p90_low", "p90_high", "p95_low", "p95_high", "p99_low", "p99_high"]),
+    ],
+)
+def test_a_bound_that_so_few_latencies_do_not_have_is_left_out(count, bounded):
+    summary = _health_measure.summarise_latency([float(number) for number in range(count)], 0)
+    assert [name for name in summary if name[0] == "p" and "_" in name] == bounded
 
 
 def test_one_latency_is_its_own_interval():

@@ -95,6 +95,8 @@ def test_measurements_are_read(how, measurement):
         ({"client_key": "/dev/null"}, "client_key needs client_cert"),
         ({"timeout": "soon"}, "timeout must be a number, not 'soon'"),
         ({"timeout": 0}, "timeout must be a number of at least 0.001, not 0"),
+        ({"timeout": 1e300}, "timeout must be 604800 at most, not 1e.300"),
+        ({"samples": 1e300}, "samples must be 1000000 at most, not 1e.300"),
         ({"samples": -1}, "samples must be a number of at least 0, not -1"),
         ({"concurrency": 0}, "concurrency must be from 1 to 64, not 0"),
         ({"concurrency": 65}, "concurrency must be from 1 to 64, not 65"),
@@ -132,6 +134,7 @@ NUMBERS = {"timeout": 5.0, "deadline": 60.0, "interval": 0.2, "consecutive": 3}
         ({"timeout": 0.0}, "timeout must be a number of at least 0.001, not 0.0"),
         ({"deadline": -1.0}, "deadline must be a number of at least 0, not -1.0"),
         ({"interval": float("inf")}, "interval must be a number of at least 0, not inf"),
+        ({"deadline": 1e300}, "deadline must be 604800 at most, not 1e.300"),
         ({"consecutive": 0}, "consecutive must be a number of at least 1, not 0"),
     ],
 )

@@ -54,7 +54,7 @@ def check(answers, probe=PROBE, ends=10, time=None, **how):
         ([GOOD], True, 3, ""),
         ([BAD, BAD, GOOD], True, 5, ""),
         ([GOOD, GOOD, BAD, GOOD], True, 6, ""),
-        ([BAD], False, 5, "status 503 instead of 200"),
+        ([BAD], False, 6, "status 503 instead of 200"),
         ([GOOD, BAD] * 9, False, 10, "status 503 instead of 200"),
     ],
 )
@@ -73,6 +73,19 @@ def test_failures_are_asked_about_ever_more_slowly():
     time = Time()
     check([BAD], ends=40, time=time)
     assert time.pauses[:5] == [1.0, 1.5, 2.25, 3.375, 5.0]
+
+
+def test_the_last_question_is_asked_at_the_deadline():
+    time = Time()
+    result = check([BAD, BAD, BAD, BAD, GOOD], ends=7, time=time, consecutive=1)
+    assert (result["healthy"], time.now, time.pauses) == (True, 7.0, [1.0, 1.5, 2.25, 2.25])
+
+
+def test_a_long_interval_does_not_become_shorter():
+    time = Time()
+    how = replace(patience(time), interval=9.0)
+    _health_wait.check_probe(PROBE, world_of(play([BAD])), how, 30)
+    assert time.pauses == [9.0, 9.0, 9.0, 3.0]
 
 
 def test_every_question_is_asked_over_a_connection_of_its_own():
