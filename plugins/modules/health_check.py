@@ -47,7 +47,7 @@ options:
     suboptions:
       url:
         description:
-          - URL to ask. It must hold no credentials; those belong into C(headers).
+          - URL to ask. It must hold no credentials; those belong into C(headers). Values of its query with a name such as C(token) are not shown.
           - Write C(127.0.0.1) where that is meant, since C(localhost) may be another service that listens on C(::1). RV(probes[].peer) tells.
         type: str
         required: true
@@ -159,11 +159,11 @@ options:
     type: int
     default: 3
   interval:
-    description: Seconds between two questions. After a bad answer it grows, up to five seconds.
+    description: Seconds between two questions. After a bad answer it grows, up to five seconds. The last question is asked at the deadline.
     type: float
     default: 0.2
   timeout:
-    description: Seconds that one whole request may take.
+    description: Seconds that one whole request may take, at most a week.
     type: float
     default: 5
   deadline:
@@ -285,7 +285,8 @@ probes:
         - Empty without samples, and without C(mean) and quantiles when none was good.
       type: dict
       sample: {"count": 50, "mean": 1.9, "mean_low": 1.8, "mean_high": 2.0, "p50": 1.8, "p50_low": 1.7, "p50_high": 1.9,
-               "p90": 2.4, "p90_low": 2.1, "p95": 2.6, "p95_low": 2.3, "p99": 3.1, "p99_low": 2.5, "max": 3.3, "failed_share": 0.0, "failed_share_low": 0.0, "failed_share_high": 0.117}
+               "p90": 2.4, "p90_low": 2.1, "p95": 2.6, "p95_low": 2.3, "p99": 3.1, "p99_low": 2.5,
+               "max": 3.3, "failed_share": 0.0, "failed_share_low": 0.0, "failed_share_high": 0.117}
     measurements:
       description: The measurements of this probe.
       type: dict

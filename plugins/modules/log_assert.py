@@ -11,7 +11,8 @@ short_description: Judge what an app wrote to its logs since a mark
 version_added: 0.1.0
 description:
   - Marks the end of log files, and later reads only what was written since, also when the files were rotated, truncated or compressed in between.
-  - When lines may be missing it says so, and never claims that there were no errors.
+  - When lines may be missing it says so, and never claims that there were no errors. Rotated files may be plain or compressed by gzip; one that
+    is compressed in another way, or cannot be read, and was changed since, is such a gap.
   - Secrets in the lines that it quotes are replaced.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -31,7 +32,7 @@ attributes:
   action_group: {}
 options:
   state:
-    description: V(mark) returns a cursor at the end of the files. V(checked) judges the lines since O(cursor).
+    description: V(mark) returns a cursor behind the last whole line of the files. V(checked) judges the lines since O(cursor).
     type: str
     choices: [mark, checked]
     default: checked
@@ -139,8 +140,8 @@ options:
       new_kinds_only:
         description:
           - Whether a line counts only when O(known_kinds) has none of its kind.
-          - Lines are of one kind when they differ only in numbers, ids, times and quoted values. Of JSON only the fields count that say
-            what happened, such as C(level), C(msg) and C(err).
+          - Lines are of one kind when they differ only in numbers, ids, times and quoted values that are more than a word. Of JSON only the
+            fields count that say what happened, such as C(level), C(msg) and C(err), and all fields where there is none of these.
         type: bool
         default: false
   count:
@@ -286,7 +287,7 @@ kinds:
   type: dict
   sample: {"critical_errors": []}
 measurements:
-  description: Counts, and rates in percent with their interval. Counts are left out when lines may be missing.
+  description: Counts, and rates in percent with their interval. All are left out when lines may be missing.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": 0, "error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200}}

@@ -264,7 +264,7 @@ def test_samples_are_taken_over_several_connections(run_module, server):
     result = check(run_module, server, "good", samples=7, concurrency=3, warmup=2)
     latency = result["probes"][0]["latency"]
     assert (latency["count"], len(server.seen)) == (7, 3 + 3 * 2 + 7)
-    assert latency["p95_low"] <= latency["p95"] <= latency["p95_high"] <= latency["max"]
+    assert latency["p95_low"] <= latency["p95"] <= latency["max"]
 
 
 def test_counters_are_measured_as_what_was_counted_since(run_module, server):
@@ -332,7 +332,7 @@ def test_a_service_that_does_not_speak_http_is_told(run_module, free_port):
         thread = threading.Thread(target=greet)
         thread.start()
         url = f"http://127.0.0.1:{free_port}/"
-        result = run_module("health_check", {"url": url, "deadline": 0.1, "timeout": 1, "report_only": True})
+        result = run_module("health_check", {"url": url, "deadline": 0, "timeout": 1, "report_only": True})
         thread.join()
     assert (result["healthy"], "the connection failed" in result["reason"]) == (False, True)
 
