@@ -206,9 +206,8 @@ def wait_until_ready(
             return Readiness(False, crashed, seen.instances, seen.ports), now - began
         if seen.ready and ready_at is not None and now - ready_at >= stable_for:
             return seen, ready_at - began
-        if any(instance.status == "errored" for instance in seen.instances) or now - began >= timeout + stable_for:
-            return seen, now - began
-        if not seen.ready and now - began >= timeout:
+        errored = any(instance.status == "errored" for instance in seen.instances)
+        if errored or (not seen.ready and now - began >= timeout):
             return seen, now - began
         left = 0.0 if ready_at is None else stable_for - (now - ready_at)
         sleep(min(calm_interval, max(interval, left)))

@@ -137,9 +137,10 @@ def make_config(
     Raises PM2Error.
     """
     app = canonical(described or {})
-    env = {**app.pop("env", {}), **options.get("env", {})}
+    env = {**_variables(app.pop("env", None)), **options.get("env", {})}
     app.update({key: value for key, value in options.items() if key != "env" and value is not None})
     if not app.get("script"):
+        _refuse_what_needs_a_script(app)
         kept = _kept_settings(app)
         return Config({}, kept, {key: text(value) for key, value in env.items() if value is not None}, whole=False)
     if app.get("port"):
@@ -151,6 +152,21 @@ def make_config(
     _place_script(app, path, from_options=bool(options.get("script")))
     kept = {**_DEFAULTS, **_default_logs(name), **_kept_settings(app), **_kept_mode(app, cpus)}
     return Config(app, kept, variables, whole=True)
+
+
+def _variables(given: Any) -> Dict[str, Any]:
+    if given is not None and not isinstance(given, dict):
+        raise PM2Error(f"env of the ecosystem file must be an object, not a {type(given).__name__}; correct it")
+    return given or {}
+
+
+def _refuse_what_needs_a_script(app: Mapping[str, Any]) -> None:
+    """Raise PM2Error for a setting that only counts beside a script, and would be passed over without one."""
+    for key in ("instances", "exec_mode", "cwd", "exec_interpreter"):
+        # The path of an interpreter is kept by PM2 as it is, so it can be compared and handed over.
+        if app.get(key) is not None and not (key == "exec_interpreter" and "/" in str(app[key])):
+            option = "interpreter" if key == "exec_interpreter" else key
+            raise PM2Error(f"{option} counts only beside a script; give script, or config that names one")
 
 
 def _absolute(path: str, folder: Path) -> Path:
@@ -180,7 +196,7 @@ def _default_logs(name: str) -> Dict[str, str]:
 def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
     """Return where and how PM2 runs the script: its path, working folder, mode, and number of instances."""
     given, script = app.get("instances"), app.pop("pm_exec_path")
-    by_node = app.get("exec_interpreter", "node").endswith("node") and Path(script).suffix in _SCRIPTS_OF_NODE
+    by_node = str(app.get("exec_interpreter") or "node").endswith("node") and Path(script).suffix in _SCRIPTS_OF_NODE
     mode = app.get("exec_mode") or ("cluster" if given is not None and by_node else "fork")
     kept = {
         "exec_mode": f"{mode.replace('_mode', '')}_mode",
@@ -198,7 +214,10 @@ def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
 def _count(given: Any, cpus: int) -> int:
     if given is None:
         return 1
-    wanted = 0 if given == "max" else int(given)
+    try:
+        wanted = 0 if given == "max" else int(given)
+    except (TypeError, ValueError):
+        raise PM2Error(f"instances must be a whole number or max, not {given!r}") from None
     return max(1, wanted if wanted > 0 else wanted + cpus)
 
 
@@ -222,10 +241,18 @@ def _kept_settings(app: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _kept_value(key: str, value: Any) -> Any:
     if key in _LISTS:
-        return [text(each) for each in value] if isinstance(value, list) else shlex.split(str(value))
+        return [text(each) for each in value] if isinstance(value, list) else _split(key, str(value))
     if key in _NUMBERS or key in _UNITS:
         return _number(key, str(value), _UNITS.get(key, {}))
     return value
+
+
+def _split(key: str, value: str) -> List[str]:
+    """Split a line of arguments as a shell does. Raises PM2Error, without the line, as it may hold secrets."""
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise PM2Error(f"{key} cannot be split into arguments: {error}; correct it, or give a list") from None
 
 
 def _number(key: str, value: str, units: Mapping[str, int]) -> float:
@@ -298,7 +325,7 @@ def changes_for(config: Config, process: Mapping[str, Any], found: Sequence[Diff
     env = dict(running.get("env", {}))
     for each in found:
         if each.is_env and each.after is None:
-            del env[each.key]
+            env.pop(each.key, None)
             changes[each.key] = "null"
     env.update(config.env)
     if "pm_cwd" in changes:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -108,15 +109,23 @@ def state_of(transport: Transport, name: str) -> State:
 
 def refuse(request: Request, home: Path, before: State, uid: int) -> None:
     """Raise PM2Error where acting would do harm: as another user than PM2_HOME's, or beside a process PM2 lost."""
-    if home.exists() and home.stat().st_uid != uid:
+    try:
+        owner = home.stat().st_uid
+    except FileNotFoundError:
+        owner = uid
+    except OSError as error:
+        raise PM2Error(f"Cannot look at PM2_HOME {home}: {error.strerror}; become its user, or set pm2_home") from error
+    if owner != uid:
         raise PM2Error(f"PM2_HOME {home} belongs to {owner_of(home)}; become that user (become: true, become_user)")
     if request.state not in ("stopped", "absent") or not before.instances:
         _pm2_look.refuse_orphans(home, request.name, before.instances, before.daemon)
 
 
 def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcome:
-    """Do what was planned, measure what comes of it, and save. Raises PM2Error when the process is not as wanted."""
-    _prepare(request, host, plan)
+    """Do what was planned, measure what comes of it, and save. Raises PM2Error when the process is not as wanted.
+
+    What the plan needs must have been looked at with C(prepare).
+    """
     log = LogMark.of(host.home / "pm2.log")
     marks = [LogMark.of(Path(path)) for path in sorted({each.err_log for each in before.instances})]
     port = _port_to_watch(request, before)
@@ -127,9 +136,9 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
         _create(request.config, host)
     ready, ready_at = None, began
     with host.connect() as transport:
-        if plan.action in ("stop", "delete"):
+        if request.state in ("stopped", "absent"):
             _end(request, host, transport, before, plan)
-        elif request.state not in ("stopped", "absent"):
+        else:
             _run(request, host, transport, before, plan, marks)
             ready, ready_at = _await_ready(request, host, transport, marks)
         after = state_of(transport, request.name)
@@ -140,16 +149,17 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
     return Outcome(after, ready, ready_at - began, killed, closing.closed_for if port else None)
 
 
-def _prepare(request: Request, host: Host, plan: Plan) -> None:
+def prepare(request: Request, host: Host, plan: Plan) -> None:
     """Raise PM2Error, before anything is touched, when what the plan needs is not there."""
     if plan.save or plan.action in ("create", "recreate"):
         host.program()
-    if plan.action not in ("create", "recreate") or request.config is None:
+    if plan.action in ("none", "stop", "delete") or request.config is None:
         return
-    folder, script = request.config.kept["pm_cwd"], request.config.kept.get("pm_exec_path")
-    if not Path(folder).is_dir():
+    folder, script = request.config.kept.get("pm_cwd"), request.config.kept.get("pm_exec_path")
+    # Of a folder that may not be searched, os.path says that nothing is there, where Path would raise.
+    if folder and not os.path.isdir(folder):
         raise PM2Error(f"The working folder {folder} does not exist; correct cwd")
-    if script and not Path(script).exists():
+    if script and not os.path.exists(script):
         raise PM2Error(f"The script {script} does not exist; correct script, or cwd where it is relative")
 
 

@@ -61,7 +61,7 @@ def make_plan(request: Request, before: State, home: Path) -> Plan:
     elif not before.instances:
         action = _creation(request)
     elif found and not (before.changes_live and _pm2_config.can_be_handed_over(found)):
-        action = "recreate"
+        action = _recreation(request, found)
     else:
         action = _running_action(request.state, before.instances, bool(found))
     return Plan(action, found, request.save and _must_save(action, request.name, before, home))
@@ -93,6 +93,13 @@ def _creation(request: Request) -> str:
     if request.config is None or not request.config.whole:
         raise PM2Error(f"PM2 knows no process called {request.name!r}; give config or script to start it")
     return "create"
+
+
+def _recreation(request: Request, found: Sequence[Difference]) -> str:
+    if request.config is None or not request.config.whole:
+        settings = ", ".join(f"env.{each.key}" if each.is_env else each.key for each in found)
+        raise PM2Error(f"{request.name} must be made anew to change {settings}; give config or script")
+    return "recreate"
 
 
 def _running_action(state: str, instances: Sequence[Instance], differs: bool) -> str:

@@ -55,7 +55,10 @@ def encode_request(method: str, arguments: List[Any], request_id: str) -> bytes:
 
 def decode_answer(parts: List[bytes]) -> Any:
     """Return the value of an answer. Raises PM2Error with the daemon's own words when it failed."""
-    answer = next((json.loads(part[2:]) for part in parts[:-1] if part.startswith(b"j:")), None)
+    try:
+        answer = next((json.loads(part[2:]) for part in parts[:-1] if part.startswith(b"j:")), None)
+    except ValueError as error:
+        raise ProtocolError(f"The PM2 daemon sent an answer that is no JSON: {error}") from error
     if not isinstance(answer, dict):
         raise ProtocolError("The PM2 daemon sent an answer without a value; restart it with pm2 update")
     if answer.get("error"):

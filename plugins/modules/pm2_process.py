@@ -451,6 +451,7 @@ def act(module, home, env):
     before = _pm2_manage.read_state(host, request.name)
     _pm2_manage.refuse(request, home, before, os.geteuid())
     plan = _pm2_plan.make_plan(request, before, home)
+    _pm2_manage.prepare(request, host, plan)
     diff = {"diff": _pm2_result.diff(before, plan)} if module._diff else {}
     if module.check_mode or (not before.instances and not plan.changed):
         return {**_pm2_result.planned(before, plan, time.time()), **diff}

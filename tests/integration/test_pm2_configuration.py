@@ -136,7 +136,7 @@ def test_an_ecosystem_file_that_does_not_describe_the_app_is_refused(manage, sma
 def test_a_configuration_that_cannot_work_is_refused_before_anything_is_touched(manage, small, more, message):
     manage(**small.arguments())
     pid = small.ask()["pid"]
-    assert message in manage(**{**small.arguments(), "exec_mode": "cluster", **more})["msg"]
+    assert message in manage(**{**small.arguments(), **more})["msg"]
     assert small.ask()["pid"] == pid
 
 

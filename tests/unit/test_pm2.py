@@ -224,6 +224,18 @@ def test_a_process_that_flaps_until_the_end_is_not_ready():
     assert watch([waiting(), waiting(), waiting(), ready(), waiting(), ready()])[0] is False
 
 
+def test_a_first_look_that_takes_too_long_does_not_shorten_the_watch():
+    time, looks = Time(), []
+
+    def look():
+        time.sleep(0 if looks else 9)
+        looks.append(time.now)
+        return ready()
+
+    _pm2.wait_until_ready(look, 3, 2, lambda: time.now, time.sleep, 1, 1)
+    assert looks == [9, 10, 11]
+
+
 def test_one_look_is_enough_where_no_time_is_given():
     assert watch([ready()], timeout=0, stable_for=0) == (True, "", 0)
 

@@ -117,6 +117,38 @@ def test_a_number_without_units_is_refused_by_its_name():
         make({"script": "a.js", "kill_timeout": "soon"})
 
 
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"instances": "auto"}, "instances must be a whole number or max, not 'auto'"),
+        ({"instances": [2]}, "instances must be a whole number or max"),
+        ({"args": "--token 'x"}, "args cannot be split into arguments: No closing quotation; correct it"),
+        ({"env": ["A"]}, "env of the ecosystem file must be an object, not a list"),
+    ],
+)
+def test_an_ecosystem_file_with_a_value_that_pm2_cannot_read_is_refused(given, message):
+    with pytest.raises(PM2Error, match=message):
+        make(described={"script": "a.js", **given})
+
+
+def test_null_in_an_ecosystem_file_is_as_if_it_were_not_there():
+    given = {"script": "a.js", "env": None, "interpreter": None, "instances": None}
+    assert make(described=given).kept == make(described={"script": "a.js"}).kept
+
+
+@pytest.mark.parametrize(
+    "options", [{"instances": 2}, {"exec_mode": "fork"}, {"cwd": "/srv"}, {"exec_interpreter": "bun"}], ids=str
+)
+def test_what_counts_only_beside_a_script_is_refused_without_one(options):
+    option = next(iter(options)).replace("exec_interpreter", "interpreter")
+    with pytest.raises(PM2Error, match=f"{option} counts only beside a script; give script, or config"):
+        make(options)
+
+
+def test_the_path_of_an_interpreter_can_be_wanted_alone():
+    assert make({"exec_interpreter": "/opt/node"}).kept == {"exec_interpreter": "/opt/node"}
+
+
 def test_options_stand_above_the_ecosystem_file_and_null_variables_are_none():
     described = {"script": "a.js", "env": {"A": 1, "B": 2, "N": None}, "kill_timeout": 1, "port": 80}
     config = make({"env": {"B": "3"}, "kill_timeout": 9}, described)
@@ -229,3 +261,9 @@ def test_differences_are_described_without_the_values_of_variables():
         "env.NEW": "another hidden value",
         "kill_timeout": 9,
     }
+
+
+def test_a_variable_that_one_of_several_instances_does_not_have_is_removed_from_the_others():
+    gone = Difference("OLD", "1", None, is_env=True)
+    changes = _pm2_config.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
+    assert (changes["OLD"], "OLD" in changes["env"]) == ("null", False)

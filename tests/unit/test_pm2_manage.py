@@ -42,7 +42,11 @@ def config(**options):
     return _pm2_config.make_config("shop", None, {"script": "s.js", "cwd": "/", **options}, Path("/"), 1)
 
 
-PARTIAL = _pm2_config.make_config("shop", None, {"kill_timeout": 9}, Path("/"), 1)
+def make_partial(**options):
+    return _pm2_config.make_config("shop", None, options, Path("/"), 1)
+
+
+PARTIAL = make_partial(kill_timeout=9)
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def kernel(monkeypatch):
         (request(), state(ONLINE, listed(4, pid=10)), "start"),
         (request(config=config()), NOTHING, "create"),
         (request(config=PARTIAL), state(ONLINE), "restart"),
-        (request(config=PARTIAL), state(ONLINE, live=False), "recreate"),
+        (request(config=config()), state(ONLINE, live=False), "recreate"),
         (request(config=config(instances=2)), state(ONLINE), "recreate"),
         (request(config=PARTIAL), state(listed(pid=5, kill_timeout=9)), "none"),
         (request("restarted"), state(ONLINE), "restart"),
@@ -201,12 +205,49 @@ def test_a_process_is_made_by_the_program_from_its_description(kernel, host, tmp
     "cwd, message",
     [("/nonexistent", "The working folder /nonexistent does not"), ("/", "The script /s.js does not exist")],
 )
-def test_what_is_not_there_is_told_before_anything_is_touched(kernel, host, cwd, message):
+@pytest.mark.parametrize("action", ["create", "restart", "recreate", "reload", "start"])
+def test_what_is_not_there_is_told_before_anything_is_touched(host, cwd, message, action):
     transport = FakeTransport([ONLINE])
     with pytest.raises(PM2Error, match=message):
-        plan = Plan("recreate", [], False)
-        _pm2_manage.carry_out(request(config=config(cwd=cwd)), host(transport), state(ONLINE), plan)
+        plan = Plan(action, [], False)
+        _pm2_manage.prepare(request(config=config(cwd=cwd)), host(transport), plan)
     assert transport.calls == []
+
+
+@pytest.mark.parametrize(
+    "wanted, plan, asked",
+    [
+        (request(config=config(cwd="/nonexistent")), Plan("none", [], True), 1),
+        (request(config=PARTIAL), Plan("restart", [], False), 0),
+    ],
+)
+def test_what_is_not_needed_may_be_missing(host, wanted, plan, asked):
+    there = host(FakeTransport([ONLINE]))
+    _pm2_manage.prepare(wanted, there, plan)
+    assert there.program.asked == asked
+
+
+@pytest.mark.parametrize(
+    "wanted, before, settings",
+    [
+        (request(config=PARTIAL), state(ONLINE, live=False), "kill_timeout"),
+        (request(config=make_partial(env={"A": "1"})), state(ONLINE, live=False), "env.A"),
+        (request(config=make_partial(out_file="/o")), state(ONLINE), "pm_out_log_path"),
+    ],
+)
+def test_what_must_be_made_anew_needs_a_whole_description(tmp_path, wanted, before, settings):
+    with pytest.raises(PM2Error, match=f"shop must be made anew to change {settings}; give config or script"):
+        _pm2_plan.make_plan(wanted, before, tmp_path)
+
+
+def test_a_second_stop_looks_again_at_what_outlived_the_first(kernel, host):
+    def refuse(*_arguments):
+        raise PM2Error("shop still runs")
+
+    kernel.setattr(_pm2_manage._pm2_look, "refuse_orphans", refuse)
+    with pytest.raises(PM2Error, match="shop still runs"):
+        there = host(FakeTransport([STOPPED]))
+        _pm2_manage.carry_out(request("stopped"), there, state(STOPPED), Plan("none", [], False))
 
 
 def test_a_process_that_is_not_ready_is_an_error_with_the_reason(kernel, host):
@@ -296,6 +337,12 @@ def test_a_protocol_that_must_be_spoken_and_is_not_is_an_error(monkeypatch, tmp_
 def test_a_home_of_another_user_is_refused(tmp_path):
     with pytest.raises(PM2Error, match="PM2_HOME .* belongs to .*; become that user"):
         _pm2_manage.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
+
+
+def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(PM2Error, match="Cannot look at PM2_HOME .*; become its user, or set pm2_home"):
+        _pm2_manage.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,12 @@ def test_the_value_is_the_first_argument(parts, value):
         assert _pm2_rpc.decode_answer(parts) == value
 
 
+@pytest.mark.parametrize("part", [b"j:{", b"j:\xff", b"j:"])
+def test_an_answer_that_is_no_json_is_an_error(part):
+    with pytest.raises(ProtocolError, match="sent an answer that is no JSON"):
+        _pm2_rpc.decode_answer([part, b"s:x"])
+
+
 def test_the_daemons_own_error_is_passed_on():
     with pytest.raises(PM2Error, match="The PM2 daemon refused: Process not found"):
         _pm2_rpc.decode_answer([b'j:{"error": "Process not found"}', b"s:x"])
