@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, redact
+
 # C(processIsDead) in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
 _KILLED = re.compile(r"Process with pid (\d+) still alive after \d+ms, sending")
 # Bytes that are read of a log at most.
@@ -52,6 +54,8 @@ def killed_pids(text: str) -> Set[int]:
 
 
 def last_lines(text: str, count: int = 8) -> List[str]:
-    """Return the last lines of a log that are no stack frames, safe to print."""
+    """Return the last lines of a log that are no stack frames, safe to print: without what looks like a secret."""
     lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
-    return [line[:300] for line in lines if line and not line.startswith("at ")][-count:]
+    said = [line for line in lines if line and not line.startswith("at ")][-count:]
+    # A secret that the cut would halve is replaced first; what lies far behind the cut need not be looked at.
+    return [redact(line[: 8 * SHOWN])[:SHOWN] for line in said]

@@ -228,14 +228,24 @@ def refuse_orphans(home: Path, name: str, known: Sequence[Instance], daemon: int
         )
 
 
-def explain(name: str, readiness: Readiness, port: Optional[int], daemon: int, marks: Sequence[LogMark]) -> str:
-    """Return why a process is not ready, who has its port instead, and the end of its error log since it was marked."""
+def explain(
+    name: str,
+    readiness: Readiness,
+    port: Optional[int],
+    daemon: int,
+    marks: Sequence[LogMark],
+    hide: Callable[[str], str] = lambda text: text,
+) -> str:
+    """Return why a process is not ready, who has its port instead, and the end of its error log since it was marked.
+
+    C(hide) takes known secrets out of the log before it is split into lines and cut, which could halve one.
+    """
     own = _proc.with_descendants([i.pid for i in readiness.instances if i.pid]) | {daemon}
     others = {pid: program for pid, program in _proc.holders_of_port(port).items() if pid not in own} if port else {}
     held = [f"process {pid} ({program})" for pid, program in sorted(others.items())]
     taken = f". Port {port} is held by {', '.join(held)}" if held else ""
     known = {str(mark.path): mark for mark in marks}
     logs = [known.get(path, LogMark(Path(path), 0)) for path in sorted({i.err_log for i in readiness.instances})]
-    lines = [line for log in logs for line in last_lines(log.since())]
+    lines = [line for log in logs for line in last_lines(hide(log.since()))]
     quoted = f". Its error log ends with: {' | '.join(lines)}" if lines else ""
     return f"{name} is not ready: {readiness.reason}{taken}{quoted}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -49,7 +50,7 @@ NOTHING = State([], [], "none", "", 0, changes_live=False)
 class Host:
     """What is there to act with: the PM2_HOME, ways to the daemon and the program, and time.
 
-    C(idle) is what is done while something is awaited, by whoever waits.
+    C(idle) is what is done while something is awaited, by whoever waits; C(hide) takes known secrets out of a text.
     """
 
     home: Path
@@ -57,6 +58,7 @@ class Host:
     program: Callable[[], Program]
     clock: Clock
     idle: List[Callable[[], None]] = field(default_factory=list)
+    hide: Callable[[str], str] = lambda text: text
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,7 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
 
 def prepare(request: Request, host: Host, plan: Plan) -> None:
     """Raise PM2Error, before anything is touched, when what the plan needs is not there."""
-    if plan.save or plan.action in ("create", "recreate"):
-        host.program()
+    program = host.program() if plan.save or plan.action in ("create", "recreate") else None
     if plan.action in ("none", "stop", "delete") or request.config is None:
         return
     folder, script = request.config.kept.get("pm_cwd"), request.config.kept.get("pm_exec_path")
@@ -161,6 +162,15 @@ def prepare(request: Request, host: Host, plan: Plan) -> None:
         raise PM2Error(f"The working folder {folder} does not exist; correct cwd")
     if script and not os.path.exists(script):
         raise PM2Error(f"The script {script} does not exist; correct script, or cwd where it is relative")
+    if program and request.config.app.get("exec_interpreter"):
+        _refuse_missing_interpreter(request.config, program.environment["PATH"])
+
+
+def _refuse_missing_interpreter(config: Config, path: str) -> None:
+    """Raise PM2Error where PM2 would not find the interpreter. It fetches a C(node@VERSION) itself."""
+    interpreter = str(config.app.get("exec_interpreter") or "none")
+    if interpreter != "none" and not interpreter.startswith("node@") and not shutil.which(interpreter, path=path):
+        raise PM2Error(f"The interpreter {interpreter} was not found; correct interpreter, or give its absolute path")
 
 
 def _port_to_watch(request: Request, before: State) -> int:
@@ -197,7 +207,20 @@ def _run(
     elif plan.action == "recreate" and request.config:
         _pm2_control.stop(transport, before.instances, 0, request.timeout, host.clock)
         _pm2_control.delete(transport, before.instances)
-        _create(request.config, host)
+        _recreate(request, request.config, host, before)
+
+
+def _recreate(request: Request, config: Config, host: Host, before: State) -> None:
+    try:
+        _create(config, host)
+    except PM2Error as error:
+        old = before.instances[0]
+        saved = _pm2_dump.is_saved(_pm2_dump.read_dump(host.home), before.processes, request.name)
+        back = "pm2 resurrect brings it back" if saved else "start it again with the configuration that it had"
+        raise PM2Error(
+            f"{error}. {request.name} was made anew, so its {len(before.instances)} instances of {old.script} in "
+            f"{old.cwd} were stopped and removed before; {back}"
+        ) from error
 
 
 def _changes(request: Request, before: State, plan: Plan) -> Dict[int, Mapping[str, Any]]:
@@ -226,7 +249,7 @@ def _reload(
     try:
         _pm2_control.reload(transport, before.instances, changes, await_one)
     except ReloadError as error:
-        text = _pm2_look.explain(request.name, error.seen, request.wanted.port, transport.daemon, marks)
+        text = _pm2_look.explain(request.name, error.seen, request.wanted.port, transport.daemon, marks, host.hide)
         raise PM2Error(text) from error
 
 
@@ -243,7 +266,7 @@ def _await_ready(
         host.clock.sleep,
     )
     if not seen.ready:
-        raise PM2Error(_pm2_look.explain(request.name, seen, request.wanted.port, transport.daemon, marks))
+        raise PM2Error(_pm2_look.explain(request.name, seen, request.wanted.port, transport.daemon, marks, host.hide))
     return seen, began + after
 
 

@@ -9,7 +9,13 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_config, _pm2_control, _pm2_dump
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2,
+    _pm2_config,
+    _pm2_control,
+    _pm2_dump,
+    _redaction,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
@@ -69,14 +75,34 @@ def diff(before: State, plan: Plan) -> Dict[str, Dict[str, Any]]:
 
 
 def hide(message: str, secrets: Iterable[str]) -> str:
-    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets."""
-    for secret in sorted((each for each in secrets if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
+    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets.
+
+    Of a value of several lines each one is hidden, as something may have been put before them.
+    """
+    known = {part for secret in secrets for part in (secret, *secret.splitlines())}
+    for secret in sorted((each for each in known if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
         message = message.replace(secret, "********")
     return message
 
 
+def running_secrets(state: State, name: str) -> Set[str]:
+    """Return the values of the variables of what runs whose names say that they are secrets."""
+    return {
+        _pm2_config.text(value)
+        for process in _pm2.named(state.processes, name)
+        for key, value in (process.get("pm2_env", {}).get("env") or {}).items()
+        if _redaction.names_secret(key)
+    }
+
+
 def warnings(
-    request: Request, before: State, outcome: Outcome, home: Path, uid: int, program_version: str = ""
+    request: Request,
+    before: State,
+    outcome: Outcome,
+    home: Path,
+    uid: int,
+    program_version: str = "",
+    action: str = "",
 ) -> List[str]:
     """Return what an operator should know though it is no error."""
     found = [
@@ -87,6 +113,10 @@ def warnings(
     if request.state == "reloaded" and any(each.exec_mode == "fork_mode" for each in before.instances):
         found.append(
             f"{request.name} runs in fork mode, where PM2 can only restart it; use cluster mode to lose no request"
+        )
+    elif request.state == "reloaded" and action == "recreate":
+        found.append(
+            f"{request.name} was made anew, as PM2 cannot hand over what differs, so requests may have been lost"
         )
     if not request.save and _pm2_dump.readable_by_others(home):
         found.append(

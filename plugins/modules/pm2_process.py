@@ -385,7 +385,7 @@ def find_program(module, home, idle):
     return _pm2_transport.Program(executable, environment, module.params["timeout"], idle)
 
 
-def find_host(module, home):
+def find_host(module, home, secrets):
     """Return what there is to act with; whoever waits for something lets the watches look meanwhile."""
     watches = []
 
@@ -409,6 +409,7 @@ def find_host(module, home):
         program,
         _pm2_look.Clock(time.monotonic, pause),
         watches,
+        lambda text: _pm2_result.hide(text, secrets),
     )
 
 
@@ -434,10 +435,13 @@ def read_config(params, env, host):
     return _pm2_config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
 
 
-def act(module, home, env):
-    """Bring the process to the wanted state, and return the module's result."""
+def act(module, home, env, secrets):
+    """Bring the process to the wanted state, and return the module's result.
+
+    The set C(secrets) gets everything that comes to light and must not be shown, also where this fails.
+    """
     params = module.params
-    host = find_host(module, home)
+    host = find_host(module, home, secrets)
     request = _pm2_plan.Request(
         params["name"],
         params["state"],
@@ -447,8 +451,9 @@ def act(module, home, env):
         params["timeout"],
         params["save"],
     )
-    env.update(request.config.env if request.config else {})
+    secrets.update(request.config.env.values() if request.config else ())
     before = _pm2_manage.read_state(host, request.name)
+    secrets.update(_pm2_result.running_secrets(before, request.name))
     _pm2_manage.refuse(request, home, before, os.geteuid())
     plan = _pm2_plan.make_plan(request, before, home)
     _pm2_manage.prepare(request, host, plan)
@@ -457,19 +462,20 @@ def act(module, home, env):
         return {**_pm2_result.planned(before, plan, time.time()), **diff}
     outcome = _pm2_manage.carry_out(request, host, before, plan)
     version = _pm2_result.version_of(_pm2_transport.find_executable(params["executable"]))
-    for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version):
-        module.warn(_pm2_result.hide(warning, env.values()))
+    for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version, plan.action):
+        module.warn(host.hide(warning))
     return {**_pm2_result.done(before, plan, outcome, time.time()), **diff}
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     env = take_variables(module)
+    secrets = set(env.values())
     home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:
-        result = act(module, home, env)
+        result = act(module, home, env, secrets)
     except PM2Error as error:
-        module.fail_json(msg=_pm2_result.hide(str(error), env.values()))
+        module.fail_json(msg=_pm2_result.hide(str(error), secrets))
     module.exit_json(**result)
 
 

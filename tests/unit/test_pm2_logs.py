@@ -46,3 +46,10 @@ def test_of_a_long_log_only_the_end_is_read(tmp_path):
 def test_the_last_lines_of_a_log_are_safe_to_print():
     text = "one\n\n    at frame (x.js:1)\n\x1b[31mtwo\x07\n" + "x" * 400 + "\n"
     assert _pm2_logs.last_lines(text, count=2) == ["[31mtwo", "x" * 300]
+
+
+@pytest.mark.parametrize(
+    "line, shown", [("token=hunter2-long", "token=***"), ("x" * 292 + " token=hunter2-long", "x" * 292 + " token=*")]
+)
+def test_what_looks_like_a_secret_is_not_told_even_where_the_line_is_cut(line, shown):
+    assert _pm2_logs.last_lines(line) == [shown]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
 
 class FakeProgram:
     def __init__(self):
-        self.asked = 0
+        self.asked, self.environment = 0, {"PATH": os.defpath}
 
     def __call__(self):
         self.asked += 1
@@ -401,6 +402,66 @@ def test_the_diff_of_a_new_process_is_one_instance():
 def test_a_message_does_not_tell_secrets():
     hidden = _pm2_result.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
     assert hidden == "it is ******** and ******** on 80"
+
+
+def test_every_line_of_a_secret_is_hidden():
+    hidden = _pm2_result.hide("1: first-line\n1: second-line\n", ["first-line\nsecond-line"])
+    assert hidden == "1: ********\n1: ********\n"
+
+
+def test_the_secrets_of_what_runs_are_known_by_their_names():
+    running = state(listed(env={"API_TOKEN": "hunter2", "PORT": 80}), listed(4, env=None))
+    assert _pm2_result.running_secrets(running, "shop") == {"hunter2"}
+
+
+def test_the_log_is_cleaned_of_known_secrets_before_it_is_split_and_cut(kernel, host, tmp_path):
+    log = tmp_path / "error.log"
+    secret = "first-line\nsecond-line"
+    there = dataclasses.replace(host(FakeTransport([ONLINE])), hide=lambda text: _pm2_result.hide(text, [secret]))
+    before = state(listed(pid=5, pm_err_log_path=str(log)))
+
+    def look(*_arguments):
+        log.write_text(f"{secret}\n{'x' * 296}{secret}\n")
+        return Readiness(False, "it is deaf", before.instances, [])
+
+    kernel.setattr(_pm2_manage._pm2_look, "look", look)
+    with pytest.raises(PM2Error, match="Its error log ends with: ") as error:
+        _pm2_manage.carry_out(request(), there, before, Plan("none", [], False))
+    assert ("first" in str(error.value), "fir" in str(error.value), "line" in str(error.value)) == (False,) * 3
+
+
+@pytest.mark.parametrize(
+    "is_saved, back", [(True, "pm2 resurrect brings it"), (False, "start it again with the configuration that it had")]
+)
+def test_a_new_start_that_fails_tells_what_was_removed_and_how_to_bring_it_back(kernel, host, is_saved, back):
+    def fail(*_arguments):
+        raise PM2Error("pm2 start failed")
+
+    kernel.setattr(_pm2_manage._pm2_ecosystem, "start", fail)
+    kernel.setattr(_pm2_manage._pm2_dump, "is_saved", lambda *_arguments: is_saved)
+    there, before = host(FakeTransport([])), state(listed(pid=10))
+    with pytest.raises(PM2Error, match=f"start failed. shop was made anew, so its 1 instances of /s.js in /.*; {back}"):
+        _pm2_manage.carry_out(request(config=config()), there, before, Plan("recreate", [], False))
+
+
+@pytest.mark.parametrize(
+    "interpreter, found",
+    [("sh", True), ("none", True), ("node@20", True), ("nonesuch", False), ("/nonexistent/node", False)],
+)
+def test_an_interpreter_that_is_not_there_is_told_before_anything_is_touched(host, tmp_path, interpreter, found):
+    (tmp_path / "s.js").touch()
+    wanted, there = request(config=config(cwd=str(tmp_path), exec_interpreter=interpreter)), host(FakeTransport([]))
+    if found:
+        _pm2_manage.prepare(wanted, there, Plan("create", [], False))
+    else:
+        with pytest.raises(PM2Error, match=f"The interpreter {interpreter} was not found; correct interpreter"):
+            _pm2_manage.prepare(wanted, there, Plan("create", [], False))
+
+
+def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
+    cluster = state(listed(exec_mode="cluster_mode"))
+    told = _pm2_result.warnings(request("reloaded"), cluster, outcome(cluster), tmp_path, 1000, action="recreate")
+    assert told == ["shop was made anew, as PM2 cannot hand over what differs, so requests may have been lost"]
 
 
 @pytest.mark.parametrize(
