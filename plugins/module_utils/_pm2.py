@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+
 # What PM2 waits for between the signal to end and SIGKILL, in milliseconds: KILL_TIMEOUT in its constants.js.
 KILL_TIMEOUT = 1600
 
@@ -50,13 +53,15 @@ class Sight:
     """What the kernel says of an instance.
 
     C(taking) are the ports on which it took a connection just now, and C(stale) the folder of an older release that it
-    still runs in, empty when it does not.
+    still runs in, empty when it does not. C(revision) is what the file of the wanted revision holds in the folder that
+    its process works in, None when it cannot be read.
     """
 
     alive: bool
     listening: List[int]
     taking: List[int]
     stale: str = ""
+    revision: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,16 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script."""
+    """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script.
+
+    C(revision) is the text that the file C(revision_path) must hold in the folder that the process really works in,
+    C(revision_path) is empty where any revision will do.
+    """
 
     port: Optional[int] = None
     path_under: str = ""
+    revision_path: str = ""
+    revision: str = ""
 
 
 def parse_instance(process: Mapping[str, Any]) -> Instance:
@@ -98,6 +109,19 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         kill_timeout=int(env.get("kill_timeout") or KILL_TIMEOUT),
         revision=str((env.get("versioning") or {}).get("revision") or ""),
     )
+
+
+def wanted_of(
+    port: Optional[int], path_under: Optional[str], revision_path: Optional[str], revision: Optional[str]
+) -> Wanted:
+    """Return what ready means from the options of a module, None for what is not given. Raises PM2Error."""
+    if (revision_path is None) != (revision is None):
+        raise PM2Error("revision_path and revision count only together; give both, or neither")
+    if revision_path is not None and (not revision_path.strip() or Path(revision_path).is_absolute()):
+        raise PM2Error(f"revision_path must be relative to the working folder, not {revision_path!r}; correct it")
+    if revision is not None and not revision.strip():
+        raise PM2Error("revision is empty; give the text that revision_path must hold")
+    return Wanted(port, path_under or "", revision_path or "", (revision or "").strip())
 
 
 def named(listed: Sequence[Mapping[str, Any]], name: str) -> List[Mapping[str, Any]]:
@@ -128,7 +152,15 @@ def _problem(instance: Instance, wanted: Wanted, sight: Sight) -> str:
         return f"{shown} runs {instance.script}, which does not lie under {wanted.path_under}"
     if sight.stale:
         return f"{shown} still runs in {sight.stale}, which {instance.script} no longer leads to"
-    return _port_problem(shown, wanted.port, sight)
+    return _revision_problem(shown, wanted, sight) or _port_problem(shown, wanted.port, sight)
+
+
+def _revision_problem(shown: str, wanted: Wanted, sight: Sight) -> str:
+    if not wanted.revision_path or sight.revision == wanted.revision:
+        return ""
+    if sight.revision is None:
+        return f"{shown} works in a folder where {wanted.revision_path} cannot be read"
+    return f"{shown} runs revision {show(sight.revision, 80)!r} by {wanted.revision_path}, not {wanted.revision!r}"
 
 
 def _port_problem(shown: str, port: Optional[int], sight: Sight) -> str:

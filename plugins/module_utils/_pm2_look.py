@@ -80,6 +80,7 @@ def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience
             listening=_ports_served(each, candidates[each.pm_id], taken[each.pm_id]),
             taking=sorted(taken[each.pm_id]),
             stale=_pm2.stale_folder(each, _proc.working_folder(each.pid)) if each.pid else "",
+            revision=_proc.read_in_folder(each.pid, wanted.revision_path) if wanted.revision_path else None,
         )
         for each in instances
     }

@@ -12,10 +12,11 @@ import contextlib
 import os
 import re
 import socket
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Set, TextIO, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, TextIO, Tuple
 
 PROC = Path("/proc")
 # State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
@@ -204,6 +205,22 @@ def working_folder(pid: int, proc: Path = PROC) -> str:
         return os.readlink(str(proc / str(pid) / "cwd"))
     except OSError:
         return ""
+
+
+def read_in_folder(pid: int, path: str, limit: int = 4096, proc: Path = PROC) -> Optional[str]:
+    """Return the text of a file below the folder that a process really works in, without the blanks around it.
+
+    At most C(limit) bytes are read. None when it cannot be read, also when it is no regular file.
+    """
+    place = proc / str(pid) / "cwd" / path
+    try:
+        # A pipe would let the reader wait for ever.
+        if not stat.S_ISREG(place.stat().st_mode):
+            return None
+        with place.open("rb") as file:
+            return file.read(limit).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
 
 
 def environments(text: str, proc: Path = PROC) -> Iterator[Tuple[int, Dict[str, str]]]:

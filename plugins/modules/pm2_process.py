@@ -132,6 +132,17 @@ options:
     description:
       - Folder in which the script must really lie, symbolic links followed.
     type: path
+  revision_path:
+    description:
+      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
+        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
+      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
+    type: str
+  revision:
+    description:
+      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
+      - Needs O(revision_path), and O(revision_path) needs it.
+    type: str
   stable_for:
     description:
       - Seconds that a ready process must stay so, without a restart.
@@ -192,6 +203,14 @@ EXAMPLES = r"""
     name: shop
     state: reloaded
     port: 3000
+
+- name: Go over to the release, and see that every instance runs it
+  greenlight.release.pm2_process:
+    name: shop
+    state: reloaded
+    port: 3000
+    revision_path: REVISION
+    revision: "{{ shop_commit }}"
 
 - name: Stop the shop
   greenlight.release.pm2_process:
@@ -299,6 +318,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2,
     _pm2_config,
     _pm2_ecosystem,
     _pm2_look,
@@ -307,7 +327,6 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2_result,
     _pm2_transport,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 
 # Options that are settings of PM2, by their names in an ecosystem file.
@@ -352,6 +371,8 @@ ARGUMENTS = {
     "time": {"type": "bool"},
     "port": {"type": "int"},
     "path_under": {"type": "path"},
+    "revision_path": {"type": "str"},
+    "revision": {"type": "str"},
     "stable_for": {"type": "float", "default": 5},
     "timeout": {"type": "float", "default": 60},
     "save": {"type": "bool", "default": False},
@@ -446,7 +467,7 @@ def act(module, home, env, secrets):
         params["name"],
         params["state"],
         read_config(params, env, host),
-        Wanted(params["port"], params["path_under"] or ""),
+        _pm2.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
         params["stable_for"],
         params["timeout"],
         params["save"],

@@ -38,6 +38,17 @@ options:
   path_under:
     description: Folder in which the script must really lie, symbolic links followed.
     type: path
+  revision_path:
+    description:
+      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
+        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
+      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
+    type: str
+  revision:
+    description:
+      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
+      - Needs O(revision_path), and O(revision_path) needs it.
+    type: str
   stable_for:
     description: Seconds to watch it for, in which it must not be restarted. V(0) looks once.
     type: float
@@ -171,6 +182,8 @@ ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "port": {"type": "int"},
     "path_under": {"type": "path"},
+    "revision_path": {"type": "str"},
+    "revision": {"type": "str"},
     "stable_for": {"type": "float", "default": 0},
     "timeout": {"type": "float", "default": 10},
     "pm2_home": {"type": "path"},
@@ -192,7 +205,7 @@ def watch(params, home):
 
     One look is enough when it is not ready, as waiting would change nothing.
     """
-    wanted = _pm2.Wanted(params["port"], params["path_under"] or "")
+    wanted = _pm2.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"])
     clock = _pm2_look.Clock(time.monotonic, time.sleep)
     patience = min(3.0, params["timeout"])
 

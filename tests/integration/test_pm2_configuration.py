@@ -246,3 +246,22 @@ def test_secrets_are_in_no_list_of_processes_and_not_in_the_message_of_a_crash(m
     result = manage(**small.arguments(TOKEN="swordfish-1"), executable=str(spy))
     assert "swordfish" not in json.dumps(result) + seen.read_text()
     assert "********" in result["msg"]
+
+
+@pytest.mark.parametrize("instances", [None, 2], ids=["fork", "cluster"])
+def test_the_revision_is_read_where_the_process_really_works(manage, shared_pm2, run_module, tmp_path, instances):
+    app = SmallApp(tmp_path / "releases" / "1", 0)
+    (app.folder / "REVISION").write_text("1\n")
+    (tmp_path / "releases" / "2").mkdir()
+    (tmp_path / "releases" / "2" / "REVISION").write_text("2\n")
+    flip(tmp_path / "current", app.folder)
+    wanted = {**app.arguments("never listens", instances=instances), "cwd": str(tmp_path / "current"), "port": 0}
+    begun = manage(**wanted, revision_path="REVISION", revision="1")
+    assert (begun.get("msg"), begun["ready"]) == (None, True)
+    (app.folder / "REVISION").write_text("3\n")
+    given = {"name": "small", "port": 0, "revision_path": "REVISION"}
+    seen = run_module("pm2_process_info", shared_pm2.arguments(**given, revision="1"))
+    assert (seen["ready"], seen["reason"]) == (False, "instance 0 runs revision '3' by REVISION, not '1'")
+    refused = manage(port=0, revision_path="REVISION", revision="2", timeout=1)
+    assert "runs revision '3' by REVISION, not '2'" in refused["msg"]
+    assert "count only together" in manage(port=0, revision="2")["msg"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Sight, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 
 # One process as getMonitorData of PM2 7.0.4 returns it, shortened; PM2 5 and 6 use the same keys.
 LISTED = {
@@ -132,6 +133,34 @@ def sight(**changes):
 def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reason):
     readiness = _pm2.judge(found, wanted, {each.pm_id: seen for each in found})
     assert (readiness.ready, readiness.reason) == (not reason, reason)
+
+
+@pytest.mark.parametrize(
+    "found, reason",
+    [
+        ("abc", ""),
+        ("old", "instance 3 runs revision 'old' by REVISION, not 'abc'"),
+        (None, "instance 3 works in a folder where REVISION cannot be read"),
+    ],
+)
+def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason):
+    wanted = _pm2.wanted_of(3000, None, "REVISION", "abc\n")
+    assert _pm2.judge([instance()], wanted, {3: sight(revision=found)}).reason == reason
+
+
+@pytest.mark.parametrize(
+    "path, revision, message",
+    [
+        ("REVISION", None, "revision_path and revision count only together"),
+        (None, "abc", "revision_path and revision count only together"),
+        ("/srv/REVISION", "abc", "must be relative to the working folder, not '/srv/REVISION'"),
+        ("REVISION", "\n", "revision is empty; give the text"),
+        (" ", "abc", "must be relative to the working folder, not ' '"),
+    ],
+)
+def test_a_revision_that_cannot_be_looked_for_is_refused(path, revision, message):
+    with pytest.raises(PM2Error, match=message):
+        _pm2.wanted_of(None, None, path, revision)
 
 
 def test_a_link_in_the_path_is_followed(tmp_path):

@@ -132,5 +132,14 @@ def test_what_a_process_is_and_where_it_works(proc, tmp_path):
     assert _proc.working_folder(10, proc) == str(tmp_path)
 
 
+def test_a_file_is_read_in_the_folder_that_a_process_works_in(tmp_path):
+    (tmp_path / "proc" / "10").mkdir(parents=True)
+    (tmp_path / "proc" / "10" / "cwd").symlink_to(tmp_path)
+    (tmp_path / "REVISION").write_text(" 0639294\n")
+    os.mkfifo(tmp_path / "pipe")
+    read = [_proc.read_in_folder(10, name, 8, tmp_path / "proc") for name in ("REVISION", "pipe", "missing")]
+    assert read == ["0639294", None, None]
+
+
 def test_nothing_is_known_of_a_process_that_ended(proc):
     assert (_proc.state_of(5, proc), _proc.command_line(5, proc), _proc.working_folder(5, proc)) == ("", "", "")
