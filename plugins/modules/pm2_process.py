@@ -48,7 +48,7 @@ options:
       - V(restarted) and V(reloaded) replace the running instances and wait until they are ready. In cluster mode V(reloaded)
         replaces one after another, the next one only when the last one serves, so that no request is lost. For that the app must
         close its server on SIGINT and live on for a moment, as a connection may be on its way to it.
-        In fork mode PM2 can only restart, and there is a warning.
+        In fork mode PM2 can only restart, and what PM2 cannot hand over makes the process anew; there is a warning.
       - V(stopped) ends the processes and keeps them in PM2's list, V(absent) removes them from it. Both are fine with a name that PM2 does not know.
     type: str
     choices: [started, stopped, restarted, reloaded, absent]
@@ -74,7 +74,8 @@ options:
     type: path
   interpreter:
     description:
-      - Program that runs the script. PM2 chooses by the suffix of the script, C(node) for C(.js).
+      - Program that runs the script. PM2 chooses by the suffix of the script, C(node) for C(.js). A name without a path needs
+        O(script) or O(config).
     type: str
   node_args:
     description:
@@ -83,7 +84,8 @@ options:
     elements: str
   instances:
     description:
-      - Number of instances. V(0) means one for each processor. When it is given, PM2 uses cluster mode unless O(exec_mode) says otherwise.
+      - Number of instances. It needs O(script) or O(config), as do O(exec_mode) and O(cwd).
+      - V(0) means one for each processor. When it is given, PM2 uses cluster mode unless O(exec_mode) says otherwise.
     type: int
   exec_mode:
     description:
@@ -102,7 +104,7 @@ options:
     type: str
   kill_timeout:
     description:
-      - Milliseconds that an instance has to end before it is killed. PM2 takes 1600.
+      - Milliseconds that an instance has to end before it is killed. PM2 takes 1600. O(timeout) must be longer.
     type: int
   listen_timeout:
     description:
@@ -162,7 +164,7 @@ options:
   transport:
     description:
       - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
-      - Over the program a process whose configuration differs is always made anew.
+      - Over the program a process whose configuration differs is always made anew, which needs O(config) or O(script).
     type: str
     choices: [auto, socket, program]
     default: auto
@@ -321,6 +323,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2,
     _pm2_config,
     _pm2_ecosystem,
+    _pm2_limits,
     _pm2_look,
     _pm2_manage,
     _pm2_plan,
@@ -462,6 +465,7 @@ def act(module, home, env, secrets):
     The set C(secrets) gets everything that comes to light and must not be shown, also where this fails.
     """
     params = module.params
+    _pm2_limits.check(params, home)
     host = find_host(module, home, secrets)
     request = _pm2_plan.Request(
         params["name"],

@@ -172,6 +172,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2,
     _pm2_dump,
+    _pm2_limits,
     _pm2_look,
     _pm2_manage,
     _pm2_transport,
@@ -248,6 +249,7 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:
+        _pm2_limits.check(module.params, home)
         seen, state = watch(module.params, home)
     except PM2Error as error:
         module.fail_json(msg=str(error))
