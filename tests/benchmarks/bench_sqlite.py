@@ -248,9 +248,9 @@ def compare(folder: Path, megabytes: int, rounds: int, with_writer: bool) -> Non
     writer = Writer(database, folder / "commits", 0.004, 1000) if with_writer else None
     try:
         for number in range(rounds):
-            # What comes before matters: memory that a virtual machine gave back meanwhile is slow to get again.
             for name in random.Random(number).sample(list(WAYS), len(WAYS)):
                 if not results[name].never_ends:
+                    get_memory_back(database)
                     measure(WAYS[name], database, folder / f"copy-{number}.db", writer, results[name])
                 for path in folder.glob("copy-*"):
                     path.unlink()
@@ -262,6 +262,13 @@ def compare(folder: Path, megabytes: int, rounds: int, with_writer: bool) -> Non
     print_results(results)
     for path in folder.glob("live.db*"):
         path.unlink()
+
+
+def get_memory_back(database: Path) -> None:
+    """Fill and free as much page cache as a copy takes: what a virtual machine gave back is slow to get again."""
+    filler = database.with_name("filler")
+    shutil.copyfile(database, filler)
+    filler.unlink()
 
 
 def print_results(results: dict[str, Result]) -> None:
