@@ -230,7 +230,7 @@ differences:
   type: dict
   sample: {"orders": {"backup": 1042, "live": 1045, "newer": 3, "changed": 0, "gone": 0}}
 lost:
-  description: The same as a sentence about what the replaced database had and the backup has not; empty when nothing was replaced or nothing differs.
+  description: The same as a sentence; empty when nothing was replaced or nothing differs.
   returned: when the state is restored
   type: str
   sample: "orders: 3 rows newer than the backup"
