@@ -204,9 +204,11 @@ def orphans(home: Path, name: str, known: Sequence[Instance], daemon: int) -> Li
     PM2 gives every process its own PM2_HOME and name in the environment, a worker of a cluster in JSON.
     """
     roots = [instance.pid for instance in known if instance.pid] + ([daemon] if daemon else [])
-    running = _proc.with_descendants(roots)
     found = _proc.environments(f"{home}")
-    return [pid for pid, environment in found if pid not in running and _was_started_as(environment, home, name)]
+    started = [pid for pid, environment in found if _was_started_as(environment, home, name)]
+    # Afterwards: PM2 may have started one of them meanwhile, as it does with an app that fails again and again.
+    running = _proc.with_descendants(roots)
+    return [pid for pid in started if pid not in running and _proc.is_alive(pid)]
 
 
 def _was_started_as(environment: Mapping[str, str], home: Path, name: str) -> bool:

@@ -179,6 +179,7 @@ def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch, known, daemon,
     environment = {"PM2_HOME": "/p", "name": "shop"}
     monkeypatch.setattr(_pm2_look._proc, "environments", lambda _text: [(7, environment), (8, environment)])
     monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: True)
     monkeypatch.setattr(_pm2_look._proc, "listening_ports", lambda pids: ports.get(pids[0], []))
     instances = [instance(pid=pid) for pid in known] + [instance(status="stopped")]
     if message is None:
@@ -186,6 +187,20 @@ def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch, known, daemon,
     else:
         with pytest.raises(PM2Error, match=message):
             _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
+
+
+@pytest.mark.parametrize("alive, tree, found", [(True, {1, 7}, []), (False, {1}, []), (True, {1}, [7])])
+def test_a_process_that_the_daemon_starts_meanwhile_is_no_orphan(monkeypatch, alive, tree, found):
+    running = {1}
+
+    def environments(_text):
+        running.update(tree)
+        yield 7, {"PM2_HOME": "/p", "name": "shop"}
+
+    monkeypatch.setattr(_pm2_look._proc, "environments", environments)
+    monkeypatch.setattr(_pm2_look._proc, "with_descendants", lambda _roots: set(running))
+    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: alive)
+    assert _pm2_look.orphans(Path("/p"), "shop", [], 1) == found
 
 
 @pytest.mark.parametrize(
