@@ -194,9 +194,14 @@ def read_status(run: Run, path: Path) -> Status:
     return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot look at {path}"))
 
 
+def folder_of(run: Run, path: Path) -> Path:
+    """Return the git directory of a checkout or of a bare repository."""
+    return Path(demand(run(["rev-parse", "--absolute-git-dir"]), f"Cannot look at {path}").strip())
+
+
 def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
     """Raise GitError for a checkout with local changes, a merge in progress, or a lock on its index."""
-    folder = path / demand(run(["rev-parse", "--git-dir"]), f"Cannot look at {path}").strip()
+    folder = folder_of(run, path)
     for name in _UNFINISHED:
         if (folder / name).exists():
             raise GitError(f"{path} is in the middle of a git operation ({name}); finish or abort it")
@@ -264,7 +269,7 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
     the tree is what both commits say. A lock on the index is removed, since the process that made it is dead.
     """
-    folder = path / demand(run(["rev-parse", "--git-dir"]), f"Cannot look at {path}").strip()
+    folder = folder_of(run, path)
     if (folder / "index.lock").exists():
         (folder / "index.lock").unlink()
     between = set(compare(run, from_sha, sha)["changed_paths"])

@@ -9,47 +9,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _git
 from ansible_collections.greenlight.release.plugins.module_utils._git import Done, GitError
+from git_repositories import Repositories, commit, git
 
 ONE, TWO = "1" * 40, "2" * 40
-IDENTITY = {
-    **{f"GIT_{role}_NAME": "t" for role in ("AUTHOR", "COMMITTER")},
-    **{f"GIT_{role}_EMAIL": "t@example.com" for role in ("AUTHOR", "COMMITTER")},
-}
-
-
-def git(path, *words):
-    """Run git for the preparation of a test."""
-    environment = {**_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(path)}, {}), **IDENTITY}
-    return _git.demand(_git.make_run(environment, 30, str(path))(words), "the preparation failed").strip()
-
-
-def commit(path, files, message="change"):
-    for name, text in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(text)
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--message", message)
-    return git(path, "rev-parse", "HEAD")
-
-
-class Repositories:
-    """An origin with two commits, and a checkout at the first."""
-
-    def __init__(self, tmp_path):
-        self.origin, self.path = tmp_path / "origin", tmp_path / "checkout"
-        self.origin.mkdir()
-        git(self.origin, "init", "--quiet", "--initial-branch", "main")
-        self.first = commit(self.origin, {"a": "1", "b": "1"}, "first")
-        git(tmp_path, "clone", "--quiet", str(self.origin), str(self.path))
-        self.second = commit(self.origin, {"a": "2", "new/file": "2"}, "second")
-        environment = _git.make_environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, {})
-        self.run = _git.make_run(environment, 30, str(self.path))
-
-    def status(self):
-        return _git.read_status(self.run, self.path)
-
-    def fetch(self):
-        _git.fetch(self.run, str(self.origin), self.second)
 
 
 @pytest.fixture

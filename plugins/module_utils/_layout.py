@@ -1,0 +1,65 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an app's code lies on a host, and how it moves between two revisions: the same four verbs for both layouts.
+
+Every verb may be called again after it died anywhere: forward completes, back undoes whatever was done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+from ansible_collections.greenlight.release.plugins.module_utils import _layout_in_place, _layout_releases
+from ansible_collections.greenlight.release.plugins.module_utils._files import explain
+from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._layout_move import KINDS, Move, check_move
+
+__all__ = ["KINDS", "Move", "back", "check_back", "check_forward", "forward", "head", "repository_of", "stage_path"]
+
+
+def repository_of(kind: str, app_path: Path) -> Path:
+    """Return the folder in which git is to run for an app."""
+    return app_path / "repository" if kind == "releases" else app_path
+
+
+def stage_path(run: Run, move: Move) -> Path:
+    """Return where the tree of the new revision is made ready, on the filesystem where it will be used."""
+    check_move(move)
+    if move.kind == "releases":
+        return _layout_releases.release_of(move.app_path, move.release_id)
+    return _layout_in_place.folder_of(run, move) / "new"
+
+
+def head(run: Run, kind: str, app_path: Path) -> str:
+    """Return the full SHA that is in place now."""
+    return _layout_releases.head(app_path) if kind == "releases" else _layout_in_place.head(run, app_path)
+
+
+def check_forward(run: Run, move: Move) -> None:
+    """Raise GitError when the move cannot be made, before anything is stopped."""
+    _do(move, lambda: _layout_in_place.check_forward(run, move), lambda: _layout_releases.check_forward(move))
+
+
+def forward(run: Run, move: Move) -> None:
+    """Put the new revision in place. Raises GitError."""
+    _do(move, lambda: _layout_in_place.forward(run, move), lambda: _layout_releases.forward(move))
+
+
+def check_back(run: Run, move: Move) -> None:
+    """Raise GitError when going back cannot work, before anything is stopped."""
+    _do(move, lambda: _layout_in_place.check_back(run, move), lambda: _layout_releases.check_back(move))
+
+
+def back(run: Run, move: Move) -> None:
+    """Put the old revision back in place, from wherever going forward or back has died. Raises GitError."""
+    _do(move, lambda: _layout_in_place.back(run, move), lambda: _layout_releases.back(move))
+
+
+def _do(move: Move, in_place: Callable[[], None], releases: Callable[[], None]) -> None:
+    check_move(move)
+    try:
+        (releases if move.kind == "releases" else in_place)()
+    except OSError as error:
+        raise GitError(f"The code in {move.app_path} cannot be moved: {explain(error)}") from error

@@ -1,0 +1,168 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layout in_place: one git checkout, in which a commit is checked out and built paths are swapped by rename.
+
+``<git dir>/greenlight/<release id>/`` holds new (the staged tree), old (the built paths that were replaced), and the
+plan. It lies on the filesystem of the checkout, so that a built path of any size moves at once. A built path is in one
+of these states, told by where it exists, which is all that a killed move leaves behind:
+
+========  ======  ======  ===========================================
+checkout  new     old     state
+========  ======  ======  ===========================================
+old one   yes     no      not begun
+no        yes     yes     the old one is put away
+new one   no      yes     moved
+========  ======  ======  ===========================================
+
+A path that did not exist before has no old one, which the plan says.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+from ansible_collections.greenlight.release.plugins.module_utils import _git
+from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
+    Move,
+    lies_free,
+    read_plan,
+    rename,
+    write_plan,
+)
+
+
+def folder_of(run: Run, move: Move) -> Path:
+    """Return the folder in the git directory that belongs to a release."""
+    return _git.folder_of(run, move.app_path) / "greenlight" / move.release_id
+
+
+def head(run: Run, path: Path) -> str:
+    return _git.demand(run(["rev-parse", "--verify", "HEAD^{commit}"]), f"Cannot look at {path}").strip()
+
+
+def check_forward(run: Run, move: Move) -> None:
+    """Raise GitError when the move cannot be made, before anything is touched."""
+    for sha in (move.from_sha, move.to_sha):
+        if not _git.has_commit(run, sha):
+            raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
+    folder = folder_of(run, move)
+    for name in move.built_paths:
+        _refuse_tracked(run, move, name)
+        _refuse_immovable(folder, move.app_path, name)
+    if read_plan(folder / "plan.json") is None:
+        status = _git.read_status(run, move.app_path)
+        _git.refuse_unfinished(run, move.app_path, status)
+
+
+def _refuse_tracked(run: Run, move: Move, name: str) -> None:
+    for sha in (move.from_sha, move.to_sha):
+        if _git.demand(run(["ls-tree", "--name-only", "-z", sha, "--", name]), f"Cannot read {sha}"):
+            raise GitError(f"The built path {name} is a part of {sha}; only what git ignores can be built")
+
+
+def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
+    place = app_path / name
+    for root in (app_path, folder / "new", folder / "old"):
+        if not lies_free(root, name):
+            raise GitError(f"A folder on the way to {root / name} is a link or a file; built paths need plain folders")
+    if not os.path.lexists(str(folder / "new" / name)):
+        return
+    device = (folder / "new" / name).lstat().st_dev
+    nearest = place if os.path.lexists(str(place)) else app_path
+    if os.path.ismount(str(place)) or nearest.lstat().st_dev != device:
+        raise GitError(f"{place} is a mount of its own, so it cannot be renamed; take it out of the built paths")
+
+
+def forward(run: Run, move: Move) -> None:
+    """Check the new commit out and swap the built paths that the stage holds."""
+    check_forward(run, move)
+    folder = folder_of(run, move)
+    _keep_commits(run, move)
+    if read_plan(folder / "plan.json") is None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        staged = [name for name in move.built_paths if os.path.lexists(str(folder / "new" / name))]
+        had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
+        write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had})
+    else:
+        _git.recover(run, move.app_path, move.from_sha, move.to_sha)
+    _git.check_out(run, move.app_path, move.to_sha)
+    for name in _swapped(folder):
+        _swap(folder, move.app_path, name)
+
+
+def _keep_commits(run: Run, move: Move) -> None:
+    """Name both commits, so that git keeps them although a branch was rewritten: refs/greenlight/keep/<release>/..."""
+    for name, sha in (("from", move.from_sha), ("to", move.to_sha)):
+        ref = f"refs/greenlight/keep/{move.release_id}/{name}"
+        _git.demand(run(["update-ref", ref, sha]), f"Cannot keep {sha} in {move.app_path}")
+
+
+def _swapped(folder: Path) -> List[str]:
+    return sorted((read_plan(folder / "plan.json") or {"swapped": {}})["swapped"])
+
+
+def _swap(folder: Path, app_path: Path, name: str) -> None:
+    new, old, place = folder / "new" / name, folder / "old" / name, app_path / name
+    if not os.path.lexists(str(new)):
+        return
+    if os.path.lexists(str(place)):
+        if os.path.lexists(str(old)):
+            _put_aside(folder, place, name)
+        else:
+            old.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            rename(place, old)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    rename(new, place)
+
+
+def _put_aside(folder: Path, place: Path, name: str) -> None:
+    """Keep what somebody else made in the place of a path while it was being moved."""
+    number = 1
+    while os.path.lexists(str(folder / f"other-{number}" / name)):
+        number += 1
+    target = folder / f"other-{number}" / name
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    rename(place, target)
+
+
+def check_back(run: Run, move: Move) -> None:
+    """Raise GitError when the way back is not there."""
+    if not _git.has_commit(run, move.from_sha):
+        raise GitError(f"{move.app_path} does not have the commit {move.from_sha} any more; fetch it first")
+    folder = folder_of(run, move)
+    plan = read_plan(folder / "plan.json") or {"swapped": {}}
+    for name, existed in plan["swapped"].items():
+        in_place = os.path.lexists(str(folder / "new" / name)) and os.path.lexists(str(move.app_path / name))
+        if existed and not in_place and not os.path.lexists(str(folder / "old" / name)):
+            raise GitError(
+                f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be put back; build it anew"
+            )
+
+
+def back(run: Run, move: Move) -> None:
+    """Put the built paths and the commit back. The new ones go back into the stage."""
+    check_back(run, move)
+    folder = folder_of(run, move)
+    plan = read_plan(folder / "plan.json") or {"swapped": {}}
+    for name, existed in sorted(plan["swapped"].items()):
+        _swap_back(folder, move.app_path, name, existed)
+    _git.recover(run, move.app_path, move.from_sha, move.to_sha)
+    _git.check_out(run, move.app_path, move.from_sha)
+
+
+def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:
+    new, old, place = folder / "new" / name, folder / "old" / name, app_path / name
+    if existed and not os.path.lexists(str(old)):
+        return
+    if os.path.lexists(str(place)):
+        if not os.path.lexists(str(new)):
+            new.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            rename(place, new)
+        elif existed:
+            _put_aside(folder, place, name)
+    if existed:
+        rename(old, place)
