@@ -10,6 +10,7 @@ ever made. Credentials in a URL travel in the environment, never in an argument,
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import signal
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ansible_collections.greenlight.release.plugins.module_utils import _proc
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # What git-check-ref-format(1) forbids, and a leading dash, which would be an option.
@@ -184,10 +187,18 @@ def parse_status(output: str) -> Status:
     return Status(head, "" if branch == "(detached)" else branch, tuple(changed), tuple(untracked))
 
 
+def refuse_foreign(path: Path) -> None:
+    """Raise GitError for a folder of another user, who could not use what git would write there."""
+    owner = path.stat().st_uid
+    if owner != os.geteuid():
+        raise GitError(f"{path} belongs to user {owner}, not to {os.geteuid()}; run as its owner (become_user)")
+
+
 def read_status(run: Run, path: Path) -> Status:
     """Look at a checkout. Raises GitError when there is none, or it cannot be trusted to be left alone."""
     if not path.is_dir():
         raise GitError(f"{path} is not a folder; clone the repository there first")
+    refuse_foreign(path)
     top = demand(run(["rev-parse", "--show-toplevel"]), f"{path} is not a git checkout that this user can use").strip()
     if Path(top).resolve() != path.resolve():
         raise GitError(f"{path} is a folder inside the checkout {top}; give the checkout itself")
@@ -229,15 +240,38 @@ def fetch(run: Run, repository: str, sha: str) -> None:
         demand(run([*command[:-2], "--quiet", "--", clean, sha]), f"{shown} does not have the commit {sha}")
 
 
-def refuse_in_the_way(run: Run, path: Path, status: Status, sha: str) -> None:
-    """Raise GitError when the revision has a file where the checkout has an untracked one, or has submodules."""
+def paths_of(run: Run, sha: str) -> List[str]:
+    """Return the paths of a commit's files. Raises GitError for a commit with submodules."""
     paths = demand(run(["ls-tree", "-r", "-z", "--name-only", sha]), f"Cannot read {sha}").split("\0")
     if ".gitmodules" in paths:
         raise GitError(f"{sha} has submodules, which are not supported")
+    return [path for path in paths if path]
+
+
+def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
+    """Raise GitError when one of the paths of a revision is that of a file which the checkout does not track."""
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
-    obstacles = [name for name in paths if name and name not in tracked and os.path.lexists(str(path / name))]
+    obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
     if obstacles:
         raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
+
+
+def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
+    """Make a repository in an empty folder that borrows all objects of another one, and writes none into it.
+
+    So a commit can be fetched and compared although nothing of the repository may change, not even a ref.
+    """
+    what = f"Cannot rehearse with {path}"
+    words = ["rev-parse", "--path-format=absolute", "--git-path", "objects", "--git-path", "shallow"]
+    objects, shallow = (Path(line) for line in demand(run(words), what).splitlines())
+    demand(run_there(["init", "--quiet", "--bare", str(temporary)]), what)
+    (temporary / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
+    if shallow.is_file():
+        (temporary / "shallow").write_bytes(shallow.read_bytes())
+    # A remote sends only what does not follow from a ref.
+    head = run(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).output.strip()
+    if head:
+        demand(run_there(["update-ref", "refs/greenlight/known", head]), what)
 
 
 def compare(run: Run, head: str, sha: str) -> Dict[str, Any]:
@@ -257,7 +291,8 @@ def compare(run: Run, head: str, sha: str) -> Dict[str, Any]:
 
 def check_out(run: Run, path: Path, sha: str) -> None:
     """Check a commit out, detached, never over local changes. Raises GitError when the tree is not exactly it."""
-    demand(run(["checkout", "--quiet", "--detach", sha, "--"]), f"Cannot check out {sha} in {path}")
+    words = ["checkout", "--quiet", "--no-overwrite-ignore", "--detach", sha, "--"]
+    demand(run(words), f"Cannot check out {sha} in {path}")
     status = read_status(run, path)
     if status.head != sha or status.changed:
         raise GitError(f"{path} is not {sha} after the checkout: {_list(status.changed) or status.head}")
@@ -267,11 +302,10 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     """Complete a checkout that was killed half-way between two commits.
 
     Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
-    the tree is what both commits say. A lock on the index is removed, since the process that made it is dead.
+    the tree is what both commits say. A lock on the index is removed, unless the process that made it lives: git goes
+    on when only the one that started it was killed.
     """
-    folder = folder_of(run, path)
-    if (folder / "index.lock").exists():
-        (folder / "index.lock").unlink()
+    _remove_dead_lock(folder_of(run, path) / "index.lock")
     between = set(compare(run, from_sha, sha)["changed_paths"])
     status = read_status(run, path)
     others = [name for name in status.changed if name not in between]
@@ -281,3 +315,12 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     for name in obstacles:
         (path / name).unlink()
     demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot put {path} back to {status.head}")
+
+
+def _remove_dead_lock(lock: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        status = lock.stat()
+        alive = _proc.holders(frozenset({(status.st_dev, status.st_ino)}))
+        if alive:
+            raise GitError(f"{lock} is held by process {_proc.describe(alive)}; wait for it to end, or end it")
+        lock.unlink()

@@ -34,6 +34,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._layout_move im
     write_plan,
 )
 
+KEEP = "refs/greenlight/keep"
+
 
 def folder_of(run: Run, move: Move) -> Path:
     """Return the folder in the git directory that belongs to a release."""
@@ -97,7 +99,7 @@ def forward(run: Run, move: Move) -> None:
 def _keep_commits(run: Run, move: Move) -> None:
     """Name both commits, so that git keeps them although a branch was rewritten: refs/greenlight/keep/<release>/..."""
     for name, sha in (("from", move.from_sha), ("to", move.to_sha)):
-        ref = f"refs/greenlight/keep/{move.release_id}/{name}"
+        ref = f"{KEEP}/{move.release_id}/{name}"
         _git.demand(run(["update-ref", ref, sha]), f"Cannot keep {sha} in {move.app_path}")
 
 

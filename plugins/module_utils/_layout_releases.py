@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The layout releases: a bare repository, one folder a release, and the symbolic link C(current) to the one that runs.
 
-``<app_path>/{repository, releases/<release id>/REVISION, shared, current -> releases/<release id>}``. What is current is
-what the link says, never the newest folder. Before the link is moved, ``releases/.<release id>.json`` notes where it
+``<app_path>/{repository, releases/<release id>/REVISION, shared, current -> releases/<release id>}``. What is current
+is what the link says, never the newest folder. Before the link is moved, ``releases/.<release id>.json`` notes where it
 led, so that the way back does not depend on the order of folders or of clocks.
 """
 

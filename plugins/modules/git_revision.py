@@ -20,8 +20,7 @@ extends_documentation_fragment:
   - greenlight.release.attributes.actiongroup_release
 attributes:
   check_mode:
-    support: partial
-    details: V(fetched) cannot compare with a commit that is not in the checkout yet, and then returns no changed paths.
+    support: full
   diff_mode:
     support: full
   idempotent:
@@ -35,6 +34,7 @@ options:
       - V(resolved) asks the repository for the full commit SHA of a branch, a tag or a SHA. It needs no checkout.
       - V(fetched) brings the commit into the checkout beside the running one, and compares the two. Files, index, branches and HEAD stay as they are.
         It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
+        In check mode the commit is fetched to a temporary repository, so that the comparison is true although not even a ref of the checkout changes.
       - V(checked_out) checks out a commit that was fetched, detached.
     type: str
     choices: [resolved, fetched, checked_out]
@@ -46,8 +46,16 @@ options:
     description: Branch, tag or full commit SHA. Needed by O(state=resolved).
     type: str
   path:
-    description: The checkout. Needed by O(state=fetched) and O(state=checked_out).
+    description: The checkout, or with O(layout=releases) the folder of the app. Needed by O(state=fetched) and O(state=checked_out).
     type: path
+  layout:
+    description:
+      - How the code lies on the host. V(in_place) is a git checkout in O(path).
+      - V(releases) is a bare repository C(repository) in O(path), which O(state=fetched) creates, and release folders of which the link C(current)
+        leads to the one that runs. Its commit is what the new one is compared with. O(state=checked_out) is for V(in_place) only.
+    type: str
+    choices: [in_place, releases]
+    default: in_place
   sha:
     description: Full commit SHA. Needed by O(state=fetched) and O(state=checked_out).
     type: str
@@ -95,17 +103,17 @@ sha:
   type: str
   sample: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
 head:
-  description: SHA that was checked out before.
+  description: SHA that is in place, before the module did anything. Empty where nothing was released yet, with O(layout=releases).
   returned: when the state is fetched or checked_out
   type: str
   sample: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
 branch:
-  description: Branch that is checked out, empty when HEAD is detached.
+  description: Branch that is checked out, empty when HEAD is detached, and with O(layout=releases).
   returned: when the state is fetched
   type: str
   sample: main
 changed_paths:
-  description: Paths that differ between the two commits.
+  description: Paths that differ between the two commits, or all where nothing was released yet.
   returned: when the state is fetched
   type: list
   elements: str
@@ -130,16 +138,18 @@ forced:
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _git
+from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _files, _git, _layout
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
     "repository": {"type": "str", "no_log": False},
     "revision": {"type": "str"},
     "path": {"type": "path"},
+    "layout": {"type": "str", "choices": list(_layout.KINDS), "default": "in_place"},
     "sha": {"type": "str"},
     "recover": {"type": "bool", "default": False},
     "from_sha": {"type": "str"},
@@ -152,18 +162,15 @@ def check_sha(name, value):
         raise _git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
 
 
-def fetch(run, params, check_mode):
-    path = Path(params["path"])
-    status = _git.read_status(run, path)
-    _git.refuse_unfinished(run, path, status)
-    present = _git.has_commit(run, params["sha"])
-    if not present and not check_mode:
-        _git.fetch(run, params["repository"], params["sha"])
-    result = {"changed": not present, "sha": params["sha"], "head": status.head, "branch": status.branch}
-    if not present and check_mode:
-        return {**result, "changed_paths": [], "commits": [], "commit_count": 0, "forced": False}
-    _git.refuse_in_the_way(run, path, status, params["sha"])
-    return {**result, **_git.compare(run, status.head, params["sha"])}
+def fetch(params, environment, check_mode):
+    with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
+        place = _fetch.Place(
+            params["layout"],
+            Path(params["path"]),
+            lambda where: _git.make_run(environment, params["timeout"], str(where)),
+            Path(folder) / "rehearsal" if check_mode else None,
+        )
+        return _fetch.fetch(place, params["repository"], params["sha"])
 
 
 def check_out(run, params, check_mode):
@@ -192,7 +199,9 @@ def act(params, check_mode):
         revision = _git.check_revision(params["revision"])
         return {"changed": False, "sha": _git.resolve(run, params["repository"], revision)}
     if params["state"] == "fetched":
-        return fetch(run, params, check_mode)
+        return fetch(params, environment, check_mode)
+    if params["layout"] == "releases":
+        raise _git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
     return check_out(run, params, check_mode)
 
 
@@ -212,6 +221,8 @@ def main():
         result = act(module.params, module.check_mode)
     except _git.GitError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The revision cannot be handled: {_files.explain(error)}")
     if module._diff and "head" in result and module.params["state"] == "checked_out":
         result["diff"] = {"before": f"{result['head']}\n", "after": f"{result['sha']}\n"}
     module.exit_json(**result)

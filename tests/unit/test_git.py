@@ -225,7 +225,8 @@ def test_a_commit_that_the_repository_does_not_have_is_told(repositories):
 def test_an_untracked_file_in_the_way_is_refused_and_others_are_not(repositories):
     repositories.fetch()
     (repositories.path / ".env").write_text("mine")
-    check = (repositories.run, repositories.path, repositories.status(), repositories.second)
+    paths = _git.paths_of(repositories.run, repositories.second)
+    check = (repositories.run, repositories.path, paths, repositories.second)
     _git.refuse_in_the_way(*check)
     (repositories.path / "new").mkdir()
     (repositories.path / "new" / "file").write_text("mine")
@@ -237,7 +238,7 @@ def test_submodules_are_refused(repositories):
     third = commit(repositories.origin, {".gitmodules": ""})
     _git.fetch(repositories.run, str(repositories.origin), third)
     with pytest.raises(GitError, match="has submodules"):
-        _git.refuse_in_the_way(repositories.run, repositories.path, repositories.status(), third)
+        _git.paths_of(repositories.run, third)
 
 
 @pytest.mark.parametrize("backwards", [False, True])

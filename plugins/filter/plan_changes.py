@@ -1,0 +1,134 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: plan_changes
+short_description: Tell which commands and restarts the changed paths of a release ask for
+version_added: 0.1.0
+description:
+  - Compares the changed paths with rules, and says which commands run while the old revision serves, which at the switch, and what is restarted.
+  - When every changed path is covered by a rule that has C(restart), only the processes named there are restarted. Otherwise the app is, too.
+  - The app is also restarted where a migration runs, since it must not run beside it, and where no path is known to have changed.
+  - In a pattern C(*) stands for any text, slashes too, C(?) for one character and C([ab]) for one of them. Case matters.
+  - The same command of two rules runs once.
+author:
+  - The greenlight.release maintainers (@greenlight)
+positional: rules, app
+options:
+  _input:
+    description: The changed paths, as M(greenlight.release.git_revision) returns them.
+    type: list
+    elements: str
+    required: true
+  rules:
+    description: The rules. A wrong one is refused by its index, counted from 0, and its key.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: What the rule is called in reports. Each rule needs another name.
+        type: str
+        required: true
+      paths:
+        description: Patterns of paths.
+        type: list
+        elements: str
+        required: true
+      run:
+        description: A command and its arguments, run in the new tree while the old revision serves.
+        type: list
+        elements: str
+        default: []
+      migrate:
+        description: A command and its arguments, run at the switch while the app is stopped.
+        type: list
+        elements: str
+        default: []
+      restart:
+        description: Names of PM2 processes to restart, none for an empty list. Without it the rule says nothing of restarts.
+        type: list
+        elements: str
+  app:
+    description: Name of the app's own PM2 process.
+    type: str
+    required: true
+  install_command:
+    description: The command and arguments that install what the app depends on.
+    type: list
+    elements: str
+    default: []
+  install_when_changed:
+    description: Patterns of the paths after whose change it runs.
+    type: list
+    elements: str
+    default: []
+  build_command:
+    description: The command and arguments that build the app.
+    type: list
+    elements: str
+    default: []
+  build_when_changed:
+    description: Patterns of the paths after whose change it runs.
+    type: list
+    elements: str
+    default: []
+  migrate_command:
+    description: A command and arguments that migrate the database at every release.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Show what a release would do
+  ansible.builtin.debug:
+    msg: >-
+      {{ shop_fetched.changed_paths | greenlight.release.plan_changes(rules, 'shop',
+      install_command=['npm', 'ci'], install_when_changed=['package-lock.json']) }}
+  vars:
+    rules:
+      - name: pages
+        paths: [web/*]
+        run: [npm, run, build]
+        restart: []
+      - name: streaming
+        paths: [mediamtx/*]
+        restart: [mediamtx]
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The commands to C(run) aside and to C(migrate) with, each with its arguments, whether to C(restart_app), which other processes to C(restart)
+      after it, and the C(reasons), which are the paths that asked for each.
+  type: dict
+  sample:
+    run: [[npm, run, build]]
+    migrate: []
+    restart_app: false
+    restart: []
+    reasons:
+      rules: {pages: [web/index.html]}
+      restart_app: every changed path is covered by a rule that does not restart the app
+"""
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.greenlight.release.plugins.module_utils import _changes
+
+
+def plan_changes(changed_paths, rules, app, **settings):
+    try:
+        return _changes.plan_changes(changed_paths, rules, app, **settings)
+    except (_changes.ChangesError, TypeError) as error:
+        raise AnsibleFilterError(f"plan_changes: {error}") from error
+
+
+class FilterModule:
+    """Filter that tells what changed paths ask for."""
+
+    def filters(self):
+        return {"plan_changes": plan_changes}

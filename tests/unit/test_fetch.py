@@ -1,0 +1,116 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _git
+from ansible_collections.greenlight.release.plugins.module_utils._fetch import Place
+from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from git_repositories import Repositories, git
+
+OLD_ID = "20260218T020000Z-11111111"
+
+
+def snapshot(folder):
+    """Return every file with its content and time, so that nothing written goes unseen."""
+    paths = [Path(base) / name for base, _folders, files in os.walk(folder) for name in files]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+
+class Host:
+    """An app in one of the layouts, at the first of two commits."""
+
+    def __init__(self, tmp_path, kind):
+        self.repositories = Repositories(tmp_path)
+        self.kind, self.path, self.temporary = kind, self.repositories.path, tmp_path / "rehearsal"
+        if kind == "releases":
+            self.path = tmp_path / "app"
+            (self.path / "releases" / OLD_ID).mkdir(parents=True)
+            (self.path / "releases" / OLD_ID / "REVISION").write_text(self.repositories.first)
+            (self.path / "current").symlink_to(f"releases/{OLD_ID}")
+            repository = self.path / "repository"
+            git(tmp_path, "clone", "--quiet", "--bare", f"file://{self.repositories.origin}", str(repository))
+            git(repository, "update-ref", "refs/heads/main", self.repositories.first)
+            git(repository, "gc", "--quiet", "--prune=now")
+
+    def fetch(self, rehearse=False):
+        place = Place(
+            self.kind,
+            self.path,
+            lambda where: _git.make_run(self.repositories.environment, 30, str(where)),
+            self.temporary if rehearse else None,
+        )
+        return _fetch.fetch(place, f"file://{self.repositories.origin}", self.repositories.second)
+
+
+@pytest.fixture(params=["in_place", "releases"])
+def host(request, tmp_path):
+    return Host(tmp_path, request.param)
+
+
+def test_a_rehearsal_is_true_and_touches_nothing(host):
+    before = snapshot(host.path)
+    rehearsed = host.fetch(rehearse=True)
+    assert snapshot(host.path) == before
+    assert (host.fetch(), rehearsed["changed"]) == (rehearsed, True)
+    assert rehearsed["changed_paths"] == ["a", "new/file"]
+    assert (rehearsed["commits"][0]["subject"], rehearsed["forced"]) == ("second", False)
+
+
+def test_a_second_fetch_changes_nothing_and_neither_does_its_rehearsal(host):
+    expected = {**host.fetch(), "changed": False}
+    before = snapshot(host.path)
+    assert (host.fetch(rehearse=True), host.fetch()) == (expected, expected)
+    assert (snapshot(host.path), host.temporary.exists()) == (before, False)
+
+
+def test_a_rehearsal_finds_what_is_in_the_way(tmp_path):
+    host = Host(tmp_path, "in_place")
+    (host.path / "new").mkdir()
+    (host.path / "new" / "file").write_text("mine")
+    with pytest.raises(GitError, match="would overwrite new/file"):
+        host.fetch(rehearse=True)
+
+
+def test_a_shallow_checkout_is_rehearsed_as_well(tmp_path):
+    host = Host(tmp_path, "in_place")
+    host.path = tmp_path / "shallow"
+    origin = f"file://{host.repositories.origin}"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=main", origin, str(host.path))
+    git(host.path, "checkout", "--quiet", "--detach", host.repositories.second)
+    (host.repositories.origin / "a").write_text("3")
+    git(host.repositories.origin, "commit", "--quiet", "--all", "--message", "third")
+    host.repositories.second = git(host.repositories.origin, "rev-parse", "HEAD")
+    before = snapshot(host.path)
+    rehearsed = host.fetch(rehearse=True)
+    assert snapshot(host.path) == before
+    assert (rehearsed["changed_paths"], rehearsed["commit_count"], rehearsed["forced"]) == (["a"], 1, False)
+    assert host.fetch() == rehearsed
+
+
+def test_the_first_release_has_all_paths_changed_and_gets_a_repository(tmp_path):
+    host = Host(tmp_path, "releases")
+    host.path = tmp_path / "empty"
+    host.path.mkdir()
+    rehearsed = host.fetch(rehearse=True)
+    assert list(host.path.iterdir()) == []
+    assert (rehearsed["head"], rehearsed["changed_paths"]) == ("", ["a", "b", "new/file"])
+    assert host.fetch() == rehearsed
+    assert os.listdir(host.path) == ["repository"]
+
+
+def test_a_bare_repository_without_a_head_lends_its_objects(tmp_path):
+    host = Host(tmp_path, "releases")
+    git(host.path / "repository", "symbolic-ref", "HEAD", "refs/heads/nothing")
+    assert host.fetch(rehearse=True)["changed_paths"] == ["a", "new/file"]
+
+
+def test_an_app_without_a_folder_is_told(tmp_path):
+    host = Host(tmp_path, "releases")
+    host.path = tmp_path / "nothing"
+    with pytest.raises(GitError, match="nothing is not a folder; create it"):
+        host.fetch()
