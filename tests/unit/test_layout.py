@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _layout
+from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from git_repositories import Repositories
+from ansible_collections.greenlight.release.plugins.module_utils._layout_move import check_move, read_plan
+from git_repositories import Repositories, git
 
 ID = "20260219T020000Z-0639294c"
 OLD_ID = "20260218T020000Z-11111111"
@@ -149,3 +153,192 @@ def test_wherever_a_move_is_killed_both_ways_are_open(tmp_path, kind, verb):
             assert layout.seen() == getattr(layout, files)
         number += 1
     assert number > 5
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"kind": "docker"}, "The layout must be one of in_place, releases, not 'docker'"),
+        ({"app_path": Path("srv")}, "The path of the app must be absolute, not 'srv'"),
+        ({"release_id": "../x"}, "The release id must look like 20260219T020000Z-0639294c, not '../x'"),
+        ({"from_sha": "main"}, "A revision must be a full commit SHA in lower case, not 'main'"),
+        ({"to_sha": "A" * 40}, "A revision must be a full commit SHA in lower case, not 'AAAA"),
+        ({"built_paths": ("/etc",)}, "A built path must be relative to the app and lie in it"),
+        ({"built_paths": ("../x",)}, "A built path must be relative to the app and lie in it"),
+        ({"built_paths": (".git/x",)}, "A built path must be relative to the app and lie in it"),
+        ({"built_paths": ("",)}, "A built path must be relative to the app and lie in it"),
+        ({"built_paths": ("x/",)}, "A built path must be relative to the app and lie in it"),
+        ({"built_paths": ("x", "x")}, "The built path 'x' is given twice"),
+        ({"shared_paths": ("x", "x/y")}, "The shared path 'x/y' is given twice, or lies in another one"),
+        ({"built_paths": ("x/y",), "shared_paths": ("x",)}, "The built and shared path 'x/y' is given twice"),
+    ],
+)
+def test_a_move_that_cannot_be_meant_is_refused(change, message):
+    with pytest.raises(GitError) as raised:
+        check_move(replace(Move("in_place", Path("/srv"), ID, ONE, TWO, ("node_modules",), ("data",)), **change))
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_plan_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(GitError, match="look what changed it"):
+        read_plan(tmp_path / "plan.json")
+
+
+def test_an_error_of_the_system_is_told_with_its_file(releases):
+    (releases.path / f".current.{ID}.partial").mkdir()
+    with pytest.raises(GitError, match=r"The code in .* cannot be moved: Is a directory \(.*partial\)"):
+        _layout.forward(releases.run, releases.move)
+
+
+@pytest.mark.parametrize("sha", ["from_sha", "to_sha"])
+def test_a_commit_that_is_gone_is_told_before_anything_is_moved(checkout, sha):
+    with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
+        _layout.check_forward(checkout.run, replace(checkout.move, **{sha: ONE}))
+    with pytest.raises(GitError, match=f"does not have the commit {ONE} any more"):
+        _layout.check_back(checkout.run, replace(checkout.move, from_sha=ONE))
+
+
+def test_both_commits_are_kept_although_their_branch_is_rewritten(checkout):
+    _layout.forward(checkout.run, checkout.move)
+    git(checkout.path, "update-ref", "-d", "refs/heads/main")
+    git(checkout.path, "update-ref", "-d", "refs/remotes/origin/main")
+    git(checkout.path, "update-ref", "-d", "refs/remotes/origin/HEAD")
+    git(checkout.path, "update-ref", "-d", "refs/greenlight/heads/main")
+    git(checkout.path, "reflog", "expire", "--expire=now", "--all")
+    git(checkout.path, "gc", "--quiet", "--prune=now")
+    _layout.back(checkout.run, checkout.move)
+    assert checkout.seen() == checkout.old
+
+
+def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
+    (checkout.path / "b").write_text("hotfix")
+    for verb in (_layout.check_forward, _layout.forward, _layout.back):
+        with pytest.raises(GitError, match="has local changes in b"):
+            verb(checkout.run, checkout.move)
+    assert ((checkout.path / "b").read_text(), (checkout.path / "node_modules" / "x").read_text()) == ("hotfix", "old")
+
+
+@pytest.mark.parametrize(
+    "built, message",
+    [
+        ("a", "The built path a is a part of"),
+        ("b/x", "A folder on the way to .*b/x is a link or a file"),
+        ("linked/x", "A folder on the way to .*linked/x is a link or a file"),
+    ],
+)
+def test_built_paths_that_cannot_be_swapped_are_refused(checkout, built, message):
+    (checkout.path / "linked").symlink_to("/etc")
+    with pytest.raises(GitError, match=message):
+        _layout.check_forward(checkout.run, replace(checkout.move, built_paths=(built,)))
+
+
+def test_a_built_path_on_another_filesystem_is_refused(checkout, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: path.endswith("node_modules"))
+    with pytest.raises(GitError, match="node_modules is a mount of its own"):
+        _layout.check_forward(checkout.run, checkout.move)
+
+
+def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
+    folder = checkout.path / ".git" / "greenlight" / ID
+    for number in (1, 2):
+        for verb, files in ((_layout.forward, checkout.new), (_layout.back, checkout.old)):
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                done, renamed = [], os.rename
+
+                def rename(source, target, renamed=renamed, done=done):
+                    if done:
+                        raise Killed
+                    done.append(renamed(source, target))
+
+                monkeypatch.setattr(os, "rename", rename)
+                with pytest.raises(Killed):
+                    verb(checkout.run, checkout.move)
+            (checkout.path / "node_modules").mkdir(exist_ok=True)
+            (checkout.path / "node_modules" / "y").write_text("theirs")
+            verb(checkout.run, checkout.move)
+            assert checkout.seen() == files
+        assert (folder / f"other-{2 * number}" / "node_modules" / "y").read_text() == "theirs"
+
+
+def test_old_built_paths_that_are_gone_are_told_before_anything_is_moved_back(checkout):
+    _layout.forward(checkout.run, checkout.move)
+    (checkout.path / ".git" / "greenlight" / ID / "old" / "node_modules").rename(checkout.path / "web" / "moved")
+    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be put back; build it anew"):
+        _layout.check_back(checkout.run, checkout.move)
+
+
+def test_a_stage_without_a_built_path_leaves_the_old_one_in_its_place(checkout):
+    move = replace(checkout.move, built_paths=("node_modules", "cache"))
+    _layout.forward(checkout.run, move)
+    assert checkout.seen() == {**checkout.old, "a": "2", "new/file": "2", "node_modules/x": "new"}
+
+
+@pytest.mark.parametrize(
+    "leads_to, message",
+    [
+        ("/etc", "leads to /etc, which is no release"),
+        ("releases/x", "leads to .*releases/x, which is no release"),
+        (None, "does not exist; make it lead to the release that"),
+        ("", "is no symbolic link"),
+        ("releases/20260101T000000Z-00000000", "The release folder .* is gone"),
+    ],
+)
+def test_a_current_release_that_is_none_is_told(releases, leads_to, message):
+    (releases.path / "current").unlink()
+    if leads_to == "":
+        (releases.path / "current").mkdir()
+    elif leads_to:
+        (releases.path / "current").symlink_to(leads_to)
+    for look in (releases.head, lambda: _layout.check_back(releases.run, releases.move)):
+        with pytest.raises(GitError, match=message):
+            look()
+
+
+def test_the_first_release_has_no_way_back(releases):
+    (releases.path / "current").unlink()
+    _layout.forward(releases.run, releases.move)
+    assert releases.seen() == ID
+    with pytest.raises(GitError, match=f"Nothing is noted in .* of a release before {ID}"):
+        _layout.back(releases.run, releases.move)
+
+
+@pytest.mark.parametrize("verb", [_layout.check_forward, _layout.forward])
+def test_a_tree_that_is_not_the_wanted_one_never_becomes_current(releases, verb):
+    (releases.path / "releases" / ID / "REVISION").write_text(ONE)
+    with pytest.raises(GitError, match=f"holds {ONE}, not {TWO}"):
+        verb(releases.run, releases.move)
+    (releases.path / "releases" / ID / "REVISION").unlink()
+    with pytest.raises(GitError, match="is not a whole release"):
+        verb(releases.run, releases.move)
+    assert releases.seen() == OLD_ID
+
+
+def test_going_back_twice_or_after_the_clock_was_set_back_leads_to_what_ran_before(releases):
+    newer = "20270101T000000Z-33333333"
+    (releases.path / "releases" / newer).mkdir()
+    (releases.path / "releases" / newer / "REVISION").write_text("3" * 40)
+    _layout.forward(releases.run, releases.move)
+    os.utime(releases.path / "releases" / OLD_ID, (1, 1))
+    for _time in range(2):
+        _layout.back(releases.run, releases.move)
+        assert releases.seen() == OLD_ID
+
+
+def test_a_way_back_to_a_folder_that_was_removed_is_told_and_current_stays(releases):
+    _layout.forward(releases.run, releases.move)
+    (releases.path / "releases" / OLD_ID).rename(releases.path / "moved")
+    for verb in (_layout.check_back, _layout.back):
+        with pytest.raises(GitError, match=f"{OLD_ID} is gone"):
+            verb(releases.run, releases.move)
+    assert releases.seen() == ID
+
+
+@pytest.mark.parametrize("kind, folder", [("in_place", "/srv"), ("releases", "/srv/repository")])
+def test_git_runs_where_the_objects_are(kind, folder):
+    assert _layout.repository_of(kind, Path("/srv")) == Path(folder)
+
+
+def test_releases_are_staged_where_they_run(releases):
+    assert _layout.stage_path(releases.run, releases.move) == releases.path / "releases" / ID
