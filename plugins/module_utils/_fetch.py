@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _layout_releases
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout, _layout, _layout_releases
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
 
 
@@ -41,7 +41,7 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
         _git.fetch(objects, repository, sha)
     paths = _git.paths_of(objects, sha)
     if place.kind == "in_place":
-        _git.refuse_in_the_way(run, place.app_path, paths, sha)
+        _git_checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
     compared = _git.compare(objects, head, sha) if head else first
     return {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared}
@@ -51,8 +51,8 @@ def _look(place: Place) -> Tuple[str, str]:
     """Return the commit in place, empty for none, and the branch. Raises GitError for what cannot be moved."""
     if place.kind == "in_place":
         run = place.make_run(place.app_path)
-        status = _git.read_status(run, place.app_path)
-        _git.refuse_unfinished(run, place.app_path, status)
+        status = _git_checkout.read_status(run, place.app_path)
+        _git_checkout.refuse_unfinished(run, place.app_path, status)
         return status.head, status.branch
     if not place.app_path.is_dir():
         raise GitError(f"{place.app_path} is not a folder; create it for the user who runs the app")

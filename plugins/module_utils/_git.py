@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Revisions of a git checkout: resolved, fetched beside the running one, checked out.
+"""Git, asked and told safely: how it is run, and the revisions of a repository, resolved, fetched and compared.
 
 Nothing a checkout's own settings could start is started: no hooks, no file system monitor, no ssh command. No commit is
 ever made. Credentials in a URL travel in the environment, never in an argument, since git shows its arguments in ps.
@@ -10,7 +10,6 @@ ever made. Credentials in a URL travel in the environment, never in an argument,
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import re
 import signal
@@ -20,14 +19,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
-
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # What git-check-ref-format(1) forbids, and a leading dash, which would be an option.
 _FORBIDDEN = re.compile(r"^-|\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock$|\.lock/|^/|/$|\.$|/\.")
 _CREDENTIALS = re.compile(r"(\w://)[^\s/@]+@")
 _UNTRUSTED = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.sshCommand=", "protocol.ext.allow=never")
-_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply")
 _LISTED_COMMITS = 50
 
 
@@ -45,16 +41,6 @@ class Done:
 
 
 Run = Callable[[Sequence[str]], Done]
-
-
-@dataclass(frozen=True)
-class Status:
-    """What C(git status) says: the commit that is checked out, and paths that differ from it."""
-
-    head: str
-    branch: str
-    changed: Tuple[str, ...]
-    untracked: Tuple[str, ...]
 
 
 def check_revision(revision: str) -> str:
@@ -164,29 +150,6 @@ def parse_ls_remote(output: str) -> Dict[str, str]:
     return {ref: sha for sha, ref in pairs}
 
 
-def parse_status(output: str) -> Status:
-    """Read C(git status --porcelain=v2 --branch -z), see git-status(1)."""
-    head, branch = "", ""
-    changed: List[str] = []
-    untracked: List[str] = []
-    entries = iter(output.split("\0"))
-    for entry in entries:
-        if entry.startswith("# branch.oid "):
-            head = entry[len("# branch.oid ") :]
-        elif entry.startswith("# branch.head "):
-            branch = entry[len("# branch.head ") :]
-        elif entry.startswith("1 "):
-            changed.append(entry.split(" ", 8)[8])
-        elif entry.startswith("2 "):
-            changed.append(entry.split(" ", 9)[9])
-            next(entries)  # The path that it was renamed from.
-        elif entry.startswith("u "):
-            changed.append(entry.split(" ", 10)[10])
-        elif entry.startswith("? "):
-            untracked.append(entry[2:])
-    return Status(head, "" if branch == "(detached)" else branch, tuple(changed), tuple(untracked))
-
-
 def refuse_foreign(path: Path) -> None:
     """Raise GitError for a folder of another user, who could not use what git would write there."""
     owner = path.stat().st_uid
@@ -194,36 +157,9 @@ def refuse_foreign(path: Path) -> None:
         raise GitError(f"{path} belongs to user {owner}, not to {os.geteuid()}; run as its owner (become_user)")
 
 
-def read_status(run: Run, path: Path) -> Status:
-    """Look at a checkout. Raises GitError when there is none, or it cannot be trusted to be left alone."""
-    if not path.is_dir():
-        raise GitError(f"{path} is not a folder; clone the repository there first")
-    refuse_foreign(path)
-    top = demand(run(["rev-parse", "--show-toplevel"]), f"{path} is not a git checkout that this user can use").strip()
-    if Path(top).resolve() != path.resolve():
-        raise GitError(f"{path} is a folder inside the checkout {top}; give the checkout itself")
-    return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot look at {path}"))
-
-
 def folder_of(run: Run, path: Path) -> Path:
     """Return the git directory of a checkout or of a bare repository."""
     return Path(demand(run(["rev-parse", "--absolute-git-dir"]), f"Cannot look at {path}").strip())
-
-
-def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
-    """Raise GitError for a checkout with local changes, a merge in progress, or a lock on its index."""
-    folder = folder_of(run, path)
-    for name in _UNFINISHED:
-        if (folder / name).exists():
-            raise GitError(f"{path} is in the middle of a git operation ({name}); finish or abort it")
-    if (folder / "index.lock").exists():
-        raise GitError(f"{folder / 'index.lock'} exists; end the git process that made it, or remove it")
-    if status.changed:
-        raise GitError(f"{path} has local changes in {_list(status.changed)}; commit them elsewhere or undo them")
-
-
-def _list(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
 
 
 def has_commit(run: Run, sha: str) -> bool:
@@ -246,14 +182,6 @@ def paths_of(run: Run, sha: str) -> List[str]:
     if ".gitmodules" in paths:
         raise GitError(f"{sha} has submodules, which are not supported")
     return [path for path in paths if path]
-
-
-def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
-    """Raise GitError when one of the paths of a revision is that of a file which the checkout does not track."""
-    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
-    obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
-    if obstacles:
-        raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
 
 
 def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
@@ -287,40 +215,3 @@ def compare(run: Run, head: str, sha: str) -> Dict[str, Any]:
         "commit_count": int(count),
         "forced": run(["merge-base", "--is-ancestor", head, sha]).code != 0,
     }
-
-
-def check_out(run: Run, path: Path, sha: str) -> None:
-    """Check a commit out, detached, never over local changes. Raises GitError when the tree is not exactly it."""
-    words = ["checkout", "--quiet", "--no-overwrite-ignore", "--detach", sha, "--"]
-    demand(run(words), f"Cannot check out {sha} in {path}")
-    status = read_status(run, path)
-    if status.head != sha or status.changed:
-        raise GitError(f"{path} is not {sha} after the checkout: {_list(status.changed) or status.head}")
-
-
-def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
-    """Complete a checkout that was killed half-way between two commits.
-
-    Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
-    the tree is what both commits say. A lock on the index is removed, unless the process that made it lives: git goes
-    on when only the one that started it was killed.
-    """
-    _remove_dead_lock(folder_of(run, path) / "index.lock")
-    between = set(compare(run, from_sha, sha)["changed_paths"])
-    status = read_status(run, path)
-    others = [name for name in status.changed if name not in between]
-    if others:
-        raise GitError(f"{path} has local changes in {_list(others)}, which no release made; undo them and try again")
-    obstacles = [name for name in status.untracked if name in between]
-    for name in obstacles:
-        (path / name).unlink()
-    demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot put {path} back to {status.head}")
-
-
-def _remove_dead_lock(lock: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        status = lock.stat()
-        alive = _proc.holders(frozenset({(status.st_dev, status.st_ino)}))
-        if alive:
-            raise GitError(f"{lock} is held by process {_proc.describe(alive)}; wait for it to end, or end it")
-        lock.unlink()

@@ -24,7 +24,7 @@ import os
 from pathlib import Path
 from typing import List
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
     Move,
@@ -56,8 +56,8 @@ def check_forward(run: Run, move: Move) -> None:
         _refuse_tracked(run, move, name)
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
-        status = _git.read_status(run, move.app_path)
-        _git.refuse_unfinished(run, move.app_path, status)
+        status = _git_checkout.read_status(run, move.app_path)
+        _git_checkout.refuse_unfinished(run, move.app_path, status)
 
 
 def _refuse_tracked(run: Run, move: Move, name: str) -> None:
@@ -90,8 +90,8 @@ def forward(run: Run, move: Move) -> None:
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
         write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had})
     else:
-        _git.recover(run, move.app_path, move.from_sha, move.to_sha)
-    _git.check_out(run, move.app_path, move.to_sha)
+        _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+    _git_checkout.check_out(run, move.app_path, move.to_sha)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
 
@@ -152,8 +152,8 @@ def back(run: Run, move: Move) -> None:
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
-    _git.recover(run, move.app_path, move.from_sha, move.to_sha)
-    _git.check_out(run, move.app_path, move.from_sha)
+    _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+    _git_checkout.check_out(run, move.app_path, move.from_sha)
 
 
 def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:

@@ -101,5 +101,4 @@ def rename(source: Path, target: Path) -> None:
     """Rename within a filesystem, and wait until both names are on the disk."""
     os.rename(str(source), str(target))
     _files.sync(target.parent)
-    if source.parent != target.parent:
-        _files.sync(source.parent)
+    _files.sync(source.parent)

@@ -142,7 +142,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _files, _git, _layout
+from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _files, _git, _git_checkout, _layout
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
@@ -178,14 +178,14 @@ def check_out(run, params, check_mode):
     if not _git.has_commit(run, params["sha"]):
         raise _git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
     if params["recover"] and not check_mode:
-        _git.recover(run, path, params["from_sha"], params["sha"])
-    status = _git.read_status(run, path)
-    _git.refuse_unfinished(run, path, status)
+        _git_checkout.recover(run, path, params["from_sha"], params["sha"])
+    status = _git_checkout.read_status(run, path)
+    _git_checkout.refuse_unfinished(run, path, status)
     changed = status.head != params["sha"]
     if changed:
-        _git.refuse_in_the_way(run, path, status, params["sha"])
+        _git_checkout.refuse_in_the_way(run, path, status, params["sha"])
         if not check_mode:
-            _git.check_out(run, path, params["sha"])
+            _git_checkout.check_out(run, path, params["sha"])
     return {"changed": changed, "sha": params["sha"], "head": status.head}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout
 
 IDENTITY = {
     **{f"GIT_{role}_NAME": "t" for role in ("AUTHOR", "COMMITTER")},
@@ -44,7 +44,7 @@ class Repositories:
         self.run = _git.make_run(self.environment, 30, str(self.path))
 
     def status(self):
-        return _git.read_status(self.run, self.path)
+        return _git_checkout.read_status(self.run, self.path)
 
     def fetch(self):
         _git.fetch(self.run, str(self.origin), self.second)

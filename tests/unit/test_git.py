@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _git
@@ -143,64 +142,6 @@ def test_an_unreachable_repository_is_told_without_its_token(tmp_path):
         _git.resolve(run, "/nonexistent", "main")
 
 
-def test_a_status_is_read_with_every_kind_of_entry():
-    output = "\0".join(
-        [
-            f"# branch.oid {ONE}",
-            "# branch.head main",
-            "1 .M N... 100644 100644 100644 a b a file",
-            "2 R. N... 100644 100644 100644 a b R100 new name",
-            "old name",
-            "u UU N... 1 2 3 4 a b c conflict",
-            "? not tracked",
-            "! ignored",
-            "",
-        ]
-    )
-    status = _git.parse_status(output)
-    assert (status.head, status.branch) == (ONE, "main")
-    assert (status.changed, status.untracked) == (("a file", "new name", "conflict"), ("not tracked",))
-
-
-def test_a_detached_head_is_on_no_branch():
-    assert _git.parse_status("# branch.head (detached)\0").branch == ""
-
-
-def test_a_checkout_is_looked_at(repositories):
-    status = repositories.status()
-    assert (status.head, status.branch, status.changed) == (repositories.first, "main", ())
-
-
-def test_a_folder_that_is_no_checkout_is_refused(tmp_path, repositories):
-    with pytest.raises(GitError, match="is not a folder"):
-        _git.read_status(repositories.run, tmp_path / "nothing")
-    (repositories.path / "inside").mkdir()
-    with pytest.raises(GitError, match="is a folder inside the checkout"):
-        _git.read_status(repositories.run, repositories.path / "inside")
-
-
-@pytest.mark.parametrize(
-    "name, message",
-    [("MERGE_HEAD", "in the middle of a git operation .MERGE_HEAD."), ("index.lock", "index.lock exists; end the git")],
-)
-def test_an_unfinished_operation_is_refused(repositories, name, message):
-    status = repositories.status()
-    (repositories.path / ".git" / name).write_text("")
-    with pytest.raises(GitError, match=message):
-        _git.refuse_unfinished(repositories.run, repositories.path, status)
-
-
-def test_local_changes_are_refused_by_name(repositories):
-    _git.refuse_unfinished(repositories.run, repositories.path, repositories.status())
-    (repositories.path / "a").write_text("hotfix")
-    with pytest.raises(GitError, match="has local changes in a; commit them elsewhere"):
-        _git.refuse_unfinished(repositories.run, repositories.path, repositories.status())
-
-
-def test_a_long_list_is_cut():
-    assert _git._list([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
-
-
 def test_a_fetch_touches_nothing_but_its_own_refs(repositories):
     before = (repositories.status(), git(repositories.path, "rev-parse", "origin/main"))
     assert not _git.has_commit(repositories.run, repositories.second)
@@ -222,18 +163,6 @@ def test_a_commit_that_the_repository_does_not_have_is_told(repositories):
         _git.fetch(repositories.run, str(repositories.origin), ONE)
 
 
-def test_an_untracked_file_in_the_way_is_refused_and_others_are_not(repositories):
-    repositories.fetch()
-    (repositories.path / ".env").write_text("mine")
-    paths = _git.paths_of(repositories.run, repositories.second)
-    check = (repositories.run, repositories.path, paths, repositories.second)
-    _git.refuse_in_the_way(*check)
-    (repositories.path / "new").mkdir()
-    (repositories.path / "new" / "file").write_text("mine")
-    with pytest.raises(GitError, match="would overwrite new/file in"):
-        _git.refuse_in_the_way(*check)
-
-
 def test_submodules_are_refused(repositories):
     third = commit(repositories.origin, {".gitmodules": ""})
     _git.fetch(repositories.run, str(repositories.origin), third)
@@ -253,53 +182,3 @@ def test_two_commits_are_compared(repositories, backwards):
         "commit_count": len(listed),
         "forced": backwards,
     }
-
-
-def test_a_checkout_is_exactly_the_commit_and_runs_no_hook(repositories):
-    repositories.fetch()
-    hook = repositories.path / ".git" / "hooks" / "post-checkout"
-    hook.write_text("#!/bin/sh\ntouch ../hooked hooked\n")
-    hook.chmod(0o755)
-    _git.check_out(repositories.run, repositories.path, repositories.second)
-    status = repositories.status()
-    assert (status.head, status.branch, status.changed, status.untracked) == (repositories.second, "", (), ())
-
-
-def test_a_checkout_never_goes_over_local_changes(repositories):
-    repositories.fetch()
-    (repositories.path / "a").write_text("hotfix")
-    with pytest.raises(GitError, match="Cannot check out"):
-        _git.check_out(repositories.run, repositories.path, repositories.second)
-    assert (repositories.path / "a").read_text() == "hotfix"
-
-
-def test_a_tree_that_is_not_the_commit_after_the_checkout_is_told(repositories):
-    answers = {"checkout": Done(0, "", ""), "status": Done(0, f"# branch.oid {ONE}\0", "")}
-
-    def run(words):
-        return answers.get(words[0]) or Done(0, f"{repositories.path}\n", "")
-
-    with pytest.raises(GitError, match=f"is not {TWO} after the checkout: {ONE}"):
-        _git.check_out(run, repositories.path, TWO)
-
-
-@pytest.mark.parametrize("locked", [False, True])
-def test_a_checkout_that_was_killed_half_way_is_completed(repositories, locked):
-    repositories.fetch()
-    (repositories.path / "a").write_text("half wri")
-    (repositories.path / "new").mkdir()
-    (repositories.path / "new" / "file").write_text("2")
-    (repositories.path / "node_modules").mkdir()
-    if locked:
-        (repositories.path / ".git" / "index.lock").write_text("")
-    _git.recover(repositories.run, repositories.path, repositories.second, repositories.first)
-    status = repositories.status()
-    assert (status.head, status.changed, status.untracked) == (repositories.first, (), ())
-
-
-def test_local_changes_that_no_release_made_survive_a_recovery(repositories):
-    repositories.fetch()
-    (repositories.path / "b").write_text("hotfix")
-    with pytest.raises(GitError, match="has local changes in b, which no release made"):
-        _git.recover(repositories.run, repositories.path, repositories.second, repositories.first)
-    assert Path(repositories.path / "b").read_text() == "hotfix"

@@ -240,6 +240,20 @@ def test_a_built_path_on_another_filesystem_is_refused(checkout, monkeypatch):
         _layout.check_forward(checkout.run, checkout.move)
 
 
+def test_what_others_made_where_nothing_was_before_is_left_alone(checkout):
+    def run(words):
+        if words[0] == "checkout":
+            raise Killed
+        return checkout.run(words)
+
+    with pytest.raises(Killed):
+        _layout.forward(run, checkout.move)
+    (checkout.path / "web" / "dist").mkdir(parents=True)
+    (checkout.path / "web" / "dist" / "y").write_text("theirs")
+    _layout.back(checkout.run, checkout.move)
+    assert checkout.seen() == {**checkout.old, "web/dist/y": "theirs"}
+
+
 def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
     folder = checkout.path / ".git" / "greenlight" / ID
     for number in (1, 2):

@@ -1,0 +1,144 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A git checkout: what is in it, what speaks against moving it, and the move to an exact commit.
+
+No commit is ever made, and no local change is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Sequence, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._git import (
+    GitError,
+    Run,
+    compare,
+    demand,
+    folder_of,
+    refuse_foreign,
+)
+
+_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply")
+
+
+@dataclass(frozen=True)
+class Status:
+    """What C(git status) says: the commit that is checked out, and paths that differ from it."""
+
+    head: str
+    branch: str
+    changed: Tuple[str, ...]
+    untracked: Tuple[str, ...]
+
+
+def parse_status(output: str) -> Status:
+    """Read C(git status --porcelain=v2 --branch -z), see git-status(1)."""
+    head, branch = "", ""
+    changed: List[str] = []
+    untracked: List[str] = []
+    entries = iter(output.split("\0"))
+    for entry in entries:
+        if entry.startswith("# branch.oid "):
+            head = entry[len("# branch.oid ") :]
+        elif entry.startswith("# branch.head "):
+            branch = entry[len("# branch.head ") :]
+        elif entry.startswith("1 "):
+            changed.append(entry.split(" ", 8)[8])
+        elif entry.startswith("2 "):
+            changed.append(entry.split(" ", 9)[9])
+            next(entries)  # The path that it was renamed from.
+        elif entry.startswith("u "):
+            changed.append(entry.split(" ", 10)[10])
+        elif entry.startswith("? "):
+            untracked.append(entry[2:])
+    return Status(head, "" if branch == "(detached)" else branch, tuple(changed), tuple(untracked))
+
+
+def read_status(run: Run, path: Path) -> Status:
+    """Look at a checkout. Raises GitError when there is none, or it cannot be trusted to be left alone."""
+    if not path.is_dir():
+        raise GitError(f"{path} is not a folder; clone the repository there first")
+    refuse_foreign(path)
+    top = demand(run(["rev-parse", "--show-toplevel"]), f"{path} is not a git checkout that this user can use").strip()
+    if Path(top).resolve() != path.resolve():
+        raise GitError(f"{path} is a folder inside the checkout {top}; give the checkout itself")
+    return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot look at {path}"))
+
+
+def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
+    """Raise GitError for a checkout with local changes, a merge in progress, or a lock on its index."""
+    folder = folder_of(run, path)
+    for name in _UNFINISHED:
+        if (folder / name).exists():
+            raise GitError(f"{path} is in the middle of a git operation ({name}); finish or abort it")
+    if (folder / "index.lock").exists():
+        raise GitError(f"{folder / 'index.lock'} exists; end the git process that made it, or remove it")
+    if status.changed:
+        raise GitError(f"{path} has local changes in {_list(status.changed)}; commit them elsewhere or undo them")
+
+
+def _list(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+
+
+def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
+    """Raise GitError when one of the paths of a revision is that of a file which the checkout does not track."""
+    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
+    obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
+    if obstacles:
+        raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
+
+
+def check_out(run: Run, path: Path, sha: str) -> None:
+    """Check a commit out, detached, never over local changes. Raises GitError when the tree is not exactly it."""
+    words = ["checkout", "--quiet", "--no-overwrite-ignore", "--detach", sha, "--"]
+    demand(run(words), f"Cannot check out {sha} in {path}")
+    status = read_status(run, path)
+    if status.head != sha or status.changed:
+        raise GitError(f"{path} is not {sha} after the checkout: {_list(status.changed) or status.head}")
+
+
+def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
+    """Complete a checkout that was killed half-way between two commits.
+
+    Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
+    the tree is what both commits say. A lock on the index is removed, unless the process that made it lives: git goes
+    on when only the one that started it was killed.
+    """
+    _remove_dead_lock(folder_of(run, path) / "index.lock")
+    between = set(compare(run, from_sha, sha)["changed_paths"])
+    status = read_status(run, path)
+    others = [name for name in status.changed if name not in between]
+    if others:
+        raise GitError(f"{path} has local changes in {_list(others)}, which no release made; undo them and try again")
+    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
+    for name in sorted(between - tracked):
+        if name in status.untracked:
+            (path / name).unlink()
+        elif os.path.lexists(str(path / name)):
+            _put_aside(run, path, name)
+    demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot put {path} back to {status.head}")
+
+
+def _put_aside(run: Run, path: Path, name: str) -> None:
+    """Move a file that git ignores out of the way of a checkout; it may be half of one, or somebody's own."""
+    folder, number = folder_of(run, path) / "greenlight" / "aside", 1
+    while (folder / str(number) / name).exists():
+        number += 1
+    (folder / str(number) / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (path / name).rename(folder / str(number) / name)
+
+
+def _remove_dead_lock(lock: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        status = lock.stat()
+        alive = _proc.holders(frozenset({(status.st_dev, status.st_ino)}))
+        if alive:
+            raise GitError(f"{lock} is held by process {_proc.describe(alive)}; wait for it to end, or end it")
+        lock.unlink()
