@@ -18,7 +18,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Iterator, List, Mapping, Optional, Tuple
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import (
@@ -27,6 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_marks imp
     NoLogError,
     end_of_last_line,
     fingerprint,
+    make_cursor,
     make_mark,
     mark_file,
     open_log,
@@ -106,6 +107,11 @@ def mark_log(path: Path, stream: str, at: float) -> Mark:
     mark = mark_file(path, stream, at)
     with contextlib.ExitStack() as stack:
         return _with_siblings(mark, _open_siblings(stack, mark))
+
+
+def take_cursor(files: Iterable[Tuple[str, str]], at: float) -> Dict[str, Any]:
+    """Return the marks at the end of several logs, given by path and stream. C(at) is in seconds since 1970."""
+    return make_cursor([mark_log(Path(path), stream, at) for path, stream in files], at)
 
 
 def _with_siblings(mark: Mark, siblings: _Siblings) -> Mark:

@@ -130,7 +130,7 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
     """
     log = LogMark.of(host.home / "pm2.log")
     marks = [LogMark.of(Path(path)) for path in sorted({each.err_log for each in before.instances})]
-    port = _port_to_watch(request, before)
+    port = port_to_watch(request, before)
     closing = PortWatch(port, host.clock.now, lambda number: number in _proc.open_ports())
     host.idle.extend([closing.sample] if port else [])
     began = host.clock.now()
@@ -173,7 +173,7 @@ def _refuse_missing_interpreter(config: Config, path: str) -> None:
         raise PM2Error(f"The interpreter {interpreter} was not found; correct interpreter, or give its absolute path")
 
 
-def _port_to_watch(request: Request, before: State) -> int:
+def port_to_watch(request: Request, before: State) -> int:
     """Return the port whose closing is measured: the wanted one, else the only one that the app has, else 0."""
     if request.wanted.port is not None or request.state in ("stopped", "absent"):
         return request.wanted.port or 0

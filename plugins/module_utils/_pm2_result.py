@@ -22,6 +22,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import
 
 # A shorter value would tear holes into the message wherever it occurs by chance.
 SHORTEST_SECRET = 6
+# Variables of the shell that are called like passwords, and hold folders.
+_FOLDERS = ("PWD", "OLDPWD")
 
 
 def facts(state: State, now: float) -> List[Dict[str, Any]]:
@@ -91,7 +93,7 @@ def running_secrets(state: State, name: str) -> Set[str]:
         _pm2_config.text(value)
         for process in _pm2.named(state.processes, name)
         for key, value in (process.get("pm2_env", {}).get("env") or {}).items()
-        if _redaction.names_secret(key)
+        if _redaction.names_secret(key) and key not in _FOLDERS
     }
 
 

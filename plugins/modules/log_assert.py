@@ -295,14 +295,12 @@ measurements:
 
 import os
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs,
     _logs_check,
     _logs_files,
-    _logs_marks,
     _logs_process,
     _logs_scan,
     _parallel,
@@ -401,11 +399,7 @@ def run(params, scan):
     files, notes = find_logs(params)
     at, cursor = time.time(), params["cursor"]
     if params["state"] == "mark":
-        return {
-            "cursor": _logs_marks.make_cursor(
-                [_logs_files.mark_log(Path(path), stream, at) for path, stream in files], at
-            )
-        }
+        return {"cursor": _logs_files.take_cursor(files, at)}
     begin = _logs_check.begin(files, cursor, params["tail_bytes"], at)
     clock = _logs_check.Time(time.time, time.monotonic, time.sleep)
     reading = _logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)

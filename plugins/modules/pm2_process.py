@@ -323,6 +323,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2,
     _pm2_config,
     _pm2_ecosystem,
+    _pm2_host,
     _pm2_limits,
     _pm2_look,
     _pm2_manage,
@@ -397,46 +398,6 @@ def take_variables(module):
     return env
 
 
-def find_program(module, home, idle):
-    """Return the pm2 program. Raises PM2Error."""
-    executable = _pm2_transport.find_executable(module.params["executable"])
-    if not executable:
-        raise PM2Error(
-            f"pm2 was not found as {module.params['executable']!r}; set executable to its absolute path, "
-            "for nvm something like ~/.nvm/versions/node/v24.0.0/bin/pm2"
-        )
-    environment = _pm2_transport.clean_environment(os.environ, home, executable)
-    return _pm2_transport.Program(executable, environment, module.params["timeout"], idle)
-
-
-def find_host(module, home, secrets):
-    """Return what there is to act with; whoever waits for something lets the watches look meanwhile."""
-    watches = []
-
-    def idle():
-        for watch in watches:
-            watch()
-
-    def pause(seconds):
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            idle()
-            time.sleep(max(0.0, min(0.02, ends - time.monotonic())))
-
-    def program():
-        return find_program(module, home, idle)
-
-    params = module.params
-    return _pm2_manage.Host(
-        home,
-        lambda: _pm2_manage.connect(params["transport"], home, params["timeout"], program, idle),
-        program,
-        _pm2_look.Clock(time.monotonic, pause),
-        watches,
-        lambda text: _pm2_result.hide(text, secrets),
-    )
-
-
 def read_config(params, env, host):
     """Return the wanted configuration, None when nothing of it is given."""
     options = {name: params[option] for option, name in SETTINGS.items() if params[option] is not None}
@@ -466,7 +427,10 @@ def act(module, home, env, secrets):
     """
     params = module.params
     _pm2_limits.check(params, home)
-    host = find_host(module, home, secrets)
+    clock = _pm2_look.Clock(time.monotonic, time.sleep)
+    host = _pm2_host.make_host(
+        home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets
+    )
     request = _pm2_plan.Request(
         params["name"],
         params["state"],
@@ -479,9 +443,7 @@ def act(module, home, env, secrets):
     secrets.update(request.config.env.values() if request.config else ())
     before = _pm2_manage.read_state(host, request.name)
     secrets.update(_pm2_result.running_secrets(before, request.name))
-    _pm2_manage.refuse(request, home, before, os.geteuid())
-    plan = _pm2_plan.make_plan(request, before, home)
-    _pm2_manage.prepare(request, host, plan)
+    plan = _pm2_host.make_plan(request, host, before, os.geteuid())
     diff = {"diff": _pm2_result.diff(before, plan)} if module._diff else {}
     if module.check_mode or (not before.instances and not plan.changed):
         return {**_pm2_result.planned(before, plan, time.time()), **diff}

@@ -172,6 +172,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2,
     _pm2_dump,
+    _pm2_host,
     _pm2_limits,
     _pm2_look,
     _pm2_manage,
@@ -193,14 +194,6 @@ ARGUMENTS = {
 }
 
 
-def find_program(params, home):
-    executable = _pm2_transport.find_executable(params["executable"])
-    if not executable:
-        raise PM2Error(f"pm2 was not found as {params['executable']!r}; set executable to its absolute path")
-    environment = _pm2_transport.clean_environment(os.environ, home, executable)
-    return _pm2_transport.Program(executable, environment, params["timeout"])
-
-
 def watch(params, home):
     """Watch the process for as long as asked, and return what was seen and PM2's own state.
 
@@ -211,7 +204,7 @@ def watch(params, home):
     patience = min(3.0, params["timeout"])
 
     def program():
-        return find_program(params, home)
+        return _pm2_host.find_program(params["executable"], home, params["timeout"], os.environ)
 
     try:
         with _pm2_manage.connect(params["transport"], home, params["timeout"], program) as transport:

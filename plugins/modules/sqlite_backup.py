@@ -241,29 +241,14 @@ set_aside:
   sample: /var/lib/greenlight/shop/backups/shop.db.20260219T021500Z.91ab3e.replaced
 """
 
-import contextlib
 import secrets
 import traceback
 from datetime import datetime, timezone
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import (
-        _files,
-        _record,
-        _record_store,
-        _sqlite,
-        _sqlite_backup,
-        _sqlite_manifest,
-        _sqlite_online,
-        _sqlite_plan,
-        _sqlite_restore,
-        _sqlite_restore_plan,
-        _sqlite_update,
-        _watchdog,
-    )
+    from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_manage, _watchdog
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -292,119 +277,25 @@ ARGUMENTS = {
 }
 
 
-def back_up(params, check_mode, now, token):
-    keep = _sqlite_manifest.parse_keep(params["keep"])
-    real = _sqlite.real_database(Path(params["path"]))
-    known = known_backup(params)
-    if known and _sqlite_backup.is_up_to_date(known, real):
-        removed = prune(params, keep, Path(known["path"]).parent, known, check_mode)
-        return {"changed": bool(removed), "backup": known, "removed": removed, "before": known}
-    settings = {name: params[name] for name in ("verify", "timeout", "release_id", "compression")}
-    settings["access"] = _sqlite_plan.parse_access(params["owner"], params["group"], params["mode"])
-    plan = _sqlite_plan.plan_backup(Path(params["path"]), params["dest"], now, token, **settings)
-    update = _sqlite_plan.plan_update(plan, params["dest"]) if params["update"] else None
-    before = newest_of(plan.final.parent, real)
-    if check_mode:
-        return predict(params, keep, plan, update, known, before)
-    manifest = (update and _sqlite_update.update_backup(update, known)) or _sqlite_backup.make_backup(plan)
-    removed = prune(params, keep, plan.final.parent, manifest, check_mode)
-    return {"changed": True, "backup": manifest, "removed": removed, "before": before}
-
-
-def predict(params, keep, plan, update, known, before):
-    if not update:
-        _sqlite_plan.refuse_lack_of_space(plan)
-    made = {
-        "path": str((update or plan).final),
-        "created": plan.created.strftime(_sqlite_manifest.CREATED),
-        "base": (known["base"] or Path(known["path"]).name) if update else None,
-    }
-    removed = prune(params, keep, plan.final.parent, made, True)
-    return {"changed": True, "backup": {"path": made["path"]}, "removed": removed, "before": before}
-
-
-def known_backup(params):
-    """Return the manifest of the backup that may be up to date already: the one to be updated, or the file to be made."""
-    if params["update"]:
-        return _sqlite_manifest.read_manifest(Path(params["update"]))
-    dest = Path(params["dest"])
-    return _sqlite_manifest.read_manifest(dest) if dest.is_file() else None
-
-
-def newest_of(folder, real):
-    manifests = [manifest for manifest in _sqlite_manifest.list_backups(folder) if manifest["source"] == str(real)]
-    return manifests[-1] if manifests else {}
-
-
-def prune(params, keep, folder, made, check_mode):
-    """Remove what no rule keeps, and return the paths. C(made) is the manifest of the backup that was just taken.
-
-    While another run works in the folder nothing is removed; the next run does that.
-    """
-    wanted = str(_sqlite.resolve(Path(params["path"]))) if params["path"] else None
-    protect = [*params["protect"], *needed_by_releases(params["state_path"]), *([made["path"]] if made else [])]
-    protect = [str(_sqlite.resolve(Path(path))) for path in protect]
-    with contextlib.nullcontext(True) if check_mode else _sqlite_backup.alone_in(folder) as alone:
-        found = _sqlite_manifest.list_backups(_sqlite.resolve(folder)) if alone else []
-        backups = [backup for backup in found if _sqlite_manifest.is_there(backup)]
-        if made and made["path"] not in [backup["path"] for backup in backups]:
-            backups.append({**made, "source": wanted, "path": str(_sqlite.resolve(Path(made["path"])))})
-        chosen = []
-        for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
-            mine = [backup for backup in backups if backup["source"] == source]
-            chosen += _sqlite_manifest.choose_to_remove(mine, keep, protect)
-        if not check_mode:
-            _sqlite_manifest.remove_backups(chosen)
-    return [backup["path"] for backup in chosen]
-
-
-def needed_by_releases(state_path):
-    if not state_path:
-        return []
-    if not Path(state_path, "releases").is_dir():
-        raise _sqlite.SqliteError(
-            f"state_path {state_path} is not a folder of release records; correct it, or leave it out"
-        )
-    return _record.needed_backups(_record_store.read_records(Path(state_path)))
-
-
-def restore(params, check_mode, now, token):
-    manifest = _sqlite_manifest.read_manifest(_sqlite.resolve(Path(params["src"])))
-    wanted = _sqlite_restore_plan.Restore(
-        real=_sqlite.resolve(Path(params["path"])),
-        manifest=manifest,
-        aside=Path(params["set_aside"] or Path(manifest["path"]).parent).absolute(),
-        timeout=params["timeout"],
-        now=now,
-        token=token,
+def run(params, check_mode, now, token):
+    retention = _sqlite_manage.Retention(params["keep"], params["protect"], params["state_path"])
+    if params["state"] == "present":
+        names = ("path", "dest", "update", "verify", "timeout", "release_id", "compression", "owner", "group", "mode")
+        wanted = _sqlite_manage.BackUp(**{name: params[name] for name in names}, retention=retention)
+        return _sqlite_manage.back_up(wanted, now, token, check_mode)
+    if params["state"] == "absent":
+        return _sqlite_manage.remove(params["dest"], params["path"], retention, check_mode)
+    wanted = _sqlite_manage.plan_restore(
+        params["src"],
+        params["path"],
+        params["timeout"],
+        now,
+        token,
         only_if_changed=params["restore_if"] == "changed",
         force=params["force"],
+        set_aside=params["set_aside"],
     )
-    _sqlite_restore_plan.check_backup(wanted)
-    if check_mode:
-        done = _sqlite_restore_plan.predict(wanted, params["online"])
-    elif params["online"]:
-        done = _sqlite_online.restore_online(wanted)
-    else:
-        done = _sqlite_restore.restore(wanted)
-    return {**done, "backup": manifest}
-
-
-def remove(params, check_mode):
-    keep = _sqlite_manifest.parse_keep(params["keep"])
-    removed = prune(params, keep, Path(params["dest"]), None, check_mode)
-    return {"changed": bool(removed), "removed": removed}
-
-
-def run(params, check_mode, now, token):
-    try:
-        if params["state"] == "present":
-            return back_up(params, check_mode, now, token)
-        return restore(params, check_mode, now, token) if params["state"] == "restored" else remove(params, check_mode)
-    except _record.RecordError as error:
-        raise _sqlite.SqliteError(str(error)) from error
-    except OSError as error:
-        raise _sqlite.SqliteError(f"The system refused the work: {_files.explain(error)}; correct the path") from error
+    return _sqlite_manage.restore(wanted, params["online"], check_mode)
 
 
 def diff_of(result):
@@ -434,7 +325,9 @@ def main():
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
         result = _watchdog.run_watched(
-            lambda: run(module.params, module.check_mode, now, token), module.params["timeout"], _sqlite.SqliteError
+            lambda: _sqlite_manage.explained(lambda: run(module.params, module.check_mode, now, token)),
+            module.params["timeout"],
+            _sqlite.SqliteError,
         )
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))

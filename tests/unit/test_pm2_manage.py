@@ -300,7 +300,7 @@ def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, ho
 )
 def test_the_port_that_is_watched_is_the_wanted_or_the_only_one(kernel, wanted, processes, ports, port):
     kernel.setattr(_pm2_manage._proc, "listening_ports", lambda _pids: ports)
-    assert _pm2_manage._port_to_watch(wanted, state(*processes)) == port
+    assert _pm2_manage.port_to_watch(wanted, state(*processes)) == port
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands of the app's own, such as a migration: run in its folder, ended when they take too long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils import _redaction
+from ansible_collections.greenlight.release.plugins.module_utils._files import explain
+
+_SHOWN_LINES = 5
+
+
+class CommandError(Exception):
+    """A command could not be started, did not succeed, or did not end."""
+
+
+def check(commands: Sequence[Sequence[str]], name: str) -> None:
+    """Raise CommandError for an option whose elements are no commands."""
+    for index, words in enumerate(commands):
+        if not isinstance(words, (list, tuple)) or not words or not all(isinstance(word, str) for word in words):
+            raise CommandError(f"{name}[{index}] must be a list of words, the first one a program, not {words!r}")
+
+
+def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float) -> None:
+    """Run a command to its end. Raises CommandError with its last words, secrets taken out.
+
+    All that it started and that is left is killed after C(timeout) seconds.
+    """
+    shown = _redaction.show(" ".join(words))
+    try:
+        process = subprocess.Popen(
+            list(words),
+            cwd=str(folder),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError(f"{shown} cannot be started in {folder}: {explain(error)}") from error
+    try:
+        output = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired as error:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise CommandError(f"{shown} did not end in {timeout:g} seconds and was killed") from error
+    if process.returncode != 0:
+        lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
+        said = " | ".join(_redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
+        raise CommandError(f"{shown} ended with status {process.returncode}: {said}")

@@ -1,0 +1,118 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a switch does to the database: its backup is brought up to the last committed write, or it is put back.
+
+The work is done in watched children, which are given up where the storage does not answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_manage, _sqlite_manifest, _watchdog
+from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError, real_database, resolve
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manage import BackUp
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Restore
+
+_TOLD = ("restored", "reason", "set_aside", "differences", "lost")
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database and its backup. C(timeout) is in seconds, C(token) makes the names of new files unique.
+
+    C(restore) is auto, restore or keep, for the way back.
+    """
+
+    path: str
+    backup: str
+    verify: str
+    timeout: float
+    release_id: str
+    now: Callable[[], datetime]
+    token: str
+    restore: str = "auto"
+
+    @property
+    def update(self) -> BackUp:
+        """The backup that is wanted, brought up to date beside the one there is."""
+        return BackUp(
+            self.path,
+            str(Path(self.backup).parent),
+            self.backup,
+            verify=self.verify,
+            timeout=self.timeout,
+            release_id=self.release_id,
+        )
+
+    def plan_restore(self, is_checked: bool) -> Restore:
+        only_if_changed = self.restore == "auto"
+        return _sqlite_manage.plan_restore(
+            self.backup, self.path, self.timeout, self.now(), self.token, only_if_changed, is_checked=is_checked
+        )
+
+
+def _watched(wanted: Database, work: Callable[[], Any]) -> Any:
+    return _watchdog.run_watched(lambda: _sqlite_manage.explained(work), wanted.timeout, SqliteError)
+
+
+def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
+    """Raise SqliteError when the backup is not there or could not be brought up to date, GivenUp when storage hangs."""
+
+    if not wanted.backup:
+        raise SqliteError("backup is needed to go forward; give the one that was taken while the app served")
+
+    def work() -> None:
+        _refuse_inside(real_database(Path(wanted.path)), move)
+        if may_be_missing and not Path(wanted.backup).exists():
+            return
+        if not _sqlite_manifest.is_there(_sqlite_manifest.read_manifest(Path(wanted.backup))):
+            raise SqliteError(f"The backup {wanted.backup} is not what it was; take it again")
+        _sqlite_manage.plan_backup(wanted.update, wanted.now(), wanted.token)
+
+    _watched(wanted, work)
+
+
+def _refuse_inside(database: Path, move: Move) -> None:
+    """Raise SqliteError for a database in what a release replaces: the next one would begin with an empty one."""
+    replaced = [move.app_path / path for path in move.built_paths]
+    if move.kind == "releases":
+        replaced = [move.app_path / "releases", move.app_path / "repository"]
+    for folder in replaced:
+        if resolve(folder) in database.parents:
+            raise SqliteError(f"The database {database} lies in {folder}, which a release replaces; move it elsewhere")
+
+
+def back_up(wanted: Database) -> str:
+    """Bring the backup up to the last committed write, and return the path of what holds it. Raises as check_backup."""
+    return str(
+        _watched(wanted, lambda: _sqlite_manage.back_up(wanted.update, wanted.now(), wanted.token)["backup"]["path"])
+    )
+
+
+def will_restore(wanted: Database) -> bool:
+    """Say whether the way back looks at the database; a release that took no backup left it alone."""
+    return wanted.restore != "keep" and bool(wanted.backup)
+
+
+def check_restore(wanted: Database) -> None:
+    """Raise SqliteError for a backup that could not be restored, GivenUp when storage hangs."""
+
+    def work() -> None:
+        wanted.plan_restore(is_checked=False)
+
+    if will_restore(wanted):
+        _watched(wanted, work)
+
+
+def restore(wanted: Database) -> Dict[str, Any]:
+    """Put the database back where that is needed, and say what became of it. Raises as check_restore."""
+    if not will_restore(wanted):
+        return {}
+    done = _watched(wanted, lambda: _sqlite_manage.restore(wanted.plan_restore(is_checked=True)))
+    return {"restored": {name: done[name] for name in _TOLD}}

@@ -1,0 +1,130 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a switch does to the processes of PM2: the app is stopped and started or reloaded, others are restarted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2_config,
+    _pm2_host,
+    _pm2_manage,
+    _pm2_result,
+    _proc,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_host import Done
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import PortWatch
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Request, State
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The app, and the names of C(others) that run anew when it serves.
+
+    C(state) is what becomes of the app, started or reloaded; C(uid) is the user who acts.
+    """
+
+    host: Host
+    uid: int
+    app: str
+    state: str
+    wanted: Wanted
+    stable_for: float
+    timeout: float
+    save: bool = False
+    config: Optional[Config] = None
+    others: Tuple[str, ...] = ()
+
+
+def environment_of(name: str, env: Mapping[str, Any], path: str) -> Optional[Config]:
+    """Return the configuration of an app of which only variables are wanted, None when none are."""
+    return _pm2_config.make_config(name, None, {"env": dict(env)}, Path("/"), 1, path) if env else None
+
+
+def _ending(wanted: Processes) -> Request:
+    return Request(wanted.app, "stopped", None, Wanted(), 0, wanted.timeout, False)
+
+
+def _beginning(wanted: Processes) -> Request:
+    return Request(
+        wanted.app, wanted.state, wanted.config, wanted.wanted, wanted.stable_for, wanted.timeout, wanted.save
+    )
+
+
+def _other(wanted: Processes, name: str) -> Request:
+    """Return what is wanted of another process, of which only is known that it must stay alive."""
+    return Request(name, "restarted", None, Wanted(0), wanted.stable_for, wanted.timeout, False)
+
+
+def check(wanted: Processes, hidden: Set[str], with_others: bool) -> State:
+    """Return what PM2 says of the app. Raises PM2Error where the switch could not be made.
+
+    The set C(hidden) gets what messages must not show.
+    """
+    before = _pm2_manage.read_state(wanted.host, wanted.app)
+    hidden.update(_pm2_result.running_secrets(before, wanted.app))
+    _pm2_host.make_plan(_beginning(wanted), wanted.host, before, wanted.uid)
+    if wanted.save:
+        wanted.host.program()
+    for name in wanted.others if with_others else ():
+        other = _pm2_manage.read_state(wanted.host, name)
+        _pm2_host.make_plan(_other(wanted, name), wanted.host, other, wanted.uid)
+    return before
+
+
+def watch_port(wanted: Processes, before: State) -> Optional[PortWatch]:
+    """Begin to measure for how long the port of the app is closed; None where no port is known."""
+    port = _pm2_manage.port_to_watch(_beginning(wanted), before)
+    if not port:
+        return None
+    watch = PortWatch(port, wanted.host.clock.now, lambda number: number in _proc.open_ports())
+    wanted.host.idle.append(watch.sample)
+    return watch
+
+
+def stop(wanted: Processes) -> Done:
+    """Stop the app, and wait until its processes are gone. Raises PM2Error."""
+    return _pm2_host.act(_ending(wanted), wanted.host, wanted.uid)
+
+
+def start(wanted: Processes) -> Done:
+    """Start or reload the app, and wait until it is ready and stays so. Raises PM2Error."""
+    return _pm2_host.act(_beginning(wanted), wanted.host, wanted.uid)
+
+
+def restart_others(wanted: Processes) -> List[Done]:
+    """Restart the other processes one after another. Raises PM2Error."""
+    return [_pm2_host.act(_other(wanted, name), wanted.host, wanted.uid) for name in wanted.others]
+
+
+def describe(done: Done, now: float) -> Dict[str, Any]:
+    """Return what the start of the app came to; C(now) is the time in seconds since 1970."""
+    return {
+        "after": _pm2_result.facts(done.outcome.after, now),
+        "ready_after": round(done.outcome.ready_after, 3),
+    }
+
+
+def warnings(wanted: Processes, done: Sequence[Done], program_version: str) -> List[str]:
+    """Return once each what an operator should know of what was done, though it is no error."""
+    found = [
+        warning
+        for each in done
+        for warning in _pm2_result.warnings(
+            each.request,
+            each.before,
+            each.outcome,
+            wanted.host.home,
+            wanted.uid,
+            program_version,
+            each.plan.action,
+        )
+    ]
+    return [wanted.host.hide(warning) for warning in dict.fromkeys(found)]

@@ -1,0 +1,260 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real switch of the real sample app, forward and back, and what is true when a step of it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = "run-1"
+
+
+class Release:
+    """A release of the sample app that was opened and backed up, and is to be switched."""
+
+    def __init__(self, run_module, pm2, app, repository, state, revision):
+        self.run_module, self.pm2, self.app, self.state = run_module, pm2, app, state
+        self.shas, self.revision = repository[1], revision
+        self.old, self.new = self.shas["good"], self.shas[revision]
+        self.id = f"20260219T020000Z-{self.new[:8]}"
+
+    def record(self, **arguments):
+        return self.must("release_record", {"state_path": str(self.state), "run_id": RUN, **arguments})["record"]
+
+    def must(self, name, arguments, **more):
+        result = self.run_module(name, arguments, **more)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    def open(self):
+        logs = [{"path": f"{self.pm2.home}/logs/sample-app-{name}.log", "stream": name} for name in ("out", "error")]
+        facts = {
+            "app_path": str(self.app.path),
+            "process_name": "sample-app",
+            "pm2_home": str(self.pm2.home),
+            "database_path": str(self.app.database),
+            "log_files": [{**log, "stream": log["stream"][:3]} for log in logs],
+        }
+        given = {"app": "sample-app", "release_id": self.id, "from_revision": self.old, "to_revision": self.new}
+        self.record(state="opened", facts=facts, **given)
+        given = {"path": str(self.app.database), "dest": str(self.state / "backups"), "release_id": self.id}
+        self.backup = self.must("sqlite_backup", given)["backup"]["path"]
+        return self
+
+    def arguments(self, direction, **more):
+        given = {"direction": direction, "state_path": str(self.state), "run_id": RUN, "port": self.app.port}
+        if direction == "forward":
+            given["backup"] = self.backup
+        return {**given, "stable_for": 1, "timeout": 20, "executable": self.pm2.executable, **more}
+
+    def forward(self, check=False, **more):
+        return self.run_module("release_switch", self.arguments("forward", **more), check=check)
+
+    def back(self, check=False, **more):
+        self.record(state="noted", stage="rolling_back")
+        return self.run_module("release_switch", self.arguments("back", **more), check=check)
+
+    def read(self):
+        return json.loads((self.state / "releases" / f"{self.id}.json").read_text())
+
+    def head(self):
+        words = ["git", "-C", self.app.path, "rev-parse", "HEAD"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    def pid(self):
+        listed = self.run_module("pm2_process_info", {"pm2_home": str(self.pm2.home), "name": "sample-app"})
+        return listed["processes"][0]["pid"]
+
+    def sql(self, statement):
+        with contextlib.closing(sqlite3.connect(self.app.database, timeout=10)) as opened, opened:
+            return opened.execute(statement).fetchone()
+
+
+@pytest.fixture
+def release_of(run_module, pm2, running, repository, tmp_path):
+    return lambda revision: Release(run_module, pm2, running, repository, tmp_path / "state", revision).open()
+
+
+def test_a_switch_goes_forward_keeps_the_last_write_and_comes_back(release_of):
+    release = release_of("better")
+    row = release.app.post("written after the backup was taken")
+    forward = release.forward()
+    assert forward.get("msg") is None
+    assert release.app.get("/health") == {"status": "ok", "revision": release.new}
+    assert (release.read()["stage"], release.read()["facts"]["backup"]) == ("switched", forward["backup"])
+    assert release.read()["facts"]["cursor"] == forward["cursor"]
+    assert set(forward["seconds"]) == {"check", *forward["steps"]}
+    assert 0 < forward["port_closed_for"] < 5
+    assert forward["before"][0]["pid"] != forward["after"][0]["pid"]
+    release.sql("DROP TABLE items")
+    back = release.back()
+    assert back.get("msg") is None
+    assert (back["restored"]["restored"], back["restored"]["reason"]) == (True, "the schema changed since the backup")
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+    assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("written after the backup was taken",)
+
+
+@pytest.mark.parametrize("database, rows_lost", [("auto", False), ("keep", False), ("restore", True)])
+def test_the_way_back_does_with_the_database_what_is_asked(release_of, database, rows_lost):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    row = release.app.post("written to the new revision")
+    back = release.back(database=database)
+    assert back.get("msg") is None
+    assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") is None) == rows_lost
+    assert back.get("restored", {}).get("restored", False) == rows_lost
+
+
+def test_check_mode_judges_and_touches_nothing(release_of):
+    release = release_of("better")
+    before = (release.pid(), release.read(), sorted(release.state.rglob("*")))
+    assert release.forward(check=True, migrate=[["true"]])["steps"][:3] == ["mark", "note_switching", "stop"]
+    assert (release.pid(), release.read(), sorted(release.state.rglob("*"))) == before
+    # A record that was opened in check mode is not on the host, no more than its backup.
+    opened = {**release.read(), "id": "20260219T030000Z-00000000"}
+    given = {"record": opened, "backup": str(release.state / "backups" / "planned.db")}
+    assert release.forward(check=True, **given).get("msg") is None
+    assert "cannot be searched" not in str(release.forward(check=True, executable="/nonexistent/pm2"))
+
+
+def test_phases_leave_room_for_what_others_do_between_them(release_of):
+    release = release_of("better")
+    moved = release.forward(phase="before_migrate")
+    assert (moved.get("msg"), moved["steps"][-1]) == (None, "note_switched")
+    assert (release.head(), release.app.answers()) == (release.new, None)
+    begun = release.forward(phase="from_migrate", migrate=[["touch", "migrated"]])
+    assert (begun.get("msg"), begun["steps"]) == (None, ["migrate", "start", "restart_others"])
+    assert (release.app.path / "migrated").exists()
+    assert release.app.get("/health")["revision"] == release.new
+
+
+def test_other_processes_are_restarted_after_the_app(release_of, tmp_path):
+    release = release_of("better")
+    (tmp_path / "worker.js").write_text("setInterval(() => {}, 1000)")
+    release.pm2("start", tmp_path / "worker.js", "--name", "worker")
+    about = {"pm2_home": str(release.pm2.home), "name": "worker", "port": 0}
+    old = release.must("pm2_process_info", about)["processes"][0]["pid"]
+    app = release.pid()
+    result = release.forward(restart=["worker"], restart_app=False)
+    assert (result.get("msg"), "stop" in result["steps"]) == (None, False)
+    assert release.must("pm2_process_info", about)["processes"][0]["pid"] != old
+    assert (release.pid(), release.head()) == (app, release.new)
+
+
+def spoil_backup(release):
+    Path(release.backup).unlink()
+
+
+def spoil_commit(release):
+    shutil.rmtree(release.app.path / ".git" / "objects" / release.new[:2], ignore_errors=True)
+    shutil.rmtree(release.app.path / ".git" / "objects" / "pack")
+
+
+def spoil_pm2(release):
+    release.pm2("delete", "sample-app")
+
+
+def spoil_tree(release):
+    (release.app.path / "server.js").write_text("// a hotfix on the host")
+
+
+def spoil_lock(release):
+    path = release.state / "releases" / f"{release.id}.json"
+    record = release.read()
+    record["lock"]["run_id"] = "somebody else's"
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "spoil, more, message",
+    [
+        (spoil_backup, {}, "The backup"),
+        (spoil_commit, {}, "does not have the commit"),
+        (spoil_tree, {}, "has local changes in server.js"),
+        (spoil_lock, {}, "is held by"),
+        (None, {"restart": ["unheard-of"]}, "PM2 knows no process called 'unheard-of'"),
+        (None, {"migrate": [[]]}, "migrate[0] must be a list of words"),
+        (None, {"backup": None}, "backup is needed"),
+        (None, {"port": 70000}, "port must be from 0"),
+        (None, {"phase": "from_migrate"}, "that needs stage switched"),
+        (None, {"save": True, "executable": "/nonexistent/pm2"}, "pm2 was not found"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_touched(release_of, spoil, more, message):
+    release = release_of("better")
+    pid = release.pid()
+    if spoil:
+        spoil(release)
+    stage = release.read()["stage"]
+    result = release.forward(**more)
+    assert (result["failed"], result["step"], message in result["msg"]) == (True, "check", True), result["msg"]
+    assert (release.pid(), release.read()["stage"]) == (pid, stage)
+
+
+def test_a_process_that_pm2_does_not_know_is_refused(release_of):
+    release = release_of("better")
+    spoil_pm2(release)
+    result = release.forward()
+    assert (result["step"], "PM2 knows no process" in result["msg"]) == ("check", True)
+    assert release.head() == release.old
+
+
+@pytest.mark.parametrize(
+    "step, truth, goes_back",
+    [
+        ("back_up", "the app is stopped, its code is {old} and its database as it was", True),
+        ("move", "its code may lie between {old} and {new}", True),
+        ("migrate", "its code is {new}, and its database may be migrated in part", True),
+        ("start", "the code is {new}, and the app does not serve as it should", True),
+    ],
+)
+def test_a_step_that_fails_says_what_is_true_and_the_way_back_works(release_of, step, truth, goes_back):
+    release = release_of("crash-at-load" if step == "start" else "better")
+    row = release.app.post("must survive")
+    more = {"migrate": [["touch", "half"], [sys.executable, "-c", "print('no such table: x'); raise SystemExit(3)"]]}
+    given = more if step == "migrate" else {}
+    spoilers = {"back_up": spoil_disk, "move": spoil_move}
+    mend = spoilers[step](release) if step in spoilers else lambda: None
+    result = release.forward(**given)
+    mend()
+    assert (result["failed"], result["step"]) == (True, step), result["msg"]
+    assert truth.format(old=release.old[:8], new=release.new[:8]) in result["msg"]
+    back = release.back()
+    assert back.get("msg") is None
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+    assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("must survive",)
+
+
+def spoil_disk(release):
+    """Let the folder of the backups vanish under the run when the app stops: its storage is gone."""
+    folder, away = release.state / "backups", release.state / "away"
+    code = f"require('fs').renameSync({str(folder)!r}, {str(away)!r})"
+    on_stop(release, code)
+    return lambda: (folder.exists() and shutil.rmtree(folder), away.rename(folder))
+
+
+def spoil_move(release):
+    """Let somebody lock the index while the app stops."""
+    lock = release.app.path / ".git" / "index.lock"
+    on_stop(release, f"require('fs').writeFileSync({str(lock)!r}, '')")
+    return lambda: None
+
+
+def on_stop(release, code):
+    """Make the running app do something when it is told to stop."""
+    script = release.state / "spoil.js"
+    script.write_text(f"process.on('SIGINT', () => {{ {code} }});")
+    env = {**release.app.env, "NODE_OPTIONS": f"--require {script}"}
+    release.pm2("delete", "sample-app")
+    release.pm2("start", release.app.path / "ecosystem.config.js", env=env)
+    wait = {"pm2_home": str(release.pm2.home), "name": "sample-app", "executable": release.pm2.executable}
+    release.must("pm2_process", {**wait, "stable_for": 0, "port": release.app.port})

@@ -1,0 +1,53 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _commands
+from ansible_collections.greenlight.release.plugins.module_utils._commands import CommandError
+
+
+@pytest.mark.parametrize("commands", [[], [["true"]], [("npm", "run", "migrate"), ["true"]]], ids=str)
+def test_commands_are_lists_of_words(commands):
+    assert _commands.check(commands, "migrate") is None
+
+
+@pytest.mark.parametrize("wrong", ["npm run migrate", [], [1], None], ids=str)
+def test_what_is_no_command_is_refused_by_its_index(wrong):
+    with pytest.raises(CommandError, match=r"migrate\[1\] must be a list of words"):
+        _commands.check([["true"], wrong], "migrate")
+
+
+def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
+    code = "import os, pathlib; pathlib.Path('made').write_text(os.environ['WHO'])"
+    _commands.run([sys.executable, "-c", code], tmp_path, {"WHO": "us"}, 20)
+    assert (tmp_path / "made").read_text() == "us"
+
+
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ("print('one\\n\\ntwo'); raise SystemExit(3)", r"ended with status 3: one \| two$"),
+        ("raise SystemExit(1)", "ended with status 1: it said nothing$"),
+        ("print('password=hunter2'); raise SystemExit(1)", r"password=\*\*\*$"),
+        ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
+    ],
+)
+def test_a_command_that_fails_is_told_with_its_last_words(tmp_path, code, said):
+    with pytest.raises(CommandError, match=said):
+        _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 20)
+
+
+def test_a_command_that_does_not_end_is_killed_with_all_that_it_started(tmp_path):
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
+    with pytest.raises(CommandError, match=r"did not end in 0.5 seconds and was killed"):
+        _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 0.5)
+
+
+def test_a_command_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(CommandError, match="unheard-of cannot be started in .*No such file or directory"):
+        _commands.run(["unheard-of"], tmp_path, os.environ, 20)
