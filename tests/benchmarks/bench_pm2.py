@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" 
 
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_control, _pm2_look, _pm2_manage
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
+from load import RATE, Load
 
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
 MODULE = "ansible_collections.greenlight.release.plugins.modules.pm2_process"
@@ -43,41 +44,12 @@ peer = os.environ["PEER"]
 ansible.module_utils.__path__.append(peer + "/ansible/module_utils")
 runpy.run_path(peer + "/ansible/modules/pm2/pm2.py", run_name="__main__")
 """
-RATE = 300
 # It takes a while to boot, as real ones do, and ends what has begun when it is told to end.
 SERVER = """
 const http = require('node:http');
 const server = http.createServer((request, response) => response.end('ok'));
 setTimeout(() => server.listen(Number(process.env.PORT), '127.0.0.1'), 150);
 process.on('SIGINT', () => server.close(() => setTimeout(() => process.exit(0), 100)));
-"""
-LOAD = """
-const http = require('node:http');
-const [port, rate, seconds] = process.argv.slice(1).map(Number);
-const began = performance.now(), answers = [];
-let sent = 0, failed = 0, open = 0;
-function ask() {
-  sent++; open++;
-  let over = false;
-  const end = (ok) => {
-    if (over) return;
-    over = true; open--;
-    ok ? answers.push(performance.now() - began) : failed++;
-  };
-  const request = http.get({port, host: '127.0.0.1', agent: false, timeout: 5000}, (response) => {
-    response.resume().on('end', () => end(response.statusCode === 200)).on('error', () => end(false));
-  });
-  request.on('error', () => end(false)).on('timeout', () => { request.destroy(); end(false); });
-}
-const timer = setInterval(() => {
-  const passed = (performance.now() - began) / 1000;
-  if (passed < seconds) { while (sent < passed * rate) ask(); return; }
-  if (open && passed < seconds + 6) return;
-  clearInterval(timer);
-  const gap = Math.max(...answers.sort((a, b) => a - b).map((at, i) => at - (answers[i - 1] ?? at)));
-  console.log(JSON.stringify({sent, failed: failed + open, gap: gap / 1000}));
-  process.exit(0);
-}, 2);
 """
 
 
@@ -205,12 +177,11 @@ def compare_reading(app: App, rounds: int) -> float:
 
 def measure(app: App, action: str, way: Callable[[App, str], None], into: Measured) -> None:
     """Act once under a load, and add what it did to the load."""
-    words = ["node", "-e", LOAD, str(app.port), str(RATE), "4"]
-    load = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    load = Load(app.port, 4)
     time.sleep(0.7)
     into.seconds.append(seconds_of(lambda: way(app, action)))
-    told = json.loads(load.communicate(timeout=30)[0])
-    into.failed += told["failed"]
+    told = load.tell()
+    into.failed += int(told["failed"])
     into.gap = max(into.gap, told["gap"])
     app.await_answer()
 

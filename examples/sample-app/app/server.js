@@ -1,6 +1,7 @@
 'use strict';
 
 const {execFileSync} = require('node:child_process');
+const cluster = require('node:cluster');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
@@ -24,20 +25,27 @@ function start() {
     writer,
     pool: new ConnectionPool(DATABASE_PATH),
     cache: new Cache(Number(process.env.CACHE_TTL_SECONDS || 30)),
-    revision: execFileSync('git', ['-C', __dirname, 'rev-parse', 'HEAD'], {encoding: 'utf8'}).trim(),
+    revision: readRevision(),
   };
   const server = http.createServer((request, response) => serve(app, request, response));
   server.listen(PORT, HOST, () => console.log(`Listening on ${HOST}:${PORT}`));
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop(app, server));
 }
 
-/** Answer what has begun, close the database, and end. */
+/** Say which commit this is: of the file that lies in a release folder, or of the checkout. */
+function readRevision() {
+  const file = path.join(__dirname, 'REVISION');
+  if (fs.existsSync(file)) return fs.readFileSync(file, 'utf8').trim();
+  return execFileSync('git', ['-C', __dirname, 'rev-parse', 'HEAD'], {encoding: 'utf8'}).trim();
+}
+
+/** Answer what has begun, close the database, and end. To a worker of a cluster a connection may still be on its way. */
 function stop(app, server) {
-  server.close(() => {
+  server.close(() => setTimeout(() => {
     app.pool.close();
     app.writer.close();
     process.exit(0);
-  });
+  }, cluster.isWorker ? 200 : 0));
   server.closeIdleConnections();
 }
 

@@ -1,0 +1,214 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure what a release costs the users of an app, against what they would notice without us, side by side.
+
+    ./greenlight bench deploy [--quick]
+
+The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases by every way, one
+after another: C(pm2 restart) alone, which releases nothing; the runbook's own commands; our deploy with the strategy
+restart, and in cluster mode with the strategy reload. Told are medians of the longest gap between two good answers and
+of the seconds that the way takes, the requests that failed in all rounds, and the tasks that a host sees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from load import RATE, Load
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SAMPLE = CHECKOUT / "examples" / "sample-app"
+ASKED = "/api/items/count"
+
+
+def run(*words: str | Path, env: dict[str, str] | None = None, where: Path | None = None) -> str:
+    done = subprocess.run(
+        [str(word) for word in words], env=env, cwd=where, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        sys.exit(f"{words[0]} ended with status {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return done.stdout
+
+
+class Origin:
+    """The repository that is released from; every release gets a commit of its own on C(main)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "origin"
+        run(sys.executable, SAMPLE / "make_repository.py", self.path)
+        self.releases = 0
+
+    def commit(self) -> None:
+        self.releases += 1
+        (self.path / "notes.txt").write_text(f"release {self.releases}\n")
+        git = ["git", "-C", self.path, "-c", "user.name=bench", "-c", "user.email=bench@example.com"]
+        run("git", "-C", self.path, "add", "notes.txt")
+        run(*git, "commit", "--quiet", "--message", f"Release {self.releases}")
+
+
+class App:
+    """The sample app's checkout and database, and every way to release it."""
+
+    def __init__(self, folder: Path, origin: Origin, instances: int) -> None:
+        self.folder, self.origin, self.path, self.tasks = folder, origin, folder / "app", 0
+        folder.mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.database = folder / "data" / "app.db"
+        variables = {"PM2_HOME": str(folder / "pm2"), "PORT": str(self.port), "DATABASE_PATH": str(self.database)}
+        cluster = {"SAMPLE_APP_INSTANCES": str(instances)} if instances > 1 else {}
+        self.env = {**os.environ, **variables, **cluster}
+        run("git", "clone", "--quiet", origin.path, self.path)
+        self.pm2("start", self.path / "ecosystem.config.js")
+        self.await_answer()
+        self.write_inventory("reload" if instances > 1 else "restart")
+
+    def pm2(self, *words: str | Path) -> None:
+        run("pm2", *words, env=self.env)
+
+    def await_answer(self) -> None:
+        ends = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5).close()
+                return
+            except OSError:
+                if time.monotonic() > ends:
+                    sys.exit(f"the sample app does not answer on port {self.port}")
+                time.sleep(0.05)
+
+    def write_inventory(self, strategy: str) -> None:
+        url = f"http://127.0.0.1:{self.port}"
+        told = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "greenlight_app_name": "sample-app",
+            "greenlight_app_path": str(self.path),
+            "greenlight_repository": str(self.origin.path),
+            "greenlight_revision": "main",
+            "greenlight_strategy": strategy,
+            "greenlight_port": self.port,
+            "greenlight_database_path": str(self.database),
+            "greenlight_health_url": f"{url}/health",
+            "greenlight_response_time_url": f"{url}{ASKED}",
+            "greenlight_pm2_home": str(self.folder / "pm2"),
+            "greenlight_state_path": str(self.folder / "state"),
+            "greenlight_stable_seconds": 1,
+            "greenlight_warm_up_seconds": 1,
+            # A machine that is busy with the load itself shall take no release back.
+            "greenlight_decision_matrix_patches": {
+                "response_time": {"rollback_if": None},
+                "error_rate": {"rollback_if": None},
+            },
+        }
+        inventory = {"all": {"hosts": {"bench": told}}}
+        (self.folder / "inventory.json").write_text(json.dumps(inventory))
+
+    def restart_alone(self) -> None:
+        self.pm2("restart", "sample-app")
+
+    def reload_alone(self) -> None:
+        self.pm2("reload", "sample-app")
+
+    def follow_the_runbook(self) -> None:
+        """Do what the runbook says, word for word but for the names."""
+        self.origin.commit()
+        run("cp", self.database, f"{self.database}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
+        self.pm2("stop", "sample-app")
+        run("git", "-C", self.path, "pull", "--quiet", "origin", "main")
+        self.pm2("start", "sample-app")
+
+    def deploy(self) -> None:
+        self.origin.commit()
+        play = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json"]
+        output = run(*play, "greenlight.release.deploy", env={**self.env, "ANSIBLE_NOCOLOR": "1"})
+        self.tasks = sum(line.startswith("TASK [") for line in output.splitlines())
+
+    def switched(self) -> dict[str, float]:
+        """Return what the newest release says of its switch, for who looks for what the gap is made of."""
+        newest = max((self.folder / "state" / "releases").glob("*.json"))
+        return dict(json.loads(newest.read_text())["facts"].get("switch", {}))
+
+
+@dataclass
+class Measured:
+    seconds: list[float] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    failed: int = 0
+
+
+def measure(app: App, way: Callable[[], None], into: Measured) -> None:
+    """Release once under the load, and add what that did to it."""
+    load = Load(app.port, 300, ASKED)
+    time.sleep(1)
+    began = time.perf_counter()
+    way()
+    into.seconds.append(time.perf_counter() - began)
+    app.await_answer()
+    time.sleep(1)
+    load.end()
+    told = load.tell()
+    into.gaps.append(told["gap"])
+    into.failed += int(told["failed"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one round only")
+    rounds = 1 if parser.parse_args().quick else 5
+    # The path of a daemon's socket may only be short.
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:
+        place = Path(folder)
+        origin, apps = Origin(place), []
+        try:
+            for name, instances in (("fork", 1), ("cluster", 2)):
+                apps.append(App(place / name, origin, instances))
+            return compare(*apps, rounds)
+        finally:
+            for app in apps:
+                app.pm2("kill")
+
+
+def compare(fork: App, cluster: App, rounds: int) -> int:
+    """Print the table, and return 0 only when every goal is met."""
+    ways: dict[str, tuple[App, Callable[[], None]]] = {
+        "pm2 restart alone": (fork, fork.restart_alone),
+        "the runbook's commands": (fork, fork.follow_the_runbook),
+        "our deploy, restart": (fork, fork.deploy),
+        "pm2 reload alone, cluster x 2": (cluster, cluster.reload_alone),
+        "our deploy, reload, cluster x 2": (cluster, cluster.deploy),
+    }
+    found = {name: Measured() for name in ways}
+    for _round in range(rounds):
+        for name, (app, way) in ways.items():
+            measure(app, way, found[name])
+    limit = statistics.median(found["pm2 restart alone"].gaps)
+    print(f"\nreleasing under {RATE} requests a second, {rounds} rounds")
+    print(f"{'way':<36}{'longest gap s':>14}{'to restart':>12}{'failed':>8}{'wall s':>9}")
+    for name, each in found.items():
+        gap = statistics.median(each.gaps)
+        print(f"{name:<36}{gap:>14.3f}{gap / limit:>12.2f}{each.failed:>8}{statistics.median(each.seconds):>9.1f}")
+    ratio = statistics.median(found["our deploy, restart"].gaps) / limit
+    lost = found["our deploy, reload, cluster x 2"].failed
+    print(f"\nlongest gap of a restart deploy / pm2 restart alone: {ratio:.2f} (goal 1.3)")
+    print(f"requests that failed while we reloaded the cluster: {lost} (goal 0)")
+    print(f"tasks that a host sees in a green deploy: {fork.tasks} (goal 20)")
+    return 0 if ratio <= 1.3 and lost == 0 and fork.tasks <= 20 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
