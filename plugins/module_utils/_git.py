@@ -10,6 +10,7 @@ ever made. Credentials in a URL travel in the environment, never in an argument,
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import signal
@@ -89,8 +90,11 @@ def make_environment(caller: Mapping[str, str], settings: Mapping[str, str]) -> 
     return {**kept, "GIT_CONFIG_COUNT": str(len(settings))}
 
 
-def make_run(environment: Mapping[str, str], timeout: float, where: str = ".") -> Run:
-    """Return a function that runs git in a folder and kills it, with all it started, after C(timeout) seconds."""
+def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", grace: float = 5) -> Run:
+    """Return a function that runs git in a folder and ends it, with all it started, after C(timeout) seconds.
+
+    Git is asked to end first, so that it removes its locks, and killed C(grace) seconds later.
+    """
     settings = [word for setting in _UNTRUSTED for word in ("-c", setting)]
 
     def run(arguments: Sequence[str]) -> Done:
@@ -108,7 +112,11 @@ def make_run(environment: Mapping[str, str], timeout: float, where: str = ".") -
         try:
             output, problem = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; look at the remote") from error
         return Done(process.returncode, output.decode("utf-8", "surrogateescape"), problem.decode("utf-8", "replace"))

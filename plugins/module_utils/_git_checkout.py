@@ -25,6 +25,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._git import (
 )
 
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply")
+# Those that a checkout holds.
+_LOCKS = ("index.lock", "HEAD.lock")
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
     for name in _UNFINISHED:
         if (folder / name).exists():
             raise GitError(f"{path} is in the middle of a git operation ({name}); finish or abort it")
-    if (folder / "index.lock").exists():
-        raise GitError(f"{folder / 'index.lock'} exists; end the git process that made it, or remove it")
+    for name in _LOCKS:
+        if (folder / name).exists():
+            raise GitError(f"{folder / name} exists; end the git process that made it, or remove it")
     if status.changed:
         raise GitError(f"{path} has local changes in {_list(status.changed)}; commit them elsewhere or undo them")
 
@@ -108,10 +111,11 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     """Complete a checkout that was killed half-way between two commits.
 
     Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
-    the tree is what both commits say. A lock on the index is removed, unless the process that made it lives: git goes
+    the tree is what both commits say. A lock of a checkout is removed, unless the process that made it lives: git goes
     on when only the one that started it was killed.
     """
-    _remove_dead_lock(folder_of(run, path) / "index.lock")
+    for name in _LOCKS:
+        _remove_dead_lock(folder_of(run, path) / name)
     between = set(compare(run, from_sha, sha)["changed_paths"])
     status = read_status(run, path)
     others = [name for name in status.changed if name not in between]

@@ -183,7 +183,7 @@ def check_out(run, params, check_mode):
     _git_checkout.refuse_unfinished(run, path, status)
     changed = status.head != params["sha"]
     if changed:
-        _git_checkout.refuse_in_the_way(run, path, status, params["sha"])
+        _git_checkout.refuse_in_the_way(run, path, _git.paths_of(run, params["sha"]), params["sha"])
         if not check_mode:
             _git_checkout.check_out(run, path, params["sha"])
     return {"changed": changed, "sha": params["sha"], "head": status.head}

@@ -89,12 +89,13 @@ def test_a_missing_git_is_told():
         _git.make_run({"PATH": "/nonexistent"}, 5)(["status"])
 
 
-def test_a_git_that_hangs_is_killed_with_its_children(tmp_path):
+@pytest.mark.parametrize("prepare", ["", "trap '' TERM\n"])
+def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
     program = tmp_path / "git"
-    program.write_text("#!/bin/sh\nexec /usr/bin/tail -f /dev/null\n")
+    program.write_text(f"#!/bin/sh\n{prepare}/usr/bin/tail -f /dev/null\n")
     program.chmod(0o755)
     with pytest.raises(GitError, match=r"git fetch did not end in 0.2 seconds; look at the remote"):
-        _git.make_run({"PATH": str(tmp_path)}, 0.2)(["fetch"])
+        _git.make_run({"PATH": str(tmp_path)}, 0.2, grace=0.1)(["fetch"])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,11 @@ def test_a_folder_that_is_no_checkout_is_refused(tmp_path, repositories):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("MERGE_HEAD", "in the middle of a git operation .MERGE_HEAD."), ("index.lock", "index.lock exists; end the git")],
+    [
+        ("MERGE_HEAD", "in the middle of a git operation .MERGE_HEAD."),
+        ("index.lock", "index.lock exists; end the git"),
+        ("HEAD.lock", "HEAD.lock exists; end the git"),
+    ],
 )
 def test_an_unfinished_operation_is_refused(repositories, name, message):
     status = repositories.status()
