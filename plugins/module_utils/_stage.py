@@ -20,6 +20,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._layout import 
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import lies_free
 from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Planned, marker_of
 
+# What a full filesystem may still say that it has, in bytes.
+_FULL = 1 << 20
+
 
 def stage(run_with_index: Run, move: Move, planned: Planned) -> None:
     """Make the tree that was planned. C(run_with_index) is git with an index file that is no checkout's.
@@ -32,8 +35,7 @@ def stage(run_with_index: Run, move: Move, planned: Planned) -> None:
         try:
             _tree_copy.remove(partial)
             partial.mkdir()
-            words = [f"--work-tree={partial}", "read-tree", "--reset", "-u", move.to_sha]
-            _git.demand(run_with_index(words), f"Cannot export {move.to_sha} to {partial}")
+            _export(run_with_index, move.to_sha, partial)
             _carry_over(partial, move, planned)
             _link(partial, move, planned)
             _finish(partial, move, planned)
@@ -50,6 +52,15 @@ def _umask_of(app_path: Path) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _export(run_with_index: Run, sha: str, partial: Path) -> None:
+    done = run_with_index([f"--work-tree={partial}", "read-tree", "--reset", "-u", sha])
+    free = os.statvfs(str(partial))
+    # Git names the files that it could not write, and not why.
+    if done.code and free.f_bavail * free.f_frsize < _FULL:
+        raise GitError(f"There is no space left in {partial.parent} for {sha}; free some, or keep fewer releases")
+    _git.demand(done, f"Cannot export {sha} to {partial}")
 
 
 def _carry_over(partial: Path, move: Move, planned: Planned) -> None:

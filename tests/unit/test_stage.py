@@ -143,6 +143,13 @@ def test_a_failure_leaves_nothing_and_the_running_tree_as_it_was(host, monkeypat
     assert (after, planned.path.exists()) == (before, False)
 
 
+@pytest.mark.parametrize("free, message", [(1 << 30, "Cannot export .*: fatal: x"), (10, "There is no space left in")])
+def test_an_export_that_failed_says_whether_the_disk_is_full(tmp_path, monkeypatch, free, message):
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), {"f_bavail": free, "f_frsize": 1}))
+    with pytest.raises(GitError, match=message):
+        _stage._export(lambda _words: _git.Done(1, "", "fatal: x"), "1" * 40, tmp_path / "new")
+
+
 def test_what_a_killed_staging_left_is_replaced(host):
     planned = host.plan()
     partial = planned.path.with_name(f".{planned.path.name}.partial")
