@@ -39,7 +39,7 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     objects = run if present else _rehearse(place, run, folder)
     if not present:
         _git.fetch(objects, repository, sha)
-    paths = _git.paths_of(objects, sha)
+    paths = [each.path for each in _git.files_of(objects, sha)]
     if place.kind == "in_place":
         _git_checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}

@@ -41,6 +41,14 @@ class Done:
     error: str
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A file of a commit."""
+
+    path: str
+    size: int
+
+
 Run = Callable[[Sequence[str]], Done]
 
 
@@ -184,12 +192,21 @@ def fetch(run: Run, repository: str, sha: str) -> None:
         demand(run([*command[:-2], "--quiet", "--", clean, sha]), f"{shown} does not have the commit {sha}")
 
 
-def paths_of(run: Run, sha: str) -> List[str]:
-    """Return the paths of a commit's files. Raises GitError for a commit with submodules."""
-    paths = demand(run(["ls-tree", "-r", "-z", "--name-only", sha]), f"Cannot read {sha}").split("\0")
-    if ".gitmodules" in paths:
-        raise GitError(f"{sha} has submodules, which are not supported")
-    return [path for path in paths if path]
+def parse_tree(output: str) -> List[Entry]:
+    """Read C(git ls-tree -r -l -z). Raises GitError for submodules."""
+    entries = []
+    for line in filter(None, output.split("\0")):
+        facts, _tab, path = line.partition("\t")
+        _mode, kind, _sha, size = facts.split()
+        if kind == "commit" or path == ".gitmodules":
+            raise GitError(f"The revision has submodules ({path}), which are not supported")
+        entries.append(Entry(path, int(size)))
+    return entries
+
+
+def files_of(run: Run, sha: str) -> List[Entry]:
+    """Return the files of a commit. Raises GitError for a commit with submodules."""
+    return parse_tree(demand(run(["ls-tree", "-r", "-l", "-z", sha]), f"Cannot read {sha}"))
 
 
 def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
@@ -210,15 +227,20 @@ def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
         demand(run_there(["update-ref", "refs/greenlight/known", head]), what)
 
 
+def changed_between(run: Run, one: str, other: str) -> List[str]:
+    """Return the paths that differ between two commits."""
+    names = demand(run(["diff", "--name-only", "--no-renames", "-z", one, other]), f"Cannot compare {one} with {other}")
+    return [name for name in names.split("\0") if name]
+
+
 def compare(run: Run, head: str, sha: str) -> Dict[str, Any]:
     """Return C({changed_paths, commits, commit_count, forced}) between two commits."""
-    names = demand(run(["diff", "--name-only", "--no-renames", "-z", head, sha]), f"Cannot compare {head} with {sha}")
     subjects = demand(
         run(["log", f"--max-count={_LISTED_COMMITS}", "--format=%H %s", f"{head}..{sha}"]), f"Cannot list {sha}"
     )
     count = demand(run(["rev-list", "--count", f"{head}..{sha}"]), f"Cannot count {sha}")
     return {
-        "changed_paths": [name for name in names.split("\0") if name],
+        "changed_paths": changed_between(run, head, sha),
         "commits": [dict(zip(("sha", "subject"), line.split(" ", 1))) for line in subjects.splitlines()],
         "commit_count": int(count),
         "forced": run(["merge-base", "--is-ancestor", head, sha]).code != 0,

@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import _proc
 from ansible_collections.greenlight.release.plugins.module_utils._git import (
     GitError,
     Run,
-    compare,
+    changed_between,
     demand,
     folder_of,
     refuse_foreign,
@@ -116,7 +116,7 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     """
     for name in _LOCKS:
         _remove_dead_lock(folder_of(run, path) / name)
-    between = set(compare(run, from_sha, sha)["changed_paths"])
+    between = set(changed_between(run, from_sha, sha))
     status = read_status(run, path)
     others = [name for name in status.changed if name not in between]
     if others:

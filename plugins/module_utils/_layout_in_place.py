@@ -24,7 +24,7 @@ import os
 from pathlib import Path
 from typing import List
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout, _space
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
     Move,
@@ -47,22 +47,30 @@ def head(run: Run, path: Path) -> str:
 
 
 def check_forward(run: Run, move: Move) -> None:
-    """Raise GitError when the move cannot be made, before anything is touched."""
+    """Raise GitError when the move cannot be made, or the disk has no room for it, before anything is touched."""
+    _check(run, move)
+    between = set(_git.changed_between(run, move.from_sha, move.to_sha))
+    sizes = [each.size for each in _git.files_of(run, move.to_sha) if each.path in between]
+    _space.refuse_full(move.app_path, _space.on_disk(sizes), len(sizes))
+
+
+def _check(run: Run, move: Move) -> None:
+    folder = folder_of(run, move)
     for sha in (move.from_sha, move.to_sha):
         if not _git.has_commit(run, sha):
             raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
-    folder = folder_of(run, move)
+        _refuse_tracked(run, move, sha)
     for name in move.built_paths:
-        _refuse_tracked(run, move, name)
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
-        status = _git_checkout.read_status(run, move.app_path)
-        _git_checkout.refuse_unfinished(run, move.app_path, status)
+        _git_checkout.refuse_unfinished(run, move.app_path, _git_checkout.read_status(run, move.app_path))
 
 
-def _refuse_tracked(run: Run, move: Move, name: str) -> None:
-    for sha in (move.from_sha, move.to_sha):
-        if _git.demand(run(["ls-tree", "--name-only", "-z", sha, "--", name]), f"Cannot read {sha}"):
+def _refuse_tracked(run: Run, move: Move, sha: str) -> None:
+    if move.built_paths:
+        found = _git.demand(run(["ls-tree", "--name-only", "-z", sha, "--", *move.built_paths]), f"Cannot read {sha}")
+        if found:
+            name = found.split("\0")[0]
             raise GitError(f"The built path {name} is a part of {sha}; only what git ignores can be built")
 
 
@@ -81,7 +89,7 @@ def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
 
 def forward(run: Run, move: Move) -> None:
     """Check the new commit out and swap the built paths that the stage holds."""
-    check_forward(run, move)
+    _check(run, move)
     folder = folder_of(run, move)
     _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _tree_copy
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _space, _tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._git import Entry, GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import lies_free, read_plan
 from ansible_collections.greenlight.release.plugins.module_utils._layout_releases import current, release_of
 
 # Files that only keep an otherwise empty folder in git.
 _PLACEHOLDERS = (".gitkeep", ".keep", ".gitignore")
-_BLOCK = 4096
-# Left free beside what the tree needs: the app and its logs go on.
-_SPARE_BYTES, _SPARE_FILES = 16 << 20, 100
 
 
 @dataclass(frozen=True)
@@ -48,26 +45,6 @@ class Planned:
     size: int
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file of a revision."""
-
-    path: str
-    size: int
-
-
-def parse_tree(output: str) -> List[Entry]:
-    """Read C(git ls-tree -r -l -z). Raises GitError for submodules."""
-    entries = []
-    for line in filter(None, output.split("\0")):
-        facts, _tab, path = line.partition("\t")
-        _mode, kind, _sha, size = facts.split()
-        if kind == "commit":
-            raise GitError(f"The revision has a submodule at {path}, which is not supported")
-        entries.append(Entry(path, int(size)))
-    return entries
-
-
 def running_tree(move: Move) -> Path:
     """Return the folder of the code that runs now, which does not exist when nothing was released yet."""
     if move.kind == "in_place":
@@ -86,15 +63,15 @@ def plan(run: Run, wanted: Wanted) -> Planned:
     _refuse_database(wanted)
     if not _git.has_commit(run, move.to_sha):
         raise GitError(f"{move.app_path} does not have the commit {move.to_sha}; fetch it first")
-    entries = parse_tree(_git.demand(run(["ls-tree", "-r", "-l", "-z", move.to_sha]), f"Cannot read {move.to_sha}"))
+    entries = _git.files_of(run, move.to_sha)
     _refuse_tracked(move, entries)
     running, done = running_tree(move), is_staged(move, path)
     carried = _to_carry(wanted, running)
     sizes = [each.size for each in entries]
     sizes += [size for name in carried for size in _tree_copy.sizes(running / name)]
-    needed = sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
+    needed = _space.on_disk(sizes)
     if not done:
-        _refuse_full(move.app_path, needed, len(sizes))
+        _space.refuse_full(move.app_path, needed, len(sizes))
     linked = move.shared_paths if move.kind == "releases" else ()
     return Planned(path, done, running, tuple(carried), linked, len(sizes), needed)
 
@@ -165,16 +142,3 @@ def _to_carry(wanted: Wanted, running: Path) -> List[str]:
         if not lies_free(running, name):
             raise GitError(f"A folder on the way to {running / name} is a link or a file; make it a plain folder")
     return [name for name in names if os.path.lexists(str(running / name))]
-
-
-def _refuse_full(place: Path, needed: int, files: int) -> None:
-    free = os.statvfs(str(place))
-    available = free.f_bavail * free.f_frsize
-    if available < needed + _SPARE_BYTES:
-        raise GitError(
-            f"There is no space for the new tree in {place}: {available >> 20} MiB are free, it needs "
-            f"{(needed + _SPARE_BYTES) >> 20} MiB; free some, or keep fewer releases"
-        )
-    # A filesystem that makes inodes as it goes says 0 of 0.
-    if free.f_files and free.f_favail < files + _SPARE_FILES:
-        raise GitError(f"There are {free.f_favail} inodes free in {place}, and the tree needs {files}; remove files")

@@ -183,7 +183,8 @@ def check_out(run, params, check_mode):
     _git_checkout.refuse_unfinished(run, path, status)
     changed = status.head != params["sha"]
     if changed:
-        _git_checkout.refuse_in_the_way(run, path, _git.paths_of(run, params["sha"]), params["sha"])
+        paths = [each.path for each in _git.files_of(run, params["sha"])]
+        _git_checkout.refuse_in_the_way(run, path, paths, params["sha"])
         if not check_mode:
             _git_checkout.check_out(run, path, params["sha"])
     return {"changed": changed, "sha": params["sha"], "head": status.head}

@@ -242,7 +242,7 @@ def test_a_full_disk_costs_only_the_new_tree(small_disk, repository, size):
     git(path, "config", "filter.huge.smudge", "head -c 60M /dev/zero")
     before = snapshot(path)
     answer = stage_beside(path, repository)
-    expected = "There is no space for the new tree" if size == 12 else "There is no space left in"
+    expected = "There is no space for the new files" if size == 12 else "There is no space left in"
     assert (answer["failed"], expected in answer["msg"]) == (True, True), answer["msg"]
     left = snapshot(path)
     assert {name: text for name, text in left.items() if not name.startswith(".git/greenlight")} == before

@@ -164,13 +164,6 @@ def test_a_commit_that_the_repository_does_not_have_is_told(repositories):
         _git.fetch(repositories.run, str(repositories.origin), ONE)
 
 
-def test_submodules_are_refused(repositories):
-    third = commit(repositories.origin, {".gitmodules": ""})
-    _git.fetch(repositories.run, str(repositories.origin), third)
-    with pytest.raises(GitError, match="has submodules"):
-        _git.paths_of(repositories.run, third)
-
-
 @pytest.mark.parametrize("backwards", [False, True])
 def test_two_commits_are_compared(repositories, backwards):
     repositories.fetch()
@@ -183,3 +176,14 @@ def test_two_commits_are_compared(repositories, backwards):
         "commit_count": len(listed),
         "forced": backwards,
     }
+
+
+def test_a_listing_of_a_tree_is_read():
+    output = "100644 blob aaaa      12\tdir/a name\x00120000 blob bbbb       3\tlink\x00"
+    assert _git.parse_tree(output) == [_git.Entry("dir/a name", 12), _git.Entry("link", 3)]
+
+
+@pytest.mark.parametrize("line", ["160000 commit aaaa       -\tlib\x00", "100644 blob aaaa       0\t.gitmodules\x00"])
+def test_submodules_are_refused(line):
+    with pytest.raises(GitError, match=r"has submodules \((lib|.gitmodules)\)"):
+        _git.parse_tree(line)

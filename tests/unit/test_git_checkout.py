@@ -85,7 +85,7 @@ def test_a_long_list_is_cut():
 def test_an_untracked_file_in_the_way_is_refused_and_others_are_not(repositories):
     repositories.fetch()
     (repositories.path / ".env").write_text("mine")
-    paths = _git.paths_of(repositories.run, repositories.second)
+    paths = [each.path for each in _git.files_of(repositories.run, repositories.second)]
     check = (repositories.run, repositories.path, paths, repositories.second)
     _git_checkout.refuse_in_the_way(*check)
     (repositories.path / "new").mkdir()

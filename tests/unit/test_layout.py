@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _layout
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import check_move, read_plan
@@ -18,8 +20,9 @@ ID = "20260219T020000Z-0639294c"
 OLD_ID = "20260218T020000Z-11111111"
 ONE, TWO = "1" * 40, "2" * 40
 BUILT = ("node_modules", "web/dist")
-# Every call of the system that changes a file system, and every git command, is a step at which a move can die.
+# Every call of the system and every git command that changes something is a step before which a move can die.
 STEPS = ("rename", "replace", "mkdir", "unlink", "symlink", "fsync", "open")
+GIT_STEPS = ("update-ref", "checkout", "reset")
 
 
 class Killed(BaseException):
@@ -43,6 +46,17 @@ class Checkout:
             (stage / name / "x").write_text("new")
         self.old = {"a": "1", "b": "1", "node_modules/x": "old"}
         self.new = {"a": "2", "b": "1", "new/file": "2", "node_modules/x": "new", "web/dist/x": "new"}
+
+    def copy(self, target):
+        """Return the same in another place, which saves the time to make it anew."""
+        shutil.copytree(self.path.parent, target, symlinks=True)
+        other = copy(self)
+        other.path = target / self.path.name
+        other.repositories = copy(self.repositories)
+        other.repositories.path = other.path
+        other.repositories.run = other.run = _git.make_run(self.repositories.environment, 30, str(other.path))
+        other.move = replace(self.move, app_path=other.path)
+        return other
 
     def seen(self):
         files = [path for path in self.path.rglob("*") if path.is_file() and ".git" not in path.parts]
@@ -68,6 +82,12 @@ class Releases:
 
     def run(self, words):
         raise AssertionError(f"git {words} was run")
+
+    def copy(self, target):
+        shutil.copytree(self.path, target, symlinks=True)
+        other = copy(self)
+        other.path, other.move = target, replace(self.move, app_path=target)
+        return other
 
     def seen(self):
         return (self.path / "current").resolve().name
@@ -95,18 +115,17 @@ def dying_at(monkeypatch, layout, number):
     """Let the move die before its step C(number), and return a run of git that counts as well."""
     left = [number]
 
-    def counted(function):
-        def call(*arguments, **more):
-            left[0] -= 1
-            if left[0] < 0:
-                raise Killed
-            return function(*arguments, **more)
+    def count():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
 
-        return call
+    def counted(function):
+        return lambda *arguments, **more: (count(), function(*arguments, **more))[1]
 
     for name in STEPS:
         monkeypatch.setattr(os, name, counted(getattr(os, name)))
-    return counted(layout.run) if isinstance(layout, Checkout) else layout.run
+    return lambda words: (words[0] in GIT_STEPS and count(), layout.run(words))[1]
 
 
 def die(layout, verb, number):
@@ -138,19 +157,19 @@ def test_forward_and_back_lead_there_and_back_and_may_be_repeated(layout):
 @pytest.mark.parametrize("verb", [_layout.forward, _layout.back])
 @pytest.mark.parametrize("kind", [Checkout, Releases])
 def test_wherever_a_move_is_killed_both_ways_are_open(tmp_path, kind, verb):
+    (tmp_path / "origin").mkdir()
+    original = kind(tmp_path / "origin")
+    if verb is _layout.back:
+        _layout.forward(original.run, original.move)
     number, died = 0, True
     while died:
         for after, files in ((_layout.back, "old"), (_layout.forward, "new")):
-            (tmp_path / f"{number}-{files}").mkdir()
-            layout = kind(tmp_path / f"{number}-{files}")
-            if verb is _layout.back:
-                _layout.forward(layout.run, layout.move)
+            layout = original.copy(tmp_path / f"{number}-{files}")
             died = die(layout, verb, number)
             _layout.check_back(layout.run, layout.move)
-            after(layout.run, layout.move)
-            assert layout.seen() == getattr(layout, files)
-            after(layout.run, layout.move)
-            assert layout.seen() == getattr(layout, files)
+            for _time in range(2):
+                after(layout.run, layout.move)
+                assert layout.seen() == getattr(layout, files)
         number += 1
     assert number > 5
 
@@ -210,6 +229,15 @@ def test_both_commits_are_kept_although_their_branch_is_rewritten(checkout):
     git(checkout.path, "gc", "--quiet", "--prune=now")
     _layout.back(checkout.run, checkout.move)
     assert checkout.seen() == checkout.old
+
+
+def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, monkeypatch):
+    _layout.check_forward(checkout.run, checkout.move)
+    _layout.check_forward(checkout.run, replace(checkout.move, built_paths=()))
+    full = {"f_bavail": 1, "f_frsize": 4096, "f_files": 0, "f_favail": 0}
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), full))
+    with pytest.raises(GitError, match="There is no space for the new files"):
+        _layout.check_forward(checkout.run, checkout.move)
 
 
 def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _stage, _stage_plan
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Entry, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Wanted
 from git_repositories import Repositories, commit, git
 
 ID, OLD_ID = "20260219T020000Z-0639294c", "20260218T020000Z-11111111"
@@ -270,34 +270,3 @@ def test_a_database_that_the_next_release_would_not_see_is_refused(tmp_path, kin
             host.plan(database=host.path / database)
     else:
         assert host.plan(database=host.path / database).done is False
-
-
-@pytest.mark.parametrize(
-    "changed, message",
-    [
-        (
-            {"f_bavail": 5000, "f_frsize": 4096},
-            "There is no space for the new tree in .*: 19 MiB are free, it needs 31",
-        ),
-        ({"f_files": 1000, "f_favail": 120}, "There are 120 inodes free in .*, and the tree needs 21"),
-        ({"f_files": 0, "f_favail": 0}, None),
-    ],
-)
-def test_a_full_filesystem_is_told_before_anything_is_written(changed, message, monkeypatch):
-    free = {"f_bavail": 1 << 30, "f_frsize": 4096, "f_files": 1 << 30, "f_favail": 1 << 30, **changed}
-    monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), free))
-    if message:
-        with pytest.raises(GitError, match=message):
-            _stage_plan._refuse_full(Path("/srv"), 15 << 20, 21)
-    else:
-        _stage_plan._refuse_full(Path("/srv"), 15 << 20, 21)
-
-
-def test_a_listing_of_a_tree_is_read():
-    output = "100644 blob aaaa      12\tdir/a name\x00120000 blob bbbb       3\tlink\x00"
-    assert _stage_plan.parse_tree(output) == [Entry("dir/a name", 12), Entry("link", 3)]
-
-
-def test_a_submodule_is_refused():
-    with pytest.raises(GitError, match="has a submodule at lib"):
-        _stage_plan.parse_tree("160000 commit aaaa       -\tlib\x00")
