@@ -25,6 +25,8 @@ class Transport(Protocol):
 
     def processes(self) -> List[Dict[str, Any]]: ...
 
+    def create(self, saved: Mapping[str, Any]) -> None: ...
+
     def start(self, pm_id: int) -> None: ...
 
     def stop(self, pm_id: int) -> None: ...
@@ -71,6 +73,13 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
             transport.restart(instance.pm_id, changes[instance.pm_id])
         else:
             transport.start(instance.pm_id)
+
+
+def resurrect(transport: Transport, name: str, saved: Sequence[Mapping[str, Any]]) -> None:
+    """Make the instances of one process anew as they were saved; C(pm2 resurrect) would make those of all."""
+    for each in saved:
+        transport.create(each)
+    start(transport, _pm2.instances_of(transport.processes(), name), {})
 
 
 def restart(transport: Transport, instances: Sequence[Instance], changes: Changes) -> None:

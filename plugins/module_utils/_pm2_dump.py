@@ -36,6 +36,11 @@ def read_dump(home: Path) -> List[Dict[str, Any]]:
     return [each for each in saved if isinstance(each, dict)] if isinstance(saved, list) else []
 
 
+def saved_as(home: Path, name: str) -> List[Dict[str, Any]]:
+    """Return the instances of a process as they were saved; PM2 makes one of each."""
+    return [each for each in read_dump(home) if str(each.get("name")) == name]
+
+
 def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:
     """Say whether C(pm2 resurrect) would bring the process back as it is now."""
     before = [_lasting(each) for each in saved if str(each.get("name")) == name]

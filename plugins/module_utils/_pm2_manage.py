@@ -136,6 +136,9 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
     began = host.clock.now()
     if plan.action == "create" and request.config:
         _create(request.config, host)
+    if plan.action == "resurrect":
+        # What any command of the program does first is to start a daemon.
+        host.program().run("ping", "--silent")
     ready, ready_at = None, began
     with host.connect() as transport:
         if request.state in ("stopped", "absent"):
@@ -153,7 +156,7 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
 
 def prepare(request: Request, host: Host, plan: Plan) -> None:
     """Raise PM2Error, before anything is touched, when what the plan needs is not there."""
-    program = host.program() if plan.save or plan.action in ("create", "recreate") else None
+    program = host.program() if plan.save or plan.action in ("create", "recreate", "resurrect") else None
     if plan.action in ("none", "stop", "delete") or request.config is None:
         return
     folder, script = request.config.kept.get("pm_cwd"), request.config.kept.get("pm_exec_path")
@@ -198,7 +201,9 @@ def _run(
     request: Request, host: Host, transport: Transport, before: State, plan: Plan, marks: Sequence[LogMark]
 ) -> None:
     changes = _changes(request, before, plan)
-    if plan.action == "start":
+    if plan.action == "resurrect":
+        _pm2_control.resurrect(transport, request.name, _pm2_dump.saved_as(host.home, request.name))
+    elif plan.action == "start":
         _pm2_control.start(transport, before.instances, changes)
     elif plan.action == "restart":
         _pm2_control.restart(transport, before.instances, changes)

@@ -59,7 +59,7 @@ def make_plan(request: Request, before: State, home: Path) -> Plan:
     if request.state in ("stopped", "absent"):
         action = _ending_action(request.state, before.instances)
     elif not before.instances:
-        action = _creation(request)
+        action = _creation(request, _pm2_dump.saved_as(home, request.name))
     elif found and not (before.changes_live and _pm2_config.can_be_handed_over(found)):
         action = _recreation(request, found)
     else:
@@ -87,12 +87,15 @@ def _ending_action(state: str, instances: Sequence[Instance]) -> str:
     return "stop" if any(each.status != "stopped" or each.pid for each in instances) else "none"
 
 
-def _creation(request: Request) -> str:
+def _creation(request: Request, saved: Sequence[Dict[str, Any]]) -> str:
     if request.state != "started":
         raise PM2Error(f"PM2 knows no process called {request.name!r}; start it with state started")
-    if request.config is None or not request.config.whole:
-        raise PM2Error(f"PM2 knows no process called {request.name!r}; give config or script to start it")
-    return "create"
+    if request.config is not None and request.config.whole:
+        return "create"
+    # PM2 was killed, or forgot it: what it had saved of the process says how to start it.
+    if request.config is None and saved:
+        return "resurrect"
+    raise PM2Error(f"PM2 knows no process called {request.name!r}; give config or script to start it")
 
 
 def _recreation(request: Request, found: Sequence[Difference]) -> str:

@@ -132,6 +132,9 @@ class SocketTransport:
             raise ProtocolError("The PM2 daemon sent no list of processes")
         return listed
 
+    def create(self, saved: Mapping[str, Any]) -> None:
+        self._client.call("prepare", dict(saved))
+
     def start(self, pm_id: int) -> None:
         self._client.call("startProcessId", pm_id)
 
@@ -171,6 +174,9 @@ class ProgramTransport:
 
     def processes(self) -> List[Listed]:
         return parse_jlist(self._program.run("jlist", "--silent"))
+
+    def create(self, saved: Mapping[str, Any]) -> None:
+        raise PM2Error(f"The pm2 program cannot start {saved['name']} alone; run pm2 resurrect, which starts all")
 
     def start(self, pm_id: int) -> None:
         self._act("start", pm_id)

@@ -223,8 +223,9 @@ EXAMPLES = r"""
 RETURN = r"""
 action:
   description:
-    - What was done, in check mode what would be done. One of C(none), C(create), C(start), C(restart), C(reload), C(recreate),
-      C(stop) and C(delete).
+    - What was done, in check mode what would be done. One of C(none), C(create), C(resurrect), C(start), C(restart),
+      C(reload), C(recreate), C(stop) and C(delete).
+    - With C(resurrect) a process that PM2 does not know, as it was killed, was started as PM2 had saved it, and no other.
   returned: success
   type: str
   sample: restart

@@ -134,6 +134,28 @@ def test_an_orphan_with_a_port_is_named_with_it(manage_alone, small, run_module,
     assert (again.get("msg"), again["action"]) == (None, "create")
 
 
+def test_a_process_that_a_killed_pm2_had_saved_comes_back_alone(manage_alone, small, run_module, pm2):
+    other = small.folder / "other.js"
+    other.write_text("setInterval(() => {}, 1000)")
+    pm2("start", other, "--name", "bystander")
+    assert manage_alone(**small.arguments(instances=2), save=True)["changed"] is True
+    pid = int((pm2.home / "pm2.pid").read_text())
+    family = [each["pid"] for each in json.loads(pm2("jlist", "--silent"))]
+    for each in (pid, *family):
+        os.kill(each, signal.SIGKILL)
+    predicted = run_module("pm2_process", pm2.arguments(name="small", state="started"), check=True)
+    assert (predicted["changed"], predicted["action"]) == (True, "resurrect")
+    back = manage_alone(state="started", port=small.port)
+    assert (back.get("msg"), back["action"], back["ports"]) == (None, "resurrect", [small.port])
+    assert [(each["name"], each["pm2_env"]["status"]) for each in json.loads(pm2("jlist", "--silent"))] == [
+        ("small", "online"),
+        ("small", "online"),
+    ]
+    assert manage_alone(state="started", port=small.port)["changed"] is False
+    pm2("delete", "small")
+    assert manage_alone(state="started", port=small.port)["action"] == "resurrect"
+
+
 def test_a_pid_file_of_another_process_is_not_believed(manage_alone, small, run_module, pm2):
     manage = manage_alone
     manage(**small.arguments(instances=2))

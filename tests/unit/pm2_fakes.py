@@ -43,6 +43,9 @@ class FakeTransport:
     def processes(self):
         return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
 
+    def create(self, saved):
+        self.calls.append(("create", saved["name"]))
+
     def start(self, pm_id):
         self.calls.append(("start", pm_id))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -111,6 +112,13 @@ def test_a_process_that_pm2_does_not_know_needs_a_description(tmp_path, wanted, 
         _pm2_plan.make_plan(wanted, NOTHING, tmp_path)
 
 
+def test_a_process_that_pm2_forgot_is_started_as_it_was_saved(tmp_path):
+    saved = [{"name": "shop"}, {"name": "other"}]
+    (tmp_path / "dump.pm2").write_text(json.dumps(saved))
+    assert _pm2_plan.make_plan(request(), NOTHING, tmp_path).action == "resurrect"
+    assert _pm2_plan.make_plan(request(config=config()), NOTHING, tmp_path).action == "create"
+
+
 @pytest.mark.parametrize(
     "save, before, is_saved, planned",
     [
@@ -132,7 +140,10 @@ def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
 
 class FakeProgram:
     def __init__(self):
-        self.asked, self.environment = 0, {"PATH": os.defpath}
+        self.asked, self.environment, self.ran = 0, {"PATH": os.defpath}, []
+
+    def run(self, *words):
+        self.ran.append(words)
 
     def __call__(self):
         self.asked += 1
@@ -183,6 +194,15 @@ def test_a_plan_is_carried_out_over_the_transport(kernel, host, wanted, before, 
     outcome = _pm2_manage.carry_out(wanted, host(transport), before, plan)
     assert (transport.calls, outcome.after.instances[0].pid) == (calls, 6)
     assert (outcome.ready is None) == (wanted.state in ("stopped", "absent"))
+
+
+def test_a_saved_process_is_made_over_the_transport_of_a_new_daemon(kernel, host, tmp_path):
+    (tmp_path / "dump.pm2").write_text(json.dumps([{"name": "shop"}, {"name": "other"}]))
+    transport = FakeTransport([STOPPED], [listed(pid=6)])
+    there = host(transport)
+    outcome = _pm2_manage.carry_out(request(), there, NOTHING, Plan("resurrect", [], False))
+    assert there.program.ran == [("ping", "--silent")]
+    assert (transport.calls, outcome.after.instances[0].pid) == ([("create", "shop"), ("start", 3)], 6)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,14 @@ def test_an_action_is_a_call_over_the_socket(act, call, _command):
     assert (way.version, way.daemon, client.calls[1:]) == ("7.0.4", 5, [call])
 
 
+def test_a_saved_process_is_made_anew_over_the_socket_alone(pm2, tmp_path):
+    client = FakeClient([])
+    SocketTransport(client).create({"name": "shop"})
+    assert client.calls[1] == ("prepare", {"name": "shop"})
+    with pytest.raises(PM2Error, match="cannot start shop alone; run pm2 resurrect, which starts all"):
+        ProgramTransport(pm2, tmp_path).create({"name": "shop"})
+
+
 def test_changes_are_handed_over_with_the_call():
     client = FakeClient([])
     SocketTransport(client).restart(3, {"kill_timeout": 1})
