@@ -68,7 +68,13 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with contextlib.suppress(FileNotFoundError):
         partial.unlink()
-    os.replace(str(write_synced(partial, text)), str(path))
+    try:
+        os.replace(str(write_synced(partial, text)), str(path))
+    except OSError:
+        # On a full disk the half of it would take what others need.
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+        raise
     sync(path.parent)
 
 

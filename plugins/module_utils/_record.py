@@ -79,6 +79,14 @@ def parse_time(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
+def is_revision(text: str) -> bool:
+    return _REVISION.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> Record:
     """Return the record of a new release, locked by its run.
 
@@ -104,9 +112,9 @@ def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> R
 
 def _check_opening(wanted: Opening) -> None:
     for name, value in (("from_revision", wanted.from_revision), ("to_revision", wanted.to_revision)):
-        if not _REVISION.fullmatch(value):
+        if not is_revision(value):
             raise RecordError(f"{name} must be a full commit SHA in lower case, not {value!r}")
-    if not _ID.fullmatch(wanted.release_id):
+    if not is_id(wanted.release_id):
         raise RecordError(f"release_id must look like 20260219T020000Z-0639294c, not {wanted.release_id!r}")
     if wanted.lease < 1:
         raise RecordError(f"lease must be at least 1 second, not {wanted.lease}")
@@ -186,8 +194,8 @@ def abort_untouched(records: Sequence[Record], now: datetime) -> List[Record]:
 def note(record: Record, change: Change, now: datetime) -> Record:
     """Return the record with a change, its lease renewed; equal to C(record) apart from the lease if nothing is new.
 
-    A release that is closed is opened again by a stage (a rollback begins), and only written to by an observation.
-    Raises RecordError when another run holds it.
+    A release that stands is opened again by a stage (a rollback begins), and only written to by an observation.
+    Raises RecordError when another run holds it, and for a stage of a release that is over.
     """
     _refuse_other_run(record, change.run_id, change.take_over, now)
     noted = copy.deepcopy(record)
@@ -207,6 +215,10 @@ def note(record: Record, change: Change, now: datetime) -> Record:
 
 
 def _enter_stage(record: Record, change: Change, now: datetime) -> None:
+    if record["status"] in ("rolled_back", "aborted"):
+        raise RecordError(
+            f"Release {record['id']} is {record['status']} since {record['closed_at']}; there is nothing to do"
+        )
     at = format_time(now)
     same_run = record["lock"] is not None and record["lock"]["run_id"] == change.run_id
     since = record["lock"]["since"] if same_run else at

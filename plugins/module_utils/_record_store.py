@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,12 +15,18 @@ from pathlib import Path
 from typing import Iterator, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files
-from ansible_collections.greenlight.release.plugins.module_utils._record import FORMAT, Record, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._record import Record, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._record_shape import check_record
+
+# What a full disk must leave for the record: more than any needs, twice, as the old one stays until the new is whole.
+_RESERVED = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def exclusive(state_path: Path) -> Iterator[None]:
-    """Hold the folder's mutex, so that reading, judging and writing a record is one step.
+def exclusive(state_path: Path, uid: int) -> Iterator[None]:
+    """Hold the folder's mutex as the user C(uid), so that reading, judging and writing a record is one step.
 
     It is a kernel lock: it ends with the process, however that ends. The lock that outlives a process is in the record.
     Raises RecordError when the folder cannot be made or is not safe to use.
@@ -34,19 +41,26 @@ def exclusive(state_path: Path) -> Iterator[None]:
             "with mode 0700, or set greenlight_state_path"
         ) from error
     try:
-        _refuse_writable_by_others(state_path)
+        _refuse_writable_by_others(state_path, uid)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _refuse_writable_by_others(state_path: Path) -> None:
-    status = state_path.stat()
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise RecordError(
-            f"{state_path} can be written by other users (mode {stat.S_IMODE(status.st_mode):04o}); chmod it to 0700"
-        )
+def _refuse_writable_by_others(state_path: Path, uid: int) -> None:
+    """Raise RecordError where another user than C(uid) and root could write what a rollback then carries out."""
+    for folder in (state_path, state_path / "releases"):
+        status = folder.stat()
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise RecordError(
+                f"{folder} can be written by other users (mode {stat.S_IMODE(status.st_mode):04o}); chmod it to 0700"
+            )
+        if status.st_uid not in (uid, 0):
+            raise RecordError(
+                f"{folder} belongs to {owner_of(folder)}, whose commands this user must not run; become that user, "
+                "by greenlight_app_user or become_user"
+            )
 
 
 def read_records(state_path: Path) -> List[Record]:
@@ -59,13 +73,14 @@ def read_records(state_path: Path) -> List[Record]:
 
 def _read_record(path: Path) -> Record:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        version = record["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{path} is not a release record; move it out of the folder") from error
-    if version != FORMAT:
-        raise RecordError(f"{path} has format {version!r}, this version reads {FORMAT}; update the collection")
-    return dict(record)
+        return check_record(json.loads(path.read_text(encoding="utf-8")), path.stem)
+    except ValueError as error:
+        raise RecordError(
+            f"{path} is no JSON, as far as it goes; bring it back from a backup, or move it out of the folder if it is "
+            "no release record"
+        ) from error
+    except RecordError as error:
+        raise RecordError(f"{path} {error}") from error
 
 
 def find_record(records: Sequence[Record], release_id: Optional[str]) -> Record:
@@ -77,9 +92,43 @@ def find_record(records: Sequence[Record], release_id: Optional[str]) -> Record:
 
 
 def write_record(state_path: Path, record: Record) -> None:
-    """Replace the record's file in one step that a crash cannot halve. Raises RecordError when it cannot be written."""
+    """Replace the record's file in one step that a crash cannot halve. Raises RecordError when it cannot be written.
+
+    On a full disk the reserve is given up first: what a release has begun can so be noted and taken back.
+    """
     final = state_path / "releases" / f"{record['id']}.json"
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     try:
-        _files.write_whole(final, json.dumps(record, indent=2, sort_keys=True) + "\n")
+        try:
+            _files.write_whole(final, text)
+        except OSError as error:
+            if error.errno not in _FULL or not _give_up_reserve(state_path):
+                raise
+            _files.write_whole(final, text)
     except OSError as error:
-        raise RecordError(f"Cannot write the release record {final}: {error.strerror}") from error
+        raise RecordError(
+            f"Cannot write the release record {final}: {error.strerror}; nothing was done that is not in it"
+        ) from error
+
+
+def reserve_space(state_path: Path) -> None:
+    """Set space aside for the notes of a release, before it changes anything. Raises RecordError without it."""
+    reserve = state_path / ".reserve"
+    try:
+        if reserve.exists() and reserve.stat().st_size == _RESERVED:
+            return
+        _files.write_whole(reserve, "\n" * _RESERVED)
+    except OSError as error:
+        raise RecordError(
+            f"Cannot set {_RESERVED >> 20} MiB aside in {state_path} for the release record: {error.strerror}; "
+            "free some space first"
+        ) from error
+
+
+def _give_up_reserve(state_path: Path) -> bool:
+    """Free the reserve, and say whether there was one."""
+    try:
+        (state_path / ".reserve").unlink()
+    except FileNotFoundError:
+        return False
+    return True

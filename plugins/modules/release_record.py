@@ -87,6 +87,21 @@ options:
     description: What a rollback needs to know. Merged into the facts of the record, key by key. Keep secrets out of it.
     type: dict
     default: {}
+  evidence:
+    description:
+      - What was seen of the release, kept as private files before anything is changed. For O(state=noted).
+      - They lie in C(<state_path>/evidence/<release id>/), those of the newest ten releases. What is there already is never replaced.
+      - The record names the folder in its fact C(evidence_path). Where it cannot be kept, the module warns, and notes the rest.
+    type: dict
+    suboptions:
+      cursor:
+        description: Where the logs are read from, a cursor of M(greenlight.release.log_assert). Long logs are kept to their two ends.
+        type: dict
+        default: {}
+      findings:
+        description: Mappings or lists by name, each of which becomes a JSON file without secrets.
+        type: dict
+        default: {}
   observation:
     description: One judgement, a mapping as the filter P(greenlight.release.decide#filter) returns it. Appended with the time.
     type: dict
@@ -171,11 +186,14 @@ file:
   sample: /var/lib/greenlight/shop/releases/20260219T020000Z-0639294c.json
 """
 
+import dataclasses
+import os
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store, _watch
+from ansible_collections.greenlight.release.plugins.module_utils import _evidence, _record, _record_store, _watch
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["opened", "noted", "closed"], "required": True},
@@ -191,6 +209,10 @@ ARGUMENTS = {
     "retry_rejected": {"type": "bool", "default": False},
     "stage": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
+    "evidence": {
+        "type": "dict",
+        "options": {"cursor": {"type": "dict", "default": {}}, "findings": {"type": "dict", "default": {}}},
+    },
     "observation": {"type": "dict"},
     "outcome": {"type": "str", "choices": list(_record.OUTCOMES)},
     "watch_seconds": {"type": "int", "default": 0},
@@ -198,8 +220,23 @@ ARGUMENTS = {
 }
 
 
-def changed_records(records, params, now):
+def keep_evidence(module, record, change):
+    """Return the change with the folder of the evidence, which is kept if the run holds the record C(record)."""
+    state_path, given = Path(module.params["state_path"]), module.params["evidence"]
+    folder = _evidence.folder_of(state_path, record["id"])
+    try:
+        if not module.check_mode:
+            _evidence.keep(state_path, record["id"], _evidence.Evidence(**given), time.time())
+    except _evidence.EvidenceError as error:
+        # A host that must go back does not wait for a disk that has room.
+        module.warn(str(error))
+        folder = ""
+    return dataclasses.replace(change, facts={**change.facts, "evidence_path": str(folder)})
+
+
+def changed_records(records, module, now):
     """Return (record before or None, record after, further records to write)."""
+    params = module.params
     if params["state"] == "opened":
         names = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
         wanted = _record.Opening(
@@ -213,15 +250,20 @@ def changed_records(records, params, now):
     names = ("run_id", "by", "lease", "take_over", "stage", "facts", "observation")
     change = _record.Change(**{name: params[name] for name in names})
     if params["state"] == "noted":
-        return before, _record.note(before, change, now), []
+        after = _record.note(before, change, now)
+        if params["evidence"] is not None:
+            after = _record.note(before, keep_evidence(module, before, change), now)
+        return before, after, []
     return before, _record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
 
 
 def update_records(module, now):
     """Read, judge and write the records in one step, and return the module's result."""
     state_path = Path(module.params["state_path"])
-    before, after, others = changed_records(_record_store.read_records(state_path), module.params, now)
+    before, after, others = changed_records(_record_store.read_records(state_path), module, now)
     if before != after and not module.check_mode:
+        if module.params["state"] == "opened":
+            _record_store.reserve_space(state_path)
         for record in [*others, after]:
             _record_store.write_record(state_path, record)
     result = {
@@ -248,7 +290,7 @@ def main():
         if module.check_mode:
             result = update_records(module, now)
         else:
-            with _record_store.exclusive(Path(module.params["state_path"])):
+            with _record_store.exclusive(Path(module.params["state_path"]), os.geteuid()):
                 result = update_records(module, now)
     except _record.RecordError as error:
         module.fail_json(msg=str(error))

@@ -70,7 +70,7 @@ def test_a_host_without_a_release_has_none(run_module, tmp_path):
     assert "No release of this app is on record" in noted["msg"]
     (tmp_path / "state" / "releases" / "x.json").write_text("{")
     broken = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
-    assert "x.json is not a release record" in broken["msg"]
+    assert "x.json is no JSON, as far as it goes" in broken["msg"]
 
 
 def test_the_hours_of_a_watch_can_be_named(run_module, tmp_path):
@@ -101,3 +101,30 @@ def test_a_time_that_is_none_is_refused(run_module, tmp_path):
         assert (
             "now must be a time in UTC such as 2026-02-19T02:00:00Z, not 'soon'" in run_module(module, arguments)["msg"]
         )
+
+
+def test_evidence_is_kept_before_the_note_and_only_by_the_run_that_holds_the_release(run_module, tmp_path):
+    log = tmp_path / "shop-error.log"
+    log.write_text("before\n")
+    marked = run_module("log_assert", {"state": "mark", "files": [{"path": str(log), "stream": "err"}]})
+    run_module("release_record", opening(tmp_path))
+    with log.open("a") as file:
+        file.write("SyntaxError\n")
+    evidence = {"cursor": marked["cursor"], "findings": {"decision": {"reason": "server_starts"}}}
+    asked = following(tmp_path, "noted", stage="rolling_back", evidence=evidence)
+    folder = tmp_path / "state" / "evidence" / "20260219T020000Z-bbbbbbbb"
+    assert "is held by alice" in run_module("release_record", {**asked, "run_id": "run 2"})["msg"]
+    predicted = run_module("release_record", asked, check=True)
+    assert (predicted["record"]["facts"], folder.exists()) == ({"evidence_path": str(folder)}, False)
+    noted = run_module("release_record", asked)
+    assert noted["record"]["facts"] == {"evidence_path": str(folder)}
+    assert (folder / "0-shop-error.log").read_text() == "SyntaxError\n"
+    assert json.loads((folder / "decision.json").read_text()) == {"reason": "server_starts"}
+
+
+def test_a_rollback_does_not_wait_for_room_for_its_evidence(run_module, tmp_path):
+    run_module("release_record", opening(tmp_path))
+    (tmp_path / "state" / "evidence").write_text("")
+    noted = run_module("release_record", following(tmp_path, "noted", stage="rolling_back", evidence={}))
+    assert (noted["record"]["stage"], noted["record"]["facts"]) == ("rolling_back", {"evidence_path": ""})
+    assert "The evidence cannot be kept in" in str(noted["warnings"])

@@ -237,3 +237,11 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
     records = [{"status": status, "facts": {"backup": f"/b/{n}"}} for n, status in enumerate(statuses)]
     assert _record.needed_backups(records) == needed
     assert _record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "aborted"])
+def test_a_release_that_is_over_is_not_begun_again(outcome):
+    over = closed(outcome)
+    with pytest.raises(RecordError, match=f"is {outcome} since 2026-02-19T02:00:00Z; there is nothing to do"):
+        _record.note(over, change(run_id="run 2", stage="rolling_back"), LATER)
+    assert _record.note(over, change(run_id="run 2", facts={"a": 1}), LATER)["facts"] == {"a": 1}

@@ -3,18 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _record_store
+from ansible_collections.greenlight.release.plugins.module_utils import _files, _record, _record_store
 from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
 
-RECORD = {"format": 1, "id": "20260219T020000Z-bbbbbbbb", "status": "healthy"}
+RECORD = _record.open_release(
+    [],
+    _record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "run 1", "alice", 60),
+    datetime(2026, 2, 19, 2, tzinfo=timezone.utc),
+)
+ME = os.geteuid()
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path):
-    with _record_store.exclusive(tmp_path / "state"):
+    with _record_store.exclusive(tmp_path / "state", ME):
         _record_store.write_record(tmp_path / "state", RECORD)
     file = tmp_path / "state" / "releases" / "20260219T020000Z-bbbbbbbb.json"
     assert _record_store.read_records(tmp_path / "state") == [RECORD]
@@ -23,7 +30,7 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_replaced(tmp_path):
-    with _record_store.exclusive(tmp_path):
+    with _record_store.exclusive(tmp_path, ME):
         (tmp_path / "releases" / f".{RECORD['id']}.json.partial").write_text("{")
         _record_store.write_record(tmp_path, RECORD)
     assert _record_store.read_records(tmp_path) == [RECORD]
@@ -36,15 +43,15 @@ def test_a_folder_without_records_has_none(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("{", "is not a release record"),
-        ("[]", "is not a release record"),
-        ("{}", "is not a release record"),
+        ("{", "is no JSON, as far as it goes; bring it back from a backup"),
+        ("\\udcff", "is no JSON"),
+        ("[]", "is not a release record; move it out of the folder"),
         ('{"format": 9}', "has format 9, this version reads 1"),
     ],
 )
 def test_a_file_that_is_no_record_is_named(tmp_path, text, message):
     (tmp_path / "releases").mkdir()
-    (tmp_path / "releases" / "x.json").write_text(text)
+    (tmp_path / "releases" / "x.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(RecordError, match=f"x.json {message}"):
         _record_store.read_records(tmp_path)
 
@@ -58,14 +65,14 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"Cannot use .* create it for the user who runs the app"):
-        with _record_store.exclusive(tmp_path / "file" / "state"):
+        with _record_store.exclusive(tmp_path / "file" / "state", ME):
             pass
 
 
 def test_a_folder_that_others_can_write_is_refused(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(RecordError, match=r"can be written by other users .mode 0777.; chmod it to 0700"):
-        with _record_store.exclusive(tmp_path):
+        with _record_store.exclusive(tmp_path, ME):
             pass
 
 
@@ -78,7 +85,7 @@ def test_the_mutex_does_not_follow_a_link(tmp_path):
     (tmp_path / "releases").mkdir()
     os.symlink("/dev/null", str(tmp_path / ".mutex"))
     with pytest.raises(RecordError, match="Cannot use"):
-        with _record_store.exclusive(Path(tmp_path)):
+        with _record_store.exclusive(Path(tmp_path), ME):
             pass
 
 
@@ -91,3 +98,61 @@ def test_the_newest_record_is_meant_unless_an_id_is_given(wanted, found):
 def test_a_release_that_is_not_on_record_is_an_error(records, wanted):
     with pytest.raises(RecordError, match="on record; deploy one first"):
         _record_store.find_record(records, wanted)
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path):
+    if ME == 0:
+        os.chown(str(tmp_path), 12345, -1)
+    with pytest.raises(RecordError, match=r"belongs to .*, whose commands this user must not run; become that user"):
+        with _record_store.exclusive(tmp_path, ME and ME + 1):
+            pass
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let the first writings fail as on a full disk, as many as the list says."""
+    failures = []
+    write = _files.write_synced
+
+    def fail_first(path, text):
+        if failures:
+            path.write_text(text[:9])
+            raise failures.pop()
+        return write(path, text)
+
+    monkeypatch.setattr(_files, "write_synced", fail_first)
+    return failures
+
+
+def no_space():
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_leaves_room_for_what_a_release_has_begun(tmp_path, full_disk):
+    with _record_store.exclusive(tmp_path, ME):
+        _record_store.reserve_space(tmp_path)
+        _record_store.reserve_space(tmp_path)
+        assert (tmp_path / ".reserve").stat().st_size == 1 << 20
+        full_disk.append(no_space())
+        _record_store.write_record(tmp_path, RECORD)
+    assert _record_store.read_records(tmp_path) == [RECORD]
+    assert not (tmp_path / ".reserve").exists()
+
+
+def test_a_full_disk_without_a_reserve_keeps_the_old_record_and_no_half_of_the_new_one(tmp_path, full_disk):
+    with _record_store.exclusive(tmp_path, ME):
+        _record_store.write_record(tmp_path, RECORD)
+        full_disk.append(no_space())
+        with pytest.raises(RecordError, match="No space left on device; nothing was done that is not in it"):
+            _record_store.write_record(tmp_path, {**RECORD, "stage": "switching"})
+    assert _record_store.read_records(tmp_path) == [RECORD]
+    assert os.listdir(str(tmp_path / "releases")) == [f"{RECORD['id']}.json"]
+
+
+def test_a_release_begins_only_where_its_notes_have_room(tmp_path, full_disk):
+    full_disk.append(no_space())
+    with pytest.raises(
+        RecordError, match=r"Cannot set 1 MiB aside in .*: No space left on device; free some space first"
+    ):
+        _record_store.reserve_space(tmp_path)
+    assert os.listdir(str(tmp_path)) == []
