@@ -1,0 +1,72 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run on a host: wait until the newest release is at a stage, then kill something there, and print what.
+
+killer.py VICTIM STAGE [stopped] [SECONDS]: the victim is C(module), C(app), C(pm2) or C(nothing). With C(stopped) the
+app must have been stopped as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+RELEASES = Path("/var/lib/greenlight/sample-app/releases")
+USER = pwd.getpwnam("sample").pw_uid
+LISTENING = ":0BB8 00000000:0000 0A"
+# Ansible hands a module to an interpreter without arguments, by its standard input.
+VICTIMS: dict[str, Callable[[list[str]], bool]] = {
+    "module": lambda words: words in (["/usr/bin/python3"], ["python3"]),
+    "app": lambda words: "/srv/sample-app/server.js" in " ".join(words),
+    "pm2": lambda words: " ".join(words).startswith("PM2 "),
+    "nothing": lambda words: False,
+}
+
+
+def is_at(stage: str) -> bool:
+    newest = sorted(RELEASES.glob("*.json"))[-1:]
+    record = json.loads(newest[0].read_text()) if newest else {"status": "none", "stage": ""}
+    return record["status"] == "in_progress" and record["stage"] == stage
+
+
+def is_stopped() -> bool:
+    return LISTENING not in Path("/proc/net/tcp").read_text()
+
+
+def find(victim: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = folder.joinpath("cmdline").read_bytes().decode(errors="replace").strip("\0 ").split("\0")
+            if folder.stat().st_uid == USER and VICTIMS[victim](words):
+                found.append(int(folder.name))
+    return found
+
+
+def main() -> int:
+    victim, stage, stopped = sys.argv[1], sys.argv[2], "stopped" in sys.argv
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        if is_at(stage) and (not stopped or is_stopped()):
+            pids = find(victim)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if pids or victim == "nothing":
+                print(f"killed {victim} {pids} at {stage}")
+                return 0
+        time.sleep(0.001)
+    print(f"{stage} did not come, or no {victim} was there")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

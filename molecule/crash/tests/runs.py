@@ -1,0 +1,197 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of ansible-playbook that die, and what a person expects of the host when the next one has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import host as sample
+import testinfra
+
+HERE = Path(__file__).resolve().parent.parent
+KILLER = (HERE / "tests" / "killer.py").read_text(encoding="utf-8")
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+SECONDS = 120
+# The app is small and what is measured matters little here: the times are as short as they can be.
+SETTINGS = {
+    "greenlight_stable_seconds": 1,
+    "greenlight_warm_up_seconds": 0,
+    "greenlight_measure_seconds": 1,
+    "greenlight_response_time_samples": 5,
+    "greenlight_health_deadline": 3,
+    "greenlight_retry_rejected": True,
+    # A machine that runs three hosts says nothing about how fast one is.
+    "greenlight_decision_matrix_patches": {"response_time": None, "error_rate": None},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of ansible-playbook ended."""
+
+    status: int
+    output: str
+    boundaries: list[str]
+
+    def changes(self) -> int:
+        return int(re.findall(r"changed=(\d+)", self.output)[-1])
+
+
+class Host:
+    """One container, asked from outside."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.shell = testinfra.get_host(f"podman://{name}")
+        # Rows that the database must have: those of the beginning, and what was acknowledged before a reboot.
+        self.rows = 20000
+
+    def address(self) -> str:
+        words = ["podman", "inspect", "--format", "{{ .NetworkSettings.IPAddress }}", self.name]
+        return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def play(self, playbook: str, die_at: int = 0, **settings: Any) -> Run:
+        """Run a playbook of the collection to its end, or until it is killed."""
+        process, log = self.begin(playbook, die_at, **settings)
+        try:
+            output = process.communicate(timeout=SECONDS)[0]
+        finally:
+            process.kill()
+        boundaries = [json.loads(line)["task"] for line in log.read_text().splitlines()]
+        log.unlink()
+        return Run(process.returncode, output, boundaries)
+
+    def begin(self, playbook: str, die_at: int = 0, **settings: Any) -> tuple[subprocess.Popen[str], Path]:
+        descriptor, name = tempfile.mkstemp(prefix="boundaries-", dir=EPHEMERAL)
+        os.close(descriptor)
+        given = {**SETTINGS, **settings, "ansible_host": self.address()}
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(EPHEMERAL / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins" / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "crash",
+            "ANSIBLE_FORCE_COLOR": "0",
+            "GREENLIGHT_CRASH_LOG": name,
+            "GREENLIGHT_CRASH_AT": str(die_at),
+        }
+        words = ["ansible-playbook", "-i", str(EPHEMERAL / "inventory"), "--limit", self.name]
+        process = subprocess.Popen(
+            [*words, "-e", json.dumps(given), f"greenlight.release.{playbook}"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return process, Path(name)
+
+    def kill(self, victim: str, stage: str, *more: str) -> str:
+        """Wait on the host until the newest release is at a stage, kill something there, and return what happened."""
+        words = ["podman", "exec", "-i", self.name, "python3", "-", victim, stage, *more]
+        done = subprocess.run(words, input=KILLER, check=False, stdout=subprocess.PIPE, text=True)
+        assert done.returncode == 0, f"{self.name}: {done.stdout}"
+        return done.stdout
+
+    def newest(self) -> dict[str, Any] | None:
+        """Return the newest release record, None before there is one."""
+        listed = self.shell.check_output(f"ls {sample.STATE}/releases 2>/dev/null | tail -n 1")
+        return sample.read_json(self.shell, f"cat {sample.STATE}/releases/{listed}") if listed else None
+
+    def pid(self) -> int:
+        return int(sample.process(self.shell)["pid"])
+
+    def serves(self) -> str:
+        """Return which revision answers, as its name in the repository, or what came instead of an answer."""
+        answer = self.shell.run("curl -sS --max-time 20 --retry 2 http://127.0.0.1:3000/health")
+        for name in ("good", "better", "breaking-migration"):
+            if answer.stdout == f'{{"status":"ok","revision":"{sample.revision(self.shell, name)}"}}':
+                return name
+        return str(answer.stdout + answer.stderr)
+
+    def problems(self) -> list[str]:
+        """Return what is not as it was before the release, and what was lost."""
+        traffic = sample.read_json(self.shell, "cat /srv/sample-app-data/traffic.json")
+        good = sample.revision(self.shell, "good")
+        record = self.newest() or {"status": "aborted", "lock": None}
+        process = sample.process(self.shell)
+        seen = {
+            "checked out": (self.shell.check_output("sudo -u sample git -C /srv/sample-app rev-parse HEAD"), good),
+            "served": (self.serves(), "good"),
+            "tree": (self.shell.check_output("sudo -u sample git -C /srv/sample-app status --porcelain"), ""),
+            "schema": (sample.query(self.shell, "PRAGMA user_version"), "1"),
+            "integrity": (sample.query(self.shell, "PRAGMA quick_check"), "ok"),
+            "process": (process["pm2_env"]["status"], "online"),
+            "lock": (record["lock"], None),
+            "closed": (record["status"] in ("rolled_back", "aborted"), True),
+        }
+        wrong = [
+            f"{what}: {found!r} instead of {wanted!r}" for what, (found, wanted) in seen.items() if found != wanted
+        ]
+        rows, wanted_rows = (
+            int(sample.query(self.shell, "SELECT count(*) FROM items")),
+            self.rows + traffic["acknowledged"],
+        )
+        return wrong + ([f"rows: {rows} instead of at least {wanted_rows}"] if rows < wanted_rows else [])
+
+    def reboot(self) -> None:
+        """Take the power from the host, and give it back."""
+        self.shell.check_output("systemctl kill --signal=TERM --kill-who=main sample-traffic")
+        wait_for(lambda: self.shell.run("systemctl is-active sample-traffic").stdout.strip() != "active", "its end")
+        self.rows += sample.read_json(self.shell, "cat /srv/sample-app-data/traffic.json")["acknowledged"]
+        self.shell.check_output("rm /srv/sample-app-data/traffic.json")
+        for words in (["kill", "--signal=KILL"], ["start"]):
+            subprocess.run(["podman", *words, self.name], check=True, stdout=subprocess.DEVNULL)
+
+    def wait_for_boot(self) -> None:
+        wait_for(lambda: self.shell.run("test -s /srv/sample-app-data/traffic.json").rc == 0, "the boot")
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """Wait until a condition holds, and return what it returned."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not happen within {seconds} seconds")
+
+
+def wait_for_lease(host: Host) -> None:
+    """Wait until the lease of the run that died is over."""
+    record = host.newest()
+    if record and record["lock"]:
+        until = record["lock"]["until"]
+        wait_for(
+            lambda: host.shell.check_output("date -u +%Y-%m-%dT%H:%M:%SZ") >= until, f"the end of the lease at {until}"
+        )
+
+
+def come_back(host: Host, take_over: bool) -> list[str]:
+    """Roll back as a person would after a run died, twice, and return what is wrong then."""
+    if not take_over:
+        wait_for_lease(host)
+    first = host.play("rollback", greenlight_take_over=take_over)
+    if host.newest() is None and "there is nothing to go back to" in first.output:
+        return host.problems()
+    if first.status != 0:
+        return [f"the rollback failed:\n{first.output[-3000:]}"]
+    wrong, pid = host.problems(), host.pid()
+    second = host.play("rollback", greenlight_take_over=take_over)
+    if (second.status, second.changes()) != (0, 0):
+        wrong.append(f"the second rollback changed something:\n{second.output[-2000:]}")
+    if host.pid() != pid:
+        wrong.append("the second rollback restarted the app")
+    return wrong

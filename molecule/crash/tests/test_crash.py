@@ -1,0 +1,167 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import stories
+from runs import Host, Run, come_back
+
+NAMES = ("greenlight-crash-1", "greenlight-crash-2", "greenlight-crash-3")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One death, and what it is called in the table."""
+
+    name: str
+    die: Callable[[Host], list[str]]
+
+
+def take(cases: queue.SimpleQueue[Case], host: Host, told: dict[str, list[str]]) -> None:
+    """Let a host take cases until there are none left. A host that did not come back takes no more."""
+    while not cases.empty():
+        try:
+            case = cases.get_nowait()
+        except queue.Empty:
+            return
+        told[case.name] = ["the test itself ended"]
+        told[case.name] = case.die(host)
+        print(f"{host.name}: {case.name}: {told[case.name] or 'came back'}", flush=True)
+        if told[case.name]:
+            return
+
+
+def die_in_parallel(hosts: list[Host], cases: list[Case]) -> dict[str, list[str]]:
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in cases:
+        waiting.put(case)
+    told: dict[str, list[str]] = {}
+    threads = [threading.Thread(target=take, args=(waiting, host, told)) for host in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {case.name: told.get(case.name, ["no host was left for it"]) for case in cases}
+
+
+@pytest.fixture(scope="module")
+def hosts() -> list[Host]:
+    return [Host(name) for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def bad_release(hosts: list[Host]) -> Run:
+    """A release whose migration breaks the app and which is taken back, with nobody killed: all boundaries."""
+    run = hosts[0].play("deploy", greenlight_revision="breaking-migration")
+    assert "was taken back to" in run.output, run.output
+    assert hosts[0].problems() == []
+    return run
+
+
+def at_boundary(number: int, task: str) -> Case:
+    """A deploy of the bad release is killed; every second time, its lease runs out before a person comes."""
+    take_over = number % 2 == 0
+
+    def die(host: Host) -> list[str]:
+        lease = 1800 if take_over else 1
+        run = host.play("deploy", number, greenlight_revision="breaking-migration", greenlight_lease_seconds=lease)
+        if run.status != -signal.SIGKILL or len(run.boundaries) != number:
+            return [f"it was not killed at boundary {number}:\n{run.output[-3000:]}"]
+        return come_back(host, take_over)
+
+    return Case(f"{number:2} after {task}", die)
+
+
+def in_the_middle(victim: str, stage: str, *more: str) -> Case:
+    """Something on the host is killed while the bad release is under way."""
+
+    def die(host: Host) -> list[str]:
+        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
+        host.kill(victim, stage, *more)
+        process.communicate()
+        log.unlink()
+        return come_back(host, take_over=True)
+
+    return Case(f"{victim} at {' and '.join((stage, *more))}", die)
+
+
+def without_power(stage: str, *more: str) -> Case:
+    """The host is switched off while the bad release is under way."""
+
+    def die(host: Host) -> list[str]:
+        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
+        host.kill("nothing", stage, *more)
+        host.reboot()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        log.unlink()
+        host.wait_for_boot()
+        return come_back(host, take_over=True)
+
+    return Case(f"power at {' and '.join((stage, *more))}", die)
+
+
+def asked_for(number: int, task: str) -> Case:
+    """The rollback of a good release, which a person asked for, is killed."""
+    take_over = number % 2 == 0
+
+    def die(host: Host) -> list[str]:
+        released = host.play("deploy", greenlight_revision="better")
+        if released.status != 0:
+            return [f"the good release failed:\n{released.output[-3000:]}"]
+        run = host.play("rollback", number, greenlight_lease_seconds=1800 if take_over else 1)
+        if run.status != -signal.SIGKILL:
+            return [f"it was not killed at boundary {number}:\n{run.output[-3000:]}"]
+        return come_back(host, take_over)
+
+    return Case(f"asked for, {number:2} after {task}", die)
+
+
+def test_a_run_that_is_killed_at_any_boundary_is_put_back_by_the_next_rollback(hosts, bad_release):
+    cases = [at_boundary(number, task) for number, task in enumerate(bad_release.boundaries, 1)]
+    told = die_in_parallel(hosts, cases)
+    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+    assert len(told) >= 20
+
+
+def test_an_asked_for_rollback_that_is_killed_at_any_boundary_is_finished_by_the_next(hosts):
+    released = hosts[0].play("deploy", greenlight_revision="better")
+    assert released.status == 0, released.output
+    whole = hosts[0].play("rollback")
+    assert (whole.status, hosts[0].problems()) == (0, [])
+    told = die_in_parallel(hosts, [asked_for(number, task) for number, task in enumerate(whole.boundaries, 1)])
+    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+
+
+def test_what_is_killed_in_the_middle_of_a_task_is_put_back(hosts):
+    cases = [
+        in_the_middle("module", "opened"),
+        in_the_middle("module", "switching"),
+        in_the_middle("module", "switching", "stopped"),
+        in_the_middle("module", "switched"),
+        in_the_middle("module", "rolling_back"),
+        in_the_middle("module", "rolling_back", "stopped"),
+        in_the_middle("app", "switched"),
+        in_the_middle("app", "rolling_back"),
+        in_the_middle("pm2", "switching"),
+        in_the_middle("pm2", "switched"),
+        in_the_middle("pm2", "rolling_back"),
+        without_power("switching", "stopped"),
+        without_power("switched"),
+        without_power("rolling_back", "stopped"),
+    ]
+    told = die_in_parallel(hosts, cases)
+    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+
+
+def test_what_people_do_next_ends_well(hosts):
+    told = die_in_parallel(hosts, [Case(each.__name__, each) for each in stories.ALL])
+    assert {name: wrong for name, wrong in told.items() if wrong} == {}
