@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
@@ -46,6 +46,38 @@ def exclusive(state_path: Path, uid: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold_switch(
+    state_path: Path, timeout: float, now: Callable[[], float], sleep: Callable[[float], None]
+) -> Optional[int]:
+    """Take the host's own lock on the switch until this process ends, and return its descriptor, None without a folder.
+
+    A module outlives the run that began it. Whoever comes next, to take back what it does, waits until it has ended, at
+    most C(timeout) seconds by the clock C(now). Raises RecordError.
+    """
+    file, began = state_path / ".switch", now()
+    try:
+        descriptor = os.open(str(file), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordError(f"Cannot lock {file}: {error.strerror}; become the user who runs the app") from error
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if now() - began >= timeout:
+                holder = os.pread(descriptor, 20, 0).decode()
+                os.close(descriptor)
+                raise RecordError(
+                    f"Process {holder} of another run has been at the switch for {timeout:g} seconds; wait, or end it"
+                ) from None
+            sleep(0.1)
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            return descriptor
 
 
 def _refuse_writable_by_others(state_path: Path, uid: int) -> None:

@@ -180,9 +180,9 @@ def check_code(run: Run, move: Move, course: Course, may_be_missing: bool) -> No
         _layout.check_forward(run, move)
 
 
-def note(state_path: Path, release_id: str, change: Change, now: datetime) -> None:
-    """Write a change into a release record, locked by its run. Raises RecordError."""
-    with _record_store.exclusive(state_path):
+def note(state_path: Path, release_id: str, change: Change, now: datetime, uid: int) -> None:
+    """Write a change into a release record, locked by its run, as the user C(uid). Raises RecordError."""
+    with _record_store.exclusive(state_path, uid):
         record = _record_store.find_record(_record_store.read_records(state_path), release_id)
         _record_store.write_record(state_path, _record.note(record, change, now))
 

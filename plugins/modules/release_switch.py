@@ -323,7 +323,9 @@ def database_of(params, record, course):
     backup = record["facts"].get("backup") if course.direction == "back" else params["backup"]
     given = [params[name] for name in ("backup_verify", "backup_timeout")]
     path, token = record["facts"]["database_path"], secrets.token_hex(3)
-    return _switch_data.Database(path, backup or "", *given, record["id"], utcnow, token, params["database"])
+    wanted, was_restored = params["database"], record["facts"].get("restored", {}).get("restored", False)
+    policy = "auto" if wanted == "restore" and was_restored else wanted
+    return _switch_data.Database(path, backup or "", *given, record["id"], utcnow, token, policy)
 
 
 def utcnow():
@@ -338,7 +340,7 @@ def actions_of(params, record, run, processes, database, done):
     def note(stage, *names):
         facts = {"backup": database.backup, **found}
         change = change_of(params, stage, {name: facts[name] for name in names})
-        _switch.note(state_path, record["id"], change, utcnow())
+        _switch.note(state_path, record["id"], change, utcnow(), os.geteuid())
         return {}
 
     def mark():
@@ -353,6 +355,14 @@ def actions_of(params, record, run, processes, database, done):
     def back_up():
         found["backup"] = _switch_data.back_up(database)
         return {"backup": found["backup"]}
+
+    def restore():
+        result = _switch_data.restore(database)
+        # Whoever finishes a rollback that died must not put the same backup back twice: users have written since.
+        if result.get("restored", {}).get("restored"):
+            found.update(result)
+            note(None, "restored")
+        return result
 
     def move_code():
         (_layout.back if params["direction"] == "back" else _layout.forward)(run, move)
@@ -376,7 +386,7 @@ def actions_of(params, record, run, processes, database, done):
         "note_switching": lambda: note("switching", "backup", "cursor"),
         "stop": stop,
         "back_up": back_up,
-        "restore": lambda: _switch_data.restore(database),
+        "restore": restore,
         "move": move_code,
         "note_switched": lambda: note("switched", "backup"),
         "migrate": migrate,
@@ -410,6 +420,8 @@ def check(module, record, course, run, processes, database, hidden):
 
 def act(module, env, hidden, journey):
     params = module.params
+    if not module.check_mode:
+        _record_store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
     record = find_record(params, module.check_mode)
     course, move = course_of(params, record), _switch.move_of(record)
     where = _layout.repository_of(move.kind, move.app_path)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -112,6 +113,29 @@ def test_the_way_back_does_with_the_database_what_is_asked(release_of, database,
     assert back.get("msg") is None
     assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") is None) == rows_lost
     assert back.get("restored", {}).get("restored", False) == rows_lost
+
+
+def test_a_backup_is_put_back_once_however_often_the_way_back_begins(release_of):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    release.app.post("written to the new revision")
+    assert release.back(database="restore")["restored"]["restored"] is True
+    assert release.read()["facts"]["restored"]["restored"] is True
+    row = release.app.post("written to the old revision, before the rollback that died was finished")
+    again = release.back(database="restore")
+    assert (again.get("msg"), again["restored"]["restored"]) == (None, False)
+    assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
+
+
+def test_the_way_back_waits_for_a_switch_whose_run_is_dead(release_of):
+    release = release_of("better")
+    release.forward()
+    with (release.state / ".switch").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        message = release.back(timeout=1)["msg"]
+    assert "of another run has been at the switch for 1 seconds; wait, or end it" in message
+    assert release.app.get("/health")["revision"] == release.new
+    assert release.back().get("msg") is None
 
 
 def test_check_mode_judges_and_touches_nothing(release_of):

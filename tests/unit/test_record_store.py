@@ -108,6 +108,24 @@ def test_a_folder_of_another_user_is_refused(tmp_path):
             pass
 
 
+def test_a_switch_waits_for_the_one_before_and_names_it_when_that_does_not_end(tmp_path):
+    seconds = []
+    first = _record_store.hold_switch(tmp_path, 5, lambda: 0.0, seconds.append)
+    with pytest.raises(RecordError, match=f"Process {os.getpid()} of another run has been at the switch for 5 seconds"):
+        _record_store.hold_switch(tmp_path, 5, lambda: float(len(seconds)), seconds.append)
+    assert seconds == [0.1] * 5
+    second = _record_store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: os.close(first))
+    assert (tmp_path / ".switch").stat().st_mode & 0o777 == 0o600
+    os.close(second)
+
+
+def test_a_switch_cannot_be_locked_where_there_is_no_place_for_it(tmp_path):
+    assert _record_store.hold_switch(tmp_path / "nothing", 5, lambda: 0.0, lambda _seconds: None) is None
+    (tmp_path / ".switch").symlink_to("/dev/null")
+    with pytest.raises(RecordError, match=r"Cannot lock .*\.switch: .*; become the user who runs the app"):
+        _record_store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: None)
+
+
 @pytest.fixture
 def full_disk(monkeypatch):
     """Let the first writings fail as on a full disk, as many as the list says."""

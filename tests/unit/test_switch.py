@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -171,14 +172,14 @@ def test_the_code_is_checked_for_the_way_it_goes(monkeypatch, given, may_be_miss
 
 def test_a_stage_is_noted_by_the_run_that_holds_the_release(tmp_path):
     opening = _record.Opening("shop", ID, OLD, NEW, "run-1", "alice", 60)
-    with _record_store.exclusive(tmp_path):
+    with _record_store.exclusive(tmp_path, os.geteuid()):
         _record_store.write_record(tmp_path, _record.open_release([], opening, NOW))
     change = _record.Change("run-1", "alice", 60, stage="switching", facts={"backup": "/b"})
-    _switch.note(tmp_path, ID, change, NOW)
+    _switch.note(tmp_path, ID, change, NOW, os.geteuid())
     noted = _record_store.read_records(tmp_path)[0]
     assert (noted["stage"], noted["facts"]["backup"]) == ("switching", "/b")
     with pytest.raises(RecordError, match="is held by alice"):
-        _switch.note(tmp_path, ID, _record.Change("run-2", "bob", 60, stage="switched"), NOW)
+        _switch.note(tmp_path, ID, _record.Change("run-2", "bob", 60, stage="switched"), NOW, os.geteuid())
 
 
 @pytest.mark.parametrize("direction, ends", [("forward", (OLD, NEW)), ("back", (NEW, OLD))])

@@ -93,6 +93,20 @@ def in_the_middle(victim: str, stage: str, *more: str) -> Case:
     return Case(f"{victim} at {' and '.join((stage, *more))}", die)
 
 
+def at_once(stage: str) -> Case:
+    """The run is killed in the middle of a module, which goes on alone, and a person takes the release back at once."""
+
+    def die(host: Host) -> list[str]:
+        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
+        host.kill("nothing", stage)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        log.unlink()
+        return come_back(host, take_over=True)
+
+    return Case(f"run at {stage}", die)
+
+
 def without_power(stage: str, *more: str) -> Case:
     """The host is switched off while the bad release is under way."""
 
@@ -149,6 +163,9 @@ def test_what_is_killed_in_the_middle_of_a_task_is_put_back(hosts):
         in_the_middle("module", "switched"),
         in_the_middle("module", "rolling_back"),
         in_the_middle("module", "rolling_back", "stopped"),
+        at_once("switching"),
+        at_once("switched"),
+        at_once("rolling_back"),
         in_the_middle("app", "switched"),
         in_the_middle("app", "rolling_back"),
         in_the_middle("pm2", "switching"),
