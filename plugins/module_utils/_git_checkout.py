@@ -12,7 +12,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import _proc
 from ansible_collections.greenlight.release.plugins.module_utils._git import (
@@ -114,13 +114,10 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     the tree is what both commits say. A lock of a checkout is removed, unless the process that made it lives: git goes
     on when only the one that started it was killed.
     """
+    status, between = refuse_foreign_changes(run, path, from_sha, sha)
     for name in _LOCKS:
-        _remove_dead_lock(folder_of(run, path) / name)
-    between = set(changed_between(run, from_sha, sha))
-    status = read_status(run, path)
-    others = [name for name in status.changed if name not in between]
-    if others:
-        raise GitError(f"{path} has local changes in {_list(others)}, which no release made; undo them and try again")
+        with contextlib.suppress(FileNotFoundError):
+            (folder_of(run, path) / name).unlink()
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
     for name in sorted(between - tracked):
         if name in status.untracked:
@@ -139,10 +136,24 @@ def _put_aside(run: Run, path: Path, name: str) -> None:
     (path / name).rename(folder / str(number) / name)
 
 
-def _remove_dead_lock(lock: Path) -> None:
+def refuse_foreign_changes(run: Run, path: Path, from_sha: str, sha: str) -> Tuple[Status, Set[str]]:
+    """Return what is in a checkout and what differs between two commits, when nobody else changed or holds anything.
+
+    Raises GitError for local changes of other files, and for a lock whose process lives.
+    """
+    for name in _LOCKS:
+        _refuse_living_lock(folder_of(run, path) / name)
+    between = set(changed_between(run, from_sha, sha))
+    status = read_status(run, path)
+    others = [name for name in status.changed if name not in between]
+    if others:
+        raise GitError(f"{path} has local changes in {_list(others)}, which no release made; undo them and try again")
+    return status, between
+
+
+def _refuse_living_lock(lock: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         status = lock.stat()
         alive = _proc.holders(frozenset({(status.st_dev, status.st_ino)}))
         if alive:
             raise GitError(f"{lock} is held by process {_proc.describe(alive)}; wait for it to end, or end it")
-        lock.unlink()

@@ -63,7 +63,12 @@ def _check(run: Run, move: Move) -> None:
     for name in move.built_paths:
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
-        _git_checkout.refuse_unfinished(run, move.app_path, _git_checkout.read_status(run, move.app_path))
+        status = _git_checkout.read_status(run, move.app_path)
+        _git_checkout.refuse_unfinished(run, move.app_path, status)
+        if status.head not in (move.from_sha, move.to_sha):
+            raise GitError(
+                f"{move.app_path} is at {status.head}, not at {move.from_sha}; somebody moved it, start anew"
+            )
 
 
 def _refuse_tracked(run: Run, move: Move, sha: str) -> None:
@@ -140,7 +145,12 @@ def _put_aside(folder: Path, place: Path, name: str) -> None:
 
 
 def check_back(run: Run, move: Move) -> None:
-    """Raise GitError when the way back is not there."""
+    """Raise GitError when the way back is not there, or goes over changes that no release made."""
+    _check_back(run, move)
+    _git_checkout.refuse_foreign_changes(run, move.app_path, move.from_sha, move.to_sha)
+
+
+def _check_back(run: Run, move: Move) -> None:
     if not _git.has_commit(run, move.from_sha):
         raise GitError(f"{move.app_path} does not have the commit {move.from_sha} any more; fetch it first")
     folder = folder_of(run, move)
@@ -155,12 +165,12 @@ def check_back(run: Run, move: Move) -> None:
 
 def back(run: Run, move: Move) -> None:
     """Put the built paths and the commit back. The new ones go back into the stage."""
-    check_back(run, move)
+    _check_back(run, move)
+    _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     folder = folder_of(run, move)
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
-    _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     _git_checkout.check_out(run, move.app_path, move.from_sha)
 
 

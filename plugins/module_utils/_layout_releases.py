@@ -43,11 +43,9 @@ def current(app_path: Path) -> Optional[str]:
         return None
     if not link.is_symlink():
         raise GitError(f"{link} is no symbolic link; make it one to a folder in {app_path / 'releases'}")
-    target = Path(os.path.normpath(str(app_path / os.readlink(str(link)))))
-    if target.parent != app_path / "releases" or not is_release_id(target.name):
-        raise GitError(
-            f"{link} leads to {target}, which is no release; make it lead to a folder in {app_path / 'releases'}"
-        )
+    target, releases = app_path / os.readlink(str(link)), app_path / "releases"
+    if os.path.realpath(str(target.parent)) != os.path.realpath(str(releases)) or not is_release_id(target.name):
+        raise GitError(f"{link} leads to {target}, which is no release; make it lead to a folder in {releases}")
     return target.name
 
 

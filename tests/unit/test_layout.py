@@ -240,6 +240,28 @@ def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, 
         _layout.check_forward(checkout.run, checkout.move)
 
 
+def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
+    git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "local")
+    with pytest.raises(GitError, match="somebody moved it"):
+        _layout.check_forward(checkout.run, checkout.move)
+
+
+def test_a_hotfix_after_the_move_is_told_before_anything_is_moved_back(checkout):
+    _layout.forward(checkout.run, checkout.move)
+    (checkout.path / "b").write_text("hotfix")
+    for verb in (_layout.check_back, _layout.back):
+        with pytest.raises(GitError, match="has local changes in b, which no release made"):
+            verb(checkout.run, checkout.move)
+    assert (checkout.path / "node_modules" / "x").read_text() == "new"
+
+
+def test_a_link_to_a_release_by_its_real_path_is_followed(releases, tmp_path):
+    (tmp_path / "linked").symlink_to(releases.path)
+    (releases.path / "current").unlink()
+    (releases.path / "current").symlink_to(releases.path / "releases" / OLD_ID)
+    assert _layout.head(releases.run, "releases", tmp_path / "linked") == ONE
+
+
 def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
     (checkout.path / "b").write_text("hotfix")
     for verb in (_layout.check_forward, _layout.forward, _layout.back):
@@ -282,19 +304,24 @@ def test_what_others_made_where_nothing_was_before_is_left_alone(checkout):
     assert checkout.seen() == {**checkout.old, "web/dist/y": "theirs"}
 
 
+def once(function):
+    """Return a function that can be called once; the second call is the last of its process."""
+    done = []
+
+    def call(*arguments):
+        if done:
+            raise Killed
+        done.append(function(*arguments))
+
+    return call
+
+
 def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
     folder = checkout.path / ".git" / "greenlight" / ID
     for number in (1, 2):
         for verb, files in ((_layout.forward, checkout.new), (_layout.back, checkout.old)):
             with pytest.MonkeyPatch.context() as monkeypatch:
-                done, renamed = [], os.rename
-
-                def rename(source, target, renamed=renamed, done=done):
-                    if done:
-                        raise Killed
-                    done.append(renamed(source, target))
-
-                monkeypatch.setattr(os, "rename", rename)
+                monkeypatch.setattr(os, "rename", once(os.rename))
                 with pytest.raises(Killed):
                     verb(checkout.run, checkout.move)
             (checkout.path / "node_modules").mkdir(exist_ok=True)
