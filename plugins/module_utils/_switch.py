@@ -41,6 +41,7 @@ _TRUTH_FORWARD = {
     "note_switched": "{app}, its code is {new} and its database as it was",
     "migrate": "{app}, its code is {new}, and its database may be migrated in part",
     "start": "the code is {new}, and the app does not serve as it should",
+    "look": "the code is {new}, and the app runs on as it was started",
     "restart_others": "the app serves with the code {new}; other processes may run the old code or none",
 }
 _TRUTH_BACK = {
@@ -94,10 +95,8 @@ def steps_of(course: Course) -> List[str]:
     if course.direction == "back":
         return list(_BACK)
     steps = {"whole": _MOVE + _START, "before_migrate": _MOVE, "from_migrate": _START}[course.phase]
-    left_out = set() if course.stops else {"stop"}
-    if not course.restart_app:
-        left_out.add("start")
-    return [step for step in steps if step not in left_out]
+    begins = "start" if course.restart_app else "look"
+    return [begins if step == "start" else step for step in steps if step != "stop" or course.stops]
 
 
 def truth_of(course: Course, step: str) -> str:

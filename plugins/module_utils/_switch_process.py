@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
+    _pm2,
     _pm2_config,
     _pm2_host,
+    _pm2_look,
     _pm2_manage,
     _pm2_result,
     _proc,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_host import Done
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import PortWatch
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Request, State
+
+# Seconds that an instance has to take a connection.
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,42 @@ def start(wanted: Processes) -> Done:
     return _pm2_host.act(_beginning(wanted), wanted.host, wanted.uid)
 
 
+def look(wanted: Processes, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
+    """Watch an app that was left alone, and return what was seen. Raises PM2Error where PM2 cannot be asked."""
+    clock = wanted.host.clock
+    with wanted.host.connect() as transport:
+        seen, _after = _pm2.wait_until_ready(
+            lambda: _pm2_look.look(transport, wanted.app, wanted.wanted, _PATIENCE, clock),
+            0,
+            wanted.stable_for,
+            clock.now,
+            clock.sleep,
+        )
+        after = _pm2_result.facts(_pm2_manage.state_of(transport, wanted.app), now)
+    return {"process": _seen(seen, after, log_files)}
+
+
+def _seen(seen: Readiness, after: List[Dict[str, Any]], log_files: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    return {
+        "ready": seen.ready,
+        "reason": seen.reason,
+        "processes": after,
+        "ports": seen.ports,
+        "log_files": list(log_files),
+    }
+
+
 def restart_others(wanted: Processes) -> List[Done]:
     """Restart the other processes one after another. Raises PM2Error."""
     return [_pm2_host.act(_other(wanted, name), wanted.host, wanted.uid) for name in wanted.others]
 
 
-def describe(done: Done, now: float) -> Dict[str, Any]:
+def describe(done: Done, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
     """Return what the start of the app came to; C(now) is the time in seconds since 1970."""
-    return {
-        "after": _pm2_result.facts(done.outcome.after, now),
-        "ready_after": round(done.outcome.ready_after, 3),
-    }
+    outcome = done.outcome
+    after = _pm2_result.facts(outcome.after, now)
+    seen = outcome.ready or Readiness(True, "", [], [])
+    return {"after": after, "ready_after": round(outcome.ready_after, 3), "process": _seen(seen, after, log_files)}
 
 
 def warnings(wanted: Processes, done: Sequence[Done], program_version: str) -> List[str]:

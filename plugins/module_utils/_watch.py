@@ -11,8 +11,10 @@ back since, is passed over. Nothing here reads a clock or a file.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils import _record
 from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
 from ansible_collections.greenlight.release.plugins.module_utils._record import (
     Record,
@@ -30,6 +32,7 @@ _DAYS = 7
 _AFTER_ROLLBACK = timedelta(days=1)
 # The metrics whose samples are lines of the log.
 _LOG_RATES = ("error_rate",)
+_SUMMARY = ("id", "status", "stage", "from_revision", "to_revision", "opened_at", "closed_at", "decision", "reason")
 
 
 def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> datetime:
@@ -134,3 +137,32 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
         elif record["status"] in ("watching", "healthy"):
             found = {}
     return {rule: sorted(kinds) for rule, kinds in found.items()}
+
+
+def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict[str, Any]:
+    """Return what the records, oldest first, say of an app and its newest release."""
+    newest = records[-1] if records else None
+    is_open = newest is not None and newest["status"] == "in_progress"
+    return {
+        "exists": newest is not None,
+        "record": newest,
+        "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
+        "age": age_of(newest, now) if newest else None,
+        "watch_open": newest is not None and newest["status"] == "watching",
+        "watch": _describe_watch(records, now) if newest else None,
+        "lock": _record.describe_lock(newest, now) if newest and is_open else "",
+        "died": bool(newest and is_open and _record.is_stale(newest, now)),
+        "rejected": _record.rejected_revisions(records),
+        "releases": [{key: record[key] for key in _SUMMARY} for record in records],
+    }
+
+
+def _describe_watch(records: Sequence[Record], now: datetime) -> Dict[str, Any]:
+    return {
+        "since": read_since(records[-1], now),
+        "baseline_since": baseline_since(records[-1], now),
+        "first_measurements": first_measurements(records[-1]),
+        "same_hour": same_hour(records, now),
+        "readings": readings(records),
+        "rejected_kinds": rejected_kinds(records),
+    }

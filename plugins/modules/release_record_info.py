@@ -142,36 +142,6 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store, _watch
 
-SUMMARY_KEYS = ("id", "status", "stage", "from_revision", "to_revision", "opened_at", "closed_at", "decision", "reason")
-
-
-def describe_records(state_path, records, now):
-    """Return the module's result for the records, oldest first."""
-    newest = records[-1] if records else None
-    return {
-        "exists": bool(records),
-        "record": newest,
-        "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
-        "age": _record.age_of(newest, now) if newest else None,
-        "watch_open": bool(newest) and newest["status"] == "watching",
-        "watch": describe_watch(records, now) if newest else None,
-        "lock": _record.describe_lock(newest, now) if newest and newest["status"] == "in_progress" else "",
-        "died": bool(newest) and newest["status"] == "in_progress" and _record.is_stale(newest, now),
-        "rejected": _record.rejected_revisions(records),
-        "releases": [{key: record[key] for key in SUMMARY_KEYS} for record in records],
-    }
-
-
-def describe_watch(records, now):
-    return {
-        "since": _watch.read_since(records[-1], now),
-        "baseline_since": _watch.baseline_since(records[-1], now),
-        "first_measurements": _watch.first_measurements(records[-1]),
-        "same_hour": _watch.same_hour(records, now),
-        "readings": _watch.readings(records),
-        "rejected_kinds": _watch.rejected_kinds(records),
-    }
-
 
 def main():
     module = AnsibleModule(
@@ -184,7 +154,7 @@ def main():
         records = _record_store.read_records(state_path)
     except _record.RecordError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**describe_records(state_path, records, now))
+    module.exit_json(**_watch.describe(state_path, records, now))
 
 
 if __name__ == "__main__":

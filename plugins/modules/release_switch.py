@@ -207,6 +207,18 @@ before:
   type: list
   elements: dict
   sample: [{"pm_id": 0, "name": "shop", "pid": 4711, "status": "online"}]
+process:
+  description:
+    - What was seen of the app when it had become ready, with the keys C(ready), C(reason), C(processes), C(ports) and C(log_files)
+      of M(greenlight.release.pm2_process_info).
+  returned: when the app was started, or runs on
+  type: dict
+  sample: {"ready": true, "reason": "", "processes": [], "ports": [3000], "log_files": []}
+story:
+  description: What the release records say now, see M(greenlight.release.release_record_info).
+  returned: success and not in check mode
+  type: dict
+  sample: {"exists": true, "age": 6, "watch_open": false}
 after:
   description: The instances afterwards.
   returned: when the app was started
@@ -253,6 +265,7 @@ try:
         _switch,
         _switch_data,
         _switch_process,
+        _watch,
     )
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
@@ -375,7 +388,7 @@ def actions_of(params, record, run, processes, database, done):
 
     def start():
         done.append(_switch_process.start(processes))
-        return _switch_process.describe(done[-1], time.time())
+        return _switch_process.describe(done[-1], record["facts"]["log_files"], time.time())
 
     def restart_others():
         done.extend(_switch_process.restart_others(processes))
@@ -391,6 +404,7 @@ def actions_of(params, record, run, processes, database, done):
         "note_switched": lambda: note("switched", "backup"),
         "migrate": migrate,
         "start": start,
+        "look": lambda: _switch_process.look(processes, record["facts"]["log_files"], time.time()),
         "restart_others": restart_others,
     }
 
@@ -440,6 +454,8 @@ def act(module, env, hidden, journey):
     if watch:
         watch.sample()
         result["port_closed_for"] = round(watch.closed_for, 3)
+    records = _record_store.read_records(Path(params["state_path"]))
+    result["story"] = _watch.describe(Path(params["state_path"]), records, utcnow())
     version = _pm2_result.version_of(_pm2_transport.find_executable(params["executable"]))
     for warning in _switch_process.warnings(processes, done, version):
         module.warn(warning)

@@ -471,3 +471,10 @@ def test_whatever_happens_to_a_log_every_line_is_read_once_or_a_gap_is_told(tmp_
     lines, complete = lines + found, complete and whole
     assert len(lines) == len(set(lines))
     assert lines == log.written or not complete
+
+
+def test_a_cursor_marks_several_logs(tmp_path):
+    (tmp_path / "out.log").write_text("line\n")
+    cursor = _logs_files.take_cursor([(str(tmp_path / "out.log"), "out"), (str(tmp_path / "gone.log"), "err")], 5.0)
+    assert [(mark["stream"], mark["offset"]) for mark in cursor["files"]] == [("out", 5), ("err", 0)]
+    assert cursor["at"] == 5.0

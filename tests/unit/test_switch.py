@@ -29,7 +29,7 @@ def course(direction="forward", phase="whole", strategy="restart", restart_app=T
     [
         (course(), FORWARD),
         (course(strategy="reload"), [step for step in FORWARD if step != "stop"]),
-        (course(restart_app=False), [step for step in FORWARD if step not in ("stop", "start")]),
+        (course(restart_app=False), [*FORWARD[:2], *FORWARD[3:7], "look", "restart_others"]),
         (course(phase="before_migrate"), FORWARD[:6]),
         (course(phase="from_migrate"), FORWARD[6:]),
         (course("back"), BACK),
@@ -75,6 +75,7 @@ def test_every_step_tells_what_it_found_and_how_long_it_took():
         (course(), "note_switched", "the app is stopped, its code is bbbbbbbb"),
         (course(), "migrate", "its database may be migrated in part"),
         (course(), "start", "the code is bbbbbbbb, and the app does not serve as it should"),
+        (course(restart_app=False), "look", "the code is bbbbbbbb, and the app runs on"),
         (course(), "restart_others", "the app serves with the code bbbbbbbb"),
         (course("back"), "stop", "its code and its database are as they were"),
         (course("back"), "restore", "its database the one before or the restored one, whole"),

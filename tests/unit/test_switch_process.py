@@ -99,7 +99,16 @@ def test_the_app_is_stopped_and_started(processes):
     _switch_process.stop(wanted)
     done = _switch_process.start(wanted)
     assert transport.calls == [("stop", 3), ("start", 3)]
-    assert _switch_process.describe(done, 0)["ready_after"] == 0
+    told = _switch_process.describe(done, [{"path": "/log"}], 0)
+    seen = {"ready": True, "reason": "", "processes": told["after"], "ports": [3000], "log_files": [{"path": "/log"}]}
+    assert (told["ready_after"], told["process"]) == (0, seen)
+
+
+def test_an_app_that_is_left_alone_is_looked_at(processes, kernel):
+    wanted = processes(FakeTransport([SHOP]))
+    kernel.setattr(_switch_process._pm2_look, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    told = _switch_process.look(wanted, [], 0)["process"]
+    assert (told["ready"], told["reason"], told["processes"][0]["pid"]) == (False, "it is deaf", 5)
 
 
 def test_the_app_is_reloaded_and_others_are_restarted(processes):

@@ -159,3 +159,31 @@ def test_after_a_rollback_a_baseline_begins_with_it(fields, hours, is_read_from_
     facts = {"cursor_after": {"taken": "after"}, "known_kinds": {"critical_errors": ["k"]}}
     since = _watch.baseline_since(record(**{"facts": facts, "closed_at": format_time(SWITCH), **fields}), at(hours))
     assert since == ({"cursor": {"taken": "after"}, "known_kinds": facts["known_kinds"]} if is_read_from_it else {})
+
+
+def test_a_host_without_a_release_has_nothing_to_tell(tmp_path):
+    told = _watch.describe(tmp_path, [], SWITCH)
+    assert {key: told[key] for key in ("exists", "record", "file", "age", "watch", "lock", "died", "releases")} == {
+        "exists": False,
+        "record": None,
+        "file": "",
+        "age": None,
+        "watch": None,
+        "lock": "",
+        "died": False,
+        "releases": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "status, now, watch_open, lock, died",
+    [("watching", 1, True, "", False), ("in_progress", 1, False, "is held by alice", True)],
+)
+def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_open, lock, died):
+    held = {"run_id": "r", "by": "alice", "since": format_time(SWITCH), "until": format_time(SWITCH)}
+    summary = {"id": "x", "stage": "switched", "opened_at": "", "closed_at": None, "decision": None, "reason": ""}
+    newest = record(status=status, lock=held if status == "in_progress" else None, **summary)
+    told = _watch.describe(tmp_path, [newest], at(now))
+    assert (told["watch_open"], told["died"], told["age"]) == (watch_open, died, 3600 * now)
+    assert (lock in told["lock"], told["file"]) == (True, f"{tmp_path}/releases/x.json")
+    assert told["releases"][0]["to_revision"] == NEW
