@@ -24,6 +24,15 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
 MODULES = "ansible_collections.greenlight.release.plugins.modules"
 SAMPLE = CHECKOUT / "examples" / "sample-app"
+# Seconds for what may succeed, however busy the machine is, and for what must fail and would use up all it gets.
+PATIENT, SHORT = 20, 5
+
+
+class Result(dict):
+    """What a module returned. Who asks for what is not there sees what the module said instead."""
+
+    def __missing__(self, key):
+        raise AssertionError(f"the result has no {key}: {self.get('msg') or dict(self)}")
 
 
 def call_module(name, arguments, check=False, diff=False, env=None, timeout=120):
@@ -40,7 +49,7 @@ def call_module(name, arguments, check=False, diff=False, env=None, timeout=120)
         check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return json.loads(done.stdout)
+    return Result(json.loads(done.stdout))
 
 
 @pytest.fixture
@@ -107,7 +116,7 @@ def daemon():
 def shared_pm2(daemon):
     """The daemon of the module, without a process of another test."""
     yield daemon
-    with contextlib.suppress(NoDaemonError), Client(daemon.home, 20) as client:
+    with contextlib.suppress(NoDaemonError), Client(daemon.home, PATIENT) as client:
         for process in client.call("getMonitorData", {}):
             client.call("deleteProcessId", process["pm_id"])
 

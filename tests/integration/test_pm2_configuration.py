@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from conftest import PATIENT, SHORT
 from small_app import Load, SmallApp, flip
 
 
@@ -19,7 +20,7 @@ def small(tmp_path, free_port):
 @pytest.fixture
 def manage(run_module, shared_pm2):
     def run(check=False, diff=False, **arguments):
-        given = {"name": "small", "stable_for": 0.3, "timeout": 20, **arguments}
+        given = {"name": "small", "stable_for": 0.3, "timeout": PATIENT, **arguments}
         return run_module("pm2_process", shared_pm2.arguments(**given), check=check, diff=diff)
 
     return run
@@ -163,7 +164,7 @@ def test_a_process_that_was_started_inside_of_an_old_release_is_moved(manage, sh
     flip(current, releases[0].folder)
     shared_pm2("start", releases[0].folder / "server.js", "--name", "small", env={"PORT": str(free_port)})
     flip(current, releases[1].folder)
-    refused = manage(state="restarted", path_under=str(current), timeout=1)
+    refused = manage(state="restarted", path_under=str(current), timeout=SHORT)
     assert "does not lie under" in refused["msg"]
     moved = manage(**{**releases[0].arguments(), "cwd": str(current)})
     assert (moved.get("msg"), moved["action"], releases[0].ask()["release"]) == (None, "restart", "2")
@@ -186,7 +187,7 @@ def test_a_reload_that_does_not_serve_leaves_the_other_instances(manage, small):
     manage(**small.arguments(instances=3), listen_timeout=500)
     source = small.folder / "server.js"
     source.write_text("setInterval(() => {}, 1000);")
-    result = manage(state="reloaded", port=small.port, timeout=2)
+    result = manage(state="reloaded", port=small.port, timeout=SHORT)
     assert "the other 2 instances were left as they were" in result["msg"]
     assert small.ask()["release"] == "app"
 
@@ -262,6 +263,6 @@ def test_the_revision_is_read_where_the_process_really_works(manage, shared_pm2,
     given = {"name": "small", "port": 0, "revision_path": "REVISION"}
     seen = run_module("pm2_process_info", shared_pm2.arguments(**given, revision="1"))
     assert (seen["ready"], seen["reason"]) == (False, "instance 0 runs revision '3' by REVISION, not '1'")
-    refused = manage(port=0, revision_path="REVISION", revision="2", timeout=1)
+    refused = manage(port=0, revision_path="REVISION", revision="2", timeout=SHORT)
     assert "runs revision '3' by REVISION, not '2'" in refused["msg"]
     assert "count only together" in manage(port=0, revision="2")["msg"]

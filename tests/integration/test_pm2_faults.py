@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import COLLECTIONS, wait_for
+from conftest import COLLECTIONS, PATIENT, SHORT, wait_for
 from small_app import SmallApp
 
 
@@ -25,7 +25,7 @@ def small(tmp_path, free_port):
 
 def caller(run_module, pm2):
     def run(**arguments):
-        given = {"name": "small", "stable_for": 0.5, "timeout": 3, **arguments}
+        given = {"name": "small", "stable_for": 0.5, "timeout": PATIENT, **arguments}
         return run_module("pm2_process", pm2.arguments(**given))
 
     return run
@@ -46,21 +46,21 @@ def inspect(run_module, pm2, **arguments):
 
 
 @pytest.mark.parametrize(
-    "ills, instances, stable_for, message",
+    "ills, instances, times, message",
     [
-        (("exit 1",), None, 1, "small is not ready: instance 0 "),
-        (("exit 0",), None, 1, "small is not ready: instance 0 "),
-        (("exit 1", "2500"), None, 6, "instance 0 was restarted"),
-        (("exit 1", "1500"), None, 6, "Its error log ends with: the disk is on fire"),
-        (("never listens",), None, 1, "instance 0 listens on no port"),
-        (("blocks",), None, 1, "takes no connection on port"),
-        (("blocks",), 2, 1, "takes no connection on port"),
-        (("second one fails",), 2, 3, "instance 1 "),
-        (("second one blocks",), 2, 1, "instance 1 takes no connection on port"),
+        (("exit 1",), None, {"stable_for": 1}, "small is not ready: instance 0 "),
+        (("exit 0",), None, {"stable_for": 1}, "small is not ready: instance 0 "),
+        (("exit 1", "2500"), None, {"stable_for": 6}, "instance 0 was restarted"),
+        (("exit 1", "1500"), None, {"stable_for": 6}, "Its error log ends with: the disk is on fire"),
+        (("never listens",), None, {"timeout": SHORT}, "instance 0 listens on no port"),
+        (("blocks",), None, {"timeout": SHORT}, "takes no connection on port"),
+        (("blocks",), 2, {"timeout": SHORT}, "takes no connection on port"),
+        (("second one fails",), 2, {"stable_for": 3}, "instance 1 "),
+        (("second one blocks",), 2, {"timeout": SHORT}, "instance 1 takes no connection on port"),
     ],
 )
-def test_an_app_that_does_not_serve_is_never_a_success(manage, small, ills, instances, stable_for, message):
-    wanted = {**small.arguments(*ills, instances=instances), "stable_for": stable_for}
+def test_an_app_that_does_not_serve_is_never_a_success(manage, small, ills, instances, times, message):
+    wanted = {**small.arguments(*ills, instances=instances), **times}
     result = manage(**{**wanted, "port": None if "listens" in ills[0] else small.port})
     assert (result.get("failed"), message in result["msg"]) == (True, True), result["msg"]
 
@@ -110,7 +110,7 @@ def test_a_child_that_outlives_a_stop_is_named(manage, small, tmp_path, environm
     child = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the start of the child"))
     try:
         for _time in ("first", "second"):
-            assert said in manage(state="stopped", timeout=2, port=small.port)["msg"]
+            assert said in manage(state="stopped", timeout=SHORT, port=small.port)["msg"]
     finally:
         os.kill(child, signal.SIGKILL)
 

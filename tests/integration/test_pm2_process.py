@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import PATIENT
 
 
 def manage(run_module, pm2, **arguments):
-    return run_module("pm2_process", pm2.arguments(name="sample-app", stable_for=1, timeout=20, **arguments))
+    return run_module("pm2_process", pm2.arguments(name="sample-app", stable_for=1, timeout=PATIENT, **arguments))
 
 
 def inspect(run_module, pm2, **arguments):
@@ -61,7 +62,7 @@ def test_the_environment_of_the_caller_does_not_reach_the_app(run_module, pm2, a
 def test_a_process_that_crashes_is_not_ready_and_its_error_log_says_why(run_module, pm2, running, revision, message):
     manage(run_module, pm2, state="stopped")
     running.check_out(revision)
-    result = run_module("pm2_process", pm2.arguments(name="sample-app", stable_for=6, timeout=20))
+    result = run_module("pm2_process", pm2.arguments(name="sample-app", stable_for=6, timeout=PATIENT))
     assert result["failed"] is True
     assert "was restarted" in result["msg"]
     assert message in result["msg"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest import PATIENT
 from small_app import SmallApp
 
 WAYS = ("socket", "program")
@@ -28,22 +29,23 @@ def story(run_module, shared_pm2, tmp_path, free_port):
     def tell(way, name, steps):
         results = []
         for step in steps:
-            given = {"name": name, "stable_for": 0.2, "timeout": 10, "transport": way, **step}
+            given = {"name": name, "stable_for": 0.2, "timeout": PATIENT, "transport": way, **step}
             results.append(run_module("pm2_process", shared_pm2.arguments(**given)))
-        assert run_module("pm2_process", shared_pm2.arguments(name=name, state="absent", timeout=10))["after"] == []
+        gone = run_module("pm2_process", shared_pm2.arguments(name=name, state="absent", timeout=PATIENT))
+        assert gone["after"] == []
         return results
 
     return tell
 
 
 @pytest.mark.parametrize(
-    "instances, ills",
-    [(2, ()), (None, ("ignores signals",))],
+    "instances, ills, kill_timeout",
+    [(2, (), 8000), (None, ("ignores signals",), 400)],
     ids=["cluster", "fork, ignoring signals"],
 )
-def test_both_ways_come_to_the_same_outcome(story, tmp_path, free_port, instances, ills):
+def test_both_ways_come_to_the_same_outcome(story, tmp_path, free_port, instances, ills, kill_timeout):
     small = SmallApp(tmp_path / "app", free_port)
-    wanted = {**small.arguments(*ills, instances=instances), "kill_timeout": 400}
+    wanted = {**small.arguments(*ills, instances=instances), "kill_timeout": kill_timeout}
     steps = [
         wanted,
         wanted,
@@ -84,7 +86,7 @@ def test_the_program_is_not_let_near_a_namesake_of_an_id(run_module, shared_pm2,
     small = SmallApp(tmp_path / "app", free_port)
 
     def manage(name, **more):
-        return run_module("pm2_process", shared_pm2.arguments(name=name, timeout=10, stable_for=0, **more))
+        return run_module("pm2_process", shared_pm2.arguments(name=name, timeout=PATIENT, stable_for=0, **more))
 
     pm_id = manage("small", **small.arguments())["after"][0]["pm_id"]
     manage(str(pm_id), **{**small.arguments("never listens"), "port": 0})
