@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
@@ -149,6 +150,9 @@ def package(log: Path) -> None:
     galaxy = VENV / "bin" / "ansible-galaxy"
     command(galaxy, "collection", "build", "--output-path", built, where=source)(log)
     tarball = next(built.glob("greenlight-release-*.tar.gz"))
+    missing = _missing_in(tarball)
+    if missing:
+        raise Failed(f"the tarball lacks {', '.join(missing)}; correct the manifest in galaxy.yml")
     command(galaxy, "collection", "install", "--offline", "--force", "-p", installed, tarball)(log)
     extra = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
     for path in sorted((CHECKOUT / "plugins" / "modules").glob("*.py")):
@@ -156,6 +160,13 @@ def package(log: Path) -> None:
     for path in sorted((CHECKOUT / "playbooks").glob("*.yml")):
         play = [VENV / "bin" / "ansible-playbook", "--syntax-check", f"greenlight.release.{path.stem}"]
         command(*play, where=CACHE, extra=extra)(log)
+
+
+def _missing_in(tarball: Path) -> list[str]:
+    """Return what git knows of the parts that an installed collection uses, and the tarball does not have."""
+    listed = run(["git", "-C", CHECKOUT, "ls-files", "-z", "meta", "plugins", "roles", "playbooks", "examples"], "git")
+    with tarfile.open(tarball) as packed:
+        return sorted(set(filter(None, listed.split("\0"))) - set(packed.getnames()))
 
 
 def find(program: str) -> str | None:
