@@ -9,6 +9,7 @@ and PM2 are those of the checkout's own environment, so that hosts and controlle
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 CACHE = CHECKOUT / ".cache"
 CONTEXT = CACHE / "image"
+SAMPLE, UNITS = CHECKOUT / "examples" / "sample-app", Path(__file__).with_name("units")
 BASE = "localhost/greenlight-base:bookworm"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-requests,git,sqlite3,procps,sudo,openssh-server,curl,ca-certificates,"
@@ -42,6 +44,8 @@ def recipe_hash(base: str) -> str:
     for path in (Path(__file__), Path(__file__).with_name("Containerfile"), CHECKOUT / "tools/node/package-lock.json"):
         digest.update(path.read_bytes())
     digest.update((CHECKOUT / "requirements" / "demo.txt").read_bytes())
+    for path in sorted(each for folder in (SAMPLE, UNITS) for each in folder.rglob("*") if each.is_file()):
+        digest.update(f"{path.relative_to(CHECKOUT)} {path.stat().st_mode:o}".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -53,19 +57,28 @@ def build_base() -> None:
     archive.unlink()
 
 
+def build(base: str, tag: str) -> None:
+    if base == BASE and not exists(BASE):
+        build_base()
+    shutil.rmtree(CONTEXT, ignore_errors=True)
+    CONTEXT.mkdir(parents=True)
+    shutil.copy2((CACHE / "bin" / "node").resolve(), CONTEXT / "node")
+    shutil.copytree(CACHE / "node" / "node_modules", CONTEXT / "node_modules", symlinks=True)
+    shutil.copytree(SAMPLE, CONTEXT / "sample-app")
+    shutil.copytree(UNITS, CONTEXT / "units")
+    containerfile = Path(__file__).with_name("Containerfile")
+    run("podman", "build", "--build-arg", f"BASE={base}", "--tag", tag, "--file", containerfile, CONTEXT)
+    shutil.rmtree(CONTEXT)
+
+
 def main() -> None:
     base = os.environ.get("GREENLIGHT_BASE_IMAGE", BASE)
     tag = f"localhost/greenlight-host:{recipe_hash(base)}"
-    if not exists(tag):
-        if base == BASE and not exists(BASE):
-            build_base()
-        shutil.rmtree(CONTEXT, ignore_errors=True)
-        CONTEXT.mkdir(parents=True)
-        shutil.copy2((CACHE / "bin" / "node").resolve(), CONTEXT / "node")
-        shutil.copytree(CACHE / "node" / "node_modules", CONTEXT / "node_modules", symlinks=True)
-        containerfile = Path(__file__).with_name("Containerfile")
-        run("podman", "build", "--build-arg", f"BASE={base}", "--tag", tag, "--file", containerfile, CONTEXT)
-        shutil.rmtree(CONTEXT)
+    # Two scenarios may begin at the same time.
+    with (CACHE / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not exists(tag):
+            build(base, tag)
     print(tag)
 
 
