@@ -156,7 +156,11 @@ def prune(
     C(wanted) is the database whose backups are meant, None for all. C(made) is the manifest of the backup that was just
     taken. While another run works in the folder nothing is removed; the next run does that.
     """
-    protect = [*retention.protect, *_needed_by_releases(retention.state_path), *([made["path"]] if made else [])]
+    protect = [
+        *retention.protect,
+        *_needed_by_releases(retention.state_path, check_mode),
+        *([made["path"]] if made else []),
+    ]
     protect = [str(_sqlite.resolve(Path(path))) for path in protect]
     alone_in: ContextManager[bool] = contextlib.nullcontext(True) if check_mode else _sqlite_backup.alone_in(folder)
     with alone_in as alone:
@@ -173,8 +177,9 @@ def prune(
     return [backup["path"] for backup in chosen]
 
 
-def _needed_by_releases(state_path: Optional[str]) -> List[str]:
-    if not state_path:
+def _needed_by_releases(state_path: Optional[str], check_mode: bool) -> List[str]:
+    # In the rehearsal of the first release its record is not there, nor the folder.
+    if not state_path or (check_mode and not Path(state_path).exists()):
         return []
     if not Path(state_path, "releases").is_dir():
         raise _sqlite.SqliteError(

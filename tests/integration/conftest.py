@@ -83,10 +83,15 @@ class Pm2:
         self.executable = shutil.which("pm2")
         assert self.executable, "pm2 is not on PATH; run ./greenlight test"
 
-    def __call__(self, *words, env=None):
+    def __call__(self, *words, env=None, where=None):
         environment = {**os.environ, **(env or {}), "PM2_HOME": str(self.home)}
         done = subprocess.run(
-            [self.executable, *map(str, words)], env=environment, capture_output=True, text=True, check=False
+            [self.executable, *map(str, words)],
+            env=environment,
+            cwd=where,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -72,8 +72,10 @@ def test_backups_that_a_rollback_could_need_are_kept(host):
         _record_store.write_record(state, _record.open_release([], opening, NOW))
     given = wanted(host, retention=Retention({"last": 1}, (), str(state)))
     assert _sqlite_manage.back_up(given, LATER, "new")["removed"] == []
+    nowhere = wanted(host, retention=Retention({"last": 1}, (), "/nowhere"))
     with pytest.raises(SqliteError, match="is not a folder of release records"):
-        _sqlite_manage.back_up(wanted(host, retention=Retention({}, (), "/nowhere")), LATER, "other")
+        _sqlite_manage.back_up(nowhere, LATER, "other")
+    assert _sqlite_manage.back_up(nowhere, LATER, "another", check_mode=True)["changed"] is True
 
 
 @pytest.mark.parametrize("source", [None, "own", "/somewhere/else.db"])

@@ -1,0 +1,166 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks, run by the real ansible-playbook for the sample app on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import COLLECTIONS, wait_for
+from small_app import Load
+
+TASKS = 20
+
+
+class Site:
+    """An inventory of one host, and the playbooks that are run for it."""
+
+    def __init__(self, folder, app, pm2, repository, **more):
+        self.app, self.pm2, self.shas, self.state = app, pm2, repository[1], folder / "state"
+        told = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "greenlight_app_name": "sample-app",
+            "greenlight_app_path": str(app.path),
+            "greenlight_repository": str(repository[0]),
+            "greenlight_database_path": str(app.database),
+            "greenlight_health_url": f"{app.url}/health",
+            "greenlight_port": app.port,
+            "greenlight_pm2_home": str(pm2.home),
+            "greenlight_pm2_executable": pm2.executable,
+            "greenlight_state_path": str(self.state),
+            "greenlight_stable_seconds": 1,
+            "greenlight_warm_up_seconds": 1,
+            "greenlight_measure_seconds": 1,
+            # How fast the machine of the tests is says nothing of a revision.
+            "greenlight_decision_matrix_patches": {"response_time": {"rollback_if": None}},
+            **more,
+        }
+        self.inventory = folder / "inventory.json"
+        self.inventory.write_text(json.dumps({"all": {"hosts": {"here": told}}}))
+
+    def play(self, name, *words):
+        """Run a playbook of the collection, and return its status and what it printed."""
+        settings = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
+        program = Path(sys.executable).parent / "ansible-playbook"
+        done = subprocess.run(
+            [program, "-i", self.inventory, f"greenlight.release.{name}", *words],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def deploy(self, revision, *words):
+        return self.play("deploy", "-e", f"greenlight_revision={revision}", *words)
+
+    def records(self):
+        return [json.loads(path.read_text()) for path in sorted((self.state / "releases").glob("*.json"))]
+
+    def pids(self):
+        listed = self.pm2("jlist")
+        return [process["pid"] for process in json.loads(listed[listed.index("[{") :])]
+
+    def revision(self):
+        return self.app.get("/health")["revision"]
+
+
+def tasks_in(output):
+    return sum(line.startswith("TASK [") for line in output.splitlines())
+
+
+@pytest.fixture
+def site(tmp_path, running, pm2, repository):
+    return Site(tmp_path, running, pm2, repository)
+
+
+def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
+    before = (site.pids(), site.revision(), sorted(site.app.path.rglob("*")))
+    status, told = site.deploy("better", "--check", "--diff")
+    assert status == 0, told
+    for fact in (site.shas["better"], "items.js", "decision_would_be", "takes_the_steps", "Make the revision better"):
+        assert fact in told
+    assert (site.pids(), site.revision(), sorted(site.app.path.rglob("*"))) == before
+    assert not site.state.exists()
+
+    status, told = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), told
+    assert tasks_in(told) <= TASKS, told
+    assert [record["status"] for record in site.records()] == ["watching"]
+
+    pids = site.pids()
+    status, told = site.deploy("better")
+    assert (status, "changed=0" in told, site.pids()) == (0, True, pids), told
+
+    status, told = site.play("rollback")
+    assert (status, site.revision()) == (0, site.shas["good"]), told
+
+
+def test_what_is_built_is_built_aside_and_comes_back(site):
+    """The tree is built while the old revision serves; a revision that does not start is taken back, files and all."""
+    (site.app.path / "node_modules").mkdir()
+    (site.app.path / "node_modules" / "which").write_text("old")
+    (site.app.path / ".git" / "info" / "exclude").write_text("node_modules\n")
+    code = "import pathlib; p = pathlib.Path('node_modules'); p.mkdir(exist_ok=True); (p / 'which').write_text('new')"
+    told_so = json.dumps({"greenlight_build_command": [sys.executable, "-c", code]})
+    status, told = site.deploy("better", "-e", told_so)
+    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "new"), told
+    status, told = site.play("rollback")
+    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "old"), told
+    pids = site.pids()
+    told_so = json.dumps({"greenlight_build_command": ["false"], "greenlight_retry_rejected": True})
+    status, told = site.deploy("better", "-e", told_so)
+    assert (status, "was given up, nothing was changed" in told, site.pids()) == (2, True, pids), told
+    assert site.records()[-1]["status"] == "aborted"
+
+
+def test_a_revision_that_does_not_start_is_taken_back(site):
+    status, told = site.deploy("crash-at-load")
+    assert (status, "was taken back to" in told) == (2, True), told
+    assert (site.revision(), site.records()[-1]["status"]) == (site.shas["good"], "rolled_back")
+
+
+class Asked:
+    """What Load asks: the address and the process that answers."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def ask(self):
+        return {"pid": self.app.get("/health")["revision"]}
+
+
+def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_goes_back(
+    tmp_path, pm2, app, repository
+):
+    """The layout releases and the strategy reload: users notice neither, and a rollback finds its way."""
+    root, first = app.path, "20260219T010000Z-" + repository[1]["good"][:8]
+    app.path = tmp_path / "site"
+    release = app.path / "releases" / first
+    release.mkdir(parents=True)
+    subprocess.run(f"git -C {root} archive {repository[1]['good']} | tar -x -C {release}", shell=True, check=True)
+    (release / "REVISION").write_text(repository[1]["good"] + "\n")
+    (app.path / "current").symlink_to(f"releases/{first}")
+    current = app.path / "current"
+    more = ["-i", "2", "--kill-timeout", "5000"]
+    pm2("start", "server.js", "--name", "sample-app", "--cwd", current, *more, env=app.env, where=current)
+    wait_for(app.answers, "the first answer of the cluster")
+    layout = {"greenlight_layout": "releases", "greenlight_strategy": "reload", "greenlight_built_paths": []}
+    site = Site(tmp_path, app, pm2, repository, **layout)
+    with Load(Asked(app)) as load:
+        status, told = site.deploy("better")
+    assert (status, load.failures) == (0, []), told
+    assert (load.asked > 100, site.revision()) == (True, repository[1]["better"])
+    assert load.pids == {repository[1]["good"], repository[1]["better"]}
+    assert "releases/" in os.readlink(app.path / "current")
+    status, told = site.play("rollback", "-e", json.dumps(layout))
+    assert (status, site.revision()) == (0, repository[1]["good"]), told
+    assert os.readlink(app.path / "current").endswith(first)
