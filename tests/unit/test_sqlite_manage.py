@@ -68,7 +68,7 @@ def test_backups_that_a_rollback_could_need_are_kept(host):
     state = host.folder / "state"
     facts = {"backup": host.manifest["path"]}
     opening = _record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "r", "us", 60, facts=facts)
-    with _record_store.exclusive(state):
+    with _record_store.exclusive(state, os.geteuid()):
         _record_store.write_record(state, _record.open_release([], opening, NOW))
     given = wanted(host, retention=Retention({"last": 1}, (), str(state)))
     assert _sqlite_manage.back_up(given, LATER, "new")["removed"] == []
