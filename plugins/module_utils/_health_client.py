@@ -46,7 +46,7 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
                 connection = _connection_of(response)
                 body, problem = _read_body(response, probe.method)
         except (requests.RequestException, OSError) as error:
-            return Answer(0, (now() - began) * 1000, error=_explain(requests, error, probe))
+            return Answer(0, (now() - began) * 1000, error=explain_failure(requests, error, probe.timeout))
         elapsed = (now() - began) * 1000
         return Answer(response.status_code, elapsed, response.headers, body, problem, connection)
 
@@ -116,10 +116,10 @@ def _read_body(response: Any, method: str) -> Tuple[str, str]:
     return received.decode("utf-8", "replace"), ""
 
 
-def _explain(requests: Any, error: BaseException, probe: Probe) -> str:
-    """Return why a request failed, without its URL, in which there may be a secret."""
+def explain_failure(requests: Any, error: BaseException, timeout: float) -> str:
+    """Return why a request failed, without its URL, in which there may be a secret; C(timeout) is in seconds."""
     if isinstance(error, requests.Timeout):
-        return f"no answer within {probe.timeout:g} seconds"
+        return f"no answer within {timeout:g} seconds"
     if isinstance(error, requests.exceptions.SSLError):
         reason = next((reason for reason in map(_certificate_problem, _causes(error)) if reason), "")
         return f"the certificate was not accepted: {reason}" if reason else "the TLS connection failed"
