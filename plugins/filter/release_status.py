@@ -1,0 +1,92 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: release_status
+short_description: Gather what is released where
+version_added: 0.1.0
+description:
+  - Returns one mapping for each host, out of what M(greenlight.release.release_record_info) returned there.
+  - A host without a release, one that was not reached and one whose record could not be read are in the list too.
+author:
+  - The greenlight.release maintainers (@greenlight)
+positional: hostvars, variable, now
+options:
+  _input:
+    description: Names of the hosts.
+    type: list
+    elements: str
+    required: true
+  hostvars:
+    description: The variables of all hosts.
+    type: dict
+    required: true
+  variable:
+    description: Name of the variable in which the result of the module is registered.
+    type: str
+    required: true
+  now:
+    description: The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the controller.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Read the release record
+  greenlight.release.release_record_info:
+    state_path: /var/lib/greenlight/shop
+  register: shop_records
+
+- name: Show what is released where
+  ansible.builtin.debug:
+    msg: "{{ ansible_play_hosts_all | greenlight.release.release_status(hostvars, 'shop_records') }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The hosts, in the order of their names in the input.
+    - C(state) is the C(status) of the newest release, or V(no release), V(unreachable) or V(unknown), of which C(problem) tells more.
+    - C(revision) is what the host runs by its record, null where a run is, or died, between two.
+  type: list
+  elements: dict
+  sample:
+    - host: web1
+      state: watching
+      problem: ""
+      app: shop
+      release: 20260219T020000Z-0639294c
+      revision: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
+      stage: switched
+      decision: proceed
+      reason: every row that is due passes
+      opened_at: "2026-02-19T02:00:00Z"
+      watch_until: "2026-02-20T02:00:10Z"
+      watch_seconds_left: 83410
+      lock: null
+      rejected: {}
+"""
+
+from datetime import datetime, timezone
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _status, _watch
+
+
+def release_status(hosts, hostvars, variable, now=""):
+    try:
+        moment = _watch.choose_moment(now, lambda: datetime.now(timezone.utc))
+    except _record.RecordError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return [_status.describe_host(host, hostvars[host].get(variable), moment) for host in hosts]
+
+
+class FilterModule:
+    """Filter that gathers what is released where."""
+
+    def filters(self):
+        return {"release_status": release_status}

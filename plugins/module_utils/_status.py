@@ -1,0 +1,125 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is released where: one row for each host, out of what was read of its release record, or why nothing was."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._record import (
+    UNTOUCHED_STAGES,
+    Record,
+    is_stale,
+    parse_time,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+
+_HEAD = ("host", "revision", "release", "state", "watch", "decision", "lock", "rejected")
+
+
+class StatusError(Exception):
+    """The status was asked for in a form that there is not."""
+
+
+def describe_host(host: str, found: Optional[Mapping[str, Any]], now: datetime) -> Dict[str, Any]:
+    """Return the row of a host; C(found) is what M(greenlight.release.release_record_info) or its failure returned."""
+    row: Dict[str, Any] = {
+        "host": host,
+        "state": "no release",
+        "problem": "",
+        **dict.fromkeys(("app", "release", "revision", "stage", "decision", "reason", "opened_at", "watch_until")),
+        **dict.fromkeys(("watch_seconds_left", "lock")),
+        "rejected": {},
+    }
+    if found is None or found.get("unreachable") or found.get("failed"):
+        given = found or {}
+        state = "unreachable" if given.get("unreachable") else "unknown"
+        return {**row, "state": state, "problem": show(str(given.get("msg") or "nothing was read"))}
+    record = found.get("record")
+    return {**row, **_describe_record(record, now), "rejected": dict(found["rejected"])} if record else row
+
+
+def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
+    watched = record["status"] == "watching"
+    until = record["watch_until"] if watched else None
+    return {
+        "app": record["app"],
+        "state": record["status"],
+        "stage": record["stage"],
+        "release": record["id"],
+        "revision": _revision_in_place(record),
+        "decision": record["decision"],
+        "reason": record["reason"],
+        "opened_at": record["opened_at"],
+        "watch_until": until,
+        "watch_seconds_left": max(0, int((parse_time(until) - now).total_seconds())) if until else None,
+        "lock": {**record["lock"], "expired": is_stale(record, now)} if record["lock"] else None,
+    }
+
+
+def _revision_in_place(record: Record) -> Optional[str]:
+    """Return the revision that the host runs by its record, None where a run is, or died, between two."""
+    if record["status"] in ("watching", "healthy"):
+        return str(record["to_revision"])
+    if record["status"] != "in_progress" or record["stage"] in UNTOUCHED_STAGES:
+        return str(record["from_revision"])
+    return str(record["to_revision"]) if record["stage"] == "switched" else None
+
+
+def show_as(rows: Sequence[Mapping[str, Any]], form: str) -> Sequence[Any]:
+    """Return rows in the form C(table) or C(json), of which the latter are the rows. Raises StatusError for another."""
+    if form not in ("table", "json"):
+        raise StatusError(f"greenlight_status_format must be table or json, not {form!r}")
+    return render_table(rows) if form == "table" else rows
+
+
+def render_table(rows: Sequence[Mapping[str, Any]]) -> List[str]:
+    """Return rows as the lines of a table, and a line for each problem and each missed target below it."""
+    cells = [_HEAD, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
+    table.insert(1, "  ".join("-" * width for width in widths))
+    notes = [f"{row['host']}: {_note(row)}" for row in rows if _note(row)]
+    return [*table, *([""] if notes else []), *notes]
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    reason = row["reason"] if row["decision"] not in (None, "proceed") else ""
+    return show(str(row["problem"] or reason or ""))
+
+
+def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        row["host"],
+        _short(row["revision"], row["release"]),
+        row["release"] or "-",
+        f"{row['state']} ({row['stage']})" if row["state"] == "in_progress" else row["state"],
+        _describe_watch(row["watch_seconds_left"]),
+        row["decision"] or "-",
+        _describe_lock(row["lock"]),
+        ", ".join(revision[:8] for revision in row["rejected"]) or "-",
+    )
+
+
+def _short(revision: Optional[str], release: Optional[str]) -> str:
+    if revision:
+        return revision[:8]
+    return "in between" if release else "-"
+
+
+def _describe_watch(seconds: Optional[int]) -> str:
+    """Say how long a watch lasts still; one that is over waits for its last judgement."""
+    if seconds is None:
+        return "-"
+    if seconds == 0:
+        return "over, not judged"
+    minutes = -(-seconds // 60)
+    return f"{minutes // 60}h {minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
+
+
+def _describe_lock(lock: Optional[Mapping[str, Any]]) -> str:
+    if lock is None:
+        return "-"
+    return f"{show(lock['by'], 40)}, {'expired' if lock['expired'] else 'until'} {lock['until']}"

@@ -1,0 +1,99 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def play(folder, *words):
+    """Run the playbook on the hosts of an inventory; return its code, and what it printed."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            folder / "hosts.json",
+            "greenlight.release.status",
+            *words,
+        ],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def hosts(run_module, tmp_path):
+    """An inventory of hosts in different states, all of them this machine."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+    def host(name, **more):
+        return {"greenlight_app_name": "shop", "greenlight_state_path": str(tmp_path / name), **local, **more}
+
+    def record(name, state, **more):
+        given = {"state_path": str(tmp_path / name), "run_id": "1", "state": state, **more}
+        assert "msg" not in run_module("release_record", given)
+
+    revisions = {"release_id": "20260219T020000Z-bbbbbbbb", "app": "shop", "from_revision": OLD, "to_revision": NEW}
+    for name in ("watched", "held"):
+        record(name, "opened", by="alice", **revisions)
+    record("watched", "noted", stage="switched")
+    record(
+        "watched", "closed", outcome="watching", watch_seconds=86400, observation={"decision": "proceed", "reason": "x"}
+    )
+    (tmp_path / "broken" / "releases").mkdir(parents=True)
+    (tmp_path / "broken" / "releases" / "x.json").write_text("{")
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    inventory = {name: host(name) for name in ("watched", "held", "new", "broken")}
+    inventory.update(gone=host("gone", **gone), nameless=local)
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": inventory}}))
+    return tmp_path
+
+
+def test_every_host_is_in_the_table_and_one_that_was_not_asked_fails_the_run(hosts):
+    code, output = play(hosts)
+    lines = dict(re.findall(r'^ +"(\w+) +(.+?)",?$', output, re.MULTILINE))
+    assert code == 2
+    assert re.fullmatch(r"bbbbbbbb  \S+-bbbbbbbb  watching +2[34]h \d\dm +proceed +- +-", lines["watched"])
+    assert re.match(r"aaaaaaaa  \S+-bbbbbbbb  in_progress \(opened\) +- +- +alice, until 20", lines["held"])
+    assert re.match("- +- +no release ", lines["new"])
+    assert [lines[name].split()[2] for name in ("broken", "gone", "nameless")] == ["unknown", "unreachable", "unknown"]
+    assert re.search('"broken: .*x.json is not a release record', output)
+    assert re.search('"nameless: .*greenlight_app_name', output)
+
+
+def test_the_same_is_json_on_the_controller_and_a_limit_holds(hosts):
+    asked = f"greenlight_status_format=json greenlight_status_file={hosts}/out.json"
+    code, output = play(hosts, "--limit", "watched,new", "-e", asked)
+    rows = json.loads((hosts / "out.json").read_text(encoding="utf-8"))
+    assert (code, [(row["host"], row["state"]) for row in rows]) == (
+        0,
+        [("watched", "watching"), ("new", "no release")],
+    )
+    assert (rows[0]["revision"], (hosts / "out.json").stat().st_mode & 0o777) == (NEW, 0o600)
+    assert '"watch_seconds_left": 86' in output
+    assert "held" not in output
+
+
+def test_a_format_that_is_not_known_is_refused(hosts):
+    code, output = play(hosts, "--limit", "new", "-e", "greenlight_status_format=yaml")
+    assert (code, "greenlight_status_format must be table or json, not 'yaml'" in output) == (2, True)
+
+
+def test_every_host_may_be_out_of_reach(hosts):
+    code, output = play(hosts, "--limit", "gone")
+    assert (code, re.search(r'"gone +- +- +unreachable', output) is not None) == (2, True)

@@ -1,0 +1,198 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.greenlight.release.plugins.filter.release_status import release_status
+from ansible_collections.greenlight.release.plugins.module_utils import _status
+
+OLD, NEW, BAD = "a" * 40, "b" * 40, "c" * 40
+NOW = datetime(2026, 2, 19, 3, tzinfo=timezone.utc)
+LOCK = {"run_id": "1", "by": "alice", "since": "2026-02-19T02:00:00Z", "until": "2026-02-19T03:10:00Z"}
+NO_RELEASE = {
+    "host": "web1",
+    "state": "no release",
+    "problem": "",
+    "app": None,
+    "release": None,
+    "revision": None,
+    "stage": None,
+    "decision": None,
+    "reason": None,
+    "opened_at": None,
+    "watch_until": None,
+    "watch_seconds_left": None,
+    "lock": None,
+    "rejected": {},
+}
+
+
+def found(status, stage="switched", rejected=(), **more):
+    record = {
+        "id": "20260219T020000Z-bbbbbbbb",
+        "app": "shop",
+        "status": status,
+        "stage": stage,
+        "from_revision": OLD,
+        "to_revision": NEW,
+        "opened_at": "2026-02-19T02:00:00Z",
+        "watch_until": None,
+        "decision": None,
+        "reason": "",
+        "lock": None,
+    }
+    return {"exists": True, "record": {**record, **more}, "rejected": dict.fromkeys(rejected, "r")}
+
+
+def describe(result):
+    return _status.describe_host("web1", result, NOW)
+
+
+def line(result):
+    """Return the cells of a host's line in the table."""
+    table = _status.render_table([describe(result)])
+    starts = [0] + [at + 2 for at in range(len(table[1])) if table[1][at : at + 2] == "  "]
+    return [table[2][start:end].strip() for start, end in zip(starts, [*starts[1:], None])]
+
+
+@pytest.mark.parametrize(
+    "result, state, problem",
+    [
+        ({"exists": False, "record": None, "rejected": {}}, "no release", ""),
+        ({"unreachable": True, "msg": "Failed to connect"}, "unreachable", "Failed to connect"),
+        ({"failed": True, "msg": "x.json is not a release record"}, "unknown", "x.json is not a release record"),
+        ({"failed": True}, "unknown", "nothing was read"),
+        (None, "unknown", "nothing was read"),
+    ],
+)
+def test_a_host_of_which_nothing_is_known_has_a_row_that_says_why(result, state, problem):
+    assert describe(result) == {**NO_RELEASE, "state": state, "problem": problem}
+
+
+def test_a_watched_release_has_every_fact():
+    result = found("watching", rejected=[BAD], decision="monitor", reason="x", watch_until="2026-02-19T04:30:00Z")
+    assert describe(result) == {
+        **NO_RELEASE,
+        "app": "shop",
+        "state": "watching",
+        "stage": "switched",
+        "release": "20260219T020000Z-bbbbbbbb",
+        "revision": NEW,
+        "decision": "monitor",
+        "reason": "x",
+        "opened_at": "2026-02-19T02:00:00Z",
+        "watch_until": "2026-02-19T04:30:00Z",
+        "watch_seconds_left": 5400,
+        "rejected": {BAD: "r"},
+    }
+
+
+@pytest.mark.parametrize(
+    "status, stage, revision",
+    [
+        ("watching", "switched", NEW),
+        ("healthy", "switched", NEW),
+        ("rolled_back", "rolling_back", OLD),
+        ("failed", "rolling_back", OLD),
+        ("aborted", "opened", OLD),
+        ("in_progress", "opened", OLD),
+        ("in_progress", "backed_up", OLD),
+        ("in_progress", "switching", None),
+        ("in_progress", "switched", NEW),
+        ("in_progress", "rolling_back", None),
+    ],
+)
+def test_the_revision_is_the_one_in_place(status, stage, revision):
+    assert describe(found(status, stage))["revision"] == revision
+
+
+@pytest.mark.parametrize(
+    "result, cells",
+    [
+        (
+            found("watching", decision="proceed", watch_until="2026-02-20T02:10:00Z", rejected=[BAD, OLD]),
+            [
+                "web1",
+                "bbbbbbbb",
+                "20260219T020000Z-bbbbbbbb",
+                "watching",
+                "23h 10m",
+                "proceed",
+                "-",
+                "cccccccc, aaaaaaaa",
+            ],
+        ),
+        (
+            found("in_progress", "switching", lock=LOCK),
+            [
+                "web1",
+                "in between",
+                "20260219T020000Z-bbbbbbbb",
+                "in_progress (switching)",
+                "-",
+                "-",
+                "alice, until 2026-02-19T03:10:00Z",
+                "-",
+            ],
+        ),
+        (None, ["web1", "-", "-", "unknown", "-", "-", "-", "-"]),
+    ],
+)
+def test_a_host_is_a_line_of_the_table(result, cells):
+    assert line(result) == cells
+
+
+@pytest.mark.parametrize(
+    "until, watch",
+    [
+        ("2026-02-19T03:00:30Z", "1m"),
+        ("2026-02-19T03:59:30Z", "1h 00m"),
+        ("2026-02-19T03:59:00Z", "59m"),
+        ("2026-02-19T03:00:00Z", "over, not judged"),
+        ("2026-02-19T01:00:00Z", "over, not judged"),
+    ],
+)
+def test_the_table_says_how_long_a_watch_lasts_still(until, watch):
+    assert line(found("watching", watch_until=until))[4] == watch
+
+
+def test_a_lock_whose_lease_expired_is_told():
+    lock = {**LOCK, "until": "2026-02-19T02:30:00Z"}
+    assert line(found("in_progress", lock=lock))[6] == "alice, expired 2026-02-19T02:30:00Z"
+
+
+@pytest.mark.parametrize(
+    "result, notes",
+    [
+        (found("watching", decision="monitor", reason="pool_exhausted: 7"), ["", "web1: pool_exhausted: 7"]),
+        (found("watching", decision="proceed", reason="every row passes"), []),
+        (found("rolled_back", decision="rollback"), []),
+        ({"unreachable": True, "msg": "no route"}, ["", "web1: no route"]),
+    ],
+)
+def test_what_is_wrong_stands_below_the_table(result, notes):
+    assert _status.render_table([describe(result)])[3:] == notes
+
+
+def test_no_host_is_a_table_without_lines():
+    assert _status.render_table([])[0].split()[:2] == ["host", "revision"]
+
+
+def test_the_forms_are_a_table_and_the_rows():
+    rows = [describe(None)]
+    assert (_status.show_as(rows, "json"), _status.show_as(rows, "table")) == (rows, _status.render_table(rows))
+    with pytest.raises(_status.StatusError, match="greenlight_status_format must be table or json, not 'yaml'"):
+        _status.show_as(rows, "yaml")
+
+
+def test_the_filter_takes_each_host_out_of_the_variables_of_all():
+    variables = {"web1": {"read": found("healthy")}, "web2": {}}
+    rows = release_status(["web2", "web1"], variables, "read", "2026-02-19T03:00:00Z")
+    assert [(row["host"], row["state"]) for row in rows] == [("web2", "unknown"), ("web1", "healthy")]
+    assert release_status([], {}, "read") == []
+    with pytest.raises(AnsibleFilterError, match="now must be a time in UTC"):
+        release_status([], {}, "read", "today")
