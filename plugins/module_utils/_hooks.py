@@ -21,9 +21,7 @@ def find_hooks(given: Any, base: Path, is_file: Callable[[Path], bool]) -> Dict[
     Raises HookError, which names the hook and the file.
     """
     if not isinstance(given, dict):
-        raise HookError(
-            "greenlight_hooks must be a mapping of names to lists of task files, as {migrate: [x.yml]}"
-        )
+        raise HookError("greenlight_hooks must be a mapping of names to lists of task files, as {migrate: [x.yml]}")
     unknown = [str(name) for name in given if name not in HOOKS]
     if unknown:
         raise HookError(f"greenlight_hooks has {unknown[0]!r}; there are the hooks {', '.join(HOOKS)}")

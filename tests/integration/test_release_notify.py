@@ -1,0 +1,213 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
+SECRET = "hunter2hunter2"
+
+
+class Receiver:
+    """A server whose handling of a connection is a function; it notes every request that was sent to it."""
+
+    def __init__(self, answer):
+        self.answer, self.got, self.stopped = answer, [], threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.threads = [threading.Thread(target=self.accept)]
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                self.threads.append(threading.Thread(target=self.serve, args=(connection,)))
+                self.threads[-1].start()
+
+    def serve(self, connection):
+        with connection, contextlib.suppress(OSError):
+            head, _end, body = self.read_head(connection).partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(65536)
+            self.got.append((head.split()[1].decode(), json.loads(body)))
+            self.answer(self, connection)
+
+    @staticmethod
+    def read_head(connection):
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += connection.recv(65536)
+        return received
+
+    def close(self):
+        self.stopped.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join()
+
+
+def good(_receiver, connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def hang(receiver, _connection):
+    receiver.stopped.wait()
+
+
+def drip(receiver, connection):
+    for letter in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100000:
+        connection.sendall(bytes([letter]))
+        if receiver.stopped.wait(0.05):
+            break
+
+
+def redirect(_receiver, connection):
+    connection.sendall(b"HTTP/1.1 307 Temporary\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+
+
+def refuse(_receiver, connection):
+    text = b"invalid_payload"
+    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+
+def babble(_receiver, connection):
+    connection.sendall(b"\x00\xff no HTTP \r\n\r\n")
+
+
+@pytest.fixture
+def receive():
+    """Start receivers, and end them."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer):
+            receiver = Receiver(answer)
+            stack.callback(receiver.close)
+            receiver.threads[0].start()
+            return receiver
+
+        yield start
+
+
+def event(*services, **more):
+    return {"services": list(services), "event": "rollback", "app": "shop", "to_revision": "b" * 40, **more}
+
+
+def slack(url, **more):
+    return {"type": "slack", "url": f"{url}/services/{SECRET}", **more}
+
+
+def test_every_kind_of_service_is_told(run_module, receive):
+    receiver = receive(good)
+    services = [
+        {"type": "webhook", "url": f"{receiver.url}/ci/{SECRET}", "name": "the CI"},
+        slack(receiver.url, events=["rollback"]),
+        slack(receiver.url, events=["start"]),
+        {"type": "telegram", "token": f"1:{SECRET}", "chat_id": -5, "api_url": receiver.url},
+    ]
+    result = run_module("release_notify", event(*services, reason="critical_errors: 87 is not equal to 0"))
+    assert (result["changed"], result["sent"], result["problem"]) == (True, True, "")
+    assert [each["name"] for each in result["services"]] == ["the CI", "services[1] (slack)", "services[3] (telegram)"]
+    sent = dict(receiver.got)
+    assert sorted(sent) == sorted([f"/ci/{SECRET}", f"/services/{SECRET}", f"/bot1:{SECRET}/sendMessage"])
+    assert sent[f"/ci/{SECRET}"]["reason"] == "critical_errors: 87 is not equal to 0"
+    assert SECRET not in json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    "answer, problem",
+    [
+        (hang, "no answer within 0.5 seconds"),
+        (drip, "it was not done within 3 seconds"),
+        (redirect, "it answered with status 307, and redirects are not followed"),
+        (refuse, "it answered with status 403 (invalid_payload)"),
+        (babble, "the connection failed or was broken off"),
+    ],
+)
+def test_a_service_that_does_not_take_it_is_told_and_holds_up_no_other(run_module, receive, answer, problem):
+    bad, receiver = receive(answer), receive(good)
+    result = run_module("release_notify", event(slack(bad.url), slack(receiver.url), timeout=0.5, deadline=3))
+    assert (result["sent"], result["problem"]) == (False, f"services[0] (slack): {problem}")
+    assert [each["sent"] for each in result["services"]] == [False, True]
+    # A warning is a text, or an object that has it, as the version of ansible-core will have it.
+    assert [f"not sent. services[0] (slack): {problem}" in json.dumps(each) for each in result["warnings"]] == [True]
+    assert len(receiver.got) == 1
+    assert SECRET not in json.dumps(result)
+
+
+def test_a_service_that_is_down_is_told(run_module, free_port):
+    result = run_module("release_notify", event(slack(f"http://127.0.0.1:{free_port}", name="the team")))
+    assert (result["changed"], result["sent"]) == (False, False)
+    assert result["problem"] == "the team: connection refused, nothing listens there"
+    assert SECRET not in json.dumps(result)
+
+
+def test_check_mode_sends_nothing_and_says_so(run_module, receive):
+    receiver = receive(good)
+    result = run_module("release_notify", event(slack(receiver.url)), check=True)
+    assert (result["changed"], result["sent"]) == (True, False)
+    assert result["problem"] == "services[0] (slack): nothing is sent in check mode"
+    assert receiver.got == []
+
+
+def test_nobody_who_wants_the_event_is_nobody_told(run_module):
+    result = run_module("release_notify", event(slack("http://127.0.0.1:1", events=["start"])))
+    assert (result["changed"], result["sent"], result["problem"], result["services"]) == (False, False, "", [])
+
+
+@pytest.mark.parametrize(
+    "given, problem",
+    [
+        ({"services": [{"type": "slack", "ur": f"http://h/{SECRET}"}]}, "services[0] has no key 'ur'"),
+        ({"services": [{"type": "slack", "url": f"h/{SECRET}"}]}, "services[0].url must be a whole http or https URL"),
+        ({"services": [], "timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
+        ({"services": [], "deadline": float("inf")}, "deadline must be a number of seconds above 0, not inf"),
+        ({"services": [], "event": "end"}, "value of event must be one of: start"),
+    ],
+)
+def test_wrong_arguments_are_refused_without_a_secret(run_module, given, problem):
+    result = run_module("release_notify", {**event(), **given})
+    assert problem in result["msg"]
+    assert SECRET not in json.dumps(result)
+
+
+def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
+    receiver, refusing = receive(good), receive(refuse)
+    services = [
+        {"type": "webhook", "url": f"{receiver.url}/{SECRET}", "headers": {"Authorization": f"Bearer {SECRET}"}},
+        {"type": "telegram", "token": f"1:{SECRET}", "chat_id": 5, "api_url": refusing.url},
+        slack("http://127.0.0.1:1"),
+        # A proxy that is no server at all.
+        slack("http://hooks.invalid", proxy=f"http://u:{SECRET}@127.0.0.1:1"),
+    ]
+    way = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}
+    told = {"__greenlight_event": "start", "__greenlight_way": way, "__greenlight_told": {}}
+    task = {"ansible.builtin.include_role": {"name": "greenlight.release.verify", "tasks_from": "notify"}, "vars": told}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+    variables = {"greenlight_app_name": "shop", "greenlight_notifications": services}
+    play["vars"] = variables
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "web1,", "-vvvv", "play.json"],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert [path for path, _sent in receiver.got] == [f"/{SECRET}"]
+    assert "services[1] (telegram): it answered with status 403" in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
