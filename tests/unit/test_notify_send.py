@@ -70,8 +70,9 @@ def test_a_proxy_of_the_environment_is_not_used_and_one_of_the_service_is(monkey
 
 
 def test_a_redirect_is_told_and_not_followed():
-    with server(200) as (other, got), server(302, Location=other) as (url, _got):
-        assert send(type="slack", url=url) == "it answered with status 302, and redirects are not followed"
+    with server(200) as (other, got):
+        with server(302, Location=other) as (url, _got):
+            assert send(type="slack", url=url) == "it answered with status 302, and redirects are not followed"
     assert got == []
 
 
