@@ -78,6 +78,12 @@ options:
     description: Allow a revision that an earlier release rejected.
     type: bool
     default: false
+  refuse:
+    description:
+      - Why no release may begin now, such as P(greenlight.release.allowed_now#filter) says. With a text O(state=opened) fails,
+        and in check mode only warns. Empty refuses nothing.
+    type: str
+    default: ""
   stage:
     description:
       - The step that begins now, such as V(backed_up) or V(switched).
@@ -207,6 +213,7 @@ ARGUMENTS = {
     "lease": {"type": "int", "default": 1800},
     "take_over": {"type": "str", "choices": ["never", "stale", "any"], "default": "never"},
     "retry_rejected": {"type": "bool", "default": False},
+    "refuse": {"type": "str", "default": ""},
     "stage": {"type": "str"},
     "facts": {"type": "dict", "default": {}},
     "evidence": {
@@ -276,6 +283,16 @@ def update_records(module, now):
     return result
 
 
+def refuse_to_open(module):
+    """Fail where no release may begin now; a rehearsal only tells it."""
+    params = module.params
+    if params["state"] == "opened" and params["refuse"]:
+        problem = f"No release of {params['app']} may begin now: {params['refuse']}"
+        if not module.check_mode:
+            module.fail_json(msg=problem)
+        module.warn(problem)
+
+
 def main():
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -285,6 +302,7 @@ def main():
             ("state", "closed", ("outcome",)),
         ],
     )
+    refuse_to_open(module)
     try:
         now = _watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
         if module.check_mode:

@@ -62,6 +62,16 @@ def test_a_rejected_revision_is_refused(run_module, tmp_path):
     assert run_module("release_record", {**again, "retry_rejected": True})["changed"] is True
 
 
+def test_a_release_that_may_not_begin_is_refused_and_only_told_in_check_mode(run_module, tmp_path):
+    given = opening(tmp_path, refuse="it is late")
+    assert run_module("release_record", given)["msg"] == "No release of shop may begin now: it is late"
+    assert not (tmp_path / "state").exists()
+    rehearsed = run_module("release_record", given, check=True)
+    assert (rehearsed["changed"], "it is late" in json.dumps(rehearsed["warnings"])) == (True, True)
+    run_module("release_record", opening(tmp_path))
+    assert run_module("release_record", following(tmp_path, "noted", stage="x", refuse="it is late"))["changed"] is True
+
+
 def test_a_host_without_a_release_has_none(run_module, tmp_path):
     info = run_module("release_record_info", {"state_path": str(tmp_path / "nothing")})
     assert (info["exists"], info["record"], info["age"]) == (False, None, None)
