@@ -13,8 +13,10 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
-COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+COLLECTIONS = CHECKOUT / ".cache" / "collections"
 SECRET = "hunter2hunter2"
 
 
@@ -182,32 +184,67 @@ def test_wrong_arguments_are_refused_without_a_secret(run_module, given, problem
     assert SECRET not in json.dumps(result)
 
 
-def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
-    receiver, refusing = receive(good), receive(refuse)
-    services = [
-        {"type": "webhook", "url": f"{receiver.url}/{SECRET}", "headers": {"Authorization": f"Bearer {SECRET}"}},
-        {"type": "telegram", "token": f"1:{SECRET}", "chat_id": 5, "api_url": refusing.url},
-        slack("http://127.0.0.1:1"),
-        # A proxy that is no server at all.
-        slack("http://hooks.invalid", proxy=f"http://u:{SECRET}@127.0.0.1:1"),
-    ]
-    way = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}
-    told = {"__greenlight_event": "start", "__greenlight_way": way, "__greenlight_told": {}}
-    task = {"ansible.builtin.include_role": {"name": "greenlight.release.verify", "tasks_from": "notify"}, "vars": told}
-    play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
-    variables = {"greenlight_app_name": "shop", "greenlight_notifications": services}
-    play["vars"] = variables
-    (tmp_path / "play.json").write_text(json.dumps([play]))
+def run_play(folder, variables, tasks, *words):
+    """Run tasks on a host, and return all that the run printed."""
+    local = {"greenlight_app_name": "shop", "ansible_python_interpreter": sys.executable}
+    play = {"hosts": "all", "gather_facts": False, "vars": {**local, **variables}, "tasks": tasks}
+    (folder / "play.json").write_text(json.dumps([play]))
     done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "web1,", "-vvvv", "play.json"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp")},
-        cwd=tmp_path,
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "web1,", *words, "play.json"],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    return done.stdout + done.stderr
+
+
+WAY = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}
+NOTIFY = {"ansible.builtin.include_role": {"name": "greenlight.release.verify", "tasks_from": "notify"}}
+
+
+def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
+    receiver, refusing = receive(good), receive(refuse)
+    services = [
+        {"type": "webhook", "url": f"{receiver.url}/{SECRET}", "headers": {"Authorization": f"Bearer {SECRET}"}},
+        {"type": "telegram", "token": f"1:{SECRET}", "chat_id": 5, "api_url": refusing.url},
+        slack("http://127.0.0.1:1"),
+        slack("http://hooks.invalid", proxy=f"http://u:{SECRET}@127.0.0.1:1"),
+    ]
+    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": told}], "-vvvv")
     assert [path for path, _sent in receiver.got] == [f"/{SECRET}"]
-    assert "services[1] (telegram): it answered with status 403" in done.stdout + done.stderr
-    assert SECRET not in done.stdout + done.stderr
+    assert "services[1] (telegram): it answered with status 403" in output
+    assert SECRET not in output
+
+
+@pytest.mark.parametrize(
+    "before, decision, events",
+    [
+        ([], "proceed", []),
+        ([], "monitor", ["decision"]),
+        ([{"decision": "monitor"}], "monitor", []),
+        ([{"decision": "monitor"}], "proceed", ["decision"]),
+        ([{"decision": "proceed"}, {"measurements": {}}], "rollback", ["decision"]),
+    ],
+)
+def test_a_watch_tells_of_a_decision_that_is_another_one_than_before(receive, tmp_path, before, decision, events):
+    receiver = receive(good)
+    tasks = yaml.safe_load((CHECKOUT / "playbooks" / "tasks" / "watch.yml").read_text(encoding="utf-8"))
+    task = next(each for each in tasks if "another one than before" in each["name"])
+    variables = {
+        "greenlight_notifications": [{"type": "webhook", "url": receiver.url}],
+        "greenlight_decision": {"decision": decision, "reason": "x", "findings": []},
+        "__greenlight_records": {"watch_open": True, "record": {**WAY, "id": "r1", "observations": before}},
+    }
+    run_play(tmp_path, variables, [task])
+    assert [(sent["event"], sent["decision"]) for _path, sent in receiver.got] == [(each, decision) for each in events]
+
+
+def test_a_controller_on_which_nothing_can_be_sent_fails_no_release(tmp_path):
+    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    output = run_play(tmp_path, {"greenlight_notifications": [{"type": "fax"}]}, [{**NOTIFY, "vars": told}])
+    assert "Nobody was told of the event start: services[0].type must be one of" in output
