@@ -29,7 +29,7 @@ SETTINGS = {
     "greenlight_warm_up_seconds": 0,
     "greenlight_measure_seconds": 1,
     "greenlight_response_time_samples": 5,
-    "greenlight_health_deadline": 3,
+    "greenlight_health_deadline": 8,
     "greenlight_retry_rejected": True,
     # A machine that runs three hosts says nothing about how fast one is.
     "greenlight_decision_matrix_patches": {"response_time": None, "error_rate": None},

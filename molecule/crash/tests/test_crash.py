@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 import stories
-from runs import Host, Run, come_back
+from runs import Host, Run, come_back, wait_for
 
 NAMES = ("greenlight-crash-1", "greenlight-crash-2", "greenlight-crash-3")
 
@@ -33,6 +33,8 @@ def take(cases: queue.SimpleQueue[Case], host: Host, told: dict[str, list[str]])
         except queue.Empty:
             return
         told[case.name] = ["the test itself ended"]
+        # A machine that runs three hosts may keep one waiting.
+        wait_for(lambda: host.serves() == "good", "an answer of the good release")
         told[case.name] = case.die(host)
         print(f"{host.name}: {case.name}: {told[case.name] or 'came back'}", flush=True)
         if told[case.name]:
@@ -146,12 +148,15 @@ def test_a_run_that_is_killed_at_any_boundary_is_put_back_by_the_next_rollback(h
     assert len(told) >= 20
 
 
-def test_an_asked_for_rollback_that_is_killed_at_any_boundary_is_finished_by_the_next(hosts):
+def test_an_asked_for_rollback_that_is_killed_once_it_began_is_finished_by_the_next(hosts):
     released = hosts[0].play("deploy", greenlight_revision="better")
     assert released.status == 0, released.output
     whole = hosts[0].play("rollback")
     assert (whole.status, hosts[0].problems()) == (0, [])
-    told = die_in_parallel(hosts, [asked_for(number, task) for number, task in enumerate(whole.boundaries, 1)])
+    # What comes before that is the same as in the release that was taken back by itself.
+    begins = next(number for number, task in enumerate(whole.boundaries, 1) if "Note what was seen" in task)
+    cases = [asked_for(number, task) for number, task in enumerate(whole.boundaries, 1) if number >= begins]
+    told = die_in_parallel(hosts, cases)
     assert {name: wrong for name, wrong in told.items() if wrong} == {}
 
 
