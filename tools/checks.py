@@ -1,10 +1,11 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that CI runs: the steps, run in two lanes, and one table at the end."""
+"""Everything that CI runs: the steps, run two at a time, and one table at the end."""
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
 import re
@@ -36,6 +37,10 @@ PACKAGES = {
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
     "catatonit": "catatonit",
 }
+
+
+# Two scenarios may begin at once, and apt-get runs once at a time.
+_providing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,11 @@ def find(program: str) -> str | None:
 
 def provide_containers(log: Path) -> None:
     """Install what the containers need where root may, and else say what to install."""
+    with _providing:
+        _provide_containers(log)
+
+
+def _provide_containers(log: Path) -> None:
     missing = sorted({package for program, package in PACKAGES.items() if not find(program)})
     if os.geteuid() != 0:
         install = f"sudo apt-get install {' '.join(missing)} && " if missing else ""
@@ -254,7 +264,9 @@ def run_all(only: list[str] | None, fast: bool) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     lanes = [[step for step in lane if not only or step.name in only] for lane in (LANES[:1] if fast else LANES)]
     outcomes: dict[str, tuple[str, float]] = {}
-    threads = [threading.Thread(target=_run_lane, args=(lane, outcomes)) for lane in lanes]
+    queues = [collections.deque(lane) for lane in lanes]
+    # Who is done with the steps of its own lane helps with those of the other.
+    threads = [threading.Thread(target=_run_steps, args=([own, *queues], outcomes)) for own in queues]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -274,8 +286,12 @@ def _log(name: str) -> Path:
     return RESULTS / f"{name}.log"
 
 
-def _run_lane(lane: list[Step], outcomes: dict[str, tuple[str, float]]) -> None:
-    for step in lane:
+def _run_steps(queues: list[collections.deque[Step]], outcomes: dict[str, tuple[str, float]]) -> None:
+    while any(queues):
+        try:
+            step = next(queue for queue in queues if queue).popleft()
+        except (IndexError, StopIteration):  # The other thread has just taken the last one.
+            continue
         began = time.monotonic()
         _log(step.name).write_text("")
         problem = ""
