@@ -85,6 +85,20 @@ def first_measurements(record: Record) -> Dict[str, Any]:
     return next((dict(each["measurements"]) for each in record["observations"] if each.get("measurements")), {})
 
 
+def restarts(record: Record) -> Optional[Dict[str, int]]:
+    """Return C({total, last}): how often PM2 restarted the app since the switch, and its counter when last observed.
+
+    A counter that is lower than before was set back, as by a new daemon, and began again at 0. None before there is an
+    observation that counted.
+    """
+    counts = [each.get("measurements", {}).get("restart_count") for each in record["observations"]]
+    seen = [count for count in counts if count is not None]
+    if not seen:
+        return None
+    total = sum(later - earlier if later >= earlier else later for earlier, later in zip(seen, seen[1:]))
+    return {"total": total, "last": seen[-1]}
+
+
 def same_hour(records: Sequence[Record], now: datetime) -> Optional[Dict[str, Any]]:
     """Return C({at, measurements}) of the old revision at this hour of an earlier day, the latest such day.
 

@@ -97,6 +97,12 @@ watch:
       description: The measurements of the first observation after the switch.
       type: dict
       sample: {"cache_hit_rate": 12.5}
+    restarts:
+      description:
+        - How often PM2 restarted the app from the first observation after the switch to the last one (C(total)), and what its counter
+          was then (C(last)), both without the restarts that an adjustment made. Null before there is an observation.
+      type: dict
+      sample: {"total": 0, "last": 3}
     same_hour:
       description: When and what the old revision was measured as at this hour of an earlier day, null where nobody observed it then.
       type: dict

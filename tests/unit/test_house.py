@@ -70,8 +70,8 @@ def test_the_default_matrix_is_the_runbooks_and_every_metric_in_it_is_measured()
     matrix, first_hour = defaults["greenlight_decision_matrix"], defaults["greenlight_first_hour_rows"]
     measured = ("server_starts", "critical_errors", "error_rate", "cache_hit_rate", "pool_exhausted", "response_time")
     assert len(parse_matrix(matrix, measured)) == 7
-    measured += ("new_warnings", "cache_hit_rate_trend")
-    assert len(parse_matrix(matrix + first_hour, measured)) == 9
+    measured += ("new_warnings", "cache_hit_rate_trend", "restarts")
+    assert len(parse_matrix(matrix + first_hour + defaults["greenlight_watch_rows"], measured)) == 10
     tasks = (CHECKOUT / "roles/verify/vars/main.yml").read_text()
     assert [metric for metric in measured if metric not in tasks] == []
 

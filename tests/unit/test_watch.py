@@ -187,3 +187,18 @@ def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_ope
     assert (told["watch_open"], told["died"], told["age"]) == (watch_open, died, 3600 * now)
     assert (lock in told["lock"], told["file"]) == (True, f"{tmp_path}/releases/x.json")
     assert told["releases"][0]["to_revision"] == NEW
+
+
+@pytest.mark.parametrize(
+    "counts, expected",
+    [
+        ([], None),
+        ([None], None),
+        ([3], {"total": 0, "last": 3}),
+        ([3, None, 5], {"total": 2, "last": 5}),
+        ([3, 1, 2], {"total": 2, "last": 2}),
+    ],
+)
+def test_restarts_are_counted_also_when_a_new_daemon_began_at_nothing(counts, expected):
+    observations = [{"measurements": {} if count is None else {"restart_count": count}} for count in counts]
+    assert _watch.restarts({"observations": observations}) == expected

@@ -40,6 +40,18 @@ def test_the_row_of_the_first_hour_is_judged_from_then_on(records):
     assert set(outcomes(first, ("cache_hit_rate_24h", "24h"))) == {"not_due"}
 
 
+def test_a_process_that_ended_and_was_started_again_is_told(records):
+    found = [
+        finding for each in records[0]["observations"] for finding in each["findings"] if finding["name"] == "restarts"
+    ]
+    assert [(finding["outcome"], finding["value"]) for finding in found[:4]] == [
+        ("pass", 0),
+        ("pass", 0),
+        ("miss", 1),
+        ("miss", 1),
+    ]
+
+
 def test_a_fault_of_the_twentieth_hour_takes_the_release_back(records):
     first = records[0]
     assert (first["status"], first["decision"], first["lock"]) == ("rolled_back", "rollback", None)
