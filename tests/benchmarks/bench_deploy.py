@@ -169,7 +169,7 @@ def measure(app: App, way: Callable[[], None], into: Measured) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round only")
-    rounds = 1 if parser.parse_args().quick else 5
+    rounds = 1 if parser.parse_args().quick else 3
     # The path of a daemon's socket may only be short.
     with tempfile.TemporaryDirectory(prefix="gl-") as folder:
         place = Path(folder)

@@ -29,7 +29,7 @@ def test_the_old_release_runs_again(host):
 def test_both_instances_work_in_the_folder_of_the_old_release(host):
     listed = host.check_output("sudo -u sample -i pm2 jlist")
     pids = [process["pid"] for process in sample.json.loads(listed[listed.index("[{") :])]
-    folders = {host.check_output(f"readlink /proc/{pid}/cwd") for pid in pids}
+    folders = {host.check_output(f"sudo -u sample readlink /proc/{pid}/cwd") for pid in pids}
     assert (len(pids), folders) == (2, {f"{SITE}/releases/20260219T010000Z-00000000"})
 
 
