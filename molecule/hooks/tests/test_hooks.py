@@ -23,8 +23,9 @@ HOOKS = {
     "slower": [("forward", "drain", UP), ("back", "undrain", UP)],
 }
 STATUS = {"better": "watching", "degraded": "rolled_back", "crash-at-load": "rolled_back", "slower": "aborted"}
+# Without traffic the decision is to monitor.
 EVENTS = {
-    "better": ["start", "success"],
+    "better": ["start", "decision", "success"],
     "degraded": ["start", "rollback"],
     "crash-at-load": ["start", "failed_rollback"],
     "slower": ["start", "rollback"],
