@@ -98,4 +98,7 @@ def act(request: Request, host: Host, uid: int) -> Done:
     """Do what is wanted of a process. Raises PM2Error."""
     before = _pm2_manage.read_state(host, request.name)
     plan = make_plan(request, host, before, uid)
+    if not before.instances and not plan.changed:
+        # There may be no daemon to ask: PM2 was killed, and what it ran with it.
+        return Done(request, before, plan, Outcome(before, None, 0.0, [], None))
     return Done(request, before, plan, _pm2_manage.carry_out(request, host, before, plan))

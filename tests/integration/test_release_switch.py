@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -125,6 +127,17 @@ def test_a_backup_is_put_back_once_however_often_the_way_back_begins(release_of)
     again = release.back(database="restore")
     assert (again.get("msg"), again["restored"]["restored"]) == (None, False)
     assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
+
+
+def test_the_way_back_starts_the_app_that_ended_with_pm2(release_of):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    release.pm2("save")
+    app, daemon = release.pid(), int((release.pm2.home / "pm2.pid").read_text())
+    for pid in (daemon, app):
+        os.kill(pid, signal.SIGKILL)
+    assert release.back().get("msg") is None
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
 
 
 def test_the_way_back_waits_for_a_switch_whose_run_is_dead(release_of):

@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._switch_process import Processes
 from pm2_fakes import FakeTransport, Time, instance, listed
 
@@ -49,6 +49,8 @@ def processes(tmp_path, kernel):
     def make(transport, **more):
         @contextlib.contextmanager
         def connect():
+            if transport is None:
+                raise NoDaemonError("No PM2 daemon runs")
             yield transport
 
         def program():
@@ -170,3 +172,8 @@ def test_a_program_that_is_not_there_is_told_with_what_to_do(tmp_path):
 def test_a_folder_of_the_shell_is_no_secret():
     processes = [listed(env={"OLDPWD": "/srv/shop", "DB_PWD": "hunter2"})]
     assert _pm2_result.running_secrets(_pm2_plan.State(processes, [], "socket", "7", 0, True), "shop") == {"hunter2"}
+
+
+def test_what_ended_with_its_daemon_need_not_be_stopped(processes):
+    done = _switch_process.stop(processes(None))
+    assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", _pm2_manage.NOTHING, None)
