@@ -24,7 +24,7 @@ from environment import CACHE, CHECKOUT, COLLECTIONS, VENV, Missing, run, variab
 
 RESULTS = CACHE / "results"
 LINKED = COLLECTIONS / "ansible_collections" / "greenlight" / "release"
-SCENARIOS = ("default", "rollback", "storage", "reboot", "matrix", "watch", "crash", "layouts", "hooks")
+SCENARIOS = ("default", "rollback", "storage", "reboot", "matrix", "watch", "crash", "layouts", "hooks", "fleet")
 # What the containers need of the machine, as packages of Debian.
 PACKAGES = {
     "podman": "podman",

@@ -21,11 +21,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 CACHE = CHECKOUT / ".cache"
 CONTEXT = CACHE / "image"
 SAMPLE, UNITS = CHECKOUT / "examples" / "sample-app", Path(__file__).with_name("units")
-BASE = "localhost/greenlight-base:bookworm"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-requests,git,sqlite3,procps,sudo,openssh-server,curl,ca-certificates,"
-    "libatomic1"
+    "libatomic1,haproxy,socat"
 )
+# Hosts of all scenarios are one image; haproxy is started only where a scenario wants it.
+BASE = f"localhost/greenlight-base:bookworm-{hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]}"
 
 
 def run(*command: str | Path) -> None:

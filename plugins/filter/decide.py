@@ -17,7 +17,7 @@ description:
   - A finding that cannot tell whether the rollback line is crossed says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: matrix, baseline, age, known_metrics, watch_seconds
+positional: matrix, baseline, age, known_metrics, watch_seconds, scope
 options:
   _input:
     description:
@@ -46,6 +46,12 @@ options:
     description: Seconds that a watch lasts at least. It lasts longer where a row is C(due), or judged C(until), a later age.
     type: int
     default: 0
+  scope:
+    description:
+      - Judge only the rows of this scope, V(host) or V(fleet). An empty text judges all rows, as a host does that is released alone.
+    type: str
+    choices: ["", host, fleet]
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -83,9 +89,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils import _decision, _matrix
 
 
-def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch_seconds=0):
+def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch_seconds=0, scope=""):
     try:
-        return _decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds)
+        return _decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope)
     except _matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 

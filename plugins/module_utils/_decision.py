@@ -33,18 +33,21 @@ def decide(
     age: Number = 0,
     known_metrics: Optional[Sequence[str]] = None,
     watch_seconds: int = 0,
+    scope: str = "",
 ) -> Dict[str, Any]:
     """Return C({decision, reason, findings, age, watch_seconds}); C(age) and C(watch_seconds) are in seconds.
 
-    A watch lasts for C(watch_seconds) at least, and until the last row was judged.
+    A watch lasts for C(watch_seconds) at least, and until the last row was judged. With a C(scope) only the rows that
+    have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
     """
     rows = parse_matrix(matrix, known_metrics)
     now = {name: parse_measurement(name, value) for name, value in measurements.items()}
     base = {name: parse_measurement(name, value) for name, value in (baseline or {}).items()}
-    findings = [_finding(row, now.get(row.metric), base.get(row.metric), age) for row in rows]
-    decision = max((str(finding["action"]) for finding in findings), key=ACTIONS.index)
+    judged = [row for row in rows if scope in ("", row.scope)]
+    findings = [_finding(row, now.get(row.metric), base.get(row.metric), age) for row in judged]
+    decision = max((str(finding["action"]) for finding in findings), key=ACTIONS.index, default="proceed")
     return {
         "decision": decision,
         "reason": _summary(decision, findings),

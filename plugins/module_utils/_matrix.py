@@ -41,7 +41,9 @@ def parse_matrix(rows: Any, known_metrics: Optional[Sequence[str]] = None) -> Li
 
 def _refuse_pair(index: int, row: Row, first: int, other: Row) -> None:
     """Refuse two rows of one metric that cannot both be met at an age at which both are judged."""
-    if (row.metric, row.relative) != (other.metric, other.relative) or not _judged_together(row, other):
+    if (row.metric, row.relative, row.scope) != (other.metric, other.relative, other.scope) or not _judged_together(
+        row, other
+    ):
         return
     if row.due == other.due:
         raise wrong(index, "metric", f"{row.metric} is judged at the same age by row {first}")
@@ -55,7 +57,8 @@ def _refuse_pair(index: int, row: Row, first: int, other: Row) -> None:
 
 
 def _judged_together(row: Row, other: Row) -> bool:
-    return max(row.due, other.due) <= min(row.until or float("inf"), other.until or float("inf"))
+    same = (row.metric, row.relative, row.scope) == (other.metric, other.relative, other.scope)
+    return same and max(row.due, other.due) <= min(row.until or float("inf"), other.until or float("inf"))
 
 
 def patch_matrix(rows: Any, patches: Any) -> List[Any]:

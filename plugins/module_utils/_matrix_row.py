@@ -24,9 +24,12 @@ ROW_KEYS = (
     "relative",
     "remedy",
     "rollback_if",
+    "scope",
     "target",
     "until",
 )
+# A row is judged on every host by itself, or once on what all hosts of a batch were measured as together.
+SCOPES = ("host", "fleet")
 ADJUST_KEYS = ("env", "maximum", "minimum", "multiply")
 # What the measurements of the role verify can be at all; those of a user's own probes can be any number.
 BOOLEANS = ("server_starts",)
@@ -60,6 +63,7 @@ class Row:
     adjust: Dict[str, Any] = field(default_factory=dict)
     until: int = 0
     name: str = ""
+    scope: str = "host"
 
     def describe_target(self) -> str:
         text = self.target.describe() + (" %" if self.relative else "")
@@ -108,7 +112,7 @@ def parse_row(index: int, row: Any, known_metrics: Optional[Sequence[str]]) -> R
     parsed = Row(
         metric=metric,
         target=_bound(index, "target", row["target"]),
-        action=_action(index, row["action"]),
+        action=_choice(index, "action", row["action"], ACTIONS[1:]),
         due=due,
         relative=_typed(index, "relative", row.get("relative", False), bool, "true or false"),
         rollback_if=_bound(index, "rollback_if", row["rollback_if"]) if "rollback_if" in row else None,
@@ -118,6 +122,7 @@ def parse_row(index: int, row: Any, known_metrics: Optional[Sequence[str]]) -> R
         adjust=_adjust(index, row["adjust"]) if "adjust" in row else {},
         until=_duration(index, "until", row["until"]) if "until" in row else 0,
         name=_typed(index, "name", row.get("name", ""), str, "a text") or default_name(metric, due),
+        scope=_choice(index, "scope", row.get("scope", "host"), SCOPES),
     )
     _refuse_contradictions(index, parsed, "until" in row)
     _refuse_impossible_bounds(index, parsed)
@@ -148,9 +153,9 @@ def _metric(index: int, value: Any, known_metrics: Optional[Sequence[str]]) -> s
     return value
 
 
-def _action(index: int, value: Any) -> str:
-    if value not in ACTIONS[1:]:
-        raise wrong(index, "action", f"must be one of {', '.join(ACTIONS[1:])}, not {value!r}")
+def _choice(index: int, key: str, value: Any, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise wrong(index, key, f"must be one of {', '.join(choices)}, not {value!r}")
     return str(value)
 
 
@@ -196,6 +201,8 @@ def _refuse_contradictions(index: int, row: Row, has_until: bool) -> None:
         raise wrong(index, "until", f"{describe_duration(row.until)} is not after due {describe_duration(row.due)}")
     if row.adjust and row.action != "adjust":
         raise wrong(index, "adjust", f"needs action adjust, not {row.action}")
+    if row.adjust and row.scope == "fleet":
+        raise wrong(index, "adjust", "is made on a host, which a row of scope fleet does not judge; remove one of them")
     if row.rollback_if is None:
         return
     if row.rollback_if.comparison not in ("above", "below") or isinstance(row.target.limit, bool):

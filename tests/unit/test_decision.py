@@ -239,3 +239,19 @@ def test_the_table_tells_what_a_person_can_do_and_what_was_adjusted():
 def test_a_note_explains_a_bad_value(value, reason):
     finding = decide({"m": {"value": value, "note": "nothing listens"}}, [BOOLEAN])["findings"][0]
     assert finding["reason"] == reason
+
+
+SCOPED = [{**LEVEL, "metric": "a"}, {**LEVEL, "metric": "b", "scope": "fleet"}]
+
+
+@pytest.mark.parametrize(
+    "scope, judged, decision",
+    [("", ["a", "b"], "rollback"), ("host", ["a"], "proceed"), ("fleet", ["b"], "rollback")],
+)
+def test_only_the_rows_of_the_scope_are_judged(scope, judged, decision):
+    found = decide({"a": 1, "b": 99}, SCOPED, scope=scope)
+    assert ([finding["metric"] for finding in found["findings"]], found["decision"]) == (judged, decision)
+
+
+def test_a_scope_without_rows_proceeds():
+    assert decide({"a": 99}, [{**LEVEL, "metric": "a", "scope": "fleet"}], scope="host")["decision"] == "proceed"

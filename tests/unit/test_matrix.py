@@ -132,6 +132,11 @@ def test_an_empty_matrix_is_refused(rows):
         ({"metric": "server_starts"}, "key target: server_starts is true or false, which below 10 cannot judge"),
         ({**BOOLEAN, "relative": True}, "key relative: a boolean target has no change"),
         ({"adjust": {"env": "A", "multiply": 2}}, "key adjust: needs action adjust, not monitor"),
+        (
+            {"action": "adjust", "adjust": {"env": "A", "multiply": 2}, "scope": "fleet"},
+            "key adjust: is made on a host, which a row of scope fleet does not judge",
+        ),
+        ({"scope": "world"}, "key scope: must be one of host, fleet, not 'world'"),
         ({"action": "adjust", "adjust": {"env": "A"}}, "key adjust: must be a mapping with env and multiply"),
         ({"action": "adjust", "adjust": {"env": "A B", "multiply": 2}}, "key adjust: env must be the name"),
         ({"action": "adjust", "adjust": {"env": "A", "multiply": 0}}, "key adjust: multiply must be a number above 0"),
@@ -153,6 +158,10 @@ def test_a_missing_key_is_named(key):
     row = {name: value for name, value in GOOD.items() if name != key}
     with pytest.raises(MatrixError, match=f"Row 0 of the decision matrix, key {key}: is missing"):
         parse_matrix([row])
+
+
+def test_a_metric_may_be_judged_on_each_host_and_on_the_fleet():
+    assert [row.scope for row in parse_matrix([GOOD, {**GOOD, "name": "all", "scope": "fleet"}])] == ["host", "fleet"]
 
 
 def test_a_row_that_is_no_mapping_is_refused():

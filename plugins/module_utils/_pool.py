@@ -1,0 +1,72 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measurements of several hosts as if one had been measured: what a row of scope fleet is judged by.
+
+A rate, which is a percentage with samples, is counted again over the requests of all hosts. A boolean holds where it
+holds on every host. Everything else is the mean of the hosts, by their samples where they have some, so that a target
+means the same for a fleet as for a host.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._judgement import Measured, parse_measurement
+from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+
+# Measurements with samples that are no percentage of them.
+_MEDIANS = ("response_time",)
+
+
+def pool(hosts: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Return the measurements of C(hosts) together; one that a host does not have is left out.
+
+    Silence of one host would else look like the health of all. Raises MatrixError for what is no measurement.
+    """
+    pooled = {}
+    for name in sorted({name for measurements in hosts for name in measurements}):
+        found = [parse_measurement(name, measurements.get(name)) for measurements in hosts]
+        together = _together(name, found)
+        if together is not None:
+            pooled[name] = together
+    return pooled
+
+
+def _together(name: str, found: Sequence[Optional[Measured]]) -> Any:
+    measured = [each for each in found if each is not None]
+    if len(measured) < len(found):
+        return None
+    if any(isinstance(each.value, bool) for each in measured):
+        notes = [each.note for each in measured if each.note]
+        return {"value": all(each.value for each in measured), "note": "; ".join(notes)}
+    if all(each.samples is not None for each in measured) and name not in _MEDIANS:
+        return _rate(measured)
+    return _mean(measured)
+
+
+def _rate(measured: Sequence[Measured]) -> Dict[str, Any]:
+    total = sum(each.samples or 0 for each in measured)
+    events = round(sum(each.value * (each.samples or 0) for each in measured) / 100)
+    share = 100 * events / total if total else 0.0
+    low, high = (100 * bound for bound in wilson_interval(events, total))
+    return {"value": share, "low": min(low, share), "high": max(high, share), "samples": total}
+
+
+def _mean(measured: Sequence[Measured]) -> Dict[str, Any]:
+    """Return the weighted mean; the distances to the ends of the hosts' intervals add up as independent errors do."""
+    weights = _weights(measured)
+    value = sum(weight * each.value for weight, each in zip(weights, measured))
+    below = math.hypot(*(weight * (each.value - each.low) for weight, each in zip(weights, measured)))
+    above = math.hypot(*(weight * (each.high - each.value) for weight, each in zip(weights, measured)))
+    together = {"value": value, "low": value - below, "high": value + above}
+    if all(each.samples is not None for each in measured):
+        together["samples"] = sum(each.samples or 0 for each in measured)
+    return together
+
+
+def _weights(measured: Sequence[Measured]) -> List[float]:
+    samples = [each.samples or 0 for each in measured]
+    total = sum(samples)
+    return [count / total for count in samples] if all(samples) else [1 / len(measured)] * len(measured)
