@@ -29,7 +29,8 @@ class Transport(Protocol):
 
     def start(self, pm_id: int) -> None: ...
 
-    def stop(self, pm_id: int) -> None: ...
+    def stop(self, pm_id: int) -> Callable[[], Any]:
+        """Ask for the end of a process; what is returned waits until PM2 knows that it has ended."""
 
     def delete(self, pm_id: int) -> None: ...
 
@@ -67,7 +68,7 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
         if runs(instance):
             continue
         if instance.status not in ("stopped", "errored"):
-            transport.stop(instance.pm_id)
+            transport.stop(instance.pm_id)()
         # Only a restart takes changes, and of a stopped instance it is a start.
         if changes.get(instance.pm_id):
             transport.restart(instance.pm_id, changes[instance.pm_id])
@@ -117,23 +118,38 @@ def delete(transport: Transport, instances: Sequence[Instance]) -> None:
 
 
 def stop(transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock) -> None:
-    """Stop the instances, and wait until their processes are gone, and what they listened on is closed.
+    """Stop the instances, and wait until their processes are gone, and PM2 knows that.
 
     C(port) is one more port that must be free then, 0 for none. Raises PM2Error when a process outlives C(timeout)
     seconds, or when something else holds a port.
     """
+    begin_stop(transport, instances, port, timeout, clock)()
+
+
+def begin_stop(
+    transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock
+) -> Callable[[], None]:
+    """Stop the instances like C(stop), and return what waits for PM2.
+
+    PM2 looks only every tenth of a second whether a process has ended (C(God.processIsDead)), which need not be waited
+    for by who has something else to do. Until then it must not be asked to start them.
+    """
     families = {each.pm_id: _proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
     sockets = _proc.sockets_of(pid for family in families.values() for pid in family)
-    for instance in instances:
-        if instance.status == "stopped" and not instance.pid:
-            continue
-        transport.stop(instance.pm_id)
-        _await_end(instance.name, families[instance.pm_id], timeout, clock)
+    running = [each for each in instances if each.status != "stopped" or each.pid]
+    answers = [transport.stop(each.pm_id) for each in running]
+    for each in running:
+        _await_end(each.name, families[each.pm_id], timeout, clock)
 
     def left() -> List[_proc.Listener]:
         return [each for each in _proc.listeners() if each.inode in sockets or each.port == port]
 
+    def settle() -> None:
+        for answer in answers:
+            answer()
+
     _await_free(left, timeout, clock)
+    return settle
 
 
 def _await_end(name: str, family: Set[int], timeout: float, clock: Clock) -> None:

@@ -102,3 +102,14 @@ def act(request: Request, host: Host, uid: int) -> Done:
         # There may be no daemon to ask: PM2 was killed, and what it ran with it.
         return Done(request, before, plan, Outcome(before, None, 0.0, [], None))
     return Done(request, before, plan, _pm2_manage.carry_out(request, host, before, plan))
+
+
+def begin_stop(request: Request, host: Host, uid: int) -> Callable[[], Done]:
+    """Stop a process, and when it is gone return what waits for PM2 to know it. Both raise PM2Error."""
+    before = _pm2_manage.read_state(host, request.name)
+    plan = make_plan(request, host, before, uid)
+    if not plan.changed:
+        done = act(request, host, uid)
+        return lambda: done
+    outcome = _pm2_manage.begin_stop(request, host, before)
+    return lambda: Done(request, before, plan, outcome())

@@ -154,6 +154,29 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
     return Outcome(after, ready, ready_at - began, killed, closing.closed_for if port else None)
 
 
+def begin_stop(request: Request, host: Host, before: State) -> Callable[[], Outcome]:
+    """Stop the process, and when it is gone return what waits for PM2 to know it and tells the outcome.
+
+    Raises PM2Error, as does what is returned.
+    """
+    log = LogMark.of(host.home / "pm2.log")
+    with contextlib.ExitStack() as opened:
+        transport = opened.enter_context(host.connect())
+        port = request.wanted.port or 0
+        settle = _pm2_control.begin_stop(transport, before.instances, port, request.timeout, host.clock)
+        _pm2_look.refuse_orphans(host.home, request.name, [], transport.daemon)
+        kept = opened.pop_all()
+
+    def outcome() -> Outcome:
+        with kept:
+            settle()
+            after = state_of(transport, request.name)
+        killed = [each for each in before.instances if each.pid in killed_pids(log.since())]
+        return Outcome(after, None, 0.0, killed, None)
+
+    return outcome
+
+
 def prepare(request: Request, host: Host, plan: Plan) -> None:
     """Raise PM2Error, before anything is touched, when what the plan needs is not there."""
     program = host.program() if plan.save or plan.action in ("create", "recreate", "resurrect") else None

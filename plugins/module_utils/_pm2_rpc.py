@@ -11,6 +11,7 @@ pm2-axon-rpc on npm, as PM2 5 to 7 ship them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -20,7 +21,7 @@ import struct
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, List, Optional, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils import _proc
 
@@ -100,6 +101,7 @@ class Client:
         self._socket = socket.socket(socket.AF_UNIX)
         self._poll = select.poll()
         self._requests = 0
+        self._answers: Dict[bytes, List[bytes]] = {}
 
     def __enter__(self) -> Client:
         self._socket.settimeout(self._timeout)
@@ -138,15 +140,34 @@ class Client:
 
         Raises PM2Error when the daemon refuses, hangs or ends, ProtocolError when it talks nonsense.
         """
+        return self.ask(method, *arguments)()
+
+    def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
+        """Send a call, and return what waits for its value. Both raise what C(call) raises."""
         self._requests += 1
-        self._deadline = self._now() + self._timeout
         request_id = f"greenlight:{os.getpid()}:{self._requests}"
-        try:
+        with self._explaining(method):
             self._socket.sendall(encode_request(method, list(arguments), request_id))
-            while True:
-                parts = self._receive_frame()
-                if parts and parts[-1] == b"s:" + request_id.encode():
-                    return decode_answer(parts)
+
+        def answer() -> Any:
+            self._deadline = self._now() + self._timeout
+            with self._explaining(method):
+                return decode_answer(self._await_answer(b"s:" + request_id.encode()))
+
+        return answer
+
+    def _await_answer(self, name: bytes) -> List[bytes]:
+        """Return the frame that answers a request, and keep those that answer others."""
+        while name not in self._answers:
+            parts = self._receive_frame()
+            if parts:
+                self._answers[parts[-1]] = parts
+        return self._answers.pop(name)
+
+    @contextlib.contextmanager
+    def _explaining(self, method: str) -> Iterator[None]:
+        try:
+            yield
         except socket.timeout as error:
             stopped = _proc.state_of(self.daemon_pid) == "T"
             advice = f"kill -CONT {self.daemon_pid} lets it run on" if stopped else "look whether it hangs"

@@ -138,8 +138,8 @@ class SocketTransport:
     def start(self, pm_id: int) -> None:
         self._client.call("startProcessId", pm_id)
 
-    def stop(self, pm_id: int) -> None:
-        self._client.call("stopProcessId", pm_id)
+    def stop(self, pm_id: int) -> Callable[[], Any]:
+        return self._client.ask("stopProcessId", pm_id)
 
     def delete(self, pm_id: int) -> None:
         self._client.call("deleteProcessId", pm_id)
@@ -181,8 +181,9 @@ class ProgramTransport:
     def start(self, pm_id: int) -> None:
         self._act("start", pm_id)
 
-    def stop(self, pm_id: int) -> None:
+    def stop(self, pm_id: int) -> Callable[[], Any]:
         self._act("stop", pm_id)
+        return lambda: None
 
     def delete(self, pm_id: int) -> None:
         self._act("delete", pm_id)

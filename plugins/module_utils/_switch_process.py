@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2,
@@ -94,9 +94,9 @@ def watch_port(wanted: Processes, before: State) -> Optional[PortWatch]:
     return watch
 
 
-def stop(wanted: Processes) -> Done:
-    """Stop the app, and wait until its processes are gone. Raises PM2Error."""
-    return _pm2_host.act(_ending(wanted), wanted.host, wanted.uid)
+def stop(wanted: Processes) -> Callable[[], Done]:
+    """Stop the app, wait until its processes are gone, and return what waits for PM2. Both raise PM2Error."""
+    return _pm2_host.begin_stop(_ending(wanted), wanted.host, wanted.uid)
 
 
 def start(wanted: Processes) -> Done:

@@ -348,7 +348,7 @@ def utcnow():
 def actions_of(params, record, run, processes, database, done):
     """Return what each step does. A step returns what the result of the module says of it."""
     move, state_path = _switch.move_of(record), Path(params["state_path"])
-    found = {}
+    found, stopping = {}, []
 
     def note(stage, *names):
         facts = {"backup": database.backup, **found}
@@ -362,7 +362,12 @@ def actions_of(params, record, run, processes, database, done):
         return {"cursor": found["cursor"]}
 
     def stop():
-        done.append(_switch_process.stop(processes))
+        stopping.append(_switch_process.stop(processes))
+        return {}
+
+    def settle():
+        done.extend(finish() for finish in stopping)
+        stopping.clear()
         return {}
 
     def back_up():
@@ -387,6 +392,7 @@ def actions_of(params, record, run, processes, database, done):
         return {}
 
     def start():
+        settle()
         done.append(_switch_process.start(processes))
         return _switch_process.describe(done[-1], record["facts"]["log_files"], time.time())
 
@@ -398,6 +404,7 @@ def actions_of(params, record, run, processes, database, done):
         "mark": mark,
         "note_switching": lambda: note("switching", "backup", "cursor"),
         "stop": stop,
+        "settle": settle,
         "back_up": back_up,
         "restore": restore,
         "move": move_code,
@@ -450,7 +457,9 @@ def act(module, env, hidden, journey):
     if module.check_mode:
         return result
     watch = _switch_process.watch_port(processes, before)
-    _switch.travel(course, actions_of(params, record, run, processes, database, done), time.monotonic, journey)
+    actions = actions_of(params, record, run, processes, database, done)
+    _switch.travel(course, actions, time.monotonic, journey)
+    _switch.attempt(course, "stop", actions["settle"])
     if watch:
         watch.sample()
         result["port_closed_for"] = round(watch.closed_for, 3)

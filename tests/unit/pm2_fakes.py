@@ -51,6 +51,7 @@ class FakeTransport:
 
     def stop(self, pm_id):
         self.calls.append(("stop", pm_id))
+        return lambda: self.calls.append(("stopped", pm_id))
 
     def delete(self, pm_id):
         self.calls.append(("delete", pm_id))

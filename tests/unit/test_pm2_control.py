@@ -52,8 +52,8 @@ def test_an_instance_is_stale_when_it_runs_in_an_older_folder(proc, pid, old, st
         (instance(pid=5), {}, []),
         (instance(status="stopped"), {}, [("start", 3)]),
         (instance(status="errored"), {}, [("start", 3)]),
-        (instance(status="waiting restart"), {}, [("stop", 3), ("start", 3)]),
-        (instance(pid=10), {}, [("stop", 3), ("start", 3)]),
+        (instance(status="waiting restart"), {}, [("stop", 3), ("stopped", 3), ("start", 3)]),
+        (instance(pid=10), {}, [("stop", 3), ("stopped", 3), ("start", 3)]),
         (instance(status="stopped"), {3: {"a": 1}}, [("restart", 3, {"a": 1})]),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_process_is_deleted_by_its_ids():
 def test_a_stop_passes_over_what_is_stopped(proc):
     transport = FakeTransport()
     _pm2_control.stop(transport, [instance(pid=10), instance(4, status="stopped")], 0, 5, Time().clock())
-    assert transport.calls == [("stop", 3)]
+    assert transport.calls == [("stop", 3), ("stopped", 3)]
 
 
 def test_a_stop_waits_until_the_processes_are_gone_and_their_sockets_closed(proc):

@@ -178,9 +178,14 @@ def test_where_no_daemon_runs_there_is_nothing(host):
         (request(), state(STOPPED), Plan("start", [], False), [("start", 3)]),
         (request("restarted"), state(ONLINE), Plan("restart", [], False), [("restart", 3)]),
         (request("reloaded"), state(ONLINE), Plan("reload", [], False), [("restart", 3)]),
-        (request("stopped"), state(listed(pid=10)), Plan("stop", [], False), [("stop", 3)]),
+        (request("stopped"), state(listed(pid=10)), Plan("stop", [], False), [("stop", 3), ("stopped", 3)]),
         (request("stopped", port=3000), NOTHING, Plan("none", [], False), []),
-        (request("absent"), state(listed(pid=10)), Plan("delete", [], False), [("stop", 3), ("delete", 3)]),
+        (
+            request("absent"),
+            state(listed(pid=10)),
+            Plan("delete", [], False),
+            [("stop", 3), ("stopped", 3), ("delete", 3)],
+        ),
         (
             request("restarted", config=PARTIAL),
             state(ONLINE),
@@ -207,7 +212,7 @@ def test_a_saved_process_is_made_over_the_transport_of_a_new_daemon(kernel, host
 
 @pytest.mark.parametrize(
     "before, action, calls",
-    [(NOTHING, "create", []), (state(listed(pid=10)), "recreate", [("stop", 3), ("delete", 3)])],
+    [(NOTHING, "create", []), (state(listed(pid=10)), "recreate", [("stop", 3), ("stopped", 3), ("delete", 3)])],
 )
 def test_a_process_is_made_by_the_program_from_its_description(kernel, host, tmp_path, before, action, calls):
     (tmp_path / "s.js").touch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
 import tempfile
@@ -72,6 +73,19 @@ def test_the_answer_with_the_id_of_the_request_is_taken(daemon):
 
     with Client(daemon(reply), timeout=5) as client:
         assert client.call("getVersion", {}) == "7.0.4"
+
+
+def test_calls_may_be_answered_in_any_order():
+    mine, other = socket.socketpair()
+    client = Client(Path("/p"), timeout=5)
+    client._socket.close()
+    client._socket = mine
+    client._poll.register(mine, select.POLLIN)
+    with mine, other:
+        first, second = client.ask("stopProcessId", 1), client.ask("stopProcessId", 2)
+        names = [f"s:greenlight:{os.getpid()}:{number}".encode() for number in (1, 2)]
+        other.sendall(frame() + frame(b'j:{"args": [20]}', names[1]) + frame(b'j:{"args": [10]}', names[0]))
+        assert (first(), second()) == (10, 20)
 
 
 @pytest.mark.parametrize(

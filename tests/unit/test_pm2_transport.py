@@ -123,10 +123,13 @@ class FakeClient:
         self.calls.append((method, *arguments))
         return {"getVersion": "7.0.4", "getMonitorData": self.listed}.get(method)
 
+    def ask(self, method, *arguments):
+        return lambda: self.call(method, *arguments)
+
 
 ACTIONS = [
     (lambda way: way.start(3), ("startProcessId", 3), "start 3"),
-    (lambda way: way.stop(3), ("stopProcessId", 3), "stop 3"),
+    (lambda way: way.stop(3)(), ("stopProcessId", 3), "stop 3"),
     (lambda way: way.delete(3), ("deleteProcessId", 3), "delete 3"),
     (lambda way: way.restart(3, {}), ("restartProcessId", {"id": 3, "env": {}}), "restart 3"),
     (lambda way: way.reload(3, {}), ("reloadProcessId", {"id": 3, "env": {}}), "reload 3"),

@@ -96,11 +96,13 @@ def test_other_processes_do_not_hinder_the_way_back(processes):
 
 
 def test_the_app_is_stopped_and_started(processes):
-    transport = FakeTransport([SHOP], [SHOP], [STOPPED])
+    transport = FakeTransport([SHOP], [STOPPED])
     wanted = processes(transport)
-    _switch_process.stop(wanted)
+    settle = _switch_process.stop(wanted)
+    assert transport.calls == [("stop", 3)]
+    assert [each.status for each in settle().outcome.after.instances] == ["stopped"]
     done = _switch_process.start(wanted)
-    assert transport.calls == [("stop", 3), ("start", 3)]
+    assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
     told = _switch_process.describe(done, [{"path": "/log"}], 0)
     seen = {"ready": True, "reason": "", "processes": told["after"], "ports": [3000], "log_files": [{"path": "/log"}]}
     assert (told["ready_after"], told["process"]) == (0, seen)
@@ -175,5 +177,5 @@ def test_a_folder_of_the_shell_is_no_secret():
 
 
 def test_what_ended_with_its_daemon_need_not_be_stopped(processes):
-    done = _switch_process.stop(processes(None))
+    done = _switch_process.stop(processes(None))()
     assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", _pm2_manage.NOTHING, None)
