@@ -53,7 +53,7 @@ def find(victim: str) -> list[int]:
 
 def main() -> int:
     victim, stage, stopped = sys.argv[1], sys.argv[2], "stopped" in sys.argv
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 300
     while time.monotonic() < ends:
         if is_at(stage) and (not stopped or is_stopped()):
             pids = find(victim)

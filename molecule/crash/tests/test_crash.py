@@ -3,16 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from subprocess import Popen
 
 import pytest
 import stories
-from runs import Host, Run, come_back, wait_for
+from runs import SECONDS, Host, Run, come_back, wait_for
 
 NAMES = ("greenlight-crash-1", "greenlight-crash-2", "greenlight-crash-3")
 
@@ -82,14 +84,23 @@ def at_boundary(number: int, task: str) -> Case:
     return Case(f"{number:2} after {task}", die)
 
 
+def under_way(host: Host, interrupt: Callable[[Popen[str]], object]) -> None:
+    """Begin the bad release, interrupt it, and wait until the run has ended."""
+    process, log = host.begin("deploy", greenlight_revision="breaking-migration")
+    try:
+        interrupt(process)
+        process.communicate(timeout=SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        log.unlink()
+
+
 def in_the_middle(victim: str, stage: str, *more: str) -> Case:
     """Something on the host is killed while the bad release is under way."""
 
     def die(host: Host) -> list[str]:
-        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
-        host.kill(victim, stage, *more)
-        process.communicate()
-        log.unlink()
+        under_way(host, lambda _run: host.kill(victim, stage, *more))
         return come_back(host, take_over=True)
 
     return Case(f"{victim} at {' and '.join((stage, *more))}", die)
@@ -99,11 +110,11 @@ def at_once(stage: str) -> Case:
     """The run is killed in the middle of a module, which goes on alone, and a person takes the release back at once."""
 
     def die(host: Host) -> list[str]:
-        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
-        host.kill("nothing", stage)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        log.unlink()
+        def interrupt(run: Popen[str]) -> None:
+            host.kill("nothing", stage)
+            os.killpg(run.pid, signal.SIGKILL)
+
+        under_way(host, interrupt)
         return come_back(host, take_over=True)
 
     return Case(f"run at {stage}", die)
@@ -113,12 +124,12 @@ def without_power(stage: str, *more: str) -> Case:
     """The host is switched off while the bad release is under way."""
 
     def die(host: Host) -> list[str]:
-        process, log = host.begin("deploy", greenlight_revision="breaking-migration")
-        host.kill("nothing", stage, *more)
-        host.reboot()
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        log.unlink()
+        def interrupt(run: Popen[str]) -> None:
+            host.kill("nothing", stage, *more)
+            host.reboot()
+            os.killpg(run.pid, signal.SIGKILL)
+
+        under_way(host, interrupt)
         host.wait_for_boot()
         return come_back(host, take_over=True)
 
