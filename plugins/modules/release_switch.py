@@ -87,7 +87,8 @@ options:
     default: []
   backup:
     description:
-      - The backup that was taken while the app served, to be brought up to the last committed write. Needed by O(direction=forward) unless O(phase=from_migrate).
+      - The backup that was taken while the app served, to be brought up to the last committed write.
+      - Needed by O(direction=forward) unless O(phase=from_migrate).
     type: path
   backup_verify:
     description: How thoroughly a backup is checked that has to be taken anew, see O(greenlight.release.sqlite_backup#module:verify).
