@@ -1,0 +1,75 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run releases one revision under one name, though a play goes host by host and the branch moves meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
+WHO = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    path = tmp_path / "repository"
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(path)], check=True)
+    commit(path)
+    return path
+
+
+def commit(path):
+    subprocess.run(["git", "-C", str(path), *WHO, "commit", "--quiet", "--allow-empty", "--message", "a"], check=True)
+
+
+def plan(tmp_path, repository, hosts, serial):
+    """Run the plan of the role over the hosts, with a commit to the branch after each batch."""
+    told = "{{ {'said': [__greenlight_target.sha, __greenlight_release_id, __greenlight_run_id]} }}"
+    tasks = [
+        {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}},
+        {"ansible.builtin.copy": {"content": told, "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json"}},
+        {
+            "ansible.builtin.command": {"argv": ["git", "-C", str(repository), *WHO, "commit", "--allow-empty", "-mb"]},
+            "run_once": True,
+        },
+    ]
+    play = {"hosts": "all", "gather_facts": False, "serial": serial, "connection": "local", "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    common = {
+        "ansible_python_interpreter": sys.executable,
+        "greenlight_app_name": "shop",
+        "greenlight_repository": str(repository),
+        "greenlight_revision": "main",
+    }
+    inventory = {"all": {"vars": common, "hosts": hosts}}
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.yml"],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_batches_of_a_play_release_what_the_first_one_resolved(tmp_path, repository):
+    hosts = {name: {} for name in ("web1", "web2", "web3")}
+    status, output = plan(tmp_path, repository, hosts, 1)
+    assert status == 0, output
+    said = [json.loads((tmp_path / f"{name}.json").read_text())["said"] for name in hosts]
+    assert said[0] == said[1] == said[2]
+
+
+def test_a_host_with_another_revision_is_named(tmp_path, repository):
+    status, output = plan(tmp_path, repository, {"web1": {}, "web2": {"greenlight_revision": "next"}}, 2)
+    assert (status, "greenlight_revision is 'main' on web1 and 'next' on web2" in output) == (2, True)
