@@ -36,7 +36,13 @@ ASKED = "/api/items/count"
 
 def run(*words: str | Path, env: dict[str, str] | None = None, where: Path | None = None) -> str:
     done = subprocess.run(
-        [str(word) for word in words], env=env, cwd=where, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        [str(word) for word in words],
+        env=env,
+        cwd=where,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         sys.exit(f"{words[0]} ended with status {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")

@@ -78,8 +78,10 @@ class Release:
         return listed["processes"][0]["pid"]
 
     def sql(self, statement):
-        with contextlib.closing(sqlite3.connect(self.app.database, timeout=10)) as opened, opened:
-            return opened.execute(statement).fetchone()
+        with contextlib.closing(sqlite3.connect(self.app.database, timeout=10)) as opened:
+            row = opened.execute(statement).fetchone()
+            opened.commit()
+            return row
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ READY = Readiness(True, "", [instance(pid=5)], [3000])
 def kernel(monkeypatch):
     """A kernel where every process lives until it is stopped, and the app serves port 3000."""
     fake = _pm2_manage._proc
-    monkeypatch.setattr(fake, "is_alive", lambda pid: bool(pid))
+    monkeypatch.setattr(fake, "is_alive", bool)
     monkeypatch.setattr(fake, "with_descendants", lambda _pids: set())
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
     monkeypatch.setattr(fake, "listeners", list)
