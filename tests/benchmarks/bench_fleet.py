@@ -46,10 +46,16 @@ def release(apps: list[App], folder: Path) -> tuple[float, list[int]]:
     began = time.perf_counter()
     output = run(*play, "greenlight.release.deploy", env={**os.environ, "ANSIBLE_NOCOLOR": "1"})
     seconds = time.perf_counter() - began
-    blocks = [set(re.findall(r"\bhost\d+\b", block)) for block in output.split("\nTASK [")[1:-1]]
+    blocks = [hosts_in(block) for block in output.partition("\nPLAY RECAP")[0].split("\nTASK [")[1:]]
     if f"host{len(apps)} " not in output or output.count(" released: ") != len(apps):
         sys.exit(f"the run did not release every host:\n{output[-3000:]}")
     return seconds, [sum(host in block for block in blocks) for host in hosts]
+
+
+def hosts_in(block: str) -> set[str]:
+    """Return the hosts that have a result in what was printed of a task."""
+    results = re.findall(r"^(?:ok|changed|skipping): \[(host\d+)\b|^included: .* for (.+)$", block, re.MULTILINE)
+    return {host for one, many in results for host in [one, *re.findall(r"host\d+", many)] if host}
 
 
 def main() -> int:
