@@ -269,9 +269,19 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     return closed
 
 
+def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
+    """Return C(records), oldest first, up to the release that the host has: one that was aborted had changed nothing."""
+    standing = [index for index, record in enumerate(records) if record["status"] != "aborted"]
+    return records[: standing[-1] + 1] if standing else records
+
+
 def needed_backups(records: Sequence[Record]) -> List[str]:
-    """Return the backups that a rollback could ask for: of the newest release, and of those in progress."""
-    needing = [record for record in records[:-1] if record["status"] == "in_progress"] + list(records[-1:])
+    """Return the backups that a rollback could ask for: of releases in progress, and of the last one that stands.
+
+    The latter is what there is to take back when the former are given up.
+    """
+    closed = not_given_up([record for record in records if record["status"] != "in_progress"])[-1:]
+    needing = [record for record in records if record["status"] == "in_progress" or record in closed]
     return [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
 
 

@@ -154,8 +154,9 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
 
 
 def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict[str, Any]:
-    """Return what the records, oldest first, say of an app and its newest release."""
-    newest = records[-1] if records else None
+    """Return what the records, oldest first, say of an app and its newest release that was not given up."""
+    told = _record.not_given_up(records)
+    newest = told[-1] if told else None
     is_open = newest is not None and newest["status"] == "in_progress"
     return {
         "exists": newest is not None,
@@ -163,7 +164,7 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict
         "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
         "age": age_of(newest, now) if newest else None,
         "watch_open": newest is not None and newest["status"] == "watching",
-        "watch": _describe_watch(records, now) if newest else None,
+        "watch": _describe_watch(told, now) if newest else None,
         "lock": _record.describe_lock(newest, now) if newest and is_open else "",
         "died": bool(newest and is_open and _record.is_stale(newest, now)),
         "rejected": _record.rejected_revisions(records),

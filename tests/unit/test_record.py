@@ -230,7 +230,10 @@ def test_a_release_that_was_not_switched_to_has_no_age():
         (["watching", "in_progress", "healthy"], ["/b/1", "/b/2"]),
         (["failed", "rolled_back", "watching"], ["/b/2"]),
         (["healthy", "failed"], ["/b/1"]),
-        (["healthy", "in_progress"], ["/b/1"]),
+        (["healthy", "healthy", "in_progress"], ["/b/1", "/b/2"]),
+        # What was given up had changed nothing, so what can be taken back is the one before it.
+        (["healthy", "watching", "aborted", "aborted"], ["/b/1"]),
+        (["aborted", "aborted"], ["/b/1"]),
     ],
 )
 def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):

@@ -202,3 +202,14 @@ def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_ope
 def test_restarts_are_counted_also_when_a_new_daemon_began_at_nothing(counts, expected):
     observations = [{"measurements": {} if count is None else {"restart_count": count}} for count in counts]
     assert _watch.restarts({"observations": observations}) == expected
+
+
+def test_a_release_that_was_given_up_hides_neither_the_one_that_stands_nor_its_watch(tmp_path):
+    stories = [
+        {**record(observed(1)), **dict.fromkeys(_watch._SUMMARY, ""), "id": str(number), "status": status}
+        for number, status in enumerate(["healthy", "watching", "aborted", "aborted"])
+    ]
+    told = _watch.describe(tmp_path, stories, at(3))
+    assert (told["record"]["id"], told["watch_open"], told["watch"]["since"]["cursor"]) == ("1", True, {"taken": 1})
+    assert [release["id"] for release in told["releases"]] == ["0", "1", "2", "3"]
+    assert _watch.describe(tmp_path, stories[2:], at(3))["record"]["id"] == "3"
