@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,9 +50,15 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
     try:
         output = process.communicate(timeout=timeout)[0]
     except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise CommandError(f"{shown} did not end in {timeout:g} seconds and was killed") from error
+        # Nothing waits for the output: what went into a session of its own may hold it for ever.
+        is_over = process.poll() is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+        left = "ended and left something that holds its output for" if is_over else "did not end in"
+        raise CommandError(f"{shown} {left} {timeout:g} seconds{'' if is_over else ' and was killed'}") from error
     if process.returncode != 0:
         lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
         said = " | ".join(_redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"

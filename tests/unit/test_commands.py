@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -46,6 +47,22 @@ def test_a_command_that_does_not_end_is_killed_with_all_that_it_started(tmp_path
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
     with pytest.raises(CommandError, match=r"did not end in 0.5 seconds and was killed"):
         _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 0.5)
+
+
+@pytest.mark.parametrize("rest, said", [("signal.pause()", "did not end in 1"), ("", "left something")])
+def test_nothing_waits_for_what_a_command_left_behind_in_another_session(tmp_path, rest, said):
+    """It holds the output of the command, which itself hangs or is long over; the app stands still meanwhile."""
+    child = "import os, pathlib, signal; pathlib.Path('pid').write_text(str(os.getpid())); signal.pause()"
+    code = (
+        "import pathlib, signal, subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)\n"
+        f"while not pathlib.Path('pid').is_file() or not pathlib.Path('pid').read_text(): pass\n{rest}"
+    )
+    try:
+        with pytest.raises(CommandError, match=said):
+            _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 1)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_a_command_that_is_not_there_is_told(tmp_path):
