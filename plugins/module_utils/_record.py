@@ -247,14 +247,19 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     """Return the record closed with an outcome and its lock released; C(watching) becomes healthy without a watch.
 
     C(watch_seconds) counts from the switch. An observation of an earlier age than that keeps the watch open, however
-    late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, and for
-    a watch of a release that was taken back.
+    late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, for a
+    watch of a release that was taken back, and where one is to be aborted that has begun to change the host.
     """
     if outcome not in OUTCOMES:
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
     if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
         raise RecordError(
             f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
+        )
+    if outcome == "aborted" and record["stage"] not in UNTOUCHED_STAGES:
+        raise RecordError(
+            f"Release {record['id']} is at stage {record['stage']}, so it has begun to change the host; take it back "
+            "with greenlight.release.rollback"
         )
     closed = note(record, change, now)
     if outcome == "watching":
@@ -270,7 +275,7 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
 
 
 def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
-    """Return C(records), oldest first, up to the release that the host has: one that was aborted had changed nothing."""
+    """Return C(records), oldest first, up to the release that the host has; an aborted one had changed nothing."""
     standing = [index for index, record in enumerate(records) if record["status"] != "aborted"]
     return records[: standing[-1] + 1] if standing else records
 

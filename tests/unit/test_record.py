@@ -242,6 +242,12 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
     assert _record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
 
 
+def test_a_release_that_changes_the_host_meanwhile_is_not_given_up():
+    begun = _record.note(opened(), change(stage="switching"), NOW)
+    with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; take it back"):
+        _record.close(begun, "aborted", change(), NOW)
+
+
 @pytest.mark.parametrize("outcome", ["rolled_back", "aborted"])
 def test_a_release_that_is_over_is_not_begun_again(outcome):
     over = closed(outcome)
