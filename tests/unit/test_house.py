@@ -65,6 +65,29 @@ def test_no_default_is_kept_twice():
     assert sorted(seen) == sorted(set(seen))
 
 
+def kinds_of_variables(tasks):
+    """Yield the variables of a task file and how each is set: kept for the rest of the run, or given to a task."""
+    for task in tasks:
+        includes = any(key.startswith("ansible.builtin.include_") for key in task)
+        yield from (
+            (name, "kept") for name in [task.get("register"), *task.get("ansible.builtin.set_fact", {})] if name
+        )
+        yield from ((name, "given") for name in ({} if includes else task.get("vars", {})))
+        for part in ("block", "rescue", "always", "tasks"):
+            yield from kinds_of_variables(task.get(part, []))
+
+
+def test_no_variable_of_a_role_or_a_task_is_also_kept_for_the_rest_of_the_run():
+    """Ansible prefers a registered variable or a fact, of any task, to a variable of a role, a block or a task."""
+    files = [*CHECKOUT.glob("roles/*/tasks/*.yml"), *CHECKOUT.glob("playbooks/**/*.yml")]
+    found = [each for path in files for each in kinds_of_variables(load(path))]
+    kept = {name for name, how in found if how == "kept"}
+    given = {name for name, how in found if how == "given"}
+    given |= {name for path in CHECKOUT.glob("roles/*/vars/*.yml") for name in load(path)}
+    assert {"greenlight_decision", "__greenlight_plan"} <= kept | given
+    assert sorted(kept & given) == []
+
+
 def test_the_default_matrix_is_the_runbooks_and_every_metric_in_it_is_measured():
     defaults = load("roles/verify/defaults/main.yml")
     matrix, first_hour = defaults["greenlight_decision_matrix"], defaults["greenlight_first_hour_rows"]
