@@ -186,7 +186,9 @@ seconds:
   type: dict
   sample: {"check": 0.12, "stop": 0.11, "back_up": 0.03, "move": 0.06, "start": 5.31}
 cursor:
-  description: Where the log of the old revision ended, or going back that of the new one, for M(greenlight.release.log_assert).
+  description:
+    - Where the log of the old revision ended, or going back that of the new one, for M(greenlight.release.log_assert).
+    - Empty where the log could not be read on the way back, which goes on with a warning.
   returned: when the log was marked
   type: dict
   sample: {"version": 2, "at": 1771466402.1, "files": []}
@@ -252,6 +254,7 @@ try:
         _commands,
         _git,
         _layout,
+        _logs,
         _logs_files,
         _logs_process,
         _pm2,
@@ -346,7 +349,7 @@ def utcnow():
     return datetime.now(timezone.utc)
 
 
-def actions_of(params, record, run, processes, database, done):
+def actions_of(params, record, run, processes, database, done, warn):
     """Return what each step does. A step returns what the result of the module says of it."""
     move, state_path = _switch.move_of(record), Path(params["state_path"])
     found, stopping = {}, []
@@ -359,7 +362,14 @@ def actions_of(params, record, run, processes, database, done):
 
     def mark():
         files = _logs_process.parse_files(record["facts"]["log_files"])
-        found["cursor"] = _logs_files.take_cursor(files, time.time())
+        try:
+            found["cursor"] = _logs_files.take_cursor(files, time.time())
+        except (_logs.LogError, OSError) as error:
+            if params["direction"] == "forward":
+                raise
+            # The app is stopped, and users do not wait for a log.
+            warn(f"The log was not marked, so all of it is read: {error}")
+            found["cursor"] = {}
         return {"cursor": found["cursor"]}
 
     def stop():
@@ -458,7 +468,7 @@ def act(module, env, hidden, journey):
     if module.check_mode:
         return result
     watch = _switch_process.watch_port(processes, before)
-    actions = actions_of(params, record, run, processes, database, done)
+    actions = actions_of(params, record, run, processes, database, done, module.warn)
     _switch.travel(course, actions, time.monotonic, journey)
     _switch.attempt(course, "stop", actions["settle"])
     if watch:

@@ -100,6 +100,10 @@ def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
     status, told = site.deploy("better")
     assert (status, "changed=0" in told, site.pids()) == (0, True, pids), told
 
+    records = site.records()
+    status, told = site.play("rollback", "--check", "--diff")
+    assert (status, "takes_the_steps" in told, site.records(), site.pids()) == (0, True, records, pids), told
+
     status, told = site.play("rollback")
     assert (status, site.revision()) == (0, site.shas["good"]), told
 
@@ -125,7 +129,24 @@ def test_what_is_built_is_built_aside_and_comes_back(site):
 def test_a_revision_that_does_not_start_is_taken_back(site):
     status, told = site.deploy("crash-at-load")
     assert (status, "was taken back to" in told) == (2, True), told
-    assert (site.revision(), site.records()[-1]["status"]) == (site.shas["good"], "rolled_back")
+    record = site.records()[-1]
+    assert (site.revision(), record["status"]) == (site.shas["good"], "rolled_back")
+    assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}
+
+
+def test_a_release_that_is_given_up_takes_neither_the_watch_nor_the_way_back_of_the_one_before_it(site):
+    assert site.deploy("better")[0] == 0
+    broken = json.dumps({"greenlight_build_command": ["false"]})
+    status, told = site.deploy("degraded", "-e", broken)
+    assert (status, [each["status"] for each in site.records()]) == (2, ["watching", "aborted"]), told
+    status, told = site.play("verify")
+    assert (status, "h after the switch" in told, len(site.records()[0]["observations"])) == (0, True, 2), told
+    first, pids = site.records()[0]["id"], site.pids()
+    status, told = site.play("rollback")
+    assert (status, site.pids(), f"set greenlight_rollback_release to {first}" in told) == (0, pids, True), told
+    status, told = site.play("rollback", "-e", f"greenlight_rollback_release={first}")
+    assert (status, site.revision()) == (0, site.shas["good"]), told
+    assert [each["status"] for each in site.records()] == ["rolled_back", "aborted"]
 
 
 class Asked:

@@ -119,6 +119,18 @@ def test_the_way_back_does_with_the_database_what_is_asked(release_of, database,
     assert back.get("restored", {}).get("restored", False) == rows_lost
 
 
+def test_a_log_that_cannot_be_read_keeps_nobody_from_going_back(release_of):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    log = Path(release.read()["facts"]["log_files"][0]["path"])
+    log.rename(log.with_name("elsewhere"))
+    log.symlink_to("elsewhere")
+    back = release.back()
+    assert (back.get("msg"), back["cursor"]) == (None, {})
+    assert "The log was not marked" in str(back["warnings"])
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+
+
 def test_a_backup_is_put_back_once_however_often_the_way_back_begins(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None
