@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils import _redaction
 from ansible_collections.greenlight.release.plugins.module_utils._files import explain
@@ -52,14 +52,28 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
     except subprocess.TimeoutExpired as error:
         # Nothing waits for the output: what went into a session of its own may hold it for ever.
         is_over = process.poll() is not None
-        with contextlib.suppress(ProcessLookupError):
+        with process, contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
         left = "ended and left something that holds its output for" if is_over else "did not end in"
         raise CommandError(f"{shown} {left} {timeout:g} seconds{'' if is_over else ' and was killed'}") from error
     if process.returncode != 0:
-        lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
-        said = " | ".join(_redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
-        raise CommandError(f"{shown} ended with status {process.returncode}: {said}")
+        raise CommandError(_describe_end(shown, process.returncode, output.decode("utf-8", "replace")))
+
+
+def _describe_end(shown: str, status: int, output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    said = " | ".join(_redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
+    return f"{shown} ended with status {status}: {said}"
+
+
+def describe_failure(result: Mapping[str, Any], task: str) -> str:
+    """Return in one sentence why a task of Ansible failed, of a loop why its first item did, secrets taken out."""
+    items = [each for each in result.get("results") or [] if each.get("failed")]
+    failed = items[0] if items else result
+    words = failed.get("cmd")
+    # What Ansible says of a command that could be started.
+    if words and failed.get("msg") == "non-zero return code":
+        shown = _redaction.show(words if isinstance(words, str) else " ".join(words))
+        output = [str(failed.get(name) or "") for name in ("stdout", "stderr")]
+        return _describe_end(shown, int(failed["rc"]), "\n".join(output))
+    return str(failed.get("msg") or f"the task {task} failed")

@@ -122,7 +122,11 @@ def test_what_is_built_is_built_aside_and_comes_back(site):
     pids = site.pids()
     told_so = json.dumps({"greenlight_build_command": ["false"], "greenlight_retry_rejected": True})
     status, told = site.deploy("better", "-e", told_so)
-    assert (status, "was given up, nothing was changed" in told, site.pids()) == (2, True, pids), told
+    assert (status, "was given up, nothing was changed: false ended with status 1" in told, site.pids()) == (
+        2,
+        True,
+        pids,
+    ), told
     assert site.records()[-1]["status"] == "aborted"
 
 

@@ -68,3 +68,30 @@ def test_nothing_waits_for_what_a_command_left_behind_in_another_session(tmp_pat
 def test_a_command_that_is_not_there_is_told(tmp_path):
     with pytest.raises(CommandError, match="unheard-of cannot be started in .*No such file or directory"):
         _commands.run(["unheard-of"], tmp_path, os.environ, 20)
+
+
+ENDED = {
+    "failed": True,
+    "cmd": ["npm", "ci"],
+    "rc": 1,
+    "msg": "non-zero return code",
+    "stdout": "one",
+    "stderr": "two\n",
+}
+LOOP = {"failed": True, "msg": "One or more items failed"}
+
+
+@pytest.mark.parametrize(
+    "result, reason",
+    [
+        ({"failed": True, "msg": "No space left."}, "No space left."),
+        ({"failed": True, "msg": ""}, "the task Build it failed"),
+        (ENDED, "npm ci ended with status 1: one | two"),
+        ({**ENDED, "cmd": "npm ci", "stdout": "token=abc", "stderr": ""}, "npm ci ended with status 1: token=***"),
+        ({**ENDED, "rc": 2, "msg": "No such file: npm"}, "No such file: npm"),
+        ({**LOOP, "results": [{"failed": False, "msg": "fine"}, ENDED]}, "npm ci ended with status 1: one | two"),
+        ({**LOOP, "results": []}, "One or more items failed"),
+    ],
+)
+def test_why_a_task_failed_is_told_in_one_sentence(result, reason):
+    assert _commands.describe_failure(result, "Build it") == reason
