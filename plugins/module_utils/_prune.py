@@ -14,7 +14,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
     _files,
@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _layout_in_place,
     _layout_releases,
     _proc,
+    _record,
     _tree_copy,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
@@ -29,7 +30,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._layout_move im
 
 _LEFT_BEHIND = re.compile(r"\.(?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})\.(partial|removed)")
 
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[_record.Record]
 
 
 def choose(ids: Iterable[str], protected: Iterable[str], keep: int) -> List[str]:
@@ -44,7 +45,8 @@ def choose(ids: Iterable[str], protected: Iterable[str], keep: int) -> List[str]
 
 def needed_by_records(records: Records, running: str) -> Tuple[Set[str], Set[str]]:
     """Return the ids and the revisions that must stay, of records oldest first."""
-    held = [record for record in records if record["status"] in ("in_progress", "watching")] + list(records[-1:])
+    held = [record for record in records if record["status"] == "in_progress"]
+    held += [*_record.not_given_up(records)[-1:], *records[-1:]]
     good = [each["id"] for each in records if each["status"] in ("watching", "healthy") and each["id"] != running]
     revisions = {str(record[name]) for record in held for name in ("from_revision", "to_revision")}
     return {str(record["id"]) for record in held} | set(good[-1:]), revisions

@@ -55,6 +55,13 @@ def test_keeping_nothing_is_refused():
         ([record(2, "healthy"), record(4, "healthy", 2)], 1, [2, 4]),
         ([record(1, "in_progress", 0), record(4, "healthy", 3)], 1, [0, 1, 3, 4]),
         ([record(3, "healthy"), record(4, "rolled_back", 3), record(5, "failed", 3)], 1, [3, 4, 5]),
+        # A release that the next one followed while it was watched is watched no more.
+        (
+            [record(0, "watching"), record(1, "watching", 0), record(3, "watching", 1), record(4, "watching", 3)],
+            1,
+            [3, 4],
+        ),
+        ([record(2, "healthy"), record(4, "watching", 2), record(6, "aborted", 4)], 1, [2, 4, 6]),
         ([record(0, "aborted", 1), record(2, "healthy"), record(4, "watching", 2)], 1, [2, 4]),
     ],
 )
