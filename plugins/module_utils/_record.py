@@ -21,7 +21,7 @@ import copy
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 FORMAT = 1
 # in_progress: locked, or left behind by a run that died. watching: green, judged again until watch_until.
@@ -248,19 +248,9 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
 
     C(watch_seconds) counts from the switch. An observation of an earlier age than that keeps the watch open, however
     late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, for a
-    watch of a release that was taken back, and where one is to be aborted that has begun to change the host.
+    watch of a release that was or is to be taken back, and for giving one up that has begun to change the host.
     """
-    if outcome not in OUTCOMES:
-        raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
-    if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
-        raise RecordError(
-            f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
-        )
-    if outcome == "aborted" and record["stage"] not in UNTOUCHED_STAGES:
-        raise RecordError(
-            f"Release {record['id']} is at stage {record['stage']}, so it has begun to change the host; take it back "
-            "with greenlight.release.rollback"
-        )
+    _refuse_outcome(record, outcome, change.observation or {})
     closed = note(record, change, now)
     if outcome == "watching":
         began = parse_time(closed["switched_at"]) if closed["switched_at"] else now
@@ -272,6 +262,22 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
         return closed
     closed.update(status=outcome, lock=None, closed_at=format_time(now))
     return closed
+
+
+def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]) -> None:
+    if outcome not in OUTCOMES:
+        raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
+    if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
+        raise RecordError(
+            f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
+        )
+    if outcome == "watching" and observation.get("decision") == "rollback":
+        raise RecordError(str(observation.get("reason") or "the decision is to take the release back"))
+    if outcome == "aborted" and record["stage"] not in UNTOUCHED_STAGES:
+        raise RecordError(
+            f"Release {record['id']} is at stage {record['stage']}, so it has begun to change the host; take it back "
+            "with greenlight.release.rollback"
+        )
 
 
 def not_given_up(records: Sequence[Record]) -> Sequence[Record]:

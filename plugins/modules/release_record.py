@@ -115,7 +115,8 @@ options:
     description:
       - How the release ended. Needed by O(state=closed).
       - V(watching) keeps the watch open for O(watch_seconds) after the switch and is V(healthy) when that time is over.
-      - V(rolled_back) and V(failed) reject the revision. V(aborted) says that nothing on the host was changed.
+        It is refused, with the reason, where the decision of O(observation) is C(rollback).
+      - V(rolled_back) and V(failed) reject the revision. V(aborted) says that nothing on the host was changed, and is refused where something was.
     type: str
     choices: [watching, healthy, rolled_back, failed, aborted]
   watch_seconds:

@@ -94,6 +94,7 @@ def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
     status, told = site.deploy("better")
     assert (status, site.revision()) == (0, site.shas["better"]), told
     assert tasks_in(told) <= TASKS, told
+    assert "decision: monitor" in told, "the table of the decision"
     assert [record["status"] for record in site.records()] == ["watching"]
 
     pids = site.pids()
@@ -130,9 +131,10 @@ def test_what_is_built_is_built_aside_and_comes_back(site):
     assert site.records()[-1]["status"] == "aborted"
 
 
-def test_a_revision_that_does_not_start_is_taken_back(site):
-    status, told = site.deploy("crash-at-load")
-    assert (status, "was taken back to" in told) == (2, True), told
+@pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])
+def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_taken_back(site, revision, why):
+    status, told = site.deploy(revision)
+    assert (status, f"was taken back to {site.shas['good']}: " in told, why in told) == (2, True, True), told
     record = site.records()[-1]
     assert (site.revision(), record["status"]) == (site.shas["good"], "rolled_back")
     assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}

@@ -242,6 +242,12 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
     assert _record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
 
 
+@pytest.mark.parametrize("observation", [{"decision": "rollback", "reason": "no answer"}, {"decision": "rollback"}])
+def test_a_release_that_is_to_be_taken_back_is_not_watched(observation):
+    with pytest.raises(RecordError, match=observation.get("reason", "the decision is to take the release back")):
+        _record.close(opened(), "watching", change(observation=observation), NOW)
+
+
 def test_a_release_that_changes_the_host_meanwhile_is_not_given_up():
     begun = _record.note(opened(), change(stage="switching"), NOW)
     with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; take it back"):
