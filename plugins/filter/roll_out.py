@@ -10,7 +10,8 @@ short_description: Tell where every host of a run stands, and whether the run go
 version_added: 0.1.0
 description:
   - Used by the playbook C(greenlight.release.deploy) between its batches and at its end.
-  - A run stops when a host failed, when one cannot be reached any more, when the rows of scope fleet say so, and when a person does not answer yes.
+  - A run stops when a host failed, when one cannot be reached any more, when the rows of scope fleet say so, when a person does not answer yes,
+    and when the hours in which a release may begin are over before a batch.
   - Only the first and the third speak against the revision, and have hosts taken back.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -81,7 +82,7 @@ def roll_out(facts, alive, batches, fleet_rollback=True, check_mode=False, sourc
         raise AnsibleFilterError(str(error)) from error
     stop = _fleet.find_stop(hosts, facts)
     release_id = next((str(each["__greenlight_release_id"]) for each in facts if "__greenlight_release_id" in each), "")
-    commands = _fleet_table.next_commands(hosts, sources, release_id) if stop else []
+    commands = _fleet_table.next_commands(hosts, stop, sources, release_id) if stop else []
     return {
         "stopped": stop is not None,
         "reason": stop.reason if stop else "",

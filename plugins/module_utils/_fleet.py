@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import parse_duration
+from ansible_collections.greenlight.release.plugins.module_utils._status import revision_in_place
 
 # Where a host stands. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
 # lost: it cannot be reached any more; stuck: it should have been taken back, and could not be.
@@ -48,11 +49,15 @@ class Host:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a run stops. C(kind): failed and fleet speak against the revision, lost and asked do not."""
+    """Why a run stops. C(kind): failed and fleet speak against the revision; lost, asked and hours do not."""
 
     kind: str
     batch: int
     reason: str
+
+    @property
+    def speaks_against(self) -> bool:
+        return self.kind in ("failed", "fleet")
 
 
 def split(hosts: Sequence[str], batches: Any) -> List[List[str]]:
@@ -164,14 +169,19 @@ def _host(facts: Facts, batch: int, alive: bool, check_mode: bool) -> Host:
     before = str(_of(facts, "__greenlight_fetched", "head") or "")
     wanted = str(_of(facts, "__greenlight_target", "sha") or "")
     state, reason = _state(facts, before, wanted, alive, check_mode)
-    seen = {str(each.get("revision") or "") for each in _of(facts, "__greenlight_seen", "processes") or []}
-    now = " and ".join(sorted(seen - {""}))
-    if not now and state in ("unchanged", "rehearsed", "released"):
-        now = wanted if state == "released" else before
+    now = _now(facts, {"released": wanted, "unchanged": before, "rehearsed": before}.get(state, ""), before)
     decision = str(_of(facts, "greenlight_decision", "decision") or "")
     name = str(facts["inventory_hostname"])
     stands = state == "released" or (state == "failed" and _was_closed(facts))
     return Host(name, batch, state, before, wanted, now, decision, reason or _decided(facts), stands)
+
+
+def _now(facts: Facts, expected: str, before: str) -> str:
+    """Return the revision in place by the record that was read last, else the expected one; empty between two."""
+    seen = facts.get("__greenlight_seen")
+    if not isinstance(seen, Mapping) or "record" not in seen:
+        return expected
+    return str(revision_in_place(seen["record"]) or "") if seen["record"] else before
 
 
 def _was_closed(facts: Facts) -> bool:
@@ -231,8 +241,9 @@ def find_stop(hosts: Sequence[Host], facts: Sequence[Facts]) -> Optional[Stop]:
 def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) -> List[str]:
     """Return the hosts to take back: those that stand in the batch that failed, and with C(whole_fleet) before it.
 
-    A host that cannot be reached, or a person who says no, says nothing against a revision that serves elsewhere.
+    A host that cannot be reached, a person who says no, or an hour in which nothing may begin says nothing against a
+    revision that serves elsewhere.
     """
-    if stop is None or stop.kind not in ("failed", "fleet"):
+    if stop is None or not stop.speaks_against:
         return []
     return [host.name for host in hosts if host.stands and (whole_fleet or host.batch == stop.batch)]

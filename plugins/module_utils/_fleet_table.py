@@ -38,8 +38,8 @@ def render(hosts: Sequence[Host], stop: Optional[Stop], commands: Sequence[str])
     return lines + list(commands)
 
 
-def _short(revisions: str) -> str:
-    return " and ".join(revision[:_SHOWN] for revision in revisions.split(" and ")) if revisions else "-"
+def _short(revision: str) -> str:
+    return revision[:_SHOWN] or "-"
 
 
 def describe(host: Host) -> str:
@@ -48,8 +48,11 @@ def describe(host: Host) -> str:
     return f"{said}: {host.reason}" if host.reason else said
 
 
-def next_commands(hosts: Sequence[Host], sources: Sequence[str], release_id: str) -> List[str]:
-    """Return the commands that finish what a run left: hosts half-way, hosts to be taken back, hosts not touched."""
+def next_commands(hosts: Sequence[Host], stop: Stop, sources: Sequence[str], release_id: str) -> List[str]:
+    """Return the commands that finish what a run left: hosts half-way, hosts to be taken back, hosts not touched.
+
+    What spoke against the revision on one host is no reason to try it on the others, so no command does.
+    """
     by_state: Dict[str, List[Host]] = {}
     for host in hosts:
         by_state.setdefault(host.state, []).append(host)
@@ -65,7 +68,7 @@ def next_commands(hosts: Sequence[Host], sources: Sequence[str], release_id: str
     if by_state.get("released"):
         lines += _told("to take back what was released", _command("rollback", sources, by_state["released"], back))
     rest = by_state.get("lost", []) + by_state.get("waiting", [])
-    if rest and wanted:
+    if rest and wanted and not stop.speaks_against:
         retry = " -e greenlight_retry_rejected=true" if by_state.get("lost") else ""
         lines += _told(
             "to go on with the others", _command("deploy", sources, rest, f"-e greenlight_revision={wanted}{retry}")

@@ -49,7 +49,7 @@ def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
         "state": record["status"],
         "stage": record["stage"],
         "release": record["id"],
-        "revision": _revision_in_place(record),
+        "revision": revision_in_place(record),
         "decision": record["decision"],
         "reason": record["reason"],
         "opened_at": record["opened_at"],
@@ -59,7 +59,7 @@ def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
     }
 
 
-def _revision_in_place(record: Record) -> Optional[str]:
+def revision_in_place(record: Record) -> Optional[str]:
     """Return the revision that the host runs by its record, None where a run is, or died, between two."""
     if record["status"] in ("watching", "healthy"):
         return str(record["to_revision"])

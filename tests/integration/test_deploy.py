@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,12 @@ def test_a_release_that_is_given_up_takes_neither_the_watch_nor_the_way_back_of_
     assert [each["status"] for each in site.records()] == ["rolled_back", "aborted"]
 
 
+def test_a_way_back_that_would_be_refused_is_refused_before_the_release(site):
+    status, told = site.deploy("crash-at-load", "-e", "greenlight_rollback_database=kept")
+    assert (status, site.revision(), site.records()) == (2, site.shas["good"], []), told
+    assert "greenlight_rollback_database must be auto, restore or keep, and not kept" in told
+
+
 class Asked:
     """What Load asks: the address and the process that answers."""
 
@@ -191,3 +198,59 @@ def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_g
     status, told = site.play("rollback", "-e", json.dumps(layout))
     assert (status, site.revision()) == (0, repository[1]["good"]), told
     assert os.readlink(app.path / "current").endswith(first)
+
+
+def test_a_batch_that_comes_too_late_stops_the_run_and_takes_back_nothing(site):
+    told = json.loads(site.inventory.read_text())
+    here = told["all"]["hosts"].pop("here")
+    frozen = [{"from": "2020-01-01", "to": "2100-01-01", "reason": "stocktaking"}]
+    told["all"]["hosts"] = {"first": here, "second": {**here, "greenlight_freeze": frozen}}
+    site.inventory.write_text(json.dumps(told))
+    status, told = site.deploy("better", "-e", "greenlight_batches=1")
+    assert (status, site.revision()) == (2, site.shas["better"]), told
+    assert [record["status"] for record in site.records()] == ["watching"]
+    assert "batch 2 of 2 did not begin" in told
+    assert "releases are frozen: stocktaking" in told
+    assert re.search(rf'"second  2      -         {site.shas["better"][:8]}  -         not touched"', told)
+    assert f"greenlight.release.deploy --limit second -e greenlight_revision={site.shas['better']}" in told
+
+
+def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, repository):
+    """A host that failed in the play before is none that this one could go by."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"web1": local, "web2": local}}}))
+    plan = {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}}
+    common = {"hosts": "all", "gather_facts": False}
+    settings = {"greenlight_app_name": "shop", "greenlight_repository": str(repository[0])}
+    fails = {"ansible.builtin.fail": {}, "when": "inventory_hostname == 'web1'"}
+    shows = {"ansible.builtin.debug": {"msg": "planned {{ __greenlight_target.sha }}"}}
+    plays = [
+        {**common, "vars": {**settings, "greenlight_revision": "good"}, "tasks": [plan, fails]},
+        {**common, "vars": {**settings, "greenlight_revision": "better"}, "tasks": [plan, shows]},
+    ]
+    (tmp_path / "plays.json").write_text(json.dumps(plays))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.json", "plays.json"],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert f"planned {repository[1]['better']}" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(site):
+    """Both hosts are the same app, so that the second has the new revision when it is measured beside the first."""
+    told = json.loads(site.inventory.read_text())
+    here = told["all"]["hosts"].pop("here")
+    row = {"metric": "response_time", "scope": "fleet", "relative": True, "target": {"below": 1e6}, "action": "monitor"}
+    here["greenlight_decision_matrix_patches"]["all_together"] = row
+    told["all"]["hosts"] = {"first": here, "second": here}
+    site.inventory.write_text(json.dumps(told))
+    status, told = site.deploy("better", "-e", "greenlight_batches=1", "-e", "greenlight_soak=1s")
+    assert (status, site.revision()) == (0, site.shas["better"]), told
+    together = told[told.index("TASK [greenlight.release.verify : Together | Show the decision]") :]
+    baseline = re.search(r'"response_time +(\S+)', together)[1]
+    assert baseline == f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}", told

@@ -136,6 +136,10 @@ def test_a_revision_that_the_play_sets_for_all_hosts_is_no_difference():
     assert agreed(REVISION, hosts, ["web1", "web2"]) == {}
 
 
+def record(status):
+    return {"record": {"status": status, "stage": "rolling_back", "from_revision": OLD, "to_revision": NEW}}
+
+
 LEFT = "left before its release began, see its error above"
 DECIDED = {"decision": "proceed", "reason": "every row that is due passes"}
 
@@ -158,20 +162,11 @@ DECIDED = {"decision": "proceed", "reason": "every row that is due passes"}
         ({"__greenlight_failed": "no space"}, False, "failed", "", "no space"),
         ({"__greenlight_back": {"reason": "since web2 failed"}}, True, "taken_back", "", "since web2 failed"),
         ({"__greenlight_back": {"problem": "no backup"}}, True, "stuck", "", "no backup"),
-        (
-            {"__greenlight_failed": "x", "__greenlight_seen": {"processes": [{"revision": OLD}, {"revision": None}]}},
-            True,
-            "failed",
-            OLD,
-            "x",
-        ),
-        (
-            {"__greenlight_seen": {"processes": [{"revision": NEW}, {"revision": OLD}]}},
-            True,
-            "released",
-            f"{NEW} and {OLD}",
-            "",
-        ),
+        ({"__greenlight_failed": "x", "__greenlight_seen": record("rolled_back")}, True, "failed", OLD, "x"),
+        ({"__greenlight_failed": "x", "__greenlight_seen": {"record": None}}, True, "failed", OLD, "x"),
+        ({"__greenlight_back": {"problem": "x"}, "__greenlight_seen": record("in_progress")}, True, "stuck", "", "x"),
+        ({"__greenlight_fetched": {}, "__greenlight_seen": record("healthy")}, True, "waiting", NEW, ""),
+        ({"__greenlight_seen": record("watching")}, True, "released", NEW, ""),
     ],
 )
 def test_where_a_host_stands_is_told_by_its_facts(more, alive, state, now, reason):
@@ -241,6 +236,7 @@ def test_a_run_stops_where_the_tasks_say_so():
         ("fleet", 2, False, ["web2"]),
         ("lost", 2, True, []),
         ("asked", 2, True, []),
+        ("hours", 2, True, []),
     ],
 )
 def test_only_what_speaks_against_the_revision_has_hosts_taken_back(kind, batch, whole_fleet, back):

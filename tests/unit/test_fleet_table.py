@@ -8,20 +8,21 @@ from ansible_collections.greenlight.release.plugins.module_utils._fleet_table im
 
 OLD, NEW = "5f0c1c2a" + "5" * 32, "0639294c" + "0" * 32
 ID = "20260219T020000Z-0639294c"
+FAILED, LOST, LATE = (Stop(kind, 2, "why") for kind in ("failed", "lost", "hours"))
 
 
 def test_the_table_has_a_line_for_each_host_and_says_why_the_run_stopped():
     hosts = [
         Host("web1", 1, "taken_back", OLD, NEW, OLD, "proceed", "since web2 failed"),
-        Host("web2", 2, "failed", OLD, NEW, f"{OLD} and {NEW}", "rollback", "no answer"),
+        Host("web2", 2, "failed", OLD, NEW, NEW, "rollback", "no answer"),
         Host("web3", 3, "waiting"),
     ]
     assert render(hosts, Stop("failed", 2, "batch 2 of 3: web2 failed: no answer"), ["to go on:", "  command"]) == [
-        "host  batch  before    now                    decision  reason",
-        "----  -----  --------  ---------------------  --------  -----------------------------",
-        "web1  1      5f0c1c2a  5f0c1c2a               proceed   taken back: since web2 failed",
-        "web2  2      5f0c1c2a  5f0c1c2a and 0639294c  rollback  failed: no answer",
-        "web3  3      -         -                      -         not touched",
+        "host  batch  before    now       decision  reason",
+        "----  -----  --------  --------  --------  -----------------------------",
+        "web1  1      5f0c1c2a  5f0c1c2a  proceed   taken back: since web2 failed",
+        "web2  2      5f0c1c2a  0639294c  rollback  failed: no answer",
+        "web3  3      -         -         -         not touched",
         "",
         "stopped: batch 2 of 3: web2 failed: no answer",
         "to go on:",
@@ -45,7 +46,7 @@ def test_hosts_that_were_lost_are_put_back_and_released_again():
         Host("web2", 2, "lost", OLD, NEW),
         Host("web3", 3, "waiting"),
     ]
-    assert next_commands(hosts, ["/etc/my hosts", "more.ini"], ID) == [
+    assert next_commands(hosts, LOST, ["/etc/my hosts", "more.ini"], ID) == [
         "when they can be reached again, put them back:",
         "  ansible-playbook -i '/etc/my hosts' -i more.ini greenlight.release.rollback --limit web2 "
         f"-e greenlight_rollback_release={ID} -e greenlight_take_over=true",
@@ -59,7 +60,8 @@ def test_hosts_that_were_lost_are_put_back_and_released_again():
 
 
 def test_hosts_that_could_not_be_taken_back_are_not_released_again():
-    assert next_commands([Host("web1", 1, "stuck", OLD, NEW), Host("web2", 2, "failed", OLD, NEW)], [], ID) == [
+    hosts = [Host("web1", 1, "stuck", OLD, NEW), Host("web2", 2, "failed", OLD, NEW)]
+    assert next_commands(hosts, FAILED, [], ID) == [
         "when they can be reached again, put them back:",
         "  ansible-playbook greenlight.release.rollback --limit web1 "
         f"-e greenlight_rollback_release={ID} -e greenlight_take_over=true",
@@ -68,8 +70,17 @@ def test_hosts_that_could_not_be_taken_back_are_not_released_again():
 
 def test_hosts_that_wait_can_be_released_without_more_ado():
     hosts = [Host("web1", 1, "unchanged", NEW, NEW, NEW), Host("web2", 2, "waiting")]
-    assert next_commands(hosts, [], ID) == [
+    assert next_commands(hosts, LATE, [], ID) == [
         "to go on with the others:",
         f"  ansible-playbook greenlight.release.deploy --limit web2 -e greenlight_revision={NEW}",
     ]
-    assert next_commands(hosts[1:], [], "") == []
+    assert next_commands(hosts[1:], LATE, [], "") == []
+
+
+def test_a_revision_that_was_rejected_on_one_host_is_not_suggested_for_the_others():
+    hosts = [
+        Host("web1", 1, "taken_back", OLD, NEW, OLD),
+        Host("web2", 2, "failed", OLD, NEW),
+        Host("web3", 3, "waiting"),
+    ]
+    assert next_commands(hosts, FAILED, [], ID) == []
