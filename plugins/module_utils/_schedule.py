@@ -18,6 +18,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(r"(?:(?P<first>[A-Za-z]{3})(?:-(?P<last>[A-Za-z]{3}))? +)?(?P<start>[0-9:]+)-(?P<end>[0-9:]+)")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d.*")
 _WHOLE_DAY = 24 * 60
 # How many minutes without a freeze are searched for the next window, and how far a search may go at all.
 _SEARCHED = 60 * _WHOLE_DAY
@@ -122,6 +123,8 @@ def _parse_moment(given: Any, where: str, days: int) -> datetime:
     try:
         if _DATE.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), datetime.min.time()) + timedelta(days=days)
+        if not _DATE_AND_TIME.fullmatch(text):
+            raise ValueError(text)
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         raise ScheduleError(f"{where} must be a date such as 2026-12-20 or 2026-12-20 18:00, not {text!r}") from error

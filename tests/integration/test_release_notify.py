@@ -248,3 +248,14 @@ def test_a_controller_on_which_nothing_can_be_sent_fails_no_release(tmp_path):
     told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
     output = run_play(tmp_path, {"greenlight_notifications": [{"type": "fax"}]}, [{**NOTIFY, "vars": told}])
     assert "Nobody was told of the event start: services[0].type must be one of" in output
+
+
+def test_a_controller_that_lets_nobody_in_takes_no_host_out_of_its_run(tmp_path):
+    (tmp_path / "closed.ini").write_text("localhost ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n")
+    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    goes_on = {"ansible.builtin.debug": {"msg": "the release goes on"}}
+    words = ["-i", "closed.ini", "--limit", "web1"]
+    services = [{"type": "slack", "url": "http://127.0.0.1:1"}]
+    output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": told}, goes_on], *words)
+    assert "UNREACHABLE" in output
+    assert "the release goes on" in output

@@ -199,6 +199,9 @@ def test_wrong_hours_are_refused(hours, problem):
         ([{**HOLIDAYS, "from": "20.12.2026"}], "greenlight_freeze[0].from must be a date such as 2026-12-20"),
         ([{**HOLIDAYS, "to": "2026-13-01"}], "greenlight_freeze[0].to must be a date such as 2026-12-20"),
         ([{**HOLIDAYS, "to": "9999-12-31"}], "greenlight_freeze[0].to must be a date such as 2026-12-20"),
+        # Python reads these as midnight, so that the last day would not be frozen.
+        ([{**HOLIDAYS, "to": 21001231}], "greenlight_freeze[0].to must be a date such as 2026-12-20"),
+        ([{**HOLIDAYS, "to": "2100-W52-1"}], "greenlight_freeze[0].to must be a date such as 2026-12-20"),
         ([{**HOLIDAYS, "to": "2026-12-24T10:00+01:00"}], "must have no time zone of its own"),
         (
             [{**HOLIDAYS, "to": "2026-12-01"}],
