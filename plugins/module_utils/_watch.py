@@ -177,6 +177,7 @@ def _describe_watch(records: Sequence[Record], now: datetime) -> Dict[str, Any]:
         "since": read_since(records[-1], now),
         "baseline_since": baseline_since(records[-1], now),
         "first_measurements": first_measurements(records[-1]),
+        "restarts": restarts(records[-1]),
         "same_hour": same_hour(records, now),
         "readings": readings(records),
         "rejected_kinds": rejected_kinds(records),

@@ -6,8 +6,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import yaml
 from ansible_collections.greenlight.release.plugins.module_utils import _watch
 from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError, format_time
+from ansible_collections.greenlight.release.plugins.modules import release_record_info
 
 SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 OLD, NEW = "a" * 40, "b" * 40
@@ -187,6 +189,7 @@ def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_ope
     assert (told["watch_open"], told["died"], told["age"]) == (watch_open, died, 3600 * now)
     assert (lock in told["lock"], told["file"]) == (True, f"{tmp_path}/releases/x.json")
     assert told["releases"][0]["to_revision"] == NEW
+    assert sorted(told["watch"]) == sorted(yaml.safe_load(release_record_info.RETURN)["watch"]["contains"])
 
 
 @pytest.mark.parametrize(

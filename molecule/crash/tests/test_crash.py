@@ -164,9 +164,11 @@ def test_an_asked_for_rollback_that_is_killed_once_it_began_is_finished_by_the_n
     assert released.status == 0, released.output
     whole = hosts[0].play("rollback")
     assert (whole.status, hosts[0].problems()) == (0, [])
-    # What comes before that is the same as in the release that was taken back by itself.
+    # The tasks are those with which a release takes itself back, which was killed at each of them; so here at some.
     begins = next(number for number, task in enumerate(whole.boundaries, 1) if "Note what was seen" in task)
-    cases = [asked_for(number, task) for number, task in enumerate(whole.boundaries, 1) if number >= begins]
+    numbers = range(begins, len(whole.boundaries) + 1, 2)
+    cases = [asked_for(number, whole.boundaries[number - 1]) for number in numbers]
+    assert len(cases) >= 2
     told = die_in_parallel(hosts, cases)
     assert {name: wrong for name, wrong in told.items() if wrong} == {}
 
@@ -174,18 +176,14 @@ def test_an_asked_for_rollback_that_is_killed_once_it_began_is_finished_by_the_n
 def test_what_is_killed_in_the_middle_of_a_task_is_put_back(hosts):
     cases = [
         in_the_middle("module", "opened"),
-        in_the_middle("module", "switching"),
         in_the_middle("module", "switching", "stopped"),
         in_the_middle("module", "switched"),
-        in_the_middle("module", "rolling_back"),
         in_the_middle("module", "rolling_back", "stopped"),
         at_once("switching"),
         at_once("switched"),
         at_once("rolling_back"),
         in_the_middle("app", "switched"),
-        in_the_middle("app", "rolling_back"),
         in_the_middle("pm2", "switching"),
-        in_the_middle("pm2", "switched"),
         in_the_middle("pm2", "rolling_back"),
         without_power("switching", "stopped"),
         without_power("switched"),
