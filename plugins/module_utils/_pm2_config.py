@@ -16,7 +16,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 
@@ -348,3 +348,15 @@ def describe(found: Sequence[Difference], side: str) -> Dict[str, Any]:
 def ecosystem(config: Config) -> str:
     """Return the text of an ecosystem file with this one app."""
     return json.dumps({"apps": [config.app]}, indent=1)
+
+
+def take_variables(params: Dict[str, Any], no_log_values: Set[str]) -> Dict[str, str]:
+    """Return the wanted variables as text, and leave only their names where Ansible shows the arguments of a module.
+
+    Ansible would hide their values wherever they occur in the result, also a port or a part of a path; a module that
+    uses this lets no value into its result, and cleans its messages.
+    """
+    env = {name: text(value) for name, value in params["env"].items() if value is not None}
+    params["env"] = dict.fromkeys(env, "hidden")
+    no_log_values.clear()
+    return env

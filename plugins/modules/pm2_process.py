@@ -387,18 +387,6 @@ ARGUMENTS = {
 }
 
 
-def take_variables(module):
-    """Return the wanted variables as text, and leave only their names where Ansible shows the arguments.
-
-    Ansible would hide their values wherever they occur in the result, also a port or a part of a path; here no value
-    gets into the result, and messages are cleaned.
-    """
-    env = {name: _pm2_config.text(value) for name, value in module.params["env"].items() if value is not None}
-    module.params["env"] = dict.fromkeys(env, "hidden")
-    module.no_log_values.clear()
-    return env
-
-
 def read_config(params, env, host):
     """Return the wanted configuration, None when nothing of it is given."""
     options = {name: params[option] for option, name in SETTINGS.items() if params[option] is not None}
@@ -457,7 +445,7 @@ def act(module, home, env, secrets):
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    env = take_variables(module)
+    env = _pm2_config.take_variables(module.params, module.no_log_values)
     secrets = set(env.values())
     home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:

@@ -482,22 +482,11 @@ def act(module, env, hidden, journey):
     return result
 
 
-def take_variables(module):
-    """Return the variables as text, and leave only their names where Ansible shows the arguments.
-
-    Ansible would hide their values wherever they occur in the result; here no value gets into it.
-    """
-    env = {name: _pm2_config.text(value) for name, value in module.params["env"].items() if value is not None}
-    module.params["env"] = dict.fromkeys(env, "hidden")
-    module.no_log_values.clear()
-    return env
-
-
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
-    env, journey = take_variables(module), _switch.Journey()
+    env, journey = _pm2_config.take_variables(module.params, module.no_log_values), _switch.Journey()
     hidden = set(env.values())
     try:
         result = act(module, env, hidden, journey)

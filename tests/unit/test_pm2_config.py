@@ -267,3 +267,9 @@ def test_a_variable_that_one_of_several_instances_does_not_have_is_removed_from_
     gone = Difference("OLD", "1", None, is_env=True)
     changes = _pm2_config.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
     assert (changes["OLD"], "OLD" in changes["env"]) == ("null", False)
+
+
+def test_of_the_wanted_variables_only_the_names_are_left_among_the_arguments():
+    params, hidden = {"env": {"PORT": 3000, "TOKEN": "t0p", "GONE": None}}, {"3000", "t0p"}
+    assert _pm2_config.take_variables(params, hidden) == {"PORT": "3000", "TOKEN": "t0p"}
+    assert (params, hidden) == ({"env": {"PORT": "hidden", "TOKEN": "hidden"}}, set())
