@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _redaction
 from ansible_collections.greenlight.release.plugins.module_utils._files import explain
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 _SHOWN_LINES = 5
 
@@ -34,7 +34,7 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
 
     All that it started and that is left is killed after C(timeout) seconds.
     """
-    shown = _redaction.show(" ".join(words))
+    shown = redaction.show(" ".join(words))
     try:
         process = subprocess.Popen(
             list(words),
@@ -62,7 +62,7 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
 
 def _describe_end(shown: str, status: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
-    said = " | ".join(_redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
+    said = " | ".join(redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
     return f"{shown} ended with status {status}: {said}"
 
 
@@ -73,7 +73,7 @@ def describe_failure(result: Mapping[str, Any], task: str) -> str:
     words = failed.get("cmd")
     # What Ansible says of a command that could be started.
     if words and failed.get("msg") == "non-zero return code":
-        shown = _redaction.show(words if isinstance(words, str) else " ".join(words))
+        shown = redaction.show(words if isinstance(words, str) else " ".join(words))
         output = [str(failed.get(name) or "") for name in ("stdout", "stderr")]
         return _describe_end(shown, int(failed["rc"]), "\n".join(output))
     return str(failed.get("msg") or f"the task {task} failed")

@@ -23,7 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._judgement impo
 )
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import ACTIONS, Row, describe_duration
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import LEAST_SAMPLES
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import LEAST_SAMPLES
 
 
 def decide(

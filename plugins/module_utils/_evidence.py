@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._logs_files import Piece, open_since, read_chunks
 from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import Mark, check_cursor
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import names_secret, redact, show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret, redact, show
 
 # Of how many releases the evidence is kept, and how much of each end of a log.
 KEPT = 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import names_secret
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret
 
 CONDITIONS = ("equals", "below", "at_most", "at_least", "above", "matches", "exists")
 

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Fetch, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._health_owner import plain_address
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 LARGEST_BODY = 1 << 20
 MOST_REDIRECTS = 5

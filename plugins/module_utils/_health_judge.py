@@ -9,10 +9,10 @@ import json
 import re
 from typing import Any, Callable, Dict, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path
 from ansible_collections.greenlight.release.plugins.module_utils._health import CONDITIONS, Answer, Probe
-from ansible_collections.greenlight.release.plugins.module_utils._json_path import JSONPathError
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, names_secret, show
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, names_secret, show
 
 _MISSING = object()
 _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
@@ -61,7 +61,7 @@ def _judge_json(probe: Probe, answer: Answer) -> str:
 def parse_json(answer: Answer) -> Any:
     """Return the JSON of an answer. Raises JSONPathError, which quotes what came instead."""
     try:
-        return _json_path.parse(answer.body)
+        return json_path.parse(answer.body)
     except JSONPathError:
         kind = {name.lower(): value for name, value in answer.headers.items()}.get("content-type", "")
         raise JSONPathError(f"{show(kind, 80) or 'the body'} is no JSON: {quote(answer.body)}") from None
@@ -74,7 +74,7 @@ def quote(text: str, limit: int = SHOWN) -> str:
 
 def _find(document: Any, path: str) -> Any:
     try:
-        return _json_path.value_at(document, path)
+        return json_path.value_at(document, path)
     except JSONPathError:
         return _MISSING
 
@@ -88,13 +88,13 @@ def _judge_value(subject: str, value: Any, expectation: Mapping[str, Any]) -> st
     if value is _MISSING:
         return f"there is no {subject}"
     if condition == "equals":
-        good = _json_path.is_equal(value, limit)
+        good = json_path.is_equal(value, limit)
     elif condition == "matches":
         good = re.search(str(limit), _text(value)) is not None
     else:
-        number, bound = _json_path.to_number(value), _json_path.to_number(limit)
+        number, bound = json_path.to_number(value), json_path.to_number(limit)
         good = number is not None and bound is not None and _COMPARISONS[condition](number, bound)
-    secret = any(map(names_secret, _json_path.names_in(subject.rpartition("the header ")[2])))
+    secret = any(map(names_secret, json_path.names_in(subject.rpartition("the header ")[2])))
     shown, wanted = ("***", "***") if secret else (quote(_text(value)), repr(limit))
     return "" if good else f"{subject} is {shown}, expected {condition.replace('_', ' ')} {wanted}"
 

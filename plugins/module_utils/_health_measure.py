@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path, _statistics
 from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, HealthError, Measurement, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._health_judge import parse_json
-from ansible_collections.greenlight.release.plugins.module_utils._json_path import JSONPathError
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path, statistics
+from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 
 _LONGEST_EPOCH = 100
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -36,7 +36,7 @@ def check_counters(given: Any) -> Mapping[str, Reading]:
     known = isinstance(given, Mapping) and all(
         isinstance(reading, Mapping)
         and isinstance(reading.get("values"), Mapping)
-        and all(_json_path.to_number(value) is not None for value in reading["values"].values())
+        and all(json_path.to_number(value) is not None for value in reading["values"].values())
         for reading in given.values()
     )
     if not known:
@@ -52,7 +52,7 @@ def read_measurements(probe: Probe, answer: Answer, earlier: Mapping[str, Readin
         try:
             numbers = {path: _number_at(document, path) for path in (how.path, *how.of)}
             if how.counter:
-                epoch = str(_json_path.value_at(document, how.epoch))[:_LONGEST_EPOCH] if how.epoch else ""
+                epoch = str(json_path.value_at(document, how.epoch))[:_LONGEST_EPOCH] if how.epoch else ""
                 measured.counters[metric] = {"at": at, "values": numbers, "epoch": epoch}
                 numbers = _difference(measured.counters[metric], earlier.get(metric))
             measured.values[metric] = _share(how, numbers) if how.of else _value(how, numbers)
@@ -62,7 +62,7 @@ def read_measurements(probe: Probe, answer: Answer, earlier: Mapping[str, Readin
 
 
 def _number_at(document: Any, path: str) -> float:
-    number = _json_path.to_number(_json_path.value_at(document, path))
+    number = json_path.to_number(json_path.value_at(document, path))
     if number is None:
         raise JSONPathError(f"{path} is no number")
     return number
@@ -90,7 +90,7 @@ def _share(how: Measurement, numbers: Mapping[str, float]) -> Dict[str, float]:
         raise JSONPathError(f"{how.path} is no part of {' and '.join(how.of)}")
     if total < max(1, how.minimum):
         raise JSONPathError(f"it rests on {total} events, at least {max(1, how.minimum):.0f} are needed")
-    low, high = _statistics.wilson_interval(events, total)
+    low, high = statistics.wilson_interval(events, total)
     value = 100 * events / total
     return {"value": value, "low": min(100 * low, value), "high": max(100 * high, value), "samples": total}
 
@@ -102,7 +102,7 @@ def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]
     """
     ordered = sorted(elapsed)
     count = len(ordered)
-    low, high = _statistics.wilson_interval(failed, failed + count)
+    low, high = statistics.wilson_interval(failed, failed + count)
     shares = {"failed_share": failed / max(1, failed + count), "failed_share_low": low, "failed_share_high": high}
     if not ordered:
         return {"count": 0, **shares}
@@ -110,8 +110,8 @@ def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]
     summary["mean_low"], summary["mean_high"] = _mean_interval(ordered, summary["mean"])
     for q in _QUANTILES:
         name = f"p{round(q * 100)}"
-        summary[name] = _statistics.quantile(ordered, q)
-        low, high = _statistics.quantile_interval(ordered, q)
+        summary[name] = statistics.quantile(ordered, q)
+        low, high = statistics.quantile_interval(ordered, q)
         # Where the quantile may well lie beyond all values, they do not bound it.
         if (1 - q) ** count <= _BEYOND:
             summary[f"{name}_low"] = low
@@ -123,5 +123,5 @@ def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]
 def _mean_interval(values: Sequence[float], mean: float) -> Tuple[float, float]:
     """Return the normal interval of a mean, which is a rough one below about thirty values."""
     variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-    margin = _statistics.Z * (variance / len(values)) ** 0.5
+    margin = statistics.Z * (variance / len(values)) ** 0.5
     return (max(0.0, mean - margin), mean + margin)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path
 from ansible_collections.greenlight.release.plugins.module_utils._health import (
     CONDITIONS,
     HealthError,
@@ -20,6 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
     Probe,
     mask_url,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
 PROBE_KEYS = (
     "body",
@@ -197,13 +197,13 @@ def _parse_expectation(label: str, subject: str, conditions: Sequence[str], give
     """Return an expectation, which has a subject and exactly one condition."""
     if not isinstance(given, Mapping) or not given.get(subject):
         raise HealthError(f"{label} needs mappings of {subject} and one of {', '.join(conditions)}")
-    if subject == "path" and not _json_path.is_path(given["path"]):
+    if subject == "path" and not json_path.is_path(given["path"]):
         raise HealthError(f"{label}: {given['path']!r} is no path such as data.items[0].name")
     kinds = sorted(set(given) - {subject})
     if len(kinds) != 1 or kinds[0] not in conditions:
         raise HealthError(f"{label} of {given[subject]} needs exactly one of {', '.join(conditions)}")
     condition, limit = kinds[0], given[kinds[0]]
-    if condition in ("below", "at_most", "at_least", "above") and _json_path.to_number(limit) is None:
+    if condition in ("below", "at_most", "at_least", "above") and json_path.to_number(limit) is None:
         raise HealthError(f"{label} of {given[subject]}: {condition} must be a number, not {limit!r}")
     if condition == "matches":
         try:
@@ -220,7 +220,7 @@ def _parse_measurements(label: str, given: Any) -> Dict[str, Measurement]:
 
 
 def _parse_measurement(label: str, how: Any) -> Measurement:
-    if not isinstance(how, Mapping) or not _json_path.is_path(how.get("path")):
+    if not isinstance(how, Mapping) or not json_path.is_path(how.get("path")):
         raise HealthError(f"{label} needs a path such as data.hitRate")
     unknown = sorted(set(how) - set(MEASUREMENT_KEYS))
     if unknown:
@@ -228,7 +228,7 @@ def _parse_measurement(label: str, how: Any) -> Measurement:
     of = how.get("of") or []
     paths = [of] if isinstance(of, str) else list(of)
     counter, epoch = bool(how.get("counter", False)), how.get("epoch") or ""
-    wrong = [path for path in [*paths, *([epoch] if epoch else [])] if not _json_path.is_path(path)]
+    wrong = [path for path in [*paths, *([epoch] if epoch else [])] if not json_path.is_path(path)]
     if wrong:
         raise HealthError(f"{label}: {wrong[0]!r} is no path such as data.hits")
     if how.get("type", "number") not in ("number", "percent"):

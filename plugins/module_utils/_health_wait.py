@@ -24,7 +24,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health_measure
     summarise_latency,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._parallel import TooSlowError, within
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import quantile_interval
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import quantile_interval
 
 # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.
 _SLOWER = 1.5

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils import _statistics
 from ansible_collections.greenlight.release.plugins.module_utils._bound import Number, is_number
 from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import MatrixError, Row, describe_duration
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import Interval
+from ansible_collections.greenlight.release.plugins.module_utils._values import statistics
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import Interval
 
 # Outcomes that say nothing about the new revision.
 UNKNOWN = ("not_measured", "too_few_samples", "no_baseline", "zero_baseline")
@@ -92,7 +92,7 @@ def _judge_level(row: Row, now: Measured) -> Verdict:
 
 def _has_interval(measured: Measured) -> bool:
     """Say whether there are enough samples for an interval to mean something; a plain number is taken as exact."""
-    return measured.samples is None or measured.samples >= _statistics.LEAST_SAMPLES
+    return measured.samples is None or measured.samples >= statistics.LEAST_SAMPLES
 
 
 def _judge_change(row: Row, now: Measured, base: Optional[Measured]) -> Verdict:
@@ -109,12 +109,12 @@ def _judge_change(row: Row, now: Measured, base: Optional[Measured]) -> Verdict:
 def _compare(row: Row, now: Measured, base: Measured) -> Verdict:
     for measured, whose in ((base, "the baseline has "), (now, "")):
         # A plain number without samples is taken as exact, unless the row asks for samples.
-        least = max(row.minimum_samples, 0 if measured.samples is None else _statistics.LEAST_SAMPLES)
+        least = max(row.minimum_samples, 0 if measured.samples is None else statistics.LEAST_SAMPLES)
         if (measured.samples or 0) < least:
             return Verdict("too_few_samples", f"{whose}{measured.samples or 0} samples, {least} are needed")
     if base.value <= 0:
         return _judge_from_zero(row, now, base)
-    change = _statistics.relative_change(now.interval, base.interval)
+    change = statistics.relative_change(now.interval, base.interval)
     shown = f"{change.value:+.1f} % ({show(base.value)} to {show(now.value)})"
     matters = not row.floor or abs(now.value - base.value) > row.floor
     if row.rollback_if and matters and row.rollback_if.holds(change.low, change.high):
@@ -134,7 +134,7 @@ def _judge_from_zero(row: Row, now: Measured, base: Measured) -> Verdict:
         return Verdict(
             "zero_baseline", f"the baseline is {show(base.value)}, so {show(now.value)} is no percentage of it"
         )
-    gap = _statistics.difference(now.interval, base.interval)
+    gap = statistics.difference(now.interval, base.interval)
     shown = f"0 to {show(now.value)}"
     if row.rollback_if and row.rollback_if.comparison == "above" and gap.low > row.floor:
         return Verdict("rollback", f"{shown} is certainly more than the floor of {row.floor:g}")
@@ -161,7 +161,7 @@ def _samples_needed(row: Row, now: Measured, base: Measured, change: Optional[In
     ):
         return None
     samples = (int(now.samples), int(base.samples))
-    needed = _statistics.samples_to_show(now.interval, base.interval, samples, _telling(row), line, row.floor)
+    needed = statistics.samples_to_show(now.interval, base.interval, samples, _telling(row), line, row.floor)
     return needed if needed > min(samples) else None
 
 

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path, _logs_fields, _logs_match
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_fields, _logs_match
 from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Matcher
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
 RULE_KEYS = ("field", *sorted(_logs_fields.CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
 RULE_KEYS += ("per", "regex", "stream")
@@ -76,7 +77,7 @@ def compile_rule(label: str, rule: Mapping[str, Any]) -> Matcher:
             raise LogError(f"{label}: {conditions[0]} needs field, the path of a field in lines of JSON")
         return compile_pattern(label, rule.get("pattern"), bool(rule.get("regex")))
     path = rule["field"]
-    if "pattern" in rule or len(conditions) != 1 or not _json_path.is_path(path):
+    if "pattern" in rule or len(conditions) != 1 or not json_path.is_path(path):
         raise LogError(f"{label}: field needs a path, no pattern, and one of {', '.join(_logs_fields.CONDITIONS)}")
     try:
         return _logs_fields.field_matcher(path, conditions[0], rule[conditions[0]])

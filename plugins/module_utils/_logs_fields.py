@@ -13,7 +13,6 @@ import json
 import re
 from typing import Any, Callable, Dict, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path
 from ansible_collections.greenlight.release.plugins.module_utils._logs_match import (
     Alternative,
     Chunk,
@@ -21,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_match imp
     Matcher,
     Needle,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
 COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "below": lambda value, limit: value < limit,
@@ -51,15 +51,15 @@ def _document_in(line: str) -> Any:
         if begin < 0:
             break
         try:
-            return _json_path.parse_beginning(line[begin:])
-        except _json_path.JSONPathError:
+            return json_path.parse_beginning(line[begin:])
+        except json_path.JSONPathError:
             begin = line.find("{", begin + 1)
     return None
 
 
 def value_in(line: str, path: str) -> Any:
     """Return the value of a field. Raises JSONPathError for a line without it."""
-    return _json_path.value_at(parse_line(line), path)
+    return json_path.value_at(parse_line(line), path)
 
 
 def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
@@ -69,7 +69,7 @@ def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
     def matches(line: str) -> bool:
         try:
             return holds(value_in(line, path))
-        except _json_path.JSONPathError:
+        except json_path.JSONPathError:
             return condition == "exists" and not limit and parse_line(line) is not None
 
     value = f"{limit:g}" if isinstance(limit, float) else str(limit)
@@ -82,7 +82,7 @@ def _condition(condition: str, limit: Any) -> Callable[[Any], bool]:
         compare, bound = COMPARISONS[condition], float(limit)
 
         def is_within(value: Any) -> bool:
-            number = _json_path.to_number(value)
+            number = json_path.to_number(value)
             return number is not None and compare(number, bound)
 
         return is_within
@@ -91,11 +91,11 @@ def _condition(condition: str, limit: Any) -> Callable[[Any], bool]:
         return lambda value: search(value if isinstance(value, str) else json.dumps(value)) is not None
     if condition == "exists":
         return lambda _value: bool(limit)
-    return lambda value: _json_path.is_equal(value, limit)
+    return lambda value: json_path.is_equal(value, limit)
 
 
 def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool]) -> Finder:
-    key = _json_path.names_in(path)[-1:]
+    key = json_path.names_in(path)[-1:]
     # A key with other characters could be written in several ways.
     if not key or not re.fullmatch(r"[A-Za-z0-9_-]+", key[0]) or (condition == "exists" and not limit):
         return Alternative([], matches)

@@ -20,7 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_literals 
     load_parser,
     split_alternatives,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import ESCAPES
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import ESCAPES
 
 _ESCAPES = re.compile(ESCAPES.encode())
 # Looking for one byte costs a tenth of looking for a text, a byte that is found in vain as much as 300 others passed.

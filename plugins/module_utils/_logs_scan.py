@@ -11,8 +11,8 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set
 from ansible_collections.greenlight.release.plugins.module_utils._logs import Rate, Rule, Rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs_kinds import kind_of
 from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 # More kinds of errors than this are a flood, and would fill the release record.
 MOST_KINDS = 500

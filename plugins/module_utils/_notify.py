@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 EVENTS = ("start", "success", "decision", "rollback", "failed_rollback")
 SHORTEST_SECRET = 6

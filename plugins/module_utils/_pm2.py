@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 # What PM2 waits for between the signal to end and SIGKILL, in milliseconds: KILL_TIMEOUT in its constants.js.
 KILL_TIMEOUT = 1600

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import SHOWN, redact
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, redact
 
 # C(processIsDead) in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
 _KILLED = re.compile(r"Process with pid (\d+) still alive after \d+ms, sending")

@@ -9,16 +9,11 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_config,
-    _pm2_control,
-    _pm2_dump,
-    _redaction,
-)
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_config, _pm2_control, _pm2_dump
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 # A shorter value would tear holes into the message wherever it occurs by chance.
 SHORTEST_SECRET = 6
@@ -93,7 +88,7 @@ def running_secrets(state: State, name: str) -> Set[str]:
         _pm2_config.text(value)
         for process in _pm2.named(state.processes, name)
         for key, value in (process.get("pm2_env", {}).get("env") or {}).items()
-        if _redaction.names_secret(key) and key not in _FOLDERS
+        if redaction.names_secret(key) and key not in _FOLDERS
     }
 
 

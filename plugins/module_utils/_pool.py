@@ -14,7 +14,7 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._judgement import Measured, parse_measurement
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 # Measurements with samples that are no percentage of them.
 _MEDIANS = ("response_time",)

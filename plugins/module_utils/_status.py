@@ -14,7 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._record import 
     is_stale,
     parse_time,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 _HEAD = ("host", "revision", "release", "state", "watch", "decision", "lock", "rejected")
 

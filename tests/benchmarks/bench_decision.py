@@ -29,8 +29,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
-from ansible_collections.greenlight.release.plugins.module_utils import _statistics
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decide
+from ansible_collections.greenlight.release.plugins.module_utils._values import statistics as values_statistics
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "verify" / "defaults" / "main.yml").read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ class Side:
     latency: dict[str, float]
 
     def measurements(self) -> dict[str, Any]:
-        low, high = (100 * bound for bound in _statistics.wilson_interval(self.errors, self.requests))
+        low, high = (100 * bound for bound in values_statistics.wilson_interval(self.errors, self.requests))
         share = 100 * self.errors / self.requests
         found: dict[str, Any] = {
             "error_rate": {"value": share, "low": min(low, share), "high": max(high, share), "samples": self.requests}
@@ -79,9 +79,9 @@ def draw_latency(generator: random.Random, requests: int, factor: float) -> dict
         * (generator.paretovariate(1.5) if generator.random() < 0.1 else 1)
         for _request in range(requests)
     )
-    low, high = _statistics.quantile_interval(drawn, 0.5)
-    quantiles = {f"p{round(100 * q)}": _statistics.quantile(drawn, q) for q in (0.95, 0.99)}
-    return {"value": _statistics.quantile(drawn, 0.5), "low": low, "high": high, "samples": requests, **quantiles}
+    low, high = values_statistics.quantile_interval(drawn, 0.5)
+    quantiles = {f"p{round(100 * q)}": values_statistics.quantile(drawn, q) for q in (0.95, 0.99)}
+    return {"value": values_statistics.quantile(drawn, 0.5), "low": low, "high": high, "samples": requests, **quantiles}
 
 
 def ours(now: Side, base: Side) -> bool:
@@ -168,14 +168,14 @@ class Simulation:
                     (self.side(requests, 2 * rate, {}), self.side(requests, rate, {})) for _release in range(releases)
                 ]
                 exact = [exact_share(factor * rate) for factor in (2, 1)]
-                needed = _statistics.samples_to_show(exact[0], exact[1], (10**9, 10**9), 100, 50, 0)
+                needed = values_statistics.samples_to_show(exact[0], exact[1], (10**9, 10**9), 100, 50, 0)
                 self.tell(pairs, 0, f"{rate:.1%}", requests, needed, list(JUDGES))
 
     def slower(self) -> None:
         title("Releases with a 50 % longer response time taken back, of 100")
         table("requests", "errors", *JUDGES, "needed", "asked for", "as wanted")
         exact = [Simulation.exact_latency(factor) for factor in (1.4, 1.0)]
-        needed = _statistics.samples_to_show(exact[0], exact[1], (10**5, 10**5), 40, 20, 0)
+        needed = values_statistics.samples_to_show(exact[0], exact[1], (10**5, 10**5), 40, 20, 0)
         for requests in (50, 100, 200, 500, 1000, 2000):
             pairs = [
                 (Side(0, requests, self.latency(requests, 1.5)), Side(0, requests, self.latency(requests)))
@@ -184,9 +184,9 @@ class Simulation:
             self.tell(pairs, 1, "-", requests, needed, ["greenlight", "Flagger", "Keptn"])
 
     @staticmethod
-    def exact_latency(factor: float) -> _statistics.Interval:
+    def exact_latency(factor: float) -> values_statistics.Interval:
         drawn = draw_latency(random.Random(1), 10**5, factor)
-        return _statistics.Interval(drawn["value"], drawn["low"], drawn["high"])
+        return values_statistics.Interval(drawn["value"], drawn["low"], drawn["high"])
 
     def tell(
         self, pairs: list[tuple[Side, Side]], row: int, rate: str, requests: int, needed: int, names: list[str]
@@ -209,9 +209,9 @@ class Simulation:
         table(f"{requests:,}", rate, *cells, f"{needed:,}", median, mark)
 
 
-def exact_share(rate: float) -> _statistics.Interval:
-    low, high = _statistics.wilson_interval(round(rate * 10**9), 10**9)
-    return _statistics.Interval(rate, low, high)
+def exact_share(rate: float) -> values_statistics.Interval:
+    low, high = values_statistics.wilson_interval(round(rate * 10**9), 10**9)
+    return values_statistics.Interval(rate, low, high)
 
 
 def title(text: str) -> None:

@@ -8,7 +8,7 @@ import random
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decide, render_table
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import MatrixError
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 LEVEL = {"metric": "m", "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}
 CHANGE = {**LEVEL, "relative": True, "minimum_samples": 100}

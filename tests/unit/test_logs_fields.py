@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _json_path, _logs_fields
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_fields
 from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
 PINO = '{"level":50,"time":1,"msg":"it broke","err":{"code":"E_IO"},"ok":true}'
 
@@ -82,5 +83,5 @@ def test_many_different_numbers_do_not_pile_up():
 
 
 def test_a_field_that_is_not_there_is_an_error():
-    with pytest.raises(_json_path.JSONPathError):
+    with pytest.raises(json_path.JSONPathError):
         _logs_fields.value_in("no json", "level")

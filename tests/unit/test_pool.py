@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._matrix import MatrixError
 from ansible_collections.greenlight.release.plugins.module_utils._pool import pool
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import wilson_interval
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 
 def rate(events, total):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _redaction
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import _redacti
     ],
 )
 def test_what_moves_a_terminal_is_removed(text, cleaned):
-    assert _redaction.clean(text) == cleaned
+    assert redaction.clean(text) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_moves_a_terminal_is_removed(text, cleaned):
     ],
 )
 def test_secrets_are_replaced(text, shown):
-    assert _redaction.redact(text) == shown
+    assert redaction.redact(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_secrets_are_replaced(text, shown):
     [("accessToken", True), ("Set-Cookie", True), ("Authorization", True), ("status", False), ("data.hits", False)],
 )
 def test_the_name_of_a_secret_is_known(name, secret):
-    assert _redaction.names_secret(name) is secret
+    assert redaction.names_secret(name) is secret
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_the_name_of_a_secret_is_known(name, secret):
     ],
 )
 def test_a_text_is_shown_clean_without_secrets_and_short(text, shown):
-    assert _redaction.show(text, 10) == shown
+    assert redaction.show(text, 10) == shown

@@ -7,8 +7,8 @@ import math
 import random
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _statistics
-from ansible_collections.greenlight.release.plugins.module_utils._statistics import Interval
+from ansible_collections.greenlight.release.plugins.module_utils._values import statistics
+from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import Interval
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._statistics imp
     ],
 )
 def test_wilson_interval_agrees_with_published_values(events, total, low, high):
-    assert _statistics.wilson_interval(events, total) == (
+    assert statistics.wilson_interval(events, total) == (
         pytest.approx(low, abs=1e-4),
         pytest.approx(high, abs=1e-4),
     )
@@ -34,7 +34,7 @@ def test_wilson_interval_agrees_with_published_values(events, total, low, high):
     [([7.0], 0.5, 7.0), ([1.0, 3.0], 0.5, 2.0), ([1.0, 2.0, 3.0], 1.0, 3.0), ([0.0, 10.0], 0.9, 9.0)],
 )
 def test_quantile_interpolates_between_neighbours(values, q, expected):
-    assert _statistics.quantile(values, q) == pytest.approx(expected)
+    assert statistics.quantile(values, q) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_quantile_interpolates_between_neighbours(values, q, expected):
 )
 def test_quantile_interval_takes_ranks_around_the_quantile(count, q, ranks):
     values = [float(number) for number in range(count)]
-    assert _statistics.quantile_interval(values, q) == (values[ranks[0]], values[ranks[1]])
+    assert statistics.quantile_interval(values, q) == (values[ranks[0]], values[ranks[1]])
 
 
 def test_quantile_interval_holds_the_true_median_of_a_heavy_tail_in_99_of_100_draws():
@@ -51,7 +51,7 @@ def test_quantile_interval_holds_the_true_median_of_a_heavy_tail_in_99_of_100_dr
     held = 0
     for _draw in range(2000):
         sample = sorted(generator.paretovariate(1.5) for _each in range(50))
-        low, high = _statistics.quantile_interval(sample, 0.5)
+        low, high = statistics.quantile_interval(sample, 0.5)
         held += low <= 2 ** (1 / 1.5) <= high
     assert held >= 1980
 
@@ -68,16 +68,16 @@ def test_quantile_interval_holds_the_true_median_of_a_heavy_tail_in_99_of_100_dr
     ],
 )
 def test_relative_change_carries_both_intervals(now, base, expected):
-    assert _statistics.relative_change(Interval(*now), Interval(*base)) == pytest.approx(expected, abs=1e-3)
+    assert statistics.relative_change(Interval(*now), Interval(*base)) == pytest.approx(expected, abs=1e-3)
 
 
 def test_difference_carries_both_intervals():
-    found = _statistics.difference(Interval(5, 2, 9), Interval(1, 0, 5))
+    found = statistics.difference(Interval(5, 2, 9), Interval(1, 0, 5))
     assert found == pytest.approx((4, 4 - 5 * 1.27745, 4 + math.hypot(4, 1) * 1.27745), abs=1e-3)
 
 
 def share(events, total):
-    low, high = _statistics.wilson_interval(events, total)
+    low, high = statistics.wilson_interval(events, total)
     return Interval(events / total * 100, low * 100, high * 100)
 
 
@@ -95,5 +95,5 @@ def share(events, total):
     ],
 )
 def test_samples_to_show_agrees_with_the_normal_approximation(now, base, samples, needed):
-    found = _statistics.samples_to_show(now, base, samples, 100, 50, 0.05)
+    found = statistics.samples_to_show(now, base, samples, 100, 50, 0.05)
     assert found == pytest.approx(needed, rel=0.07)
