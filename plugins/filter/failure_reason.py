@@ -38,11 +38,11 @@ _value:
   sample: "npm run build ended with status 1: error TS2304: Cannot find name 'x'."
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils import _commands
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 
 
 class FilterModule:
     """Filter that tells why a task failed."""
 
     def filters(self):
-        return {"failure_reason": _commands.describe_failure}
+        return {"failure_reason": commands.describe_failure}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Mapping, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._logs_files import Piece, open_since, read_chunks
 from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import Mark, check_cursor
@@ -60,12 +60,12 @@ def keep(state_path: Path, release_id: str, evidence: Evidence, at: float) -> Pa
         _make_room(final)
         partial.mkdir(mode=0o700)
         for name, text in _texts(evidence, at):
-            _files.write_synced(partial / name, text)
+            files.write_synced(partial / name, text)
         os.rename(str(partial), str(final))
-        _files.sync(final.parent)
+        files.sync(final.parent)
     except OSError as error:
         shutil.rmtree(str(partial), ignore_errors=True)
-        raise EvidenceError(f"The evidence cannot be kept in {final}: {_files.explain(error)}") from error
+        raise EvidenceError(f"The evidence cannot be kept in {final}: {files.explain(error)}") from error
     return final
 
 

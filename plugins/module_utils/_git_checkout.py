@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
 from ansible_collections.greenlight.release.plugins.module_utils._git import (
     GitError,
     Run,
@@ -23,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._git import (
     folder_of,
     refuse_foreign,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply")
 # Those that a checkout holds.
@@ -154,6 +154,6 @@ def refuse_foreign_changes(run: Run, path: Path, from_sha: str, sha: str) -> Tup
 def _refuse_living_lock(lock: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         status = lock.stat()
-        alive = _proc.holders(frozenset({(status.st_dev, status.st_ino)}))
+        alive = proc.holders(frozenset({(status.st_dev, status.st_ino)}))
         if alive:
-            raise GitError(f"{lock} is held by process {_proc.describe(alive)}; wait for it to end, or end it")
+            raise GitError(f"{lock} is held by process {proc.describe(alive)}; wait for it to end, or end it")

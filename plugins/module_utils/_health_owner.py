@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from typing import Iterable, Iterator, List, NamedTuple, Set, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
 from ansible_collections.greenlight.release.plugins.module_utils._health import Connection
-from ansible_collections.greenlight.release.plugins.module_utils._proc import PROC
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
+from ansible_collections.greenlight.release.plugins.module_utils._host.proc import PROC
 
 _LISTEN = "0A"
 _WILDCARDS = ("0.0.0.0", "::")
@@ -43,15 +43,15 @@ def explain_owner(connection: Connection, pids: Iterable[int], proc: Path = PROC
     inodes = connected or _listening_at(connection.peer, sockets)
     if not inodes:
         return f"nothing on this machine answers at port {port}, so it cannot be told which process does"
-    wanted = _proc.with_descendants(pids, proc)
+    wanted = host_proc.with_descendants(pids, proc)
     try:
         held = inodes & {inode for pid in wanted for inode in socket_inodes(pid, proc)}
         if held == inodes or (held and connected):
             return ""
-        holders = [pid for pid in _proc.pids(proc) if (inodes - held) & set(_readable_inodes(pid, proc))]
+        holders = [pid for pid in host_proc.pids(proc) if (inodes - held) & set(_readable_inodes(pid, proc))]
     except PermissionError:
         return "it cannot be told which process answers; become the user of the app, or root"
-    shown = ", ".join(f"{pid} ({_proc.name_of(pid, proc)})" for pid in holders) or "one of another user"
+    shown = ", ".join(f"{pid} ({host_proc.name_of(pid, proc)})" for pid in holders) or "one of another user"
     return f"port {port} is answered by process {shown}, not by {', '.join(map(str, pids))}"
 
 

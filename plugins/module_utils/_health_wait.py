@@ -23,7 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health_measure
     read_measurements,
     summarise_latency,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._parallel import TooSlowError, within
+from ansible_collections.greenlight.release.plugins.module_utils._host.parallel import TooSlowError, within
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import quantile_interval
 
 # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.

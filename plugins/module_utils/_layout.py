@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Callable
 
 from ansible_collections.greenlight.release.plugins.module_utils import _layout_in_place, _layout_releases
-from ansible_collections.greenlight.release.plugins.module_utils._files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import KINDS, Move, check_move
 
 __all__ = ["KINDS", "Move", "back", "check_back", "check_forward", "forward", "head", "repository_of", "stage_path"]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 KINDS = ("in_place", "releases")
 _RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -94,11 +94,11 @@ def read_plan(file: Path) -> Optional[Plan]:
 
 def write_plan(file: Path, plan: Plan) -> None:
     """Write a plan so that a crash leaves it whole or leaves none."""
-    _files.write_whole(file, json.dumps(plan, sort_keys=True) + "\n")
+    files.write_whole(file, json.dumps(plan, sort_keys=True) + "\n")
 
 
 def rename(source: Path, target: Path) -> None:
     """Rename within a filesystem, and wait until both names are on the disk."""
     os.rename(str(source), str(target))
-    _files.sync(target.parent)
-    _files.sync(source.parent)
+    files.sync(target.parent)
+    files.sync(source.parent)

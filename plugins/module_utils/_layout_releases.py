@@ -15,8 +15,8 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
     Move,
     is_release_id,
@@ -96,7 +96,7 @@ def _point(move: Move, release_id: str) -> None:
         partial.unlink()
     partial.symlink_to(Path("releases") / release_id)
     os.replace(str(partial), str(move.app_path / "current"))
-    _files.sync(move.app_path)
+    files.sync(move.app_path)
 
 
 def check_back(move: Move) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Protocol, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
@@ -50,7 +51,7 @@ class ReloadError(PM2Error):
 
 def runs(instance: Instance) -> bool:
     """Say whether an instance is online with a process; PM2 may show one without."""
-    return instance.status == "online" and bool(instance.pid) and _proc.is_alive(instance.pid)
+    return instance.status == "online" and bool(instance.pid) and proc.is_alive(instance.pid)
 
 
 def needs_start(instances: Sequence[Instance]) -> bool:
@@ -59,7 +60,7 @@ def needs_start(instances: Sequence[Instance]) -> bool:
 
 def is_stale(instance: Instance) -> bool:
     """Say whether an instance runs in the folder of an older release than its path leads to now."""
-    return bool(instance.pid and _pm2.stale_folder(instance, _proc.working_folder(instance.pid)))
+    return bool(instance.pid and _pm2.stale_folder(instance, proc.working_folder(instance.pid)))
 
 
 def start(transport: Transport, instances: Sequence[Instance], changes: Changes) -> None:
@@ -134,15 +135,15 @@ def begin_stop(
     PM2 looks only every tenth of a second whether a process has ended (C(God.processIsDead)), which need not be waited
     for by who has something else to do. Until then it must not be asked to start them.
     """
-    families = {each.pm_id: _proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
-    sockets = _proc.sockets_of(pid for family in families.values() for pid in family)
+    families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
+    sockets = proc.sockets_of(pid for family in families.values() for pid in family)
     running = [each for each in instances if each.status != "stopped" or each.pid]
     answers = [transport.stop(each.pm_id) for each in running]
     for each in running:
         _await_end(each.name, families[each.pm_id], timeout, clock)
 
-    def left() -> List[_proc.Listener]:
-        return [each for each in _proc.listeners() if each.inode in sockets or each.port == port]
+    def left() -> List[proc.Listener]:
+        return [each for each in proc.listeners() if each.inode in sockets or each.port == port]
 
     def settle() -> None:
         for answer in answers:
@@ -154,14 +155,14 @@ def begin_stop(
 
 def _await_end(name: str, family: Set[int], timeout: float, clock: Clock) -> None:
     began = clock.now()
-    while any(_proc.is_alive(pid) for pid in family):
+    while any(proc.is_alive(pid) for pid in family):
         if clock.now() - began >= timeout:
-            left = ", ".join(str(pid) for pid in sorted(family) if _proc.is_alive(pid))
+            left = ", ".join(str(pid) for pid in sorted(family) if proc.is_alive(pid))
             raise PM2Error(f"{name} was stopped, but process {left} still runs after {timeout:g} seconds; end it")
         clock.sleep(0.02)
 
 
-def _await_free(left: Callable[[], List[_proc.Listener]], timeout: float, clock: Clock) -> None:
+def _await_free(left: Callable[[], List[proc.Listener]], timeout: float, clock: Clock) -> None:
     began = clock.now()
     while True:
         open_still = left()
@@ -169,7 +170,7 @@ def _await_free(left: Callable[[], List[_proc.Listener]], timeout: float, clock:
             return
         if clock.now() - began >= timeout:
             port = open_still[0].port
-            holders = [f"process {pid} ({name})" for pid, name in sorted(_proc.holders_of_port(port).items())]
+            holders = [f"process {pid} ({name})" for pid, name in sorted(proc.holders_of_port(port).items())]
             who = ", ".join(holders) or "a process of another user"
             raise PM2Error(f"The app was stopped, but {who} still listens on port {port}; end it")
         clock.sleep(0.02)

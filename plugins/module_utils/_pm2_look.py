@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _proc, _sock_diag
+from ansible_collections.greenlight.release.plugins.module_utils import _pm2
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag
+from ansible_collections.greenlight.release.plugins.module_utils._host.sock_diag import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Sight, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark, last_lines
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._sock_diag import Connection
 
 # Connections for each instance of a cluster: others take turns too, and each should get one of ours at once.
 _TURNS = 4
@@ -70,17 +71,17 @@ def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Cloc
 
 def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
     """Ask the kernel about instances, and judge them."""
-    families = {each.pm_id: _proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
-    listeners = [each for each in _proc.listeners() if wanted.port in (None, each.port)]
+    families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
+    listeners = [each for each in proc.listeners() if wanted.port in (None, each.port)]
     candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, listeners) for each in instances}
     taken = _Probe(families, candidates, patience, clock).run()
     sights = {
         each.pm_id: Sight(
-            alive=bool(each.pid) and _proc.is_alive(each.pid),
+            alive=bool(each.pid) and proc.is_alive(each.pid),
             listening=_ports_served(each, candidates[each.pm_id], taken[each.pm_id]),
             taking=sorted(taken[each.pm_id]),
-            stale=_pm2.stale_folder(each, _proc.working_folder(each.pid)) if each.pid else "",
-            revision=_proc.read_in_folder(each.pid, wanted.revision_path) if wanted.revision_path else None,
+            stale=_pm2.stale_folder(each, proc.working_folder(each.pid)) if each.pid else "",
+            revision=proc.read_in_folder(each.pid, wanted.revision_path) if wanted.revision_path else None,
         )
         for each in instances
     }
@@ -88,17 +89,17 @@ def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience
 
 
 def _candidates(
-    instance: Instance, family: Set[int], daemon: int, listeners: Sequence[_proc.Listener]
-) -> List[_proc.Listener]:
+    instance: Instance, family: Set[int], daemon: int, listeners: Sequence[proc.Listener]
+) -> List[proc.Listener]:
     """Return the sockets that may serve the instance. In cluster mode the daemon holds those of its workers."""
     if instance.status != "online" or not instance.pid or not listeners:
         return []
     shared = {daemon} if daemon and instance.exec_mode == "cluster_mode" else set()
-    held = _proc.sockets_of(family | shared)
+    held = proc.sockets_of(family | shared)
     return [each for each in listeners if each.inode in held]
 
 
-def _ports_served(instance: Instance, candidates: Sequence[_proc.Listener], taken: Set[int]) -> List[int]:
+def _ports_served(instance: Instance, candidates: Sequence[proc.Listener], taken: Set[int]) -> List[int]:
     """Return the ports of an instance; a worker's are only those where it took a connection, as others share them."""
     if instance.exec_mode == "cluster_mode" and taken:
         return sorted(taken)
@@ -111,7 +112,7 @@ class _Probe:
     def __init__(
         self,
         families: Mapping[int, Set[int]],
-        candidates: Mapping[int, Sequence[_proc.Listener]],
+        candidates: Mapping[int, Sequence[proc.Listener]],
         patience: float,
         clock: Clock,
     ) -> None:
@@ -137,7 +138,7 @@ class _Probe:
     def _waiting(self) -> List[int]:
         return [pm_id for pm_id, taken in self._taken.items() if self._candidates[pm_id] and not taken]
 
-    def _listeners(self) -> List[_proc.Listener]:
+    def _listeners(self) -> List[proc.Listener]:
         """Return each listener several times for a cluster, whose instances take connections in turns with others."""
         found = {listener for pm_id in self._waiting() for listener in self._candidates[pm_id]}
         instances = len(self._families)
@@ -152,7 +153,7 @@ class _Probe:
             self._clock.sleep(0.005)
 
     def _attribute(self) -> None:
-        held = {pm_id: _proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
+        held = {pm_id: proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
         for (connection, ends), inode in zip(self._open, _other_ends([ends for _socket, ends in self._open])):
             port = ends.other[1]
             for pm_id, inodes in held.items():
@@ -164,7 +165,7 @@ class _Probe:
         return any(listener.port == port for listener in self._candidates[pm_id])
 
 
-def _connect(listener: _proc.Listener) -> Iterator[Tuple[socket.socket, Connection]]:
+def _connect(listener: proc.Listener) -> Iterator[Tuple[socket.socket, Connection]]:
     """Yield a connection to the listener; none when it is gone or its queue is full."""
     family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
     connection = socket.socket(family)
@@ -181,10 +182,10 @@ def _connect(listener: _proc.Listener) -> Iterator[Tuple[socket.socket, Connecti
 
 def _other_ends(connections: Sequence[Connection]) -> List[str]:
     """Return the inode of the other end of each connection, from a table where the kernel cannot be asked directly."""
-    found = _sock_diag.other_ends(connections)
+    found = sock_diag.other_ends(connections)
     if found is not None:
         return found
-    known = _proc.accepted(each.mine[1] for each in connections)
+    known = proc.accepted(each.mine[1] for each in connections)
     return [known.get((each.other[1], each.mine[1]), "0") for each in connections]
 
 
@@ -204,11 +205,11 @@ def orphans(home: Path, name: str, known: Sequence[Instance], daemon: int) -> Li
     PM2 gives every process its own PM2_HOME and name in the environment, a worker of a cluster in JSON.
     """
     roots = [instance.pid for instance in known if instance.pid] + ([daemon] if daemon else [])
-    found = _proc.environments(f"{home}")
+    found = proc.environments(f"{home}")
     started = [pid for pid, environment in found if _was_started_as(environment, home, name)]
     # Afterwards: PM2 may have started one of them meanwhile, as it does with an app that fails again and again.
-    running = _proc.with_descendants(roots)
-    return [pid for pid in started if pid not in running and _proc.is_alive(pid)]
+    running = proc.with_descendants(roots)
+    return [pid for pid in started if pid not in running and proc.is_alive(pid)]
 
 
 def _was_started_as(environment: Mapping[str, str], home: Path, name: str) -> bool:
@@ -223,7 +224,7 @@ def refuse_orphans(home: Path, name: str, known: Sequence[Instance], daemon: int
     """Raise PM2Error when a process of the app runs that PM2 does not know: a second one would fight with it."""
     found = orphans(home, name, known, daemon)
     if found:
-        held = sorted({port for pid in found for port in _proc.listening_ports([pid])})
+        held = sorted({port for pid in found for port in proc.listening_ports([pid])})
         serving = f" and serves port {', '.join(map(str, held))}" if held else ""
         raise PM2Error(
             f"{name} still runs as process {', '.join(map(str, found))}{serving}, which the PM2 daemon of {home} "
@@ -243,8 +244,8 @@ def explain(
 
     C(hide) takes known secrets out of the log before it is split into lines and cut, which could halve one.
     """
-    own = _proc.with_descendants([i.pid for i in readiness.instances if i.pid]) | {daemon}
-    others = {pid: program for pid, program in _proc.holders_of_port(port).items() if pid not in own} if port else {}
+    own = proc.with_descendants([i.pid for i in readiness.instances if i.pid]) | {daemon}
+    others = {pid: program for pid, program in proc.holders_of_port(port).items() if pid not in own} if port else {}
     held = [f"process {pid} ({program})" for pid, program in sorted(others.items())]
     taken = f". Port {port} is held by {', '.join(held)}" if held else ""
     known = {str(mark.path): mark for mark in marks}

@@ -20,8 +20,8 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2_ecosystem,
     _pm2_look,
     _pm2_plan,
-    _proc,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_control import ReloadError, Transport
@@ -131,7 +131,7 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
     log = LogMark.of(host.home / "pm2.log")
     marks = [LogMark.of(Path(path)) for path in sorted({each.err_log for each in before.instances})]
     port = port_to_watch(request, before)
-    closing = PortWatch(port, host.clock.now, lambda number: number in _proc.open_ports())
+    closing = PortWatch(port, host.clock.now, lambda number: number in proc.open_ports())
     host.idle.extend([closing.sample] if port else [])
     began = host.clock.now()
     if plan.action == "create" and request.config:
@@ -204,7 +204,7 @@ def port_to_watch(request: Request, before: State) -> int:
     if request.wanted.port is not None or request.state in ("stopped", "absent"):
         return request.wanted.port or 0
     forked = [each for each in before.instances if each.pid and each.exec_mode == "fork_mode"]
-    ports = {port for each in forked for port in _proc.listening_ports(_proc.with_descendants([each.pid]))}
+    ports = {port for each in forked for port in proc.listening_ports(proc.with_descendants([each.pid]))}
     return ports.pop() if len(ports) == 1 else 0
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 
 _VERSION = 1
 _LENGTH = struct.Struct(">I")
@@ -169,7 +169,7 @@ class Client:
         try:
             yield
         except socket.timeout as error:
-            stopped = _proc.state_of(self.daemon_pid) == "T"
+            stopped = proc.state_of(self.daemon_pid) == "T"
             advice = f"kill -CONT {self.daemon_pid} lets it run on" if stopped else "look whether it hangs"
             raise PM2Error(
                 f"The PM2 daemon of {self._home} gave no answer to {method} in {self._timeout:g} seconds; "

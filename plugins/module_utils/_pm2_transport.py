@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import (
     Client,
     NoDaemonError,
@@ -44,7 +44,7 @@ def daemon_pid(home: Path) -> int:
         pid = int((home / "pm2.pid").read_text().strip() or 0)
     except (OSError, ValueError):
         return 0
-    return pid if "God Daemon" in _proc.command_line(pid) else 0
+    return pid if "God Daemon" in proc.command_line(pid) else 0
 
 
 def clean_environment(environment: Mapping[str, str], home: Path, executable: str) -> Dict[str, str]:

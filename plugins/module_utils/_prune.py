@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
-    _files,
     _git,
     _layout_in_place,
     _layout_releases,
-    _proc,
     _record,
     _tree_copy,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import is_release_id, read_plan
 
 _LEFT_BEHIND = re.compile(r"\.(?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})\.(partial|removed)")
@@ -52,12 +52,12 @@ def needed_by_records(records: Records, running: str) -> Tuple[Set[str], Set[str
     return {str(record["id"]) for record in held} | set(good[-1:]), revisions
 
 
-def folders_in_use(folders: Iterable[Path], proc: Path = _proc.PROC) -> Set[str]:
+def folders_in_use(folders: Iterable[Path], proc: Path = host_proc.PROC) -> Set[str]:
     """Return the names of the folders that a process works in, or that its command line names."""
     real = {each.name: os.path.realpath(str(each)) + "/" for each in folders}
     used: Set[str] = set()
-    for pid in _proc.pids(proc):
-        place, command = f"{_proc.working_folder(pid, proc)}/", _proc.command_line(pid, proc)
+    for pid in host_proc.pids(proc):
+        place, command = f"{host_proc.working_folder(pid, proc)}/", host_proc.command_line(pid, proc)
         used |= {name for name, path in real.items() if place.startswith(path) or path in command}
     return used
 
@@ -102,7 +102,7 @@ def remove_releases(app_path: Path, removed: Sequence[str], swept: Sequence[str]
         gone = folder / f".{release_id}.removed"
         _tree_copy.remove(gone)
         os.rename(str(folder / release_id), str(gone))
-        _files.sync(folder)
+        files.sync(folder)
         _tree_copy.remove(gone)
         with contextlib.suppress(FileNotFoundError):
             (folder / f".{release_id}.json").unlink()

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._record import Record, RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._record_shape import check_record
@@ -132,11 +132,11 @@ def write_record(state_path: Path, record: Record) -> None:
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     try:
         try:
-            _files.write_whole(final, text)
+            files.write_whole(final, text)
         except OSError as error:
             if error.errno not in _FULL or not _give_up_reserve(state_path):
                 raise
-            _files.write_whole(final, text)
+            files.write_whole(final, text)
     except OSError as error:
         raise RecordError(
             f"Cannot write the release record {final}: {error.strerror}; nothing was done that is not in it"
@@ -149,7 +149,7 @@ def reserve_space(state_path: Path) -> None:
     try:
         if reserve.exists() and reserve.stat().st_size == _RESERVED:
             return
-        _files.write_whole(reserve, "\n" * _RESERVED)
+        files.write_whole(reserve, "\n" * _RESERVED)
     except OSError as error:
         raise RecordError(
             f"Cannot set {_RESERVED >> 20} MiB aside in {state_path} for the release record: {error.strerror}; "

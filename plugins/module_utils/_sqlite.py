@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 from urllib.parse import quote
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 
 _MAGIC = b"SQLite format 3\x00"
 _UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
@@ -164,7 +164,7 @@ def openers_of(real: Path) -> str:
     """Return who has the database open, as far as this user may see that."""
     with contextlib.suppress(OSError):
         status = real.stat()
-        found = _proc.describe(_proc.holders(frozenset({(status.st_dev, status.st_ino)})))
+        found = proc.describe(proc.holders(frozenset({(status.st_dev, status.st_ino)})))
         return f" (open in {found})" if found else ""
     return ""
 

@@ -20,7 +20,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_compress
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_compress
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     Contents,
     SqliteError,
@@ -118,7 +119,7 @@ def writing_to(plan: Plan) -> Iterator[Path]:
                 for path in (plan.hidden(), plan.hidden(".packed"), plan.hidden(".json")):
                     remove_with_sidecars(path)
     except OSError as error:
-        raise SqliteError(f"Cannot write a backup to {folder}: {_files.explain(error)}") from error
+        raise SqliteError(f"Cannot write a backup to {folder}: {files.explain(error)}") from error
 
 
 def _make_folder(folder: Path, access: Access) -> None:
@@ -128,7 +129,7 @@ def _make_folder(folder: Path, access: Access) -> None:
         each.mkdir(mode=0o700)
         os.chown(str(each), -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
         each.chmod(0o750 if access.mode & 0o040 else 0o700)
-        _files.sync(each.parent)
+        files.sync(each.parent)
 
 
 @contextlib.contextmanager
@@ -163,7 +164,7 @@ def alone_in(folder: Path) -> Iterator[bool]:
         yield True
         return
     except OSError as error:
-        raise SqliteError(f"Cannot use {folder} for backups: {_files.explain(error)}") from error
+        raise SqliteError(f"Cannot use {folder} for backups: {files.explain(error)}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield True
@@ -206,8 +207,8 @@ def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[Optional[str
     is_needed = plan.verify != "none" or plan.compression != "none"
     results = together(
         {
-            "sync": lambda: _files.sync_in_steps(partial) if plan.compression == "none" else None,
-            "sha256": lambda: _files.sha256_of(partial) if is_needed else None,
+            "sync": lambda: files.sync_in_steps(partial) if plan.compression == "none" else None,
+            "sha256": lambda: files.sha256_of(partial) if is_needed else None,
             "copy": lambda: _check_copy(partial, plan),
         }
     )
@@ -237,8 +238,8 @@ def _compress(partial: Path, packed: Path, plan: Plan, sha256: str) -> str:
     _sqlite_compress.compress(partial, packed, plan.compression)
     results = together(
         {
-            "sync": lambda: _files.sync_in_steps(packed),
-            "sha256": lambda: _files.sha256_of(packed),
+            "sync": lambda: files.sync_in_steps(packed),
+            "sha256": lambda: files.sha256_of(packed),
             "content": lambda: _sqlite_compress.sha256_of_content(packed, plan.compression),
         }
     )
@@ -252,11 +253,11 @@ def store(plan: Plan, finished: Path, sha256: Optional[str], manifest: Manifest)
     _give_to(finished, plan.access)
     manifest = {**manifest, "size": finished.stat().st_size, "sha256": sha256}
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    partial, description = _files.write_synced(plan.hidden(".json"), text), manifest_path(plan.final)
+    partial, description = files.write_synced(plan.hidden(".json"), text), manifest_path(plan.final)
     _give_to(partial, plan.access)
-    _files.name_exclusively(partial, description)
+    files.name_exclusively(partial, description)
     try:
-        _files.name_exclusively(finished, plan.final)
+        files.name_exclusively(finished, plan.final)
     except OSError:
         description.unlink()
         raise

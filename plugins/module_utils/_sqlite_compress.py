@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Iterator, List, cast
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
@@ -34,10 +34,10 @@ def zstd_command(*options: str) -> List[str]:
 
 def compress(source: Path, target: Path, compression: str) -> None:
     """Write the content of C(source), compressed, to the new file C(target). Raises SqliteError, OSError."""
-    with os.fdopen(_files.create_private(target), "wb") as packed:
+    with os.fdopen(files.create_private(target), "wb") as packed:
         if compression == "gzip":
             with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
-                for chunk in _files.chunks_of(source):
+                for chunk in files.chunks_of(source):
                     stream.write(chunk)
             return
         _feed(zstd_command("--stdout"), source, packed)
@@ -88,7 +88,7 @@ def _feed(command: List[str], source: Path, stdout: IO[bytes]) -> None:
     """Feed a file to a program piece by piece, so that this process is seen to work as long as the program does."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE) as process:
         with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
-            for chunk in _files.chunks_of(source):
+            for chunk in files.chunks_of(source):
                 stdin.write(chunk)
         said = _last_words(process)
     if process.returncode != 0:

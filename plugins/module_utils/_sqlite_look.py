@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ContextManager, Dict, FrozenSet, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SIDECARS,
     Contents,
@@ -36,10 +36,10 @@ class Live:
 
 def find_holders(real: Path) -> Dict[int, str]:
     """Return pid -> name of who has the database or a sidecar open."""
-    return _proc.holders(identities_of(real))
+    return proc.holders(identities_of(real))
 
 
-def identities_of(real: Path) -> FrozenSet[_proc.FileId]:
+def identities_of(real: Path) -> FrozenSet[proc.FileId]:
     files = set()
     for suffix in ("", *SIDECARS):
         with contextlib.suppress(FileNotFoundError):
@@ -50,7 +50,7 @@ def identities_of(real: Path) -> FrozenSet[_proc.FileId]:
 
 def refuse_open(real: Path) -> None:
     """Raise SqliteError when a process has the database or one of its sidecars open."""
-    holders = _proc.describe(find_holders(real))
+    holders = proc.describe(find_holders(real))
     if holders:
         raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
 

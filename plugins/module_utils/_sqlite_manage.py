@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
-    _files,
     _record,
     _record_store,
     _sqlite,
@@ -27,6 +26,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _sqlite_restore_plan,
     _sqlite_update,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manifest import Manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_plan import Plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Restore
@@ -67,7 +67,7 @@ def explained(work: Callable[[], Result]) -> Result:
     except _record.RecordError as error:
         raise _sqlite.SqliteError(str(error)) from error
     except OSError as error:
-        raise _sqlite.SqliteError(f"The system refused the work: {_files.explain(error)}; correct the path") from error
+        raise _sqlite.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
 
 
 def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:

@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SqliteError,
     connection,
@@ -136,7 +136,7 @@ def _verify_file(backup: Path, size: int, sha256: Optional[str], timeout: float)
         if sha256 is None:
             with connection(backup, timeout, "ro", immutable=True) as opened:
                 return check(opened, thoroughly=False).problem
-        if _files.sha256_of(backup) != sha256:
+        if files.sha256_of(backup) != sha256:
             return "its SHA-256 is not the one in its manifest"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_stage
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_stage
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SqliteError,
     connection,
@@ -129,7 +130,7 @@ def _set_aside(wanted: Restore, descriptors: ExitStack) -> None:
     descriptors.callback(os.close, reading)
     if os.pread(reading, 2, _FORMAT_VERSIONS) == _WAL_FORMAT:
         take_snapshot(wanted.real, target, wanted.timeout, descriptors=descriptors)
-        _files.sync_in_steps(target)
+        files.sync_in_steps(target)
     else:
         # The exclusive lock of a rollback journal keeps other connections out, but nothing is written yet.
         copy_aside(reading, target)

@@ -19,7 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _proc, _sqlite_stage
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_stage
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SIDECARS,
     SqliteError,
@@ -77,7 +78,7 @@ def undisturbed(wanted: Restore) -> Iterator[None]:
     except BlockingIOError as error:
         raise SqliteError(f"Another restore is at work in {wanted.real.parent}; wait until it has ended") from error
     except OSError as error:
-        raise SqliteError(f"Cannot restore {wanted.real}: {_files.explain(error)}; it was left as it was") from error
+        raise SqliteError(f"Cannot restore {wanted.real}: {files.explain(error)}; it was left as it was") from error
     finally:
         os.close(folder)
 
@@ -163,16 +164,16 @@ def set_aside(wanted: Restore) -> Optional[Path]:
 
 
 def copy_aside(source: int, target: Path) -> None:
-    with os.fdopen(_files.create_private(target), "wb") as copy:
-        _files.copy_in_kernel(source, copy.fileno(), os.fstat(source).st_size)
-    _files.sync_in_steps(target)
+    with os.fdopen(files.create_private(target), "wb") as copy:
+        files.copy_in_kernel(source, copy.fileno(), os.fstat(source).st_size)
+    files.sync_in_steps(target)
 
 
 def name_kept(wanted: Restore) -> Path:
     """Give the folder of what was set aside its name, now that it is complete."""
-    _files.sync(wanted.keeping)
+    files.sync(wanted.keeping)
     os.rename(str(wanted.keeping), str(wanted.kept))
-    _files.sync(wanted.aside)
+    files.sync(wanted.aside)
     return wanted.kept
 
 
@@ -184,9 +185,9 @@ def discard(folder: Optional[Path]) -> None:
 def _put_folded(wanted: Restore, locks: ExitStack) -> int:
     """Let the old database without leftovers take the name of the one with them, locked as well; return it."""
     descriptor = locks.enter_context(locked_out(wanted.folded, wanted.timeout))
-    _files.sync_in_steps(wanted.folded)
+    files.sync_in_steps(wanted.folded)
     os.replace(str(wanted.folded), str(wanted.real))
-    _files.sync(wanted.real.parent)
+    files.sync(wanted.real.parent)
     return descriptor
 
 
@@ -196,20 +197,20 @@ def _swap(wanted: Restore, descriptors: List[int], kept: Optional[Path], undo: E
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(str(real) + suffix)
-    _files.sync(real.parent)
+    files.sync(real.parent)
     old = identities_of(real)
     os.replace(str(wanted.staged), str(real))
     undo.pop_all()
     try:
-        _files.sync(real.parent)
+        files.sync(real.parent)
         for descriptor in descriptors:
             make_unusable(descriptor)
     except OSError as error:
         raise SqliteError(
-            f"{real} was restored, but then the system said: {_files.explain(error)}; check the disk. "
+            f"{real} was restored, but then the system said: {files.explain(error)}; check the disk. "
             f"What was replaced is in {kept}"
         ) from error
-    late = _proc.describe(_proc.holders(old))
+    late = proc.describe(proc.holders(old))
     if late:
         raise SqliteError(
             f"{real} was restored, but process {late} had opened the old one meanwhile and now cannot use it; restart "

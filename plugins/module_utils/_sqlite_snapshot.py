@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_wal
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_wal
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     Contents,
     SqliteError,
@@ -110,12 +111,12 @@ def _counting(opened: sqlite3.Connection, wanted: bool) -> Iterator[Dict[str, in
 
 def _copy(real: Path, partial: Path, descriptors: ExitStack) -> str:
     """Copy the file in the kernel, and return how; backup_api when the kernel cannot."""
-    writing = _files.create_private(partial)
+    writing = files.create_private(partial)
     descriptors.callback(os.close, writing)
     reading = os.open(str(real), os.O_RDONLY)
     descriptors.callback(os.close, reading)
     try:
-        return _files.copy_in_kernel(reading, writing, os.fstat(reading).st_size)
+        return files.copy_in_kernel(reading, writing, os.fstat(reading).st_size)
     except OSError as error:
         if error.errno not in _NO_KERNEL_COPY:
             raise
@@ -128,8 +129,8 @@ def _copy_wal(real: Path, partial: Path, mark: _sqlite_wal.Mark, page_size: int,
     target = partial.with_name(partial.name + "-wal")
     reading = os.open(f"{real}-wal", os.O_RDONLY)
     descriptors.callback(os.close, reading)
-    with os.fdopen(_files.create_private(target), "wb") as copy:
-        _files.copy_in_kernel(reading, copy.fileno(), _sqlite_wal.size_up_to(mark, page_size))
+    with os.fdopen(files.create_private(target), "wb") as copy:
+        files.copy_in_kernel(reading, copy.fileno(), _sqlite_wal.size_up_to(mark, page_size))
     if _sqlite_wal.salt_of(os.pread(reading, _sqlite_wal.HEADER_SIZE, 0)) != mark.salt:
         target.unlink()
         return 0
@@ -139,7 +140,7 @@ def _copy_wal(real: Path, partial: Path, mark: _sqlite_wal.Mark, page_size: int,
 def _copy_through_sqlite(opened: sqlite3.Connection, partial: Path) -> None:
     """Copy by SQLite's backup API, from the connection's read transaction, so that no writer makes it begin again."""
     if not partial.exists():
-        os.close(_files.create_private(partial))
+        os.close(files.create_private(partial))
     with connection(partial, 0) as copy:
         copy.execute("PRAGMA synchronous = OFF")
         opened.backup(copy, pages=-1)

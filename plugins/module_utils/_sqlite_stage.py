@@ -9,7 +9,8 @@ import errno
 import os
 from pathlib import Path
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_compress
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_compress
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     SqliteError,
     connection,
@@ -41,7 +42,7 @@ def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
     Raises SqliteError, OSError.
     """
     base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
-    descriptor = _files.create_private(staged)
+    descriptor = files.create_private(staged)
     try:
         _copy(base, descriptor)
         if manifest["base"]:
@@ -56,7 +57,7 @@ def _copy(base: Manifest, descriptor: int) -> None:
     path = Path(base["path"])
     if base["compression"] == "none":
         with path.open("rb") as source:
-            _files.copy_in_kernel(source.fileno(), descriptor, base["size"])
+            files.copy_in_kernel(source.fileno(), descriptor, base["size"])
     elif _sqlite_compress.decompress(path, descriptor, base["compression"]) != base["content_sha256"]:
         raise SqliteError(f"What is in {path} is not what its manifest says; choose another backup")
 
@@ -105,7 +106,7 @@ def set_journal_mode(staged: Path, mode: str, timeout: float) -> None:
     """Give the staged file the journal mode of the database that was backed up, and wait until it is on the disk."""
     with connection(staged, timeout) as copy:
         copy.execute(f"PRAGMA journal_mode = {'WAL' if mode == 'wal' else 'DELETE'}").fetchone()
-    _files.sync_in_steps(staged)
+    files.sync_in_steps(staged)
 
 
 def same_content(one: Path, other: Path) -> bool:

@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Iterable, Iterator, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_wal
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_wal
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     Contents,
     SqliteError,
@@ -64,7 +65,7 @@ def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
             "base_sha256": base["sha256"],
             "content_sha256": None,
         }
-        return store(plan, partial, _files.sha256_of(partial), {**described, **about})
+        return store(plan, partial, files.sha256_of(partial), {**described, **about})
 
 
 def _can_be_updated(base: Manifest, plan: Plan) -> bool:
@@ -142,7 +143,7 @@ def _read_differing(live: int, copy: int, page_size: int, pages: Iterable[int]) 
 
 def _write_pages(partial: Path, contents: Contents, changed: Iterable[Tuple[int, bytes]]) -> None:
     """Write the file of an update, and wait until it is on the disk."""
-    with os.fdopen(_files.create_private(partial), "wb") as file:
+    with os.fdopen(files.create_private(partial), "wb") as file:
         file.write(bytes(_HEADER.size))
         entries = 0
         for number, page in changed:

@@ -14,8 +14,9 @@ import os
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _git, _tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import lies_free
 from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Planned, marker_of
@@ -92,4 +93,4 @@ def _finish(partial: Path, move: Move, planned: Planned) -> None:
     # All at once, since a file at a time would take minutes.
     os.sync()
     os.rename(str(partial), str(planned.path))
-    _files.sync(planned.path.parent)
+    files.sync(planned.path.parent)

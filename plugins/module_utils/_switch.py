@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils import _layout, _record, _record_store
-from ansible_collections.greenlight.release.plugins.module_utils._commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run, has_commit
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog import GivenUp
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._record import UNTOUCHED_STAGES, Change, RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
-from ansible_collections.greenlight.release.plugins.module_utils._watchdog import GivenUp
 
 FAILURES = (CommandError, GitError, GivenUp, LogError, OSError, PM2Error, RecordError, SqliteError)
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict
 
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_manage, _sqlite_manifest, _watchdog
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_manage, _sqlite_manifest
+from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError, real_database, resolve
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manage import BackUp
@@ -58,7 +59,7 @@ class Database:
 
 
 def _watched(wanted: Database, work: Callable[[], Any]) -> Any:
-    return _watchdog.run_watched(lambda: _sqlite_manage.explained(work), wanted.timeout, SqliteError)
+    return watchdog.run_watched(lambda: _sqlite_manage.explained(work), wanted.timeout, SqliteError)
 
 
 def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:

@@ -16,8 +16,8 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _pm2_look,
     _pm2_manage,
     _pm2_result,
-    _proc,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_host import Done
@@ -89,7 +89,7 @@ def watch_port(wanted: Processes, before: State) -> Optional[PortWatch]:
     port = _pm2_manage.port_to_watch(_beginning(wanted), before)
     if not port:
         return None
-    watch = PortWatch(port, wanted.host.clock.now, lambda number: number in _proc.open_ports())
+    watch = PortWatch(port, wanted.host.clock.now, lambda number: number in proc.open_ports())
     wanted.host.idle.append(watch.sample)
     return watch
 

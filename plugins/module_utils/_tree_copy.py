@@ -14,8 +14,8 @@ import stat
 from pathlib import Path
 from typing import Iterator, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils import _files
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 
 def sizes(path: Path) -> Iterator[int]:
@@ -62,9 +62,9 @@ def copy(source: Path, target: Path, refuse_links_into: Optional[Path] = None) -
 def _copy_file(source: Path, target: Path) -> None:
     reading = os.open(str(source), os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        writing = _files.create_private(target)
+        writing = files.create_private(target)
         try:
-            _files.copy_in_kernel(reading, writing, os.fstat(reading).st_size)
+            files.copy_in_kernel(reading, writing, os.fstat(reading).st_size)
         finally:
             os.close(writing)
     finally:

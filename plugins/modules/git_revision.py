@@ -142,7 +142,8 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _files, _git, _git_checkout, _layout
+from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _git, _git_checkout, _layout
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
@@ -223,7 +224,7 @@ def main():
     except _git.GitError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"The revision cannot be handled: {_files.explain(error)}")
+        module.fail_json(msg=f"The revision cannot be handled: {files.explain(error)}")
     if module._diff and "head" in result and module.params["state"] == "checked_out":
         result["diff"] = {"before": f"{result['head']}\n", "after": f"{result['sha']}\n"}
     module.exit_json(**result)

@@ -329,8 +329,8 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _health_owner,
     _health_parse,
     _health_wait,
-    _parallel,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 SHORTEST_SECRET = 4
 PROBE = {
@@ -382,7 +382,7 @@ def parse_arguments(params):
     world = _health_wait.World(
         lambda: _health_client.connect(requests, time.monotonic),
         _health_owner.explain_owner,
-        _parallel.run_all,
+        parallel.run_all,
         _health_measure.check_counters(params["counters"]),
         time.time(),
     )

@@ -303,10 +303,10 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs_files,
     _logs_process,
     _logs_scan,
-    _parallel,
     _pm2,
     _pm2_transport,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error
 
 # Seconds that the PM2 daemon may take to answer.
@@ -418,12 +418,12 @@ def main():
     try:
         _logs.check_numbers(params)
         scan = _logs_scan.Scan(parse_rules(params), _logs.check_kinds(params["known_kinds"]))
-        result = _parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
+        result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
     except _logs.LogError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The logs cannot be read: {error}; look at their folder, and at the disk")
-    except _parallel.TooSlowError:
+    except parallel.TooSlowError:
         module.fail_json(
             msg=f"Reading the logs took longer than timeout while looking for {scan.looking_for!r}; "
             "look for a pattern such as (a+)+ that never ends"

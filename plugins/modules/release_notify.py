@@ -157,7 +157,8 @@ except ImportError:
     requests = None
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils import _notify, _notify_send, _parallel
+from ansible_collections.greenlight.release.plugins.module_utils import _notify, _notify_send
+from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 ARGUMENTS = {
     # The whole of it is hidden, so that a secret under a misspelt name is hidden too.
@@ -196,7 +197,7 @@ def tell(module, services, event):
         problem = missing_required_lib("requests")
     if not problem:
         timeout, deadline = module.params["timeout"], module.params["deadline"]
-        return _notify_send.send_all(requests, services, event, timeout, deadline, _parallel.run_all)
+        return _notify_send.send_all(requests, services, event, timeout, deadline, parallel.run_all)
     return [{"name": each.label, "type": each.kind, "sent": False, "problem": problem} for each in services]
 
 

@@ -251,7 +251,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.greenlight.release.plugins.module_utils import (
-        _commands,
         _git,
         _layout,
         _logs,
@@ -271,6 +270,7 @@ try:
         _switch_process,
         _watch,
     )
+    from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -399,7 +399,7 @@ def actions_of(params, record, run, processes, database, done, warn):
 
     def migrate():
         for words in params["migrate"]:
-            _commands.run(words, _switch.root_of(move), os.environ, params["migrate_timeout"])
+            commands.run(words, _switch.root_of(move), os.environ, params["migrate_timeout"])
         return {}
 
     def start():
@@ -435,7 +435,7 @@ def check(module, record, course, run, processes, database, hidden):
     """Find out, before anything is touched, whether all is there that the switch needs; return what PM2 says."""
     params, move, is_back = module.params, _switch.move_of(record), course.direction == "back"
     _switch.check_course(course)
-    _commands.check(params["migrate"], "migrate")
+    commands.check(params["migrate"], "migrate")
     _pm2_limits.check(params, processes.host.home)
     _logs_process.parse_files(record["facts"]["log_files"])
     if not (module.check_mode and params["record"]):

@@ -172,16 +172,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils import (
-    _files,
     _git,
     _layout,
-    _proc,
     _prune,
     _record,
     _record_store,
     _stage,
     _stage_plan,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["staged", "pruned"], "required": True},
@@ -244,7 +243,7 @@ def prune(params, check_mode):
     path, run = Path(params["path"]), make_run(params)
     records = _record_store.read_records(Path(params["state_path"]))
     if params["layout"] == "releases":
-        planned = _prune.plan_releases(path, records, params["keep"], _proc.PROC)
+        planned = _prune.plan_releases(path, records, params["keep"], proc.PROC)
         if not check_mode:
             _prune.remove_releases(path, planned["removed"], planned["swept"])
     else:
@@ -268,7 +267,7 @@ def main():
     except (_git.GitError, _record.RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"The trees of {module.params['path']} cannot be changed: {_files.explain(error)}")
+        module.fail_json(msg=f"The trees of {module.params['path']} cannot be changed: {files.explain(error)}")
     if not module._diff:
         del result["diff"]
     module.exit_json(**result)

@@ -248,7 +248,8 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_manage, _watchdog
+    from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_manage
+    from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -324,14 +325,14 @@ def main():
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
-        result = _watchdog.run_watched(
+        result = watchdog.run_watched(
             lambda: _sqlite_manage.explained(lambda: run(module.params, module.check_mode, now, token)),
             module.params["timeout"],
             _sqlite.SqliteError,
         )
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
-    except _watchdog.GivenUp as error:
+    except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
     for unknown in result.get("backup", {}).get("unknown", []):
         module.warn(f"The database uses the {unknown} of the app, so the backup could be checked only in part.")

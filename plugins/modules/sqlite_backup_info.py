@@ -70,12 +70,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import (
-        _sqlite,
-        _sqlite_look,
-        _sqlite_manifest,
-        _watchdog,
-    )
+    from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_look, _sqlite_manifest
+    from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -101,10 +97,10 @@ def main():
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     try:
-        work = _watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], _sqlite.SqliteError)
+        work = watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], _sqlite.SqliteError)
     except _sqlite.SqliteError as error:
         module.fail_json(msg=str(error))
-    except _watchdog.GivenUp as error:
+    except watchdog.GivenUp as error:
         module.fail_json(msg=f"The look at {module.params['path'] or module.params['dest']} was given up: {error}")
     module.exit_json(**work)
 

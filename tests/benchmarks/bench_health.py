@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" 
 
 import requests
 from ansible.module_utils.urls import open_url
-from ansible_collections.greenlight.release.plugins.module_utils import _health_client, _health_wait, _parallel
+from ansible_collections.greenlight.release.plugins.module_utils import _health_client, _health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._health import Probe
+from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 SAMPLES = 200
 HANGING = 1.0
@@ -52,7 +53,7 @@ def server() -> Iterator[str]:
 
 def world() -> _health_wait.World:
     return _health_wait.World(
-        lambda: _health_client.connect(requests, time.monotonic), lambda _connection, _pids: "", _parallel.run_all
+        lambda: _health_client.connect(requests, time.monotonic), lambda _connection, _pids: "", parallel.run_all
     )
 
 

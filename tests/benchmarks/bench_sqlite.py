@@ -37,7 +37,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
 from ansible_collections.greenlight.release.plugins.module_utils import (
-    _files,
     _sqlite_backup,
     _sqlite_plan,
     _sqlite_restore,
@@ -45,6 +44,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _sqlite_snapshot,
     _sqlite_update,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 # A ledger of numbers and a counter, changed in one transaction: a torn or an old copy contradicts itself.
 WRITER = """
@@ -145,7 +145,7 @@ def copy_with_shell_held(source: Path, target: Path) -> None:
 
 def verify_one_after_the_other(target: Path) -> None:
     """Do what our verified backup does at the same time."""
-    _files.sha256_of(target)
+    files.sha256_of(target)
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA quick_check").fetchall()
         for table in ("counter", "ledger", "filler"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2_control
+from ansible_collections.greenlight.release.plugins.module_utils._host.proc import Listener
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_control import ReloadError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._proc import Listener
 from pm2_fakes import FakeTransport, Time, instance
 
 READY = Readiness(True, "", [], [])
@@ -17,7 +17,7 @@ READY = Readiness(True, "", [], [])
 @pytest.fixture
 def proc(monkeypatch):
     """A kernel where process 10 has ended and every other one lives."""
-    fake = _pm2_control._proc
+    fake = _pm2_control.proc
     monkeypatch.setattr(fake, "is_alive", lambda pid: pid not in (0, 10))
     monkeypatch.setattr(fake, "with_descendants", set)
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: {"777"})
@@ -104,8 +104,8 @@ def test_a_stop_passes_over_what_is_stopped(proc):
 
 def test_a_stop_waits_until_the_processes_are_gone_and_their_sockets_closed(proc):
     lives, listens = [True, False], [[Listener("::1", 1, "777")], [Listener("::1", 1, "1"), Listener("::1", 2, "2")]]
-    proc.setattr(_pm2_control._proc, "is_alive", lambda _pid: lives.pop(0))
-    proc.setattr(_pm2_control._proc, "listeners", lambda: listens.pop(0))
+    proc.setattr(_pm2_control.proc, "is_alive", lambda _pid: lives.pop(0))
+    proc.setattr(_pm2_control.proc, "listeners", lambda: listens.pop(0))
     time = Time()
     _pm2_control.stop(FakeTransport(), [instance(pid=5)], 3000, 5, time.clock())
     assert (lives, listens, time.now > 0) == ([], [], True)
@@ -120,7 +120,7 @@ def test_a_process_that_outlives_its_stop_is_named(proc):
     "holders, who", [({7: "nginx"}, r"process 7 \(nginx\)"), ({}, "a process of another user")], ids=["seen", "unseen"]
 )
 def test_whoever_still_listens_after_a_stop_is_named(proc, holders, who):
-    proc.setattr(_pm2_control._proc, "listeners", lambda: [Listener("::1", 3000, "1")])
-    proc.setattr(_pm2_control._proc, "holders_of_port", lambda _port: holders)
+    proc.setattr(_pm2_control.proc, "listeners", lambda: [Listener("::1", 3000, "1")])
+    proc.setattr(_pm2_control.proc, "holders_of_port", lambda _port: holders)
     with pytest.raises(PM2Error, match=f"The app was stopped, but {who} still listens on port 3000; end it"):
         _pm2_control.stop(FakeTransport(), [instance(pid=10)], 3000, 5, Time().clock())

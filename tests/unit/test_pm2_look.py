@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _pm2_look
+from ansible_collections.greenlight.release.plugins.module_utils._host.proc import Listener
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._proc import Listener
 from pm2_fakes import FakeTransport, Time, instance, listed
 
 PID = os.getpid()
@@ -31,7 +31,7 @@ def test_the_time_that_a_port_is_closed_is_counted_from_samples():
 def way(request, monkeypatch):
     """Both ways to ask the kernel who holds a connection."""
     if not request.param:
-        monkeypatch.setattr(_pm2_look._sock_diag, "other_ends", lambda _connections: None)
+        monkeypatch.setattr(_pm2_look.sock_diag, "other_ends", lambda _connections: None)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -104,7 +104,7 @@ def test_a_process_that_resets_every_connection_is_taken_to_serve():
 
 
 def test_what_others_serve_is_no_port_of_the_process(monkeypatch):
-    monkeypatch.setattr(_pm2_look._proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
+    monkeypatch.setattr(_pm2_look.proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
     assert look(FakeTransport([listed(pid=PID)]), Wanted()).reason == "instance 3 listens on no port"
 
 
@@ -120,10 +120,10 @@ def test_a_process_without_a_port_is_asked_for_none():
 def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeypatch):
     """The daemon, process 9, holds the sockets; of the workers 20 takes a connection on port 1, and 21 none."""
     daemon = [Listener("127.0.0.1", 1, "100"), Listener("127.0.0.1", 2, "200")]
-    monkeypatch.setattr(_pm2_look._proc, "listeners", lambda: daemon)
-    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
-    monkeypatch.setattr(_pm2_look._proc, "sockets_of", lambda pids: {"100", "200"} if 9 in pids else set())
-    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(_pm2_look.proc, "listeners", lambda: daemon)
+    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look.proc, "sockets_of", lambda pids: {"100", "200"} if 9 in pids else set())
+    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: True)
     monkeypatch.setattr(_pm2_look._Probe, "run", lambda _probe: {3: {1}, 4: set()})
     processes = [listed(number, pid, exec_mode="cluster_mode") for number, pid in ((3, 20), (4, 21))]
     transport = FakeTransport(processes)
@@ -177,10 +177,10 @@ def test_a_process_was_started_as_its_environment_says(environment, was):
 )
 def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch, known, daemon, ports, message):
     environment = {"PM2_HOME": "/p", "name": "shop"}
-    monkeypatch.setattr(_pm2_look._proc, "environments", lambda _text: [(7, environment), (8, environment)])
-    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
-    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: True)
-    monkeypatch.setattr(_pm2_look._proc, "listening_ports", lambda pids: ports.get(pids[0], []))
+    monkeypatch.setattr(_pm2_look.proc, "environments", lambda _text: [(7, environment), (8, environment)])
+    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(_pm2_look.proc, "listening_ports", lambda pids: ports.get(pids[0], []))
     instances = [instance(pid=pid) for pid in known] + [instance(status="stopped")]
     if message is None:
         _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
@@ -197,9 +197,9 @@ def test_a_process_that_the_daemon_starts_meanwhile_is_no_orphan(monkeypatch, al
         running.update(tree)
         yield 7, {"PM2_HOME": "/p", "name": "shop"}
 
-    monkeypatch.setattr(_pm2_look._proc, "environments", environments)
-    monkeypatch.setattr(_pm2_look._proc, "with_descendants", lambda _roots: set(running))
-    monkeypatch.setattr(_pm2_look._proc, "is_alive", lambda _pid: alive)
+    monkeypatch.setattr(_pm2_look.proc, "environments", environments)
+    monkeypatch.setattr(_pm2_look.proc, "with_descendants", lambda _roots: set(running))
+    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: alive)
     assert _pm2_look.orphans(Path("/p"), "shop", [], 1) == found
 
 
@@ -213,8 +213,8 @@ def test_a_process_that_the_daemon_starts_meanwhile_is_no_orphan(monkeypatch, al
     ],
 )
 def test_a_failure_is_explained_by_the_log_and_the_port(tmp_path, monkeypatch, text, port, marked, end):
-    monkeypatch.setattr(_pm2_look._proc, "holders_of_port", lambda _port: {5: "node", 7: "nginx", 9: "PM2"})
-    monkeypatch.setattr(_pm2_look._proc, "with_descendants", set)
+    monkeypatch.setattr(_pm2_look.proc, "holders_of_port", lambda _port: {5: "node", 7: "nginx", 9: "PM2"})
+    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
     log = tmp_path / "error.log"
     if text:
         log.write_text(text)

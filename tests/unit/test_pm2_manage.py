@@ -54,7 +54,7 @@ PARTIAL = make_partial(kill_timeout=9)
 @pytest.fixture
 def kernel(monkeypatch):
     """A kernel where every process but 10 lives, nobody listens, and nothing is stale."""
-    fake = _pm2_manage._proc
+    fake = _pm2_manage.proc
     monkeypatch.setattr(fake, "is_alive", lambda pid: pid not in (0, 10))
     monkeypatch.setattr(fake, "with_descendants", set)
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
@@ -324,7 +324,7 @@ def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, ho
     ],
 )
 def test_the_port_that_is_watched_is_the_wanted_or_the_only_one(kernel, wanted, processes, ports, port):
-    kernel.setattr(_pm2_manage._proc, "listening_ports", lambda _pids: ports)
+    kernel.setattr(_pm2_manage.proc, "listening_ports", lambda _pids: ports)
     assert _pm2_manage.port_to_watch(wanted, state(*processes)) == port
 
 

@@ -132,7 +132,7 @@ def test_nonsense_on_the_socket_is_an_error(daemon, answer, message):
 
 @pytest.mark.parametrize("state, advice", [("S", "look whether it hangs"), ("T", r"kill -CONT \d+ lets it run on")])
 def test_a_daemon_that_hangs_ends_at_the_timeout(daemon, monkeypatch, state, advice):
-    monkeypatch.setattr(_pm2_rpc._proc, "state_of", lambda _pid: state)
+    monkeypatch.setattr(_pm2_rpc.proc, "state_of", lambda _pid: state)
     home, looked = daemon(lambda _parts: None), []
     with pytest.raises(
         PM2Error, match=rf"gave no answer to getMonitorData in 0.05 seconds; {advice}, or raise timeout"

@@ -52,7 +52,7 @@ def test_a_program_is_found_on_path_and_below_the_home(tmp_path, monkeypatch, na
     ],
 )
 def test_the_daemons_pid_is_believed_where_the_process_is_one(tmp_path, monkeypatch, text, command, pid):
-    monkeypatch.setattr(_pm2_transport._proc, "command_line", lambda _pid: command)
+    monkeypatch.setattr(_pm2_transport.proc, "command_line", lambda _pid: command)
     if text is not None:
         (tmp_path / "pm2.pid").write_text(text)
     assert _pm2_transport.daemon_pid(tmp_path) == pid

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
 
 RECORD = _record.open_release(
@@ -130,7 +131,7 @@ def test_a_switch_cannot_be_locked_where_there_is_no_place_for_it(tmp_path):
 def full_disk(monkeypatch):
     """Let the first writings fail as on a full disk, as many as the list says."""
     failures = []
-    write = _files.write_synced
+    write = files.write_synced
 
     def fail_first(path, text):
         if failures:
@@ -138,7 +139,7 @@ def full_disk(monkeypatch):
             raise failures.pop()
         return write(path, text)
 
-    monkeypatch.setattr(_files, "write_synced", fail_first)
+    monkeypatch.setattr(files, "write_synced", fail_first)
     return failures
 
 

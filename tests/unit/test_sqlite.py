@@ -182,7 +182,7 @@ def test_a_table_that_cannot_be_read_is_an_error(database):
 
 
 def test_who_holds_a_lock_is_named(database, monkeypatch):
-    monkeypatch.setattr(_sqlite._proc, "holders", lambda _files: {4711: "node", 12: "sqlite3"})
+    monkeypatch.setattr(_sqlite.proc, "holders", lambda _files: {4711: "node", 12: "sqlite3"})
     said = _sqlite.explain(database, sqlite3.OperationalError("database is locked"), 5)
     assert "locked by another process for more than 5 seconds (open in 12 (sqlite3), 4711 (node)); end it" in said
 

@@ -34,7 +34,7 @@ def leave_wal(host):
 
 def test_a_database_that_a_process_has_open_is_refused_by_its_name(host, monkeypatch):
     seen = []
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda files: seen.append(files) or {4711: "node"})
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda files: seen.append(files) or {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\); stop it before"):
         _sqlite_look.refuse_open(host.path)
     status = host.path.stat()

@@ -70,14 +70,14 @@ def test_restoring_what_is_there_changes_nothing(host, update):
 
 
 def test_a_sound_database_of_the_same_schema_can_be_left_alone(host, monkeypatch):
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda _files: {4711: "node"})
     host.sql("INSERT INTO t VALUES (3)")
     done = _sqlite_restore.restore(host.want(only_if_changed=True))
     assert (done["changed"], done["lost"], host.read("SELECT count(*) FROM t")) == (False, "", 3)
 
 
 def test_a_changed_database_that_is_open_is_not_touched(host, monkeypatch):
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda _files: {4711: "node"})
     host.sql("PRAGMA user_version = 5")
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         _sqlite_restore.restore(host.want(only_if_changed=True))
@@ -171,7 +171,7 @@ def test_orphaned_sidecars_are_set_aside_and_never_replayed(host):
 def test_a_full_disk_leaves_the_old_database_as_it_was(host, monkeypatch, step, call):
     """The first call is for the new file, the second for what is set aside."""
     host.sql("INSERT INTO t VALUES (3)")
-    calls, work = [], getattr(_sqlite_restore._files, step)
+    calls, work = [], getattr(_sqlite_restore.files, step)
 
     def full(*arguments):
         calls.append(arguments)
@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_the_old_database_as_it_was(host, monkeypatch, step, 
             raise OSError(28, "No space left on device")
         return work(*arguments)
 
-    monkeypatch.setattr(_sqlite_restore._files, step, full)
+    monkeypatch.setattr(_sqlite_restore.files, step, full)
     with pytest.raises(SqliteError, match="Cannot restore .*: No space left on device; it was left as it was"):
         _sqlite_restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (3, ["app.db"])
@@ -188,12 +188,12 @@ def test_a_full_disk_leaves_the_old_database_as_it_was(host, monkeypatch, step, 
 
 def holders_of(monkeypatch, *answers):
     remaining = list(answers)
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: remaining.pop(0))
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda _files: remaining.pop(0))
 
 
 def test_a_database_that_is_open_is_not_touched(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda _files: {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         _sqlite_restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), host.aside.exists()) == (3, False)
@@ -300,7 +300,7 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
 
 
 def test_a_folder_that_cannot_be_synced_after_the_rename_is_told_as_it_is(host, monkeypatch):
-    synced, sync = [], _sqlite_restore._files.sync
+    synced, sync = [], _sqlite_restore.files.sync
 
     def fail(path):
         synced.append(path)
@@ -309,7 +309,7 @@ def test_a_folder_that_cannot_be_synced_after_the_rename_is_told_as_it_is(host, 
         sync(path)
 
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(_sqlite_restore._files, "sync", fail)
+    monkeypatch.setattr(_sqlite_restore.files, "sync", fail)
     with pytest.raises(
         SqliteError, match="was restored, but then the system said: Input/output error; check the disk. What"
     ):

@@ -116,7 +116,7 @@ def test_a_transaction_that_a_killed_process_left_is_not_touched_by_a_prediction
 @pytest.mark.parametrize("only_if_changed, script", [(False, ""), (True, "PRAGMA user_version = 5")])
 def test_a_prediction_fails_where_the_restore_would(host, monkeypatch, only_if_changed, script):
     host.sql(script)
-    monkeypatch.setattr(_sqlite_look._proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(_sqlite_look.proc, "holders", lambda _files: {4711: "node"})
     with pytest.raises(SqliteError, match="is open in process 4711"):
         _sqlite_restore_plan.predict(host.want(only_if_changed=only_if_changed), False)
     assert _sqlite_restore_plan.predict(host.want(only_if_changed=False), True)["changed"] is True

@@ -8,7 +8,8 @@ import os
 import sqlite3
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _files, _sqlite_snapshot
+from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_snapshot
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite_stage import same_content
 
@@ -32,7 +33,7 @@ def test_a_snapshot_has_every_committed_row_and_is_one_file(tmp_path, monkeypatc
         raise OSError(errno.EINVAL, "Invalid argument")
 
     if not kernel:
-        monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", refuse)
+        monkeypatch.setattr(_sqlite_snapshot.files, "copy_in_kernel", refuse)
     live = create(tmp_path / "a.db", mode)
     taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
     assert (rows(tmp_path / "copy"), taken.method in ("clone", "copy")) == (50, kernel)
@@ -57,7 +58,7 @@ def test_another_error_of_the_kernel_is_not_hidden(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     create(tmp_path / "a.db", "WAL").close()
-    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", full)
+    monkeypatch.setattr(_sqlite_snapshot.files, "copy_in_kernel", full)
     with pytest.raises(OSError, match="No space left"):
         _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
 
@@ -67,7 +68,7 @@ def test_what_is_committed_after_the_mark_is_not_in_the_snapshot(tmp_path, monke
     """Whether the writer appends to the WAL or begins it anew: the WAL is emptied, so no reader holds it back."""
     live = create(tmp_path / "a.db", "WAL")
     live.execute("PRAGMA wal_checkpoint(RESTART)")
-    copied, copy_in_kernel = [], _files.copy_in_kernel
+    copied, copy_in_kernel = [], files.copy_in_kernel
 
     def copy(source, target, size):
         if len(copied) == moment:
@@ -75,7 +76,7 @@ def test_what_is_committed_after_the_mark_is_not_in_the_snapshot(tmp_path, monke
         copied.append(copy_in_kernel(source, target, size))
         return copied[-1]
 
-    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
+    monkeypatch.setattr(_sqlite_snapshot.files, "copy_in_kernel", copy)
     taken = _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
     assert (taken.row_counts, rows(tmp_path / "copy")) == ({"t": 50}, 50)
     live.close()
@@ -174,7 +175,7 @@ def test_a_copy_that_lacks_a_part_of_the_wal_is_an_error(tmp_path):
 
 def test_nothing_can_overwrite_the_file_between_its_copy_and_that_of_the_wal(tmp_path, monkeypatch):
     live = create(tmp_path / "a.db", "WAL")
-    copied, copy_in_kernel = [], _files.copy_in_kernel
+    copied, copy_in_kernel = [], files.copy_in_kernel
 
     def copy(source, target, size):
         how = copy_in_kernel(source, target, size)
@@ -184,7 +185,7 @@ def test_nothing_can_overwrite_the_file_between_its_copy_and_that_of_the_wal(tmp
         return how
 
     live.execute("PRAGMA busy_timeout = 0")
-    monkeypatch.setattr(_sqlite_snapshot._files, "copy_in_kernel", copy)
+    monkeypatch.setattr(_sqlite_snapshot.files, "copy_in_kernel", copy)
     _sqlite_snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
     assert (copied, rows(tmp_path / "copy")) == ([1], 50)
     live.close()

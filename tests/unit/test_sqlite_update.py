@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import (
-    _files,
     _sqlite_backup,
     _sqlite_manifest,
     _sqlite_plan,
     _sqlite_stage,
     _sqlite_update,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
 
 NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
@@ -199,7 +199,7 @@ def test_another_problem_than_a_lock_is_told(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"<html>" * 10])
 def test_a_file_that_is_no_update_is_refused(tmp_path, content):
     (tmp_path / "x.pages").write_bytes(content)
-    target = _files.create_private(tmp_path / "staged")
+    target = files.create_private(tmp_path / "staged")
     with pytest.raises(SqliteError, match="is not the update of a backup"):
         _sqlite_update.apply_update(tmp_path / "x.pages", target)
     os.close(target)

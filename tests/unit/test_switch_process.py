@@ -30,7 +30,7 @@ READY = Readiness(True, "", [instance(pid=5)], [3000])
 @pytest.fixture
 def kernel(monkeypatch):
     """A kernel where every process lives until it is stopped, and the app serves port 3000."""
-    fake = _pm2_manage._proc
+    fake = _pm2_manage.proc
     monkeypatch.setattr(fake, "is_alive", bool)
     monkeypatch.setattr(fake, "with_descendants", lambda _pids: set())
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
@@ -134,7 +134,7 @@ def test_the_port_of_the_app_is_watched_while_something_is_awaited(processes, ke
     wanted = processes(FakeTransport([SHOP]))
     before = _pm2_manage.read_state(wanted.host, "shop")
     watch = _switch_process.watch_port(wanted, before)
-    kernel.setattr(_switch_process._proc, "open_ports", set)
+    kernel.setattr(_switch_process.proc, "open_ports", set)
     for _look in range(2):
         wanted.host.idle[0]()
         wanted.host.clock.sleep(1)

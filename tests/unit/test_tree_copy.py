@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_written_is_not_passed_over(tree, tmp_path, monkey
     def create(path):
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
-    monkeypatch.setattr(_tree_copy._files, "create_private", create)
+    monkeypatch.setattr(_tree_copy.files, "create_private", create)
     with pytest.raises(FileNotFoundError):
         _tree_copy.copy(tree, tmp_path / "copy")
 

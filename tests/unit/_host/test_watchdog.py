@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _watchdog
+from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 
 
 class Broken(Exception):
@@ -24,7 +24,7 @@ def hang():
 
 
 def run(work, **settings):
-    return _watchdog.run_watched(work, settings.pop("timeout", 30), Broken, **settings)
+    return watchdog.run_watched(work, settings.pop("timeout", 30), Broken, **settings)
 
 
 def test_what_the_work_returns_comes_back():
@@ -44,9 +44,7 @@ def test_work_that_does_not_move_is_given_up_and_killed():
         return 1.0
 
     ticks = iter(range(0, 10000, 20))
-    with pytest.raises(
-        _watchdog.GivenUp, match="nothing has moved for 30 seconds, as when the storage does not answer"
-    ):
+    with pytest.raises(watchdog.GivenUp, match="nothing has moved for 30 seconds, as when the storage does not answer"):
         run(hang, used=used, clock=lambda: next(ticks))
     assert os.waitpid(seen[0], 0)[1] == signal.SIGKILL
 
@@ -59,7 +57,7 @@ def test_work_that_moves_slowly_is_waited_for():
 
     def work():
         # As long as two looks of the one who waits.
-        time.sleep(2.2 * _watchdog._POLL_SECONDS)
+        time.sleep(2.2 * watchdog._POLL_SECONDS)
         return "done"
 
     assert run(work, timeout=0.1, used=used) == "done"
@@ -70,20 +68,20 @@ def test_a_process_that_is_gone_when_it_is_looked_at_is_no_error():
         raise ProcessLookupError
 
     def work():
-        time.sleep(1.2 * _watchdog._POLL_SECONDS)
+        time.sleep(1.2 * watchdog._POLL_SECONDS)
         return "done"
 
     assert run(work, used=used) == "done"
 
 
 def test_work_that_dies_is_told():
-    with pytest.raises(_watchdog.GivenUp, match="it was killed, perhaps by the system"):
+    with pytest.raises(watchdog.GivenUp, match="it was killed, perhaps by the system"):
         run(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_a_bug_in_the_work_is_no_result(capfd):
     with pytest.raises(
-        _watchdog.GivenUp, match="it met an error that it does not know, ZeroDivisionError: division by zero; please"
+        watchdog.GivenUp, match="it met an error that it does not know, ZeroDivisionError: division by zero; please"
     ):
         run(lambda: 1 / 0)
     assert "ZeroDivisionError" in capfd.readouterr().err
@@ -96,8 +94,8 @@ def test_the_processor_time_of_another_process_is_known():
         return sum(range(300000))
 
     def look(pid):
-        used.append(_watchdog.processor_time(pid))
+        used.append(watchdog.processor_time(pid))
         return used[-1]
 
-    assert run(lambda: (work(), time.sleep(1.2 * _watchdog._POLL_SECONDS))[0], used=look) == sum(range(300000))
+    assert run(lambda: (work(), time.sleep(1.2 * watchdog._POLL_SECONDS))[0], used=look) == sum(range(300000))
     assert used[0] > 0

@@ -8,24 +8,24 @@ import signal
 import sys
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _commands
-from ansible_collections.greenlight.release.plugins.module_utils._commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands as host_commands
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 
 
 @pytest.mark.parametrize("commands", [[], [["true"]], [("npm", "run", "migrate"), ["true"]]], ids=str)
 def test_commands_are_lists_of_words(commands):
-    assert _commands.check(commands, "migrate") is None
+    assert host_commands.check(commands, "migrate") is None
 
 
 @pytest.mark.parametrize("wrong", ["npm run migrate", [], [1], None], ids=str)
 def test_what_is_no_command_is_refused_by_its_index(wrong):
     with pytest.raises(CommandError, match=r"migrate\[1\] must be a list of words"):
-        _commands.check([["true"], wrong], "migrate")
+        host_commands.check([["true"], wrong], "migrate")
 
 
 def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
     code = "import os, pathlib; pathlib.Path('made').write_text(os.environ['WHO'])"
-    _commands.run([sys.executable, "-c", code], tmp_path, {"WHO": "us"}, 20)
+    host_commands.run([sys.executable, "-c", code], tmp_path, {"WHO": "us"}, 20)
     assert (tmp_path / "made").read_text() == "us"
 
 
@@ -40,13 +40,13 @@ def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
 )
 def test_a_command_that_fails_is_told_with_its_last_words(tmp_path, code, said):
     with pytest.raises(CommandError, match=said):
-        _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 20)
+        host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 20)
 
 
 def test_a_command_that_does_not_end_is_killed_with_all_that_it_started(tmp_path):
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
     with pytest.raises(CommandError, match=r"did not end in 0.5 seconds and was killed"):
-        _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 0.5)
+        host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 0.5)
 
 
 @pytest.mark.parametrize("rest, said", [("signal.pause()", "did not end in 1"), ("", "left something")])
@@ -60,14 +60,14 @@ def test_nothing_waits_for_what_a_command_left_behind_in_another_session(tmp_pat
     )
     try:
         with pytest.raises(CommandError, match=said):
-            _commands.run([sys.executable, "-c", code], tmp_path, os.environ, 1)
+            host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 1)
     finally:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_a_command_that_is_not_there_is_told(tmp_path):
     with pytest.raises(CommandError, match="unheard-of cannot be started in .*No such file or directory"):
-        _commands.run(["unheard-of"], tmp_path, os.environ, 20)
+        host_commands.run(["unheard-of"], tmp_path, os.environ, 20)
 
 
 ENDED = {
@@ -94,4 +94,4 @@ LOOP = {"failed": True, "msg": "One or more items failed"}
     ],
 )
 def test_why_a_task_failed_is_told_in_one_sentence(result, reason):
-    assert _commands.describe_failure(result, "Build it") == reason
+    assert host_commands.describe_failure(result, "Build it") == reason

@@ -8,29 +8,29 @@ import os
 import stat
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 
 def test_a_text_replaces_a_file_whole_and_private(tmp_path):
     target = tmp_path / "manifest.json"
     target.write_text("old")
     (tmp_path / ".manifest.json.partial").write_text("left by a killed writer")
-    _files.write_whole(target, "new")
+    files.write_whole(target, "new")
     assert (target.read_text(), target.stat().st_mode & 0o777, os.listdir(tmp_path)) == ("new", 0o600, [target.name])
 
 
 def test_a_private_file_is_never_one_that_exists(tmp_path):
     (tmp_path / "x").symlink_to("/etc/passwd")
     with pytest.raises(FileExistsError):
-        _files.create_private(tmp_path / "x")
+        files.create_private(tmp_path / "x")
 
 
 @pytest.mark.parametrize("size, expected", [(5, b"01234"), (10, b"0123456789"), (20, b"0123456789")])
 def test_as_many_bytes_as_asked_for_are_copied(tmp_path, size, expected):
     (tmp_path / "source").write_bytes(b"0123456789")
-    source, target = os.open(tmp_path / "source", os.O_RDONLY), _files.create_private(tmp_path / "target")
+    source, target = os.open(tmp_path / "source", os.O_RDONLY), files.create_private(tmp_path / "target")
     try:
-        how = _files.copy_in_kernel(source, target, size)
+        how = files.copy_in_kernel(source, target, size)
     finally:
         os.close(source)
         os.close(target)
@@ -45,10 +45,10 @@ def test_a_filesystem_that_can_clone_is_asked_to(tmp_path, monkeypatch, error, e
             raise OSError(error, "no")
         os.write(target, os.pread(source, 100, 0))
 
-    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(files.fcntl, "ioctl", ioctl)
     (tmp_path / "source").write_bytes(b"abcdef")
     with (tmp_path / "source").open("rb") as source, (tmp_path / "target").open("wb") as target:
-        assert _files.copy_in_kernel(source.fileno(), target.fileno(), 4) == expected
+        assert files.copy_in_kernel(source.fileno(), target.fileno(), 4) == expected
     assert (tmp_path / "target").read_bytes() == b"abcd"
 
 
@@ -56,14 +56,14 @@ def test_a_full_disk_while_cloning_is_not_hidden(tmp_path, monkeypatch):
     def ioctl(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(files.fcntl, "ioctl", ioctl)
     with pytest.raises(OSError, match="No space left"):
-        _files.copy_in_kernel(0, 1, 1)
+        files.copy_in_kernel(0, 1, 1)
 
 
 def test_a_hash_is_that_of_the_whole_file(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
-    assert _files.sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_a_text_is_synced_before_it_gets_its_name_and_the_name_after(tmp_path, monkeypatch):
@@ -77,9 +77,9 @@ def test_a_text_is_synced_before_it_gets_its_name_and_the_name_after(tmp_path, m
         steps.append("rename")
         replace(source, target)
 
-    monkeypatch.setattr(_files.os, "fsync", sync)
-    monkeypatch.setattr(_files.os, "replace", rename)
-    _files.write_whole(tmp_path / "state.json", "new")
+    monkeypatch.setattr(files.os, "fsync", sync)
+    monkeypatch.setattr(files.os, "replace", rename)
+    files.write_whole(tmp_path / "state.json", "new")
     assert steps == ["3 bytes", "rename", "folder"]
 
 
@@ -88,11 +88,11 @@ def test_a_copy_goes_on_where_the_kernel_stopped(tmp_path, monkeypatch):
         raise OSError(errno.EXDEV, "no")
 
     sendfile = os.sendfile
-    monkeypatch.setattr(_files.fcntl, "ioctl", ioctl)
-    monkeypatch.setattr(_files.os, "sendfile", lambda to, of, at, count: sendfile(to, of, at, min(count, 4)))
+    monkeypatch.setattr(files.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(files.os, "sendfile", lambda to, of, at, count: sendfile(to, of, at, min(count, 4)))
     (tmp_path / "source").write_bytes(b"0123456789")
     with (tmp_path / "source").open("rb") as source, (tmp_path / "target").open("wb") as target:
-        _files.copy_in_kernel(source.fileno(), target.fileno(), 9)
+        files.copy_in_kernel(source.fileno(), target.fileno(), 9)
     assert (tmp_path / "target").read_bytes() == b"012345678"
 
 
@@ -100,8 +100,8 @@ def test_a_copy_goes_on_where_the_kernel_stopped(tmp_path, monkeypatch):
 def test_a_file_is_synced_in_steps(tmp_path, monkeypatch, size):
     synced = []
     (tmp_path / "x").write_bytes(b"a" * size)
-    monkeypatch.setattr(_files.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
-    _files.sync_in_steps(tmp_path / "x", step=4096)
+    monkeypatch.setattr(files.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    files.sync_in_steps(tmp_path / "x", step=4096)
     assert synced == [size]
 
 
@@ -111,25 +111,25 @@ def test_a_finished_file_gets_a_name_that_nothing_has(tmp_path, monkeypatch, lin
         raise OSError(errno.EOPNOTSUPP, "no hard links here")
 
     if not links:
-        monkeypatch.setattr(_files.os, "link", refuse)
+        monkeypatch.setattr(files.os, "link", refuse)
     for content in ("one", "two"):
         (tmp_path / "partial").write_text(content)
         if content == "one":
-            _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+            files.name_exclusively(tmp_path / "partial", tmp_path / "final")
         else:
             with pytest.raises(FileExistsError):
-                _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+                files.name_exclusively(tmp_path / "partial", tmp_path / "final")
     assert (tmp_path / "final").read_text() == "one"
 
 
 def test_another_error_than_missing_links_is_not_hidden(tmp_path):
     with pytest.raises(FileNotFoundError):
-        _files.name_exclusively(tmp_path / "absent", tmp_path / "final")
+        files.name_exclusively(tmp_path / "absent", tmp_path / "final")
 
 
 def test_a_name_is_on_the_disk_before_it_is_relied_on(tmp_path, monkeypatch):
     synced = []
     (tmp_path / "partial").write_text("x")
-    monkeypatch.setattr(_files.os, "fsync", lambda descriptor: synced.append(os.listdir(f"/proc/self/fd/{descriptor}")))
-    _files.name_exclusively(tmp_path / "partial", tmp_path / "final")
+    monkeypatch.setattr(files.os, "fsync", lambda descriptor: synced.append(os.listdir(f"/proc/self/fd/{descriptor}")))
+    files.name_exclusively(tmp_path / "partial", tmp_path / "final")
     assert synced == [["final"]]

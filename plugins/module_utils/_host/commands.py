@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._files import explain
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 _SHOWN_LINES = 5

@@ -9,36 +9,36 @@ import signal
 import time
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _parallel
+from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 
 def test_an_action_in_time_gives_its_result_and_no_alarm_follows():
-    assert _parallel.within(60, lambda: 7) == 7
+    assert parallel.within(60, lambda: 7) == 7
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_an_action_that_hangs_is_interrupted():
-    with pytest.raises(_parallel.TooSlowError):
-        _parallel.within(0.01, lambda: time.sleep(60))
+    with pytest.raises(parallel.TooSlowError):
+        parallel.within(0.01, lambda: time.sleep(60))
 
 
 def test_an_action_that_swallows_the_first_interruption_is_interrupted_again(monkeypatch):
-    monkeypatch.setattr(_parallel, "_AGAIN", 0.01)
+    monkeypatch.setattr(parallel, "_AGAIN", 0.01)
 
     def swallow():
         try:
             time.sleep(60)
-        except _parallel.TooSlowError:
+        except parallel.TooSlowError:
             time.sleep(60)
 
-    with pytest.raises(_parallel.TooSlowError):
-        _parallel.within(0.01, swallow)
+    with pytest.raises(parallel.TooSlowError):
+        parallel.within(0.01, swallow)
 
 
 def test_an_alarm_that_comes_when_all_is_done_harms_nobody(monkeypatch):
     handlers = []
     monkeypatch.setattr(signal, "signal", lambda _number, handler: handlers.append(handler))
-    assert _parallel.within(60, lambda: 7) == 7
+    assert parallel.within(60, lambda: 7) == 7
     assert handlers[0](signal.SIGALRM, None) is None
 
 
@@ -54,18 +54,18 @@ def test_jobs_run_at_the_same_time():
         return os.read(one[0], 1).decode()
 
     # Each waits for the other, so one after the other they would never end.
-    assert _parallel.run_all([first, second], 60) == ["2", "1"]
+    assert parallel.run_all([first, second], 60) == ["2", "1"]
     for descriptor in (*one, *other):
         os.close(descriptor)
 
 
 def test_a_result_may_be_large():
-    assert _parallel.run_all([lambda: "x" * 1_000_000], 60) == ["x" * 1_000_000]
+    assert parallel.run_all([lambda: "x" * 1_000_000], 60) == ["x" * 1_000_000]
 
 
 @pytest.mark.parametrize("job", [lambda: os._exit(3), lambda: time.sleep(600), lambda: os.kill(os.getpid(), 9)])
 def test_a_job_that_dies_or_hangs_has_no_result_and_holds_up_no_other(job):
-    assert _parallel.run_all([job, lambda: 2], 0.5) == [None, 2]
+    assert parallel.run_all([job, lambda: 2], 0.5) == [None, 2]
 
 
 def test_the_process_of_a_job_writes_its_result_and_leaves():
@@ -76,8 +76,8 @@ def test_the_process_of_a_job_writes_its_result_and_leaves():
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        _parallel.run_all([lambda: {"a": 1}], 60, fork=lambda: 0, leave=leave)
+        parallel.run_all([lambda: {"a": 1}], 60, fork=lambda: 0, leave=leave)
     assert left == [0]
-    assert _parallel.work(lambda: {"a": 1}, writer) == 0
+    assert parallel.work(lambda: {"a": 1}, writer) == 0
     assert json.loads(os.read(reader, 100)) == {"a": 1}
     os.close(reader)

@@ -8,8 +8,8 @@ import socket
 import struct
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _sock_diag
-from ansible_collections.greenlight.release.plugins.module_utils._sock_diag import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._host import sock_diag
+from ansible_collections.greenlight.release.plugins.module_utils._host.sock_diag import Connection
 
 
 def answer(kind=20, ports=(3000, 40000), inode=777):
@@ -21,7 +21,7 @@ def answer(kind=20, ports=(3000, 40000), inode=777):
     "given, inode", [(answer(), "777"), (answer(inode=0), "0"), (answer(kind=2), "0"), (answer(ports=(3000, 0)), "0")]
 )
 def test_an_answer_tells_the_inode_of_exactly_that_connection(given, inode):
-    assert _sock_diag.read_answer(given, (3000, 40000)) == inode
+    assert sock_diag.read_answer(given, (3000, 40000)) == inode
 
 
 @pytest.fixture(params=[socket.AF_INET, socket.AF_INET6])
@@ -41,23 +41,23 @@ def connected(request):
 
 def test_the_kernel_knows_who_accepted_a_connection(connected):
     server, connection = connected
-    if _sock_diag.other_ends([connection]) is None:
+    if sock_diag.other_ends([connection]) is None:
         pytest.skip("this kernel has no sock_diag")
-    assert _sock_diag.other_ends([connection]) == ["0"]
+    assert sock_diag.other_ends([connection]) == ["0"]
     accepted = server.accept()[0]
-    assert _sock_diag.other_ends([connection]) == [str(os.fstat(accepted.fileno()).st_ino)]
+    assert sock_diag.other_ends([connection]) == [str(os.fstat(accepted.fileno()).st_ino)]
     accepted.close()
-    assert _sock_diag.other_ends([connection]) == ["0"]
+    assert sock_diag.other_ends([connection]) == ["0"]
 
 
 def test_a_kernel_that_does_not_know_our_own_end_cannot_be_asked(connected, monkeypatch):
-    monkeypatch.setattr(_sock_diag, "_ask", lambda *_arguments: "0")
-    assert _sock_diag.other_ends([connected[1]]) is None
+    monkeypatch.setattr(sock_diag, "_ask", lambda *_arguments: "0")
+    assert sock_diag.other_ends([connected[1]]) is None
 
 
 def test_a_kernel_without_the_protocol_cannot_be_asked(monkeypatch):
     def refuse(*_arguments):
         raise OSError(93, "Protocol not supported")
 
-    monkeypatch.setattr(_sock_diag.socket, "socket", refuse)
-    assert _sock_diag.other_ends([]) is None
+    monkeypatch.setattr(sock_diag.socket, "socket", refuse)
+    assert sock_diag.other_ends([]) is None

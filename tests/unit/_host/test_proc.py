@@ -8,7 +8,7 @@ import socket
 import sys
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
 
 TCP = (
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -37,38 +37,38 @@ def proc(tmp_path):
 @pytest.mark.parametrize("state, alive", [("S", True), ("Z", False)])
 def test_a_zombie_is_not_alive(proc, state, alive):
     process(proc, 5, state=state)
-    assert _proc.is_alive(5, proc) is alive
+    assert host_proc.is_alive(5, proc) is alive
 
 
 def test_a_process_that_ended_is_not_alive(proc):
-    assert _proc.is_alive(5, proc) is False
+    assert host_proc.is_alive(5, proc) is False
 
 
 def test_descendants_are_found_over_generations(proc):
     for pid, parent in ((10, 1), (11, 10), (12, 11), (20, 1)):
         process(proc, pid, parent)
-    assert _proc.with_descendants([10, 11], proc) == {10, 11, 12}
+    assert host_proc.with_descendants([10, 11], proc) == {10, 11, 12}
 
 
 def test_listening_ports_are_those_of_the_processes(proc):
     process(proc, 10, files=["socket:[777]", "socket:[778]", "/dev/null"])
     process(proc, 11, files=["/dev/null"])
-    assert _proc.listening_ports([10, 11, 12], proc) == [3000]
-    assert _proc.listening_ports([11], proc) == []
+    assert host_proc.listening_ports([10, 11, 12], proc) == [3000]
+    assert host_proc.listening_ports([11], proc) == []
 
 
 def test_a_file_that_is_closed_meanwhile_hides_no_other(proc, monkeypatch):
     process(proc, 10, files=["gone", "socket:[777]"])
     paths = [str(proc / "10" / "fd" / "9"), str(proc / "10" / "fd" / "1")]
-    monkeypatch.setattr(_proc, "_descriptors", lambda *_arguments: iter(paths))
-    assert _proc.listening_ports([10], proc) == [3000]
+    monkeypatch.setattr(host_proc, "_descriptors", lambda *_arguments: iter(paths))
+    assert host_proc.listening_ports([10], proc) == [3000]
 
 
 def test_a_real_socket_is_seen():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        assert listener.getsockname()[1] in _proc.listening_ports([os.getpid()])
+        assert listener.getsockname()[1] in host_proc.listening_ports([os.getpid()])
 
 
 def test_holders_of_a_file_are_found_by_device_and_inode(proc, tmp_path):
@@ -78,18 +78,18 @@ def test_holders_of_a_file_are_found_by_device_and_inode(proc, tmp_path):
     process(proc, 10, files=["gone", database], name="server")
     process(proc, 11, files=[tmp_path])
     process(proc, os.getpid(), files=[database])
-    assert _proc.holders(frozenset({(status.st_dev, status.st_ino)}), proc) == {10: "server"}
+    assert host_proc.holders(frozenset({(status.st_dev, status.st_ino)}), proc) == {10: "server"}
 
 
 def test_the_name_of_a_process_that_ended_is_a_question_mark(proc):
-    assert _proc.name_of(5, proc) == "?"
+    assert host_proc.name_of(5, proc) == "?"
 
 
 def test_processes_are_found_by_their_environment(proc):
     process(proc, 10, environment=b"A=1\0B=2=3\0odd\0")
     process(proc, 11, environment=b"B=2\0")
     (proc / "12").mkdir()
-    assert list(_proc.environments("A=1", proc)) == [(10, {"A": "1", "B": "2=3"})]
+    assert list(host_proc.environments("A=1", proc)) == [(10, {"A": "1", "B": "2=3"})]
 
 
 @pytest.mark.parametrize(
@@ -108,28 +108,28 @@ def test_a_listener_is_told_with_an_address_that_reaches_it(tmp_path, table, row
     (tmp_path / "net").mkdir()
     line = f"   0: {row} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 777 1\n"
     (tmp_path / "net" / table).write_text(f"  sl  local_address\n{line}")
-    assert _proc.listeners(tmp_path) == [_proc.Listener(address, 3000, "777")]
-    assert _proc.open_ports(tmp_path) == {3000}
+    assert host_proc.listeners(tmp_path) == [host_proc.Listener(address, 3000, "777")]
+    assert host_proc.open_ports(tmp_path) == {3000}
 
 
 def test_accepted_connections_are_found_by_the_ports_that_they_come_from(proc):
-    assert _proc.accepted([0x9999, 1], proc) == {(3001, 0x9999): "778"}
-    assert _proc.accepted([2], proc) == {}
+    assert host_proc.accepted([0x9999, 1], proc) == {(3001, 0x9999): "778"}
+    assert host_proc.accepted([2], proc) == {}
 
 
 def test_whoever_listens_on_a_port_is_found(proc):
     process(proc, 10, files=["socket:[777]"], name="server")
     process(proc, 11, files=["socket:[778]"])
-    assert _proc.holders_of_port(3000, proc) == {10: "server"}
-    assert _proc.holders_of_port(1, proc) == {}
+    assert host_proc.holders_of_port(3000, proc) == {10: "server"}
+    assert host_proc.holders_of_port(1, proc) == {}
 
 
 def test_what_a_process_is_and_where_it_works(proc, tmp_path):
     process(proc, 10, state="T")
     (proc / "10" / "cmdline").write_bytes(b"node\0server.js\0")
     (proc / "10" / "cwd").symlink_to(tmp_path)
-    assert (_proc.state_of(10, proc), _proc.command_line(10, proc)) == ("T", "node server.js")
-    assert _proc.working_folder(10, proc) == str(tmp_path)
+    assert (host_proc.state_of(10, proc), host_proc.command_line(10, proc)) == ("T", "node server.js")
+    assert host_proc.working_folder(10, proc) == str(tmp_path)
 
 
 def test_a_file_is_read_in_the_folder_that_a_process_works_in(tmp_path):
@@ -137,9 +137,13 @@ def test_a_file_is_read_in_the_folder_that_a_process_works_in(tmp_path):
     (tmp_path / "proc" / "10" / "cwd").symlink_to(tmp_path)
     (tmp_path / "REVISION").write_text(" 0639294\n")
     os.mkfifo(tmp_path / "pipe")
-    read = [_proc.read_in_folder(10, name, 8, tmp_path / "proc") for name in ("REVISION", "pipe", "missing")]
+    read = [host_proc.read_in_folder(10, name, 8, tmp_path / "proc") for name in ("REVISION", "pipe", "missing")]
     assert read == ["0639294", None, None]
 
 
 def test_nothing_is_known_of_a_process_that_ended(proc):
-    assert (_proc.state_of(5, proc), _proc.command_line(5, proc), _proc.working_folder(5, proc)) == ("", "", "")
+    assert (host_proc.state_of(5, proc), host_proc.command_line(5, proc), host_proc.working_folder(5, proc)) == (
+        "",
+        "",
+        "",
+    )
