@@ -86,13 +86,14 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _decision, _matrix
+from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
+from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix as decision_matrix
 
 
 def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch_seconds=0, scope=""):
     try:
-        return _decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope)
-    except _matrix.MatrixError as error:
+        return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope)
+    except decision_matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -38,11 +38,11 @@ _value:
     - "decision: proceed (every row that is due passes)"
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils import _decision
+from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
 
 
 class FilterModule:
     """Filter that shows a decision to a person."""
 
     def filters(self):
-        return {"decision_table": _decision.render_table}
+        return {"decision_table": decision.render_table}

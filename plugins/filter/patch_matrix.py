@@ -54,13 +54,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _matrix
+from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix
 
 
 def patch_matrix(rows, patches):
     try:
-        return _matrix.patch_matrix(rows, patches)
-    except _matrix.MatrixError as error:
+        return matrix.patch_matrix(rows, patches)
+    except matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

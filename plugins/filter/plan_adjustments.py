@@ -63,11 +63,11 @@ _value:
     notes: []
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils import _adjust
+from ansible_collections.greenlight.release.plugins.module_utils._decision import adjust
 
 
 class FilterModule:
     """Filter that chooses adjustments."""
 
     def filters(self):
-        return {"plan_adjustments": _adjust.plan_adjustments}
+        return {"plan_adjustments": adjust.plan_adjustments}

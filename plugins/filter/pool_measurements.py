@@ -41,13 +41,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _matrix, _pool
+from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix, pool
 
 
 def pool_measurements(hosts):
     try:
-        return _pool.pool(list(hosts))
-    except _matrix.MatrixError as error:
+        return pool.pool(list(hosts))
+    except matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

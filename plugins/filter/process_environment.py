@@ -46,13 +46,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _adjust
+from ansible_collections.greenlight.release.plugins.module_utils._decision import adjust
 
 
 def process_environment(encoded, names):
     try:
-        return _adjust.read_environment(encoded, names)
-    except _adjust.AdjustError as error:
+        return adjust.read_environment(encoded, names)
+    except adjust.AdjustError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

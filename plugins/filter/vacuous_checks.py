@@ -53,11 +53,11 @@ _value:
   sample: ["cache_hit_rate: it was 0 in the last 3 readings, so it may never vary"]
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils import _vacuous
+from ansible_collections.greenlight.release.plugins.module_utils._decision import vacuous
 
 
 class FilterModule:
     """Filter that finds checks which cannot fail."""
 
     def filters(self):
-        return {"vacuous_checks": _vacuous.find_vacuous}
+        return {"vacuous_checks": vacuous.find_vacuous}

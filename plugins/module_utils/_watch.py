@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils import _record
-from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import is_number
 from ansible_collections.greenlight.release.plugins.module_utils._record import (
     Record,
     RecordError,

@@ -29,7 +29,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
-from ansible_collections.greenlight.release.plugins.module_utils._decision import decide
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._values import statistics as values_statistics
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.greenlight.release.plugins.module_utils._matrix import parse_matrix
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 UTILS = "ansible_collections.greenlight.release.plugins.module_utils"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._vacuous import find_vacuous
+from ansible_collections.greenlight.release.plugins.module_utils._decision.vacuous import find_vacuous
 
 SOUND = {
     "probes": [{"name": "health", "healthy": True, "reason": ""}],

@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._decision import decide, render_table
-from ansible_collections.greenlight.release.plugins.module_utils._matrix import MatrixError
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide, render_table
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import MatrixError
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 LEVEL = {"metric": "m", "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import is_number
 
 # A metric that was the same in so many readings in a row is not measured, whatever it says.
 _SAME_READINGS = 3

@@ -7,8 +7,8 @@ import base64
 import json
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _adjust
-from ansible_collections.greenlight.release.plugins.module_utils._decision import decide
+from ansible_collections.greenlight.release.plugins.module_utils._decision import adjust
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 
 ROW = {
     "metric": "hits",
@@ -54,7 +54,7 @@ DOWN = {"target": {"below": 5}, "adjust": {"env": "TTL", "multiply": 0.5, "minim
     ],
 )
 def test_a_missed_row_changes_its_variable_within_its_bounds(value, changes, made, current, expected):
-    plan = _adjust.plan_adjustments(findings(value, **changes), made, {"TTL": current})
+    plan = adjust.plan_adjustments(findings(value, **changes), made, {"TTL": current})
     back = adjustment(expected["to"], expected["from"], expected["value"], taken_back=True)
     assert plan == {"env": {"TTL": expected["to"]}, "adjustments": [expected], "reversed": [back], "notes": []}
 
@@ -83,24 +83,24 @@ def test_a_missed_row_changes_its_variable_within_its_bounds(value, changes, mad
 )
 def test_a_variable_stays_where_there_is_nothing_to_gain(value, changes, made, current, notes):
     current = {} if current is None else {"TTL": current}
-    plan = _adjust.plan_adjustments(findings(value, **changes), made, current)
+    plan = adjust.plan_adjustments(findings(value, **changes), made, current)
     assert plan == {"env": {}, "adjustments": [], "reversed": [], "notes": notes}
 
 
 def test_a_row_without_adjust_is_told_to_a_person():
     found = decide({"hits": 40}, [{"metric": "hits", "target": {"above": 80}, "action": "adjust"}])["findings"]
-    assert _adjust.plan_adjustments(found, [], {"TTL": "30"})["adjustments"] == []
+    assert adjust.plan_adjustments(found, [], {"TTL": "30"})["adjustments"] == []
 
 
 def test_a_variable_changes_once_an_observation():
     rows = [ROW, {**ROW, "due": "1h"}]
     found = decide({"hits": 40}, rows, age=3600)["findings"]
-    plan = _adjust.plan_adjustments(found, [], {"TTL": "30"})
+    plan = adjust.plan_adjustments(found, [], {"TTL": "30"})
     assert [each["row"] for each in plan["adjustments"]] == ["hits"]
 
 
 def test_an_adjustment_is_reversed():
-    assert _adjust.reverse(MADE, 20) == adjustment("60", "30", 20, taken_back=True)
+    assert adjust.reverse(MADE, 20) == adjustment("60", "30", 20, taken_back=True)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_an_adjustment_is_reversed():
 )
 def test_named_variables_of_a_process_are_read(environ, expected):
     encoded = base64.b64encode(environ.encode()).decode()
-    assert _adjust.read_environment(encoded, ["TTL"]) == expected
+    assert adjust.read_environment(encoded, ["TTL"]) == expected
 
 
 def test_what_is_no_environment_is_refused():
-    with pytest.raises(_adjust.AdjustError, match="cannot be read: it is not base64"):
-        _adjust.read_environment("%%", ["TTL"])
+    with pytest.raises(adjust.AdjustError, match="cannot be read: it is not base64"):
+        adjust.read_environment("%%", ["TTL"])

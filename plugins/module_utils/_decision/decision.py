@@ -13,16 +13,16 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._bound import Number
-from ansible_collections.greenlight.release.plugins.module_utils._judgement import (
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import (
     UNKNOWN,
     Measured,
     judge,
     parse_measurement,
     show,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._matrix import parse_matrix
-from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import ACTIONS, Row, describe_duration
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
+from ansible_collections.greenlight.release.plugins.module_utils._decision.row import ACTIONS, Row, describe_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import LEAST_SAMPLES
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._bound import Bound, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Bound, is_number
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._bound import COMPARISONS, Bound, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import COMPARISONS, Bound, is_number
 
 ACTIONS = ("proceed", "adjust", "monitor", "rollback")
 ROW_KEYS = (

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._bound import Bound
-from ansible_collections.greenlight.release.plugins.module_utils._matrix import (
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Bound
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import (
     MatrixError,
     Row,
     describe_duration,

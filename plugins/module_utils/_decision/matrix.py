@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import (
+from ansible_collections.greenlight.release.plugins.module_utils._decision.row import (
     ACTIONS,
     MatrixError,
     Row,

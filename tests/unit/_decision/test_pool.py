@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._matrix import MatrixError
-from ansible_collections.greenlight.release.plugins.module_utils._pool import pool
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import MatrixError
+from ansible_collections.greenlight.release.plugins.module_utils._decision.pool import pool
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 

@@ -15,7 +15,7 @@ import json
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._bound import is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import is_number
 
 Adjustment = Dict[str, Any]
 

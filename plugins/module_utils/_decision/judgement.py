@@ -8,8 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils._bound import Number, is_number
-from ansible_collections.greenlight.release.plugins.module_utils._matrix_row import MatrixError, Row, describe_duration
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Number, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.row import (
+    MatrixError,
+    Row,
+    describe_duration,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._values import statistics
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import Interval
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._judgement import Measured, parse_measurement
+from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import Measured, parse_measurement
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 # Measurements with samples that are no percentage of them.
