@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._layout import 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._record import UNTOUCHED_STAGES, Change, RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
 FAILURES = (CommandError, GitError, GivenUp, LogError, OSError, PM2Error, RecordError, SqliteError)
 

@@ -13,12 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict
 
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_manage, _sqlite_manifest
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import SqliteError, real_database, resolve
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_manage import BackUp
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SqliteError,
+    real_database,
+    resolve,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 
 _TOLD = ("restored", "reason", "set_aside", "differences", "lost")
 
@@ -53,13 +58,13 @@ class Database:
 
     def plan_restore(self, is_checked: bool) -> Restore:
         only_if_changed = self.restore == "auto"
-        return _sqlite_manage.plan_restore(
+        return sqlite_api.plan_restore(
             self.backup, self.path, self.timeout, self.now(), self.token, only_if_changed, is_checked=is_checked
         )
 
 
 def _watched(wanted: Database, work: Callable[[], Any]) -> Any:
-    return watchdog.run_watched(lambda: _sqlite_manage.explained(work), wanted.timeout, SqliteError)
+    return watchdog.run_watched(lambda: sqlite_api.explained(work), wanted.timeout, SqliteError)
 
 
 def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
@@ -72,9 +77,9 @@ def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
         _refuse_inside(real_database(Path(wanted.path)), move)
         if may_be_missing and not Path(wanted.backup).exists():
             return
-        if not _sqlite_manifest.is_there(_sqlite_manifest.read_manifest(Path(wanted.backup))):
+        if not manifest.is_there(manifest.read_manifest(Path(wanted.backup))):
             raise SqliteError(f"The backup {wanted.backup} is not what it was; take it again")
-        _sqlite_manage.plan_backup(wanted.update, wanted.now(), wanted.token)
+        sqlite_api.plan_backup(wanted.update, wanted.now(), wanted.token)
 
     _watched(wanted, work)
 
@@ -92,7 +97,7 @@ def _refuse_inside(database: Path, move: Move) -> None:
 def back_up(wanted: Database) -> str:
     """Bring the backup up to the last committed write, and return the path of what holds it. Raises as check_backup."""
     return str(
-        _watched(wanted, lambda: _sqlite_manage.back_up(wanted.update, wanted.now(), wanted.token)["backup"]["path"])
+        _watched(wanted, lambda: sqlite_api.back_up(wanted.update, wanted.now(), wanted.token)["backup"]["path"])
     )
 
 
@@ -115,5 +120,5 @@ def restore(wanted: Database) -> Dict[str, Any]:
     """Put the database back where that is needed, and say what became of it. Raises as check_restore."""
     if not will_restore(wanted):
         return {}
-    done = _watched(wanted, lambda: _sqlite_manage.restore(wanted.plan_restore(is_checked=True)))
+    done = _watched(wanted, lambda: sqlite_api.restore(wanted.plan_restore(is_checked=True)))
     return {"restored": {name: done[name] for name in _TOLD}}

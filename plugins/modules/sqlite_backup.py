@@ -248,8 +248,9 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import _sqlite, _sqlite_manage
     from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
+    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import database
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -279,14 +280,14 @@ ARGUMENTS = {
 
 
 def run(params, check_mode, now, token):
-    retention = _sqlite_manage.Retention(params["keep"], params["protect"], params["state_path"])
+    retention = sqlite_api.Retention(params["keep"], params["protect"], params["state_path"])
     if params["state"] == "present":
         names = ("path", "dest", "update", "verify", "timeout", "release_id", "compression", "owner", "group", "mode")
-        wanted = _sqlite_manage.BackUp(**{name: params[name] for name in names}, retention=retention)
-        return _sqlite_manage.back_up(wanted, now, token, check_mode)
+        wanted = sqlite_api.BackUp(**{name: params[name] for name in names}, retention=retention)
+        return sqlite_api.back_up(wanted, now, token, check_mode)
     if params["state"] == "absent":
-        return _sqlite_manage.remove(params["dest"], params["path"], retention, check_mode)
-    wanted = _sqlite_manage.plan_restore(
+        return sqlite_api.remove(params["dest"], params["path"], retention, check_mode)
+    wanted = sqlite_api.plan_restore(
         params["src"],
         params["path"],
         params["timeout"],
@@ -296,7 +297,7 @@ def run(params, check_mode, now, token):
         force=params["force"],
         set_aside=params["set_aside"],
     )
-    return _sqlite_manage.restore(wanted, params["online"], check_mode)
+    return sqlite_api.restore(wanted, params["online"], check_mode)
 
 
 def diff_of(result):
@@ -326,11 +327,11 @@ def main():
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
         result = watchdog.run_watched(
-            lambda: _sqlite_manage.explained(lambda: run(module.params, module.check_mode, now, token)),
+            lambda: sqlite_api.explained(lambda: run(module.params, module.check_mode, now, token)),
             module.params["timeout"],
-            _sqlite.SqliteError,
+            database.SqliteError,
         )
-    except _sqlite.SqliteError as error:
+    except database.SqliteError as error:
         module.fail_json(msg=str(error))
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")

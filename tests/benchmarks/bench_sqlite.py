@@ -36,15 +36,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _sqlite_backup,
-    _sqlite_plan,
-    _sqlite_restore,
-    _sqlite_restore_plan,
-    _sqlite_snapshot,
-    _sqlite_update,
-)
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    backup,
+    backup_plan,
+    restore,
+    restore_plan,
+    snapshot,
+    update,
+)
 
 # A ledger of numbers and a counter, changed in one transaction: a torn or an old copy contradicts itself.
 WRITER = """
@@ -162,17 +162,17 @@ def verified_vacuum(source: Path, target: Path) -> None:
     verify_one_after_the_other(target)
 
 
-def plan_of(source: Path, token: str, verify: str = "quick") -> _sqlite_plan.Plan:
+def plan_of(source: Path, token: str, verify: str = "quick") -> backup_plan.Plan:
     folder = str(source.parent / "ours")
-    return _sqlite_plan.plan_backup(source, folder, datetime.now(timezone.utc), token, verify=verify)
+    return backup_plan.plan_backup(source, folder, datetime.now(timezone.utc), token, verify=verify)
 
 
 def unverified_ours(source: Path, target: Path) -> None:
-    os.replace(_sqlite_backup.make_backup(plan_of(source, target.name, "none"))["path"], target)
+    os.replace(backup.make_backup(plan_of(source, target.name, "none"))["path"], target)
 
 
 def verified_ours(source: Path, target: Path) -> None:
-    os.replace(_sqlite_backup.make_backup(plan_of(source, target.name))["path"], target)
+    os.replace(backup.make_backup(plan_of(source, target.name))["path"], target)
 
 
 GIVEN_UP_AFTER = 15
@@ -305,7 +305,7 @@ def compare_updates(folder: Path, megabytes: int, rounds: int) -> None:
         for number in range(rounds):
             connection.execute("INSERT OR REPLACE INTO ledger VALUES (0, 'before')")
             plan = plan_of(database, f"{number}w")
-            base = timed(times["whole"], lambda p=plan: _sqlite_backup.make_backup(p))
+            base = timed(times["whole"], lambda p=plan: backup.make_backup(p))
             connection.execute("UPDATE ledger SET pad = 'after' WHERE number = 0")
             name = "compared"
             if mode == "WAL" and number % 2:
@@ -314,7 +314,7 @@ def compare_updates(folder: Path, megabytes: int, rounds: int) -> None:
             else:
                 connection.close()
             plan = dataclasses.replace(plan_of(database, f"{number}u"), final=folder / "ours" / f"{number}.pages")
-            timed(times[name], lambda p=plan, b=base: _sqlite_update.update_backup(p, b))
+            timed(times[name], lambda p=plan, b=base: update.update_backup(p, b))
             connection = sqlite3.connect(database, isolation_level=None)
             shutil.rmtree(folder / "ours")
         connection.close()
@@ -354,7 +354,7 @@ def torture(folder: Path, rounds: int) -> int:
             committed = before.execute("SELECT value FROM counter").fetchone()[0]
             before.close()
             target = folder / "snapshot.db"
-            _sqlite_snapshot.take_snapshot(database, target, 60)
+            snapshot.take_snapshot(database, target, 60)
             broken += state_of(target) < committed
             target.unlink()
     finally:
@@ -369,19 +369,17 @@ def kill_restores(folder: Path, rounds: int) -> int:
     """Kill restores after times that are spread over how long one takes; return how many left a broken database."""
     database = folder / "killed.db"
     make_database(database, 20)
-    manifest = _sqlite_backup.make_backup(plan_of(database, "base"))
+    manifest = backup.make_backup(plan_of(database, "base"))
     connection = sqlite3.connect(database, isolation_level=None)
     broken, restored = 0, 0
     for number in range(rounds):
         connection.execute("INSERT INTO ledger SELECT value + 1, 'later' FROM counter")
         connection.execute("UPDATE counter SET value = value + 1")
         connection.close()
-        wanted = _sqlite_restore_plan.Restore(
-            database, manifest, folder / "aside", 10, datetime.now(timezone.utc), str(number)
-        )
+        wanted = restore_plan.Restore(database, manifest, folder / "aside", 10, datetime.now(timezone.utc), str(number))
         child = os.fork()
         if child == 0:
-            _sqlite_restore.restore(wanted)
+            restore.restore(wanted)
             os._exit(0)
         time.sleep(0.2 * number / rounds)
         os.kill(child, signal.SIGKILL)

@@ -10,8 +10,8 @@ import sqlite3
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from ansible_collections.greenlight.release.plugins.module_utils import _sqlite_backup, _sqlite_plan, _sqlite_update
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite_restore_plan import Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup, backup_plan, update
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 
 NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 
@@ -19,7 +19,7 @@ NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 def plan(folder, dest="backups", token="abc", **settings):
     """Plan a backup of the database that the fixture C(live) makes."""
     path = folder / "data" / "app.db"
-    return _sqlite_plan.plan_backup(path, f"{folder}/{dest}", NOW, token, **{"timeout": 5, **settings})
+    return backup_plan.plan_backup(path, f"{folder}/{dest}", NOW, token, **{"timeout": 5, **settings})
 
 
 class Host:
@@ -31,11 +31,11 @@ class Host:
         self.aside = folder / "aside"
         self.kept = self.aside / "app.db.20260219T020000Z.xyz.replaced"
         self.sql(f"PRAGMA journal_mode = {mode}; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
-        self.manifest = _sqlite_backup.make_backup(self.plan("abc", **settings))
+        self.manifest = backup.make_backup(self.plan("abc", **settings))
         self.wanted = Restore(self.path, self.manifest, self.aside, 5, NOW, "xyz")
 
     def plan(self, token, **settings):
-        return _sqlite_plan.plan_backup(self.path, str(self.folder / "backups"), NOW, token, timeout=5, **settings)
+        return backup_plan.plan_backup(self.path, str(self.folder / "backups"), NOW, token, timeout=5, **settings)
 
     def want(self, **changes):
         self.wanted = replace(self.wanted, **changes)
@@ -44,8 +44,8 @@ class Host:
     def want_update(self):
         """Make the restore one of an updated backup, with a third row."""
         self.sql("INSERT INTO t VALUES (3)")
-        plan = _sqlite_plan.plan_update(self.plan("upd"), str(self.folder / "backups"))
-        return self.want(manifest=_sqlite_update.update_backup(plan, self.manifest))
+        plan = backup_plan.plan_update(self.plan("upd"), str(self.folder / "backups"))
+        return self.want(manifest=update.update_backup(plan, self.manifest))
 
     def sql(self, script):
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as opened:

@@ -1,0 +1,223 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups as modules want them: taken or brought up to date, restored, and removed when no rule keeps them.
+
+Everything here returns values of JSON, so that it can be the work of a watched child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup_plan, database, restore_plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore as sqlite_restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import update as sqlite_update
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import Plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which backups are kept: rules, paths, and those that a rollback of the releases in C(state_path) could need."""
+
+    keep: Mapping[str, Any] = field(default_factory=dict)
+    protect: Sequence[str] = ()
+    state_path: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class BackUp:
+    """A backup of C(path) in C(dest); C(update) is one to be brought up to date. See C(sqlite_backup) for the rest."""
+
+    path: str
+    dest: str
+    update: Optional[str] = None
+    verify: str = "quick"
+    timeout: float = 60
+    release_id: str = ""
+    compression: str = "none"
+    owner: Optional[str] = None
+    group: Optional[str] = None
+    mode: Any = "0600"
+    retention: Retention = Retention()
+
+
+def explained(work: Callable[[], Result]) -> Result:
+    """Do some work, and raise what the system or a record refused as SqliteError."""
+    try:
+        return work()
+    except _record.RecordError as error:
+        raise database.SqliteError(str(error)) from error
+    except OSError as error:
+        raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
+
+
+def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:
+    """Take a backup unless the known one is up to date, and remove what is not kept. Raises SqliteError, OSError."""
+    keep = sqlite_manifest.parse_keep(dict(wanted.retention.keep))
+    real = database.real_database(Path(wanted.path))
+    known = known_backup(wanted)
+    if known and sqlite_backup.is_up_to_date(known, real):
+        removed = _prune(wanted, keep, Path(known["path"]).parent, known, check_mode)
+        return {"changed": bool(removed), "backup": known, "removed": removed, "before": known}
+    plan, update = plan_backup(wanted, now, token)
+    before = _newest_of(plan.final.parent, str(real))
+    if check_mode:
+        return _predict(wanted, keep, plan, update, known, before)
+    manifest = (update and known and sqlite_update.update_backup(update, known)) or sqlite_backup.make_backup(plan)
+    removed = _prune(wanted, keep, plan.final.parent, manifest, check_mode)
+    return {"changed": True, "backup": manifest, "removed": removed, "before": before}
+
+
+def plan_backup(wanted: BackUp, now: datetime, token: str) -> Tuple[Plan, Optional[Plan]]:
+    """Return the plan of a whole backup, and of the update where one is asked for. Raises SqliteError."""
+    plan = backup_plan.plan_backup(
+        Path(wanted.path),
+        wanted.dest,
+        now,
+        token,
+        verify=wanted.verify,
+        timeout=wanted.timeout,
+        release_id=wanted.release_id,
+        compression=wanted.compression,
+        access=backup_plan.parse_access(wanted.owner, wanted.group, wanted.mode),
+    )
+    return plan, backup_plan.plan_update(plan, wanted.dest) if wanted.update else None
+
+
+def _predict(
+    wanted: BackUp,
+    keep: Dict[str, int],
+    plan: Plan,
+    update: Optional[Plan],
+    known: Optional[Manifest],
+    before: Manifest,
+) -> Dict[str, Any]:
+    if not update:
+        backup_plan.refuse_lack_of_space(plan)
+    made: Manifest = {
+        "path": str((update or plan).final),
+        "created": plan.created.strftime(sqlite_manifest.CREATED),
+        "base": (known["base"] or Path(known["path"]).name) if update and known else None,
+    }
+    removed = _prune(wanted, keep, plan.final.parent, made, True)
+    return {"changed": True, "backup": {"path": made["path"]}, "removed": removed, "before": before}
+
+
+def known_backup(wanted: BackUp) -> Optional[Manifest]:
+    """Return the manifest of the backup that may be up to date already: the one to be updated, or the file to be made.
+
+    Raises SqliteError.
+    """
+    if wanted.update:
+        return sqlite_manifest.read_manifest(Path(wanted.update))
+    dest = Path(wanted.dest)
+    return sqlite_manifest.read_manifest(dest) if dest.is_file() else None
+
+
+def _newest_of(folder: Path, real: str) -> Manifest:
+    manifests = [manifest for manifest in sqlite_manifest.list_backups(folder) if manifest["source"] == real]
+    return manifests[-1] if manifests else {}
+
+
+def _prune(wanted: BackUp, keep: Dict[str, int], folder: Path, made: Manifest, check_mode: bool) -> List[str]:
+    source = str(database.resolve(Path(wanted.path)))
+    return prune(source, keep, wanted.retention, folder, made, check_mode)
+
+
+def prune(
+    wanted: Optional[str],
+    keep: Dict[str, int],
+    retention: Retention,
+    folder: Path,
+    made: Optional[Manifest],
+    check_mode: bool,
+) -> List[str]:
+    """Remove what no rule keeps, and return the paths.
+
+    C(wanted) is the database whose backups are meant, None for all. C(made) is the manifest of the backup that was just
+    taken. While another run works in the folder nothing is removed; the next run does that.
+    """
+    protect = [
+        *retention.protect,
+        *_needed_by_releases(retention.state_path, check_mode),
+        *([made["path"]] if made else []),
+    ]
+    protect = [str(database.resolve(Path(path))) for path in protect]
+    alone_in: ContextManager[bool] = contextlib.nullcontext(True) if check_mode else sqlite_backup.alone_in(folder)
+    with alone_in as alone:
+        found = sqlite_manifest.list_backups(database.resolve(folder)) if alone else []
+        backups = [backup for backup in found if sqlite_manifest.is_there(backup)]
+        if made and made["path"] not in [backup["path"] for backup in backups]:
+            backups.append({**made, "source": wanted, "path": str(database.resolve(Path(made["path"])))})
+        chosen: List[Manifest] = []
+        for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
+            mine = [backup for backup in backups if backup["source"] == source]
+            chosen += sqlite_manifest.choose_to_remove(mine, keep, protect)
+        if not check_mode:
+            sqlite_manifest.remove_backups(chosen)
+    return [backup["path"] for backup in chosen]
+
+
+def _needed_by_releases(state_path: Optional[str], check_mode: bool) -> List[str]:
+    # In the rehearsal of the first release its record is not there, nor the folder.
+    if not state_path or (check_mode and not Path(state_path).exists()):
+        return []
+    if not Path(state_path, "releases").is_dir():
+        raise database.SqliteError(
+            f"state_path {state_path} is not a folder of release records; correct it, or leave it out"
+        )
+    return _record.needed_backups(_record_store.read_records(Path(state_path)))
+
+
+def plan_restore(
+    src: str,
+    path: str,
+    timeout: float,
+    now: datetime,
+    token: str,
+    only_if_changed: bool = False,
+    force: bool = False,
+    set_aside: Optional[str] = None,
+    is_checked: bool = False,
+) -> Restore:
+    """Return what is to be restored, the backup checked unless that was done already. Raises SqliteError."""
+    manifest = sqlite_manifest.read_manifest(database.resolve(Path(src)))
+    aside = Path(set_aside or Path(manifest["path"]).parent).absolute()
+    real = database.resolve(Path(path))
+    wanted = Restore(real, manifest, aside, timeout, now, token, only_if_changed, force)
+    if not is_checked:
+        restore_plan.check_backup(wanted)
+    return wanted
+
+
+def restore(wanted: Restore, online: bool = False, check_mode: bool = False) -> Dict[str, Any]:
+    """Put a backup that was checked in the place of the database, where that is needed. Raises SqliteError, OSError."""
+    if check_mode:
+        done = restore_plan.predict(wanted, online)
+    elif online:
+        done = sqlite_online.restore_online(wanted)
+    else:
+        done = sqlite_restore.restore(wanted)
+    return {**done, "backup": wanted.manifest}
+
+
+def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: bool) -> Dict[str, Any]:
+    """Remove what no rule keeps from a folder of backups. Raises SqliteError, OSError."""
+    keep = sqlite_manifest.parse_keep(dict(retention.keep))
+    source = str(database.resolve(Path(wanted))) if wanted else None
+    removed = prune(source, keep, retention, Path(dest), None, check_mode)
+    return {"changed": bool(removed), "removed": removed}

@@ -1,0 +1,103 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A live database looked at: who has it open, is it sound, what does it hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ContextManager, Dict, FrozenSet, Optional
+
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import check
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SIDECARS,
+    Contents,
+    SqliteError,
+    connection,
+    read_contents,
+    real_database,
+    refuse_other_user,
+)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live database; C(contents) is None when it is missing or damaged, as C(problem) says."""
+
+    real: Path
+    contents: Optional[Contents]
+    problem: str
+
+
+def find_holders(real: Path) -> Dict[int, str]:
+    """Return pid -> name of who has the database or a sidecar open."""
+    return proc.holders(identities_of(real))
+
+
+def identities_of(real: Path) -> FrozenSet[proc.FileId]:
+    files = set()
+    for suffix in ("", *SIDECARS):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(str(real) + suffix)
+            files.add((status.st_dev, status.st_ino))
+    return frozenset(files)
+
+
+def refuse_open(real: Path) -> None:
+    """Raise SqliteError when a process has the database or one of its sidecars open."""
+    holders = proc.describe(find_holders(real))
+    if holders:
+        raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
+
+
+def look_at(real: Path, timeout: float) -> Live:
+    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
+
+    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
+    """
+    return _look(real, connection(real, timeout))
+
+
+def look_at_still(real: Path, timeout: float) -> Live:
+    """Look at a database without leftovers that nobody can change meanwhile, without a lock. Raises SqliteError."""
+    return _look(real, connection(real, timeout, "ro", immutable=True))
+
+
+def peek_at(real: Path, timeout: float) -> Live:
+    """Look at the live database without changing anything, not even the files beside it. Raises SqliteError."""
+    journal = real.with_name(real.name + "-journal")
+    if journal.exists() and journal.stat().st_size and not find_holders(real):
+        return Live(real, None, "a killed process left a transaction unfinished")
+    return _look(real, peeking(real, timeout))
+
+
+def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
+    """Open a database to read. Of one that is closed SQLite is told so, as it would put an index beside it."""
+    wal = real.with_name(real.name + "-wal")
+    is_closed = not (wal.exists() and wal.stat().st_size) and not find_holders(real)
+    return connection(real, timeout, "ro", immutable=is_closed)
+
+
+def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
+    if not real.exists():
+        return Live(real, None, "it does not exist")
+    refuse_other_user(real)
+    with opening as opened:
+        problem = check(opened, thoroughly=False).problem
+        return Live(real, None if problem else read_contents(opened), problem)
+
+
+def inspect(path: Path, timeout: float) -> Dict[str, object]:
+    """Return C({sound, reason, size, ...contents}) of a live database, for a decision about it, and leave it alone.
+
+    Raises SqliteError when it cannot be looked at.
+    """
+    real = real_database(path)
+    live = peek_at(real, timeout)
+    contents = vars(live.contents) if live.contents else {}
+    return {"sound": not live.problem, "reason": live.problem, "size": real.stat().st_size, **contents}

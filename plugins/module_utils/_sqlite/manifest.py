@@ -1,0 +1,224 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifest beside each backup, C(<backup>.json): what the backup is of, whether it is whole, how long it is kept.
+
+A manifest is a JSON object. C(size) and C(sha256) are those of the backup as it lies there, C(content_size) and
+C(content_sha256) those of the database in it. C(signature) is what the source's files looked like before the copy.
+C(base) is null, or for an update the name of the backup whose changed pages it holds; its C(row_counts) is null, since
+counting costs as much as the database is large::
+
+    {"format": 1, "source": "/srv/shop/shop.db", "signature": {"": [4096, 1771466400000000000]}, "created": "...",
+     "release_id": "...", "method": "clone" | "copy" | "backup_api" | "pages", "verified": "full" | "quick" | "none",
+     "unknown": ["collation THAI"], "compression": "none" | "gzip" | "zstd", "size": 4096, "sha256": "<64 hex>",
+     "content_size": 4096, "content_sha256": "<64 hex>", "base": null, "base_sha256": null, "wal_salt": "<16 hex>",
+     "sqlite_version": "3.40.1",
+     ...and the fields of _sqlite.Contents}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import check
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SqliteError,
+    connection,
+    is_sqlite,
+    read_head,
+    resolve,
+)
+
+FORMAT = 1
+# Fine enough to tell the order of two backups of one second.
+CREATED = "%Y-%m-%dT%H:%M:%S.%fZ"
+_NONE = type(None)
+_KINDS: Dict[str, Tuple[type, ...]] = {
+    "source": (str,),
+    "signature": (dict,),
+    "created": (str,),
+    "size": (int,),
+    "sha256": (str, _NONE),
+    "schema_sha256": (str,),
+    "user_version": (int,),
+    "application_id": (int,),
+    "page_size": (int,),
+    "journal_mode": (str,),
+    "compression": (str,),
+    "base": (str, _NONE),
+    "base_sha256": (str, _NONE),
+    "wal_salt": (str, _NONE),
+    "unknown": (list,),
+    "row_counts": (dict, _NONE),
+    "content_size": (int,),
+    "content_sha256": (str, _NONE),
+}
+# What the manifests of the first version did not say.
+_OPTIONAL: Dict[str, Any] = {"compression": "none", "base": None, "base_sha256": None, "wal_salt": None, "unknown": []}
+
+Manifest = Dict[str, Any]
+
+
+def manifest_path(backup: Path) -> Path:
+    return backup.with_name(backup.name + ".json")
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """Return the manifest of a backup with its paths. Raises SqliteError when it is none of ours, and says why."""
+    path = manifest_path(backup)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["format"]
+    except FileNotFoundError as error:
+        raise SqliteError(f"{_what_is(backup)}; it has no manifest {path.name}, so it is no backup of ours") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SqliteError(f"The manifest {path} cannot be read, so nothing is known of {backup}") from error
+    if version != FORMAT:
+        raise SqliteError(f"{path} has format {version!r}, this version reads {FORMAT}; update the collection")
+    content = {"content_size": manifest.get("size"), "content_sha256": manifest.get("sha256")}
+    known = {**_OPTIONAL, **content, **manifest}
+    wrong = [name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds) or name not in known]
+    if wrong or known["page_size"] < 512 or not _is_time(known["created"]):
+        name = wrong[0] if wrong else "page_size or created"
+        raise SqliteError(f"The manifest {path} says nothing useful of {name}, so nothing is known of {backup}")
+    return {**known, "path": str(backup), "manifest": str(path)}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, CREATED))
+    except ValueError:
+        return False
+
+
+def _what_is(backup: Path) -> str:
+    """Return what a file is that was given as a backup, for a person who picked the wrong one."""
+    if not os.path.lexists(str(backup)):
+        return f"The backup {backup} does not exist"
+    head = read_head(backup, resolve(backup))
+    if not head:
+        return f"{backup} is an empty file"
+    return f"{backup} is a SQLite database" if is_sqlite(head) else f"{backup} is not a SQLite database"
+
+
+def base_of(manifest: Manifest) -> Path:
+    """Return the backup whose changed pages an update holds. It lies in the same folder."""
+    return Path(manifest["path"]).with_name(Path(manifest["base"]).name)
+
+
+def verify_backup(manifest: Manifest, timeout: float = 60) -> str:
+    """Return "" when a backup, and what it rests on, is what its manifest says, else what is wrong with it."""
+    problem = _verify_file(Path(manifest["path"]), manifest["size"], manifest["sha256"], timeout)
+    if problem or not manifest["base"]:
+        return problem
+    base = base_of(manifest)
+    try:
+        below = read_manifest(base)
+    except SqliteError as error:
+        return f"the backup that it updates is missing: {error}"
+    if below["sha256"] != manifest["base_sha256"]:
+        return f"the backup that it updates, {base}, is another one now"
+    problem = verify_backup(below, timeout)
+    return f"the backup that it updates, {base}, is not sound: {problem}" if problem else ""
+
+
+def _verify_file(backup: Path, size: int, sha256: Optional[str], timeout: float) -> str:
+    try:
+        found = backup.stat().st_size
+        if found != size:
+            return f"it has {found} bytes, its manifest says {size}"
+        if sha256 is None:
+            with connection(backup, timeout, "ro", immutable=True) as opened:
+                return check(opened, thoroughly=False).problem
+        if files.sha256_of(backup) != sha256:
+            return "its SHA-256 is not the one in its manifest"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""
+
+
+def list_backups(folder: Path) -> List[Manifest]:
+    """Return the manifests of the backups in a folder, oldest first; files without a readable one are not ours."""
+    return read_folder(folder)[0]
+
+
+def read_folder(folder: Path) -> Tuple[List[Manifest], Dict[str, str]]:
+    """Return the manifests of the backups in a folder, oldest first, and backup -> problem of unreadable ones.
+
+    Raises SqliteError for a folder that cannot be read. One that does not exist holds no backup.
+    """
+    found, problems = [], {}
+    try:
+        names = sorted(name for name in os.listdir(str(folder)) if name.endswith(".json") and name[0] != ".")
+    except FileNotFoundError:
+        return [], {}
+    except OSError as error:
+        raise SqliteError(f"The folder {folder} cannot be read: {error.strerror}; correct the path") from error
+    for name in names:
+        backup = folder / name[: -len(".json")]
+        try:
+            found.append(read_manifest(backup))
+        except SqliteError as error:
+            problems[str(backup)] = str(error)
+    return sorted(found, key=lambda manifest: (manifest["created"], manifest["path"])), problems
+
+
+def is_there(manifest: Manifest) -> bool:
+    """Say whether the backup has the size in its manifest: one that is gone or cut must not push others out."""
+    try:
+        return bool(os.stat(manifest["path"]).st_size == manifest["size"])
+    except OSError:
+        return False
+
+
+def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protect: Sequence[str]) -> List[Manifest]:
+    """Return the backups that no rule keeps; C(manifests) are those of one database that are there, oldest first.
+
+    C(last) keeps that many of the newest, C(daily) and C(weekly) the newest of that many days and ISO weeks. Without a
+    rule everything is kept. What is kept keeps the backup that it updates; the two count as one.
+    """
+    if not keep:
+        return []
+    kept = {str(path) for path in protect}
+    bases = _bases_of(manifests, {manifest["path"] for manifest in manifests})
+    newest_first = [manifest for manifest in reversed(manifests) if manifest["path"] not in bases]
+    kept.update(manifest["path"] for manifest in newest_first[: keep.get("last", 0)])
+    for rule, pattern in (("daily", "%Y-%m-%d"), ("weekly", "%G-%V")):
+        periods: Dict[str, str] = {}
+        for manifest in newest_first:
+            created = datetime.strptime(manifest["created"], CREATED)
+            periods.setdefault(created.strftime(pattern), manifest["path"])
+        kept.update(list(periods.values())[: keep.get(rule, 0)])
+    kept |= _bases_of(manifests, kept)
+    return [manifest for manifest in manifests if manifest["path"] not in kept]
+
+
+def _bases_of(manifests: Sequence[Manifest], kept: Set[str]) -> Set[str]:
+    return {str(base_of(manifest)) for manifest in manifests if manifest["path"] in kept and manifest["base"]}
+
+
+def remove_backups(manifests: Sequence[Manifest]) -> None:
+    """Delete backups, the manifest last, so that a half-deleted one is still known as ours. Raises SqliteError."""
+    for manifest in manifests:
+        try:
+            for path in (manifest["path"], manifest["manifest"]):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        except OSError as error:
+            raise SqliteError(f"Cannot remove the backup {manifest['path']}: {error.strerror}") from error
+
+
+def parse_keep(keep: Dict[str, Any]) -> Dict[str, int]:
+    """Return the rules of retention. Raises SqliteError for an unknown one or a number that is none."""
+    for rule, number in keep.items():
+        if rule not in ("last", "daily", "weekly"):
+            raise SqliteError(f"keep has no rule {rule!r}; use last, daily and weekly")
+        if not (str(number).isascii() and str(number).isdigit()):
+            raise SqliteError(f"keep.{rule} must be a whole number, not {number!r}")
+    return {rule: int(number) for rule, number in keep.items()}

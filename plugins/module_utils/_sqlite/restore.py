@@ -1,0 +1,218 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a backup in the place of a database, so that a crash leaves the old one or the new one, whole.
+
+Everybody is locked out of the old file from before it is looked at until it has lost its name, so what is set aside is
+all that was ever committed to it. What a killed process left, a WAL or a journal, is set aside as it is; then it is
+folded into a copy of the old file, which takes the old one's name first: SQLite may finish it on either as often as it
+likes, but never on the new file, which takes the name when the sidecars are gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SIDECARS,
+    SqliteError,
+    connection,
+    remove_with_sidecars,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.lock import locked_out, make_unusable
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import (
+    Live,
+    find_holders,
+    identities_of,
+    look_at,
+    look_at_still,
+    refuse_open,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import (
+    Restore,
+    judge,
+    leftovers_of,
+    present_files,
+    refuse_lack_of_space,
+    result_of,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.rows import Differences, compare_rows
+
+
+def restore(wanted: Restore) -> Dict[str, Any]:
+    """Replace the live database where that is needed, and say what was done. Raises SqliteError.
+
+    The caller has checked the backup.
+    """
+    real = wanted.real
+    with undisturbed(wanted):
+        if find_holders(real):
+            if not wanted.only_if_changed:
+                refuse_open(real)
+            replacement = judge(look_at(real, wanted.timeout), wanted)
+            if replacement.needed:
+                refuse_open(real)
+            return result_of(False, replacement.reason, replacement.differences, None)
+        with ExitStack() as locks:
+            descriptors = [locks.enter_context(locked_out(real, wanted.timeout))] if real.exists() else []
+            refuse_open(real)
+            return _restore_alone(wanted, descriptors, locks)
+
+
+@contextlib.contextmanager
+def undisturbed(wanted: Restore) -> Iterator[None]:
+    """Keep other restores out of the folder, clear what killed ones left, and explain what the system says."""
+    folder = os.open(str(wanted.real.parent), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _sweep(wanted)
+        yield
+    except BlockingIOError as error:
+        raise SqliteError(f"Another restore is at work in {wanted.real.parent}; wait until it has ended") from error
+    except OSError as error:
+        raise SqliteError(f"Cannot restore {wanted.real}: {files.explain(error)}; it was left as it was") from error
+    finally:
+        os.close(folder)
+
+
+def _sweep(wanted: Restore) -> None:
+    name = wanted.real.name
+    for path in list(wanted.real.parent.iterdir()):
+        if path.name.startswith(f".{name}.restore."):
+            path.unlink()
+    for path in list(wanted.aside.iterdir()) if wanted.aside.is_dir() else []:
+        if path.name.startswith(f".{name}.") and path.name.endswith((".replaced.partial", ".replaced.staged")):
+            discard(path) if path.is_dir() else path.unlink()
+
+
+def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) -> Dict[str, Any]:
+    """Restore while everybody is locked out."""
+    # What is undone when the database is not replaced, and what is cleared away in any case.
+    with ExitStack() as undo, ExitStack() as cleared:
+        for path in (wanted.staged, wanted.folded):
+            cleared.callback(remove_with_sidecars, path)
+        leftovers = leftovers_of(wanted.real)
+        kept = _keep(wanted, undo) if leftovers else None
+        live, old = _look(wanted, bool(leftovers))
+        replacement = judge(live, wanted)
+        if not replacement.needed:
+            return result_of(False, replacement.reason, replacement.differences, None)
+        differences = _stage(wanted, live, old)
+        if live.contents and stage.same_content(wanted.staged, old):
+            return result_of(False, "the database holds what the backup holds", {}, None)
+        kept = kept or _keep(wanted, undo)
+        if leftovers and live.contents:
+            descriptors.append(_put_folded(wanted, locks))
+        _swap(wanted, descriptors, kept, undo)
+    return result_of(True, replacement.reason, differences, kept)
+
+
+def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
+    refuse_lack_of_space(wanted)
+    kept = set_aside(wanted)
+    undo.callback(discard, kept)
+    return kept
+
+
+def _look(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
+    """Look at the database, or at a copy in which SQLite finishes what was left; return that file as well."""
+    if not (has_leftovers and wanted.real.exists()):
+        return look_at_still(wanted.real, wanted.timeout), wanted.real
+    for suffix in ("", "-wal", "-journal"):
+        with contextlib.suppress(FileNotFoundError), Path(f"{wanted.real}{suffix}").open("rb") as source:
+            copy_aside(source.fileno(), Path(f"{wanted.folded}{suffix}"))
+    stage.make_like(wanted.folded, wanted.real)
+    return look_at(wanted.folded, wanted.timeout), wanted.folded
+
+
+def _stage(wanted: Restore, live: Live, old: Path) -> Differences:
+    """Put the new file beside the old one, and return the rows in which they differ."""
+    refuse_lack_of_space(wanted)
+    stage.stage(wanted.staged, wanted.manifest, wanted.timeout)
+    differences: Differences = {}
+    if live.contents:
+        # The lock would keep a connection that locks out, and nobody changes the file.
+        with connection(old, wanted.timeout, "ro", immutable=True) as opened:
+            differences = compare_rows(opened, wanted.staged)
+    stage.make_like(wanted.staged, wanted.real)
+    stage.set_journal_mode(wanted.staged, wanted.manifest["journal_mode"], wanted.timeout)
+    return differences
+
+
+def set_aside(wanted: Restore) -> Optional[Path]:
+    """Copy what will be replaced, sidecars included, and return the folder; None when there is nothing."""
+    present = present_files(wanted.real)
+    if not present:
+        return None
+    wanted.keeping.mkdir(parents=True, mode=0o700)
+    try:
+        for path in present:
+            with path.open("rb") as source:
+                copy_aside(source.fileno(), wanted.keeping / path.name)
+    except OSError:
+        discard(wanted.keeping)
+        raise
+    return name_kept(wanted)
+
+
+def copy_aside(source: int, target: Path) -> None:
+    with os.fdopen(files.create_private(target), "wb") as copy:
+        files.copy_in_kernel(source, copy.fileno(), os.fstat(source).st_size)
+    files.sync_in_steps(target)
+
+
+def name_kept(wanted: Restore) -> Path:
+    """Give the folder of what was set aside its name, now that it is complete."""
+    files.sync(wanted.keeping)
+    os.rename(str(wanted.keeping), str(wanted.kept))
+    files.sync(wanted.aside)
+    return wanted.kept
+
+
+def discard(folder: Optional[Path]) -> None:
+    if folder and folder.exists():
+        shutil.rmtree(str(folder))
+
+
+def _put_folded(wanted: Restore, locks: ExitStack) -> int:
+    """Let the old database without leftovers take the name of the one with them, locked as well; return it."""
+    descriptor = locks.enter_context(locked_out(wanted.folded, wanted.timeout))
+    files.sync_in_steps(wanted.folded)
+    os.replace(str(wanted.folded), str(wanted.real))
+    files.sync(wanted.real.parent)
+    return descriptor
+
+
+def _swap(wanted: Restore, descriptors: List[int], kept: Optional[Path], undo: ExitStack) -> None:
+    """Let the staged file take the place of the database, whose sidecars hold nothing any more."""
+    real = wanted.real
+    for suffix in SIDECARS:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(str(real) + suffix)
+    files.sync(real.parent)
+    old = identities_of(real)
+    os.replace(str(wanted.staged), str(real))
+    undo.pop_all()
+    try:
+        files.sync(real.parent)
+        for descriptor in descriptors:
+            make_unusable(descriptor)
+    except OSError as error:
+        raise SqliteError(
+            f"{real} was restored, but then the system said: {files.explain(error)}; check the disk. "
+            f"What was replaced is in {kept}"
+        ) from error
+    late = proc.describe(proc.holders(old))
+    if late:
+        raise SqliteError(
+            f"{real} was restored, but process {late} had opened the old one meanwhile and now cannot use it; restart "
+            f"it. What was replaced is in {kept}"
+        )

@@ -1,0 +1,195 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore is to do: is the backup fit, who has the database open, does it have to be replaced, is there room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import rows
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SIDECARS,
+    Contents,
+    SqliteError,
+    is_read_only,
+    refuse_hard_links,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import (
+    Live,
+    peek_at,
+    peeking,
+    refuse_open,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest, verify_backup
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.stage import is_plain
+
+_MARGIN = 1 << 20
+
+
+@dataclass(frozen=True)
+class Restore:
+    """One restore. C(only_if_changed) leaves a sound database of the same schema alone; C(timeout) is in seconds.
+
+    C(token) makes the names of the files that it makes unique, C(aside) is the folder for what it replaces.
+    """
+
+    real: Path
+    manifest: Manifest
+    aside: Path
+    timeout: float
+    now: datetime
+    token: str
+    only_if_changed: bool = False
+    force: bool = False
+
+    @property
+    def kept(self) -> Path:
+        return self.aside / f"{self.real.name}.{self.now.strftime('%Y%m%dT%H%M%SZ')}.{self.token}.replaced"
+
+    @property
+    def keeping(self) -> Path:
+        """Hidden name of C(kept) as long as it is not complete."""
+        return self.aside / f".{self.kept.name}.partial"
+
+    @property
+    def staged(self) -> Path:
+        return self.real.with_name(f".{self.real.name}.restore.{self.token}")
+
+    @property
+    def folded(self) -> Path:
+        """Hidden name of a copy of the old database, with what a killed process left folded into it."""
+        return self.real.with_name(f".{self.real.name}.restore.{self.token}.old")
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Whether a restore is needed, why, and the numbers of rows where backup and live database differ."""
+
+    needed: bool
+    reason: str
+    differences: rows.Differences
+
+
+def check_backup(wanted: Restore) -> None:
+    """Raise SqliteError for a backup that is damaged, or of another database unless C(force)."""
+    manifest = wanted.manifest
+    problem = verify_backup(manifest)
+    if problem:
+        raise SqliteError(f"The backup {manifest['path']} is not sound: {problem}; choose another one")
+    if manifest["source"] != str(wanted.real) and not wanted.force:
+        raise SqliteError(
+            f"The backup {manifest['path']} is one of {manifest['source']}, not of {wanted.real}; "
+            "set force to restore it here"
+        )
+    if not wanted.real.parent.is_dir():
+        raise SqliteError(f"The folder {wanted.real.parent} does not exist; create it, or correct the path")
+    refuse_hard_links(wanted.real)
+    if is_read_only(wanted.real.parent):
+        raise SqliteError(f"{wanted.real.parent} is mounted read-only; restore the database where it can be written")
+
+
+def judge(live: Live, wanted: Restore) -> Replacement:
+    """Say whether the live database has to be replaced by the backup. Raises SqliteError for one of another app."""
+    manifest = wanted.manifest
+    if live.contents is None:
+        return Replacement(True, f"the live database is not sound: {live.problem}", {})
+    _refuse_other_application(live.contents, wanted)
+    differences = rows.compare_counts(live.contents.row_counts, manifest["row_counts"])
+    if (live.contents.schema_sha256, live.contents.user_version) != (
+        manifest["schema_sha256"],
+        manifest["user_version"],
+    ):
+        return Replacement(True, "the schema changed since the backup", differences)
+    if wanted.only_if_changed:
+        return Replacement(False, "the live database is sound and its schema is that of the backup", differences)
+    return Replacement(True, "a restore was asked for", differences)
+
+
+def _refuse_other_application(live: Contents, wanted: Restore) -> None:
+    ours, theirs = live.application_id, wanted.manifest["application_id"]
+    if ours and theirs and ours != theirs and not wanted.force:
+        raise SqliteError(
+            f"The backup {wanted.manifest['path']} has application_id {theirs}, {wanted.real} has {ours}, so it is of "
+            "another app; set force to restore it here"
+        )
+
+
+def predict(wanted: Restore, online: bool) -> Dict[str, Any]:
+    """Return what a restore would do, without changing anything. The caller has checked the backup.
+
+    Raises SqliteError for what would stop the restore.
+    """
+    if not online and not wanted.only_if_changed:
+        refuse_open(wanted.real)
+    live = peek_at(wanted.real, wanted.timeout)
+    replacement = judge(live, wanted)
+    if not replacement.needed:
+        return result_of(False, replacement.reason, replacement.differences, None)
+    refuse_impossible(live, wanted) if online else refuse_open(wanted.real)
+    refuse_lack_of_space(wanted)
+    differences = replacement.differences
+    if live.contents and is_plain(wanted.manifest):
+        with peeking(wanted.real, wanted.timeout) as opened:
+            differences = rows.compare_rows(opened, Path(wanted.manifest["path"]))
+    return result_of(True, replacement.reason, differences, None)
+
+
+def pages_of(manifest: Manifest) -> int:
+    return int(manifest["content_size"] // manifest["page_size"])
+
+
+def refuse_impossible(live: Live, wanted: Restore) -> None:
+    """Raise SqliteError for a database that cannot be restored while processes have it open."""
+    if live.contents is None:
+        raise SqliteError(f"{wanted.real} cannot be restored online, {live.problem}; stop the app and leave online out")
+    if pages_of(wanted.manifest) < 2:
+        raise SqliteError(
+            f"The backup {wanted.manifest['path']} holds no table; stop the app and leave online out to restore it"
+        )
+    if live.contents.journal_mode == "wal" and live.contents.page_size != wanted.manifest["page_size"]:
+        raise SqliteError(
+            f"{wanted.real} has pages of {live.contents.page_size} bytes, the backup of {wanted.manifest['page_size']}"
+            ", which cannot be exchanged in WAL mode; stop the app and leave online out"
+        )
+
+
+def refuse_lack_of_space(wanted: Restore) -> None:
+    """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
+    new = wanted.manifest["content_size"] + _MARGIN
+    old = sum(path.stat().st_size for path in present_files(wanted.real))
+    beside = new + (2 * old if leftovers_of(wanted.real) else 0)
+    aside = next(parent for parent in wanted.kept.parents if parent.exists())
+    together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
+    for folder, needed in ((wanted.real.parent, beside + old if together else beside), (aside, old)):
+        free = shutil.disk_usage(str(folder)).free
+        if free < needed:
+            raise SqliteError(
+                f"No space to restore {wanted.real}: {needed} bytes are needed in {folder}, {free} are free"
+            )
+
+
+def leftovers_of(real: Path) -> List[Path]:
+    """Return the sidecars in which a killed process left something that opening the database would consume."""
+    found = [Path(f"{real}{suffix}") for suffix in ("-wal", "-journal")]
+    return [path for path in found if path.exists() and path.stat().st_size]
+
+
+def present_files(real: Path) -> List[Path]:
+    return [path for path in (Path(f"{real}{suffix}") for suffix in ("", *SIDECARS)) if path.exists()]
+
+
+def result_of(restored: bool, reason: str, differences: rows.Differences, kept: Optional[Path]) -> Dict[str, Any]:
+    return {
+        "changed": restored,
+        "restored": restored,
+        "reason": reason,
+        "differences": differences,
+        "lost": rows.describe_loss(differences) if restored else "",
+        "set_aside": str(kept) if kept else None,
+    }

@@ -1,0 +1,123 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rows a restore would lose: two databases compared row by row, by their keys.
+
+The result is table -> counts, for the tables that differ: C(live) and C(backup) are the numbers of rows, C(newer) the
+rows that only the live database has, C(changed) those that read otherwise in the backup, C(gone) those that only the
+backup has. Where rows cannot be compared, only the first two are there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Dict, List, Optional, Set, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    count,
+    quoted,
+    tables_of,
+    uri_of,
+)
+
+_BUILT_IN = {"BINARY", "NOCASE", "RTRIM"}
+
+Differences = Dict[str, Dict[str, int]]
+
+
+def compare_rows(live: sqlite3.Connection, backup: Path) -> Differences:
+    """Compare a live database with a backup that is one plain file. Raises sqlite3.DatabaseError."""
+    live.execute("ATTACH ? AS backup", (uri_of(backup, "ro", immutable=True),))
+    try:
+        tables = sorted({*tables_of(live), *tables_of(live, "backup")})
+        found = {table: _compare_table(live, table) for table in tables}
+    finally:
+        live.execute("DETACH backup")
+    return {table: counts for table, counts in found.items() if _differs(counts)}
+
+
+def compare_counts(live: Dict[str, int], backup: Optional[Dict[str, int]]) -> Differences:
+    """Compare numbers of rows alone; nothing is known of a backup whose rows were not counted."""
+    if backup is None:
+        return {}
+    tables = sorted({*live, *backup})
+    found = {table: {"live": live.get(table, 0), "backup": backup.get(table, 0)} for table in tables}
+    return {table: counts for table, counts in found.items() if _differs(counts)}
+
+
+def _differs(counts: Dict[str, int]) -> bool:
+    return counts["live"] != counts["backup"] or any(counts.get(kind) for kind in ("newer", "changed", "gone"))
+
+
+def _compare_table(live: sqlite3.Connection, table: str) -> Dict[str, int]:
+    ours, theirs = (_columns(live, schema, table) for schema in ("main", "backup"))
+    if not theirs:
+        rows = count(live, "main", table)
+        return {"live": rows, "backup": 0, "newer": rows, "changed": 0, "gone": 0}
+    if not ours:
+        rows = count(live, "backup", table)
+        return {"live": 0, "backup": rows, "newer": 0, "changed": 0, "gone": rows}
+    counts = {"live": count(live, "main", table), "backup": count(live, "backup", table)}
+    key = _key(live, table, ours)
+    if not key or key != _key(live, table, theirs, "backup"):
+        return counts
+    common = [name for name, _place in ours if name in dict(theirs)]
+    newer, changed = live.execute(_query(table, key, common)).fetchone()
+    newer = newer or 0
+    gone = counts["backup"] - (counts["live"] - newer)
+    return {**counts, "newer": newer, "changed": changed or 0, "gone": gone}
+
+
+def _columns(live: sqlite3.Connection, schema: str, table: str) -> List[Tuple[str, int]]:
+    """Return the columns of a table with their places in its primary key, 0 for none; nothing if it does not exist."""
+    found = live.execute(f"PRAGMA {schema}.table_info({quoted(table)})").fetchall()
+    return [(str(column[1]), int(column[5])) for column in found]
+
+
+def _key(live: sqlite3.Connection, table: str, columns: List[Tuple[str, int]], schema: str = "main") -> List[str]:
+    """Return what tells rows apart: the row id, or the primary key of a table without one.
+
+    Nothing when all names of the row id are columns, or only the app itself can compare the key.
+    """
+    names = {name.lower() for name, _place in columns}
+    for alias in ("rowid", "_rowid_", "oid"):
+        if alias not in names:
+            try:
+                live.execute(f"SELECT {alias} FROM {schema}.{quoted(table)} LIMIT 0")
+                return [alias]
+            except sqlite3.OperationalError:
+                break
+    key = [name for name, place in columns if place]
+    return key if _collations_of_key(live, schema, table) <= _BUILT_IN else []
+
+
+def _collations_of_key(live: sqlite3.Connection, schema: str, table: str) -> Set[str]:
+    indexes = live.execute(f"PRAGMA {schema}.index_list({quoted(table)})").fetchall()
+    keys = [index[1] for index in indexes if index[3] == "pk"]
+    found = [live.execute(f"PRAGMA {schema}.index_xinfo({quoted(name)})").fetchall() for name in keys]
+    return {str(column[4]).upper() for columns in found for column in columns if column[5]}
+
+
+def _query(table: str, key: List[str], columns: List[str]) -> str:
+    same = " AND ".join(f"b.{quoted(name)} = l.{quoted(name)}" for name in key)
+    values = [quoted(name) for name in columns if name not in key]
+    differs = " OR ".join(f"l.{name} COLLATE BINARY IS NOT b.{name}" for name in values) or "0"
+    absent = f"b.{quoted(key[0])} IS NULL"
+    return (
+        f"SELECT sum({absent}), sum(NOT {absent} AND ({differs}))"
+        f" FROM main.{quoted(table)} AS l LEFT JOIN backup.{quoted(table)} AS b ON {same}"
+    )
+
+
+def describe_loss(differences: Differences) -> str:
+    """Return one sentence about what is in the live database and not in the backup, "" for nothing."""
+    return "; ".join(f"{table}: {_describe(counts)}" for table, counts in differences.items())
+
+
+def _describe(counts: Dict[str, int]) -> str:
+    if "newer" not in counts:
+        return f"{counts['live']} rows, {counts['backup']} in the backup"
+    words = {"newer": "newer than the backup", "changed": "changed since", "gone": "deleted since"}
+    parts = [f"{counts[kind]} row{'s' * (counts[kind] != 1)} {text}" for kind, text in words.items() if counts[kind]]
+    return ", ".join(parts)

@@ -1,0 +1,135 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Retention
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
+from sqlite_host import NOW, Host
+
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A database, and one backup of it in the folder backups."""
+    return Host(tmp_path)
+
+
+def wanted(host, **more):
+    return BackUp(str(host.path), f"{host.folder}/backups", timeout=5, **more)
+
+
+def age(path):
+    """Date a file back, so that it is certain to be older than a backup."""
+    os.utime(path, ns=(1, 1))
+
+
+def test_a_backup_is_taken_and_those_that_no_rule_keeps_are_removed(host):
+    given = wanted(host, retention=Retention({"last": "1"}))
+    done = sqlite_api.back_up(given, LATER, "new")
+    assert (done["changed"], done["removed"]) == (True, [host.manifest["path"]])
+    assert (done["before"], Path(done["backup"]["path"]).exists()) == (host.manifest, True)
+
+
+def test_check_mode_tells_the_name_and_what_would_be_removed(host):
+    given = wanted(host, retention=Retention({"last": 1}))
+    told = sqlite_api.back_up(given, LATER, "new", check_mode=True)
+    assert told["backup"] == {"path": f"{host.folder}/backups/app.db.20260220T020000Z.new.db"}
+    assert (told["removed"], Path(host.manifest["path"]).exists()) == ([host.manifest["path"]], True)
+
+
+def test_an_update_writes_only_what_changed_and_keeps_what_it_rests_on(host):
+    host.sql("INSERT INTO t VALUES (3)")
+    given = wanted(host, update=host.manifest["path"], retention=Retention({"last": 1}))
+    planned = sqlite_api.back_up(given, LATER, "upd", check_mode=True)["backup"]["path"]
+    done = sqlite_api.back_up(given, LATER, "upd")
+    assert (done["backup"]["method"], done["backup"]["path"], done["removed"]) == ("pages", planned, [])
+
+
+def test_a_backup_that_is_up_to_date_is_not_taken_again(host):
+    age(host.path)
+    done = sqlite_api.back_up(wanted(host), NOW, "one")
+    again = sqlite_api.back_up(wanted(host, update=done["backup"]["path"]), LATER, "two")
+    assert (again["changed"], again["backup"]) == (False, done["backup"])
+    one_file = replace(wanted(host), dest=done["backup"]["path"])
+    assert sqlite_api.back_up(one_file, LATER, "three")["changed"] is False
+
+
+def test_backups_that_a_rollback_could_need_are_kept(host):
+    state = host.folder / "state"
+    facts = {"backup": host.manifest["path"]}
+    opening = _record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "r", "us", 60, facts=facts)
+    with _record_store.exclusive(state, os.geteuid()):
+        _record_store.write_record(state, _record.open_release([], opening, NOW))
+    given = wanted(host, retention=Retention({"last": 1}, (), str(state)))
+    assert sqlite_api.back_up(given, LATER, "new")["removed"] == []
+    nowhere = wanted(host, retention=Retention({"last": 1}, (), "/nowhere"))
+    with pytest.raises(SqliteError, match="is not a folder of release records"):
+        sqlite_api.back_up(nowhere, LATER, "other")
+    assert sqlite_api.back_up(nowhere, LATER, "another", check_mode=True)["changed"] is True
+
+
+@pytest.mark.parametrize("source", [None, "own", "/somewhere/else.db"])
+def test_old_backups_are_removed_of_one_database_or_of_all(host, source):
+    newest = sqlite_api.back_up(wanted(host), LATER, "new")["backup"]["path"]
+    path = str(host.path) if source == "own" else source
+    folder, retention = f"{host.folder}/backups", Retention({"last": 1}, [newest])
+    planned = sqlite_api.remove(folder, path, retention, check_mode=True)
+    removed = sqlite_api.remove(folder, path, retention, check_mode=False)
+    expected = [] if source == "/somewhere/else.db" else [host.manifest["path"]]
+    assert (planned, removed["removed"], removed["changed"]) == (removed, expected, bool(expected))
+
+
+def test_nothing_is_removed_while_another_run_works_in_the_folder(host, monkeypatch):
+    busy = contextlib.nullcontext(False)
+    monkeypatch.setattr(sqlite_api.sqlite_backup, "alone_in", lambda _folder: busy)
+    assert sqlite_api.remove(f"{host.folder}/backups", None, Retention({"last": 0}), check_mode=False) == {
+        "changed": False,
+        "removed": [],
+    }
+
+
+def plan(host, **more):
+    return sqlite_api.plan_restore(host.manifest["path"], str(host.path), 5, NOW, "xyz", **more)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_backup_is_restored(host, online):
+    host.sql("INSERT INTO t VALUES (3)")
+    told = sqlite_api.restore(plan(host), online, check_mode=True)
+    assert (told["restored"], host.read("SELECT count(*) FROM t")) == (True, 3)
+    done = sqlite_api.restore(plan(host), online)
+    assert (done["restored"], done["backup"], host.read("SELECT count(*) FROM t")) == (True, host.manifest, 2)
+
+
+def test_a_backup_that_is_damaged_is_refused_unless_it_was_checked(host):
+    Path(host.manifest["path"]).write_bytes(b"x" * host.manifest["size"])
+    assert plan(host, is_checked=True).manifest == host.manifest
+    with pytest.raises(SqliteError, match="is not sound"):
+        plan(host)
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (_record.RecordError("the record is gone"), "the record is gone"),
+        (PermissionError(13, "Permission denied", "/x"), r"The system refused the work: Permission denied \(/x\)"),
+    ],
+)
+def test_what_the_system_or_a_record_refuses_is_explained(error, message):
+    def work():
+        raise error
+
+    with pytest.raises(SqliteError, match=message):
+        sqlite_api.explained(work)
+    assert sqlite_api.explained(lambda: 5) == 5
