@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._record import Record, RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._record_shape import check_record
 

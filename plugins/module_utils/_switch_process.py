@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_config,
-    _pm2_host,
-    _pm2_look,
-    _pm2_manage,
-    _pm2_result,
-)
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_host import Done
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import PortWatch
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import manage, process, readiness, report
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Done
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import PortWatch
 
 # Seconds that an instance has to take a connection.
 _PATIENCE = 3.0
@@ -50,7 +45,7 @@ class Processes:
 
 def environment_of(name: str, env: Mapping[str, Any], path: str) -> Optional[Config]:
     """Return the configuration of an app of which only variables are wanted, None when none are."""
-    return _pm2_config.make_config(name, None, {"env": dict(env)}, Path("/"), 1, path) if env else None
+    return pm2_config.make_config(name, None, {"env": dict(env)}, Path("/"), 1, path) if env else None
 
 
 def _ending(wanted: Processes) -> Request:
@@ -73,20 +68,20 @@ def check(wanted: Processes, hidden: Set[str], with_others: bool) -> State:
 
     The set C(hidden) gets what messages must not show.
     """
-    before = _pm2_manage.read_state(wanted.host, wanted.app)
-    hidden.update(_pm2_result.running_secrets(before, wanted.app))
-    _pm2_host.make_plan(_beginning(wanted), wanted.host, before, wanted.uid)
+    before = manage.read_state(wanted.host, wanted.app)
+    hidden.update(report.running_secrets(before, wanted.app))
+    pm2_api.make_plan(_beginning(wanted), wanted.host, before, wanted.uid)
     if wanted.save:
         wanted.host.program()
     for name in wanted.others if with_others else ():
-        other = _pm2_manage.read_state(wanted.host, name)
-        _pm2_host.make_plan(_other(wanted, name), wanted.host, other, wanted.uid)
+        other = manage.read_state(wanted.host, name)
+        pm2_api.make_plan(_other(wanted, name), wanted.host, other, wanted.uid)
     return before
 
 
 def watch_port(wanted: Processes, before: State) -> Optional[PortWatch]:
     """Begin to measure for how long the port of the app is closed; None where no port is known."""
-    port = _pm2_manage.port_to_watch(_beginning(wanted), before)
+    port = manage.port_to_watch(_beginning(wanted), before)
     if not port:
         return None
     watch = PortWatch(port, wanted.host.clock.now, lambda number: number in proc.open_ports())
@@ -96,26 +91,26 @@ def watch_port(wanted: Processes, before: State) -> Optional[PortWatch]:
 
 def stop(wanted: Processes) -> Callable[[], Done]:
     """Stop the app, wait until its processes are gone, and return what waits for PM2. Both raise PM2Error."""
-    return _pm2_host.begin_stop(_ending(wanted), wanted.host, wanted.uid)
+    return pm2_api.begin_stop(_ending(wanted), wanted.host, wanted.uid)
 
 
 def start(wanted: Processes) -> Done:
     """Start or reload the app, and wait until it is ready and stays so. Raises PM2Error."""
-    return _pm2_host.act(_beginning(wanted), wanted.host, wanted.uid)
+    return pm2_api.act(_beginning(wanted), wanted.host, wanted.uid)
 
 
 def look(wanted: Processes, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
     """Watch an app that was left alone, and return what was seen. Raises PM2Error where PM2 cannot be asked."""
     clock = wanted.host.clock
     with wanted.host.connect() as transport:
-        seen, _after = _pm2.wait_until_ready(
-            lambda: _pm2_look.look(transport, wanted.app, wanted.wanted, _PATIENCE, clock),
+        seen, _after = process.wait_until_ready(
+            lambda: readiness.look(transport, wanted.app, wanted.wanted, _PATIENCE, clock),
             0,
             wanted.stable_for,
             clock.now,
             clock.sleep,
         )
-        after = _pm2_result.facts(_pm2_manage.state_of(transport, wanted.app), now)
+        after = report.facts(manage.state_of(transport, wanted.app), now)
     return {"process": _seen(seen, after, log_files)}
 
 
@@ -131,13 +126,13 @@ def _seen(seen: Readiness, after: List[Dict[str, Any]], log_files: Sequence[Mapp
 
 def restart_others(wanted: Processes) -> List[Done]:
     """Restart the other processes one after another. Raises PM2Error."""
-    return [_pm2_host.act(_other(wanted, name), wanted.host, wanted.uid) for name in wanted.others]
+    return [pm2_api.act(_other(wanted, name), wanted.host, wanted.uid) for name in wanted.others]
 
 
 def describe(done: Done, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
     """Return what the start of the app came to; C(now) is the time in seconds since 1970."""
     outcome = done.outcome
-    after = _pm2_result.facts(outcome.after, now)
+    after = report.facts(outcome.after, now)
     seen = outcome.ready or Readiness(True, "", [], [])
     return {"after": after, "ready_after": round(outcome.ready_after, 3), "process": _seen(seen, after, log_files)}
 
@@ -147,7 +142,7 @@ def warnings(wanted: Processes, done: Sequence[Done], program_version: str) -> L
     found = [
         warning
         for each in done
-        for warning in _pm2_result.warnings(
+        for warning in report.warnings(
             each.request,
             each.before,
             each.outcome,

@@ -303,11 +303,10 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _logs_files,
     _logs_process,
     _logs_scan,
-    _pm2,
-    _pm2_transport,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error
 
 # Seconds that the PM2 daemon may take to answer.
 PM2_TIMEOUT = 10
@@ -381,11 +380,11 @@ def find_logs(params):
     files = _logs_process.parse_files(params["files"] or [])
     if not params["process"]:
         return files, []
-    home = _pm2_transport.home_of(params["pm2_home"], os.environ)
+    home = transport.home_of(params["pm2_home"], os.environ)
     try:
         with Client(home, PM2_TIMEOUT) as client:
-            listed = _pm2_transport.SocketTransport(client).processes()
-        instances = _pm2.instances_of(listed, params["process"])
+            listed = transport.SocketTransport(client).processes()
+        instances = process.instances_of(listed, params["process"])
         files = _logs_process.merge([*files, *_logs_process.files_of(params["process"], instances)])
     except (PM2Error, _logs.LogError) as error:
         if params["state"] == "mark" or not params["cursor"]:

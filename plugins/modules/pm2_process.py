@@ -320,19 +320,19 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_config,
-    _pm2_ecosystem,
-    _pm2_host,
-    _pm2_limits,
-    _pm2_look,
-    _pm2_manage,
-    _pm2_plan,
-    _pm2_result,
-    _pm2_transport,
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    config,
+    ecosystem,
+    limits,
+    manage,
+    process,
+    readiness,
+    report,
+    transport,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 # Options that are settings of PM2, by their names in an ecosystem file.
 SETTINGS = {
@@ -398,15 +398,15 @@ def read_config(params, env, host):
     path = os.environ.get("PATH", os.defpath)
     if params["config"]:
         file = Path(os.path.abspath(params["config"]))
-        program = _pm2_ecosystem.with_variables(host.program(), env)
+        program = ecosystem.with_variables(host.program(), env)
         path = program.environment["PATH"]
         node = shutil.which("node", path=path)
         if not node:
             raise PM2Error(
                 f"node was not found beside {program.executable} or on PATH; set executable to pm2 beside node"
             )
-        described, folder = _pm2_ecosystem.read_app(program, node, file, params["name"]), file.parent
-    return _pm2_config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
+        described, folder = ecosystem.read_app(program, node, file, params["name"]), file.parent
+    return config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
 
 
 def act(module, home, env, secrets):
@@ -415,43 +415,43 @@ def act(module, home, env, secrets):
     The set C(secrets) gets everything that comes to light and must not be shown, also where this fails.
     """
     params = module.params
-    _pm2_limits.check(params, home)
-    clock = _pm2_look.Clock(time.monotonic, time.sleep)
-    host = _pm2_host.make_host(
+    limits.check(params, home)
+    clock = readiness.Clock(time.monotonic, time.sleep)
+    host = pm2_api.make_host(
         home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets
     )
-    request = _pm2_plan.Request(
+    request = pm2_plan.Request(
         params["name"],
         params["state"],
         read_config(params, env, host),
-        _pm2.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
+        process.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
         params["stable_for"],
         params["timeout"],
         params["save"],
     )
     secrets.update(request.config.env.values() if request.config else ())
-    before = _pm2_manage.read_state(host, request.name)
-    secrets.update(_pm2_result.running_secrets(before, request.name))
-    plan = _pm2_host.make_plan(request, host, before, os.geteuid())
-    diff = {"diff": _pm2_result.diff(before, plan)} if module._diff else {}
+    before = manage.read_state(host, request.name)
+    secrets.update(report.running_secrets(before, request.name))
+    plan = pm2_api.make_plan(request, host, before, os.geteuid())
+    diff = {"diff": report.diff(before, plan)} if module._diff else {}
     if module.check_mode or (not before.instances and not plan.changed):
-        return {**_pm2_result.planned(before, plan, time.time()), **diff}
-    outcome = _pm2_manage.carry_out(request, host, before, plan)
-    version = _pm2_result.version_of(_pm2_transport.find_executable(params["executable"]))
-    for warning in _pm2_result.warnings(request, before, outcome, home, os.geteuid(), version, plan.action):
+        return {**report.planned(before, plan, time.time()), **diff}
+    outcome = manage.carry_out(request, host, before, plan)
+    version = report.version_of(transport.find_executable(params["executable"]))
+    for warning in report.warnings(request, before, outcome, home, os.geteuid(), version, plan.action):
         module.warn(host.hide(warning))
-    return {**_pm2_result.done(before, plan, outcome, time.time()), **diff}
+    return {**report.done(before, plan, outcome, time.time()), **diff}
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    env = _pm2_config.take_variables(module.params, module.no_log_values)
+    env = config.take_variables(module.params, module.no_log_values)
     secrets = set(env.values())
-    home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
+    home = transport.home_of(module.params["pm2_home"], os.environ)
     try:
         result = act(module, home, env, secrets)
     except PM2Error as error:
-        module.fail_json(msg=_pm2_result.hide(str(error), secrets))
+        module.fail_json(msg=report.hide(str(error), secrets))
     module.exit_json(**result)
 
 

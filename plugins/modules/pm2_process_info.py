@@ -169,16 +169,10 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_dump,
-    _pm2_host,
-    _pm2_limits,
-    _pm2_look,
-    _pm2_manage,
-    _pm2_transport,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, limits, manage, process, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport as pm2_transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -199,25 +193,25 @@ def watch(params, home):
 
     One look is enough when it is not ready, as waiting would change nothing.
     """
-    wanted = _pm2.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"])
-    clock = _pm2_look.Clock(time.monotonic, time.sleep)
+    wanted = process.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"])
+    clock = readiness.Clock(time.monotonic, time.sleep)
     patience = min(3.0, params["timeout"])
 
     def program():
-        return _pm2_host.find_program(params["executable"], home, params["timeout"], os.environ)
+        return pm2_api.find_program(params["executable"], home, params["timeout"], os.environ)
 
     try:
-        with _pm2_manage.connect(params["transport"], home, params["timeout"], program) as transport:
-            seen, _after = _pm2.wait_until_ready(
-                lambda: _pm2_look.look(transport, params["name"], wanted, patience, clock),
+        with manage.connect(params["transport"], home, params["timeout"], program) as transport:
+            seen, _after = process.wait_until_ready(
+                lambda: readiness.look(transport, params["name"], wanted, patience, clock),
                 0,
                 params["stable_for"],
                 clock.now,
                 clock.sleep,
             )
-            return seen, _pm2_manage.state_of(transport, params["name"])
+            return seen, manage.state_of(transport, params["name"])
     except NoDaemonError as error:
-        return _pm2.Readiness(False, str(error), [], []), _pm2_manage.NOTHING
+        return process.Readiness(False, str(error), [], []), manage.NOTHING
 
 
 def describe(seen, state, home, name):
@@ -229,9 +223,9 @@ def describe(seen, state, home, name):
         "reason": seen.reason,
         "processes": [instance.as_result(time.time(), state.version) for instance in seen.instances],
         "ports": seen.ports,
-        "orphans": _pm2_look.orphans(home, name, seen.instances, state.daemon),
+        "orphans": readiness.orphans(home, name, seen.instances, state.daemon),
         "log_files": [{"path": path, "stream": stream} for path, stream in sorted(logs) if path],
-        "saved": bool(seen.instances) and _pm2_dump.is_saved(_pm2_dump.read_dump(home), state.processes, name),
+        "saved": bool(seen.instances) and dump.is_saved(dump.read_dump(home), state.processes, name),
         "transport": state.transport,
         "pm2_version": state.version,
         "measurements": {"server_starts": seen.ready},
@@ -240,9 +234,9 @@ def describe(seen, state, home, name):
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = _pm2_transport.home_of(module.params["pm2_home"], os.environ)
+    home = pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:
-        _pm2_limits.check(module.params, home)
+        limits.check(module.params, home)
         seen, state = watch(module.params, home)
     except PM2Error as error:
         module.fail_json(msg=str(error))

@@ -256,13 +256,6 @@ try:
         _logs,
         _logs_files,
         _logs_process,
-        _pm2,
-        _pm2_config,
-        _pm2_host,
-        _pm2_limits,
-        _pm2_look,
-        _pm2_result,
-        _pm2_transport,
         _record,
         _record_store,
         _switch,
@@ -271,6 +264,15 @@ try:
         _watch,
     )
     from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+    from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
+    from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+        config,
+        limits,
+        process,
+        readiness,
+        report,
+        transport,
+    )
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -319,15 +321,15 @@ def course_of(params, record):
 def processes_of(params, record, course, env, hidden):
     """Return the processes, and what there is to act on them with."""
     facts, root = record["facts"], _switch.root_of(_switch.move_of(record))
-    home = _pm2_transport.home_of(facts["pm2_home"] or None, os.environ)
-    clock = _pm2_look.Clock(time.monotonic, time.sleep)
+    home = transport.home_of(facts["pm2_home"] or None, os.environ)
+    clock = readiness.Clock(time.monotonic, time.sleep)
     reloads = (course.direction, course.strategy) == ("forward", "reload")
     return _switch_process.Processes(
-        _pm2_host.make_host(home, "auto", params["executable"], params["timeout"], os.environ, clock, hidden),
+        pm2_api.make_host(home, "auto", params["executable"], params["timeout"], os.environ, clock, hidden),
         os.geteuid(),
         facts["process_name"],
         "reloaded" if reloads else "started",
-        _pm2.Wanted(params["port"], str(root)),
+        process.Wanted(params["port"], str(root)),
         params["stable_for"],
         params["timeout"],
         params["save"],
@@ -436,7 +438,7 @@ def check(module, record, course, run, processes, database, hidden):
     params, move, is_back = module.params, _switch.move_of(record), course.direction == "back"
     _switch.check_course(course)
     commands.check(params["migrate"], "migrate")
-    _pm2_limits.check(params, processes.host.home)
+    limits.check(params, processes.host.home)
     _logs_process.parse_files(record["facts"]["log_files"])
     if not (module.check_mode and params["record"]):
         _record.note(record, change_of(params), utcnow())
@@ -462,7 +464,7 @@ def act(module, env, hidden, journey):
     began, done = time.monotonic(), []
     before = _switch.attempt(course, "check", lambda: check(module, record, course, run, processes, database, hidden))
     journey.seconds["check"] = round(time.monotonic() - began, 3)
-    result = {"changed": True, "steps": _switch.steps_of(course), "before": _pm2_result.facts(before, time.time())}
+    result = {"changed": True, "steps": _switch.steps_of(course), "before": report.facts(before, time.time())}
     if module._diff:
         result["diff"] = _switch.diff_of(course)
     if module.check_mode:
@@ -476,7 +478,7 @@ def act(module, env, hidden, journey):
         result["port_closed_for"] = round(watch.closed_for, 3)
     records = _record_store.read_records(Path(params["state_path"]))
     result["story"] = _watch.describe(Path(params["state_path"]), records, utcnow())
-    version = _pm2_result.version_of(_pm2_transport.find_executable(params["executable"]))
+    version = report.version_of(transport.find_executable(params["executable"]))
     for warning in _switch_process.warnings(processes, done, version):
         module.warn(warning)
     return result
@@ -486,13 +488,13 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
-    env, journey = _pm2_config.take_variables(module.params, module.no_log_values), _switch.Journey()
+    env, journey = config.take_variables(module.params, module.no_log_values), _switch.Journey()
     hidden = set(env.values())
     try:
         result = act(module, env, hidden, journey)
     except _switch.SwitchError as error:
         told = {**journey.found, "seconds": journey.seconds, "step": error.step}
-        module.fail_json(msg=_pm2_result.hide(str(error), hidden), **told)
+        module.fail_json(msg=report.hide(str(error), hidden), **told)
     except _record.RecordError as error:
         module.fail_json(msg=str(error), seconds={}, step="check")
     module.exit_json(**{**result, **journey.found, "seconds": journey.seconds})

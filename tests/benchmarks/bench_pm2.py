@@ -30,8 +30,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_control, _pm2_look, _pm2_manage
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import control, manage, process, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
 from load import RATE, Load
 
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
@@ -57,7 +57,7 @@ class App:
     """A server under a PM2 of its own, and every way to act on it."""
 
     def __init__(self, folder: Path, peer: Path, instances: int) -> None:
-        self.home, self.peer, self.clock = folder / "pm2", peer, _pm2_look.Clock(time.monotonic, time.sleep)
+        self.home, self.peer, self.clock = folder / "pm2", peer, readiness.Clock(time.monotonic, time.sleep)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -80,28 +80,28 @@ class App:
                 time.sleep(0.05)
 
     def connect(self):  # type: ignore[no-untyped-def]
-        return _pm2_manage.connect("socket", self.home, 20, lambda: None)  # type: ignore[arg-type,return-value]
+        return manage.connect("socket", self.home, 20, lambda: None)  # type: ignore[arg-type,return-value]
 
-    def read(self) -> list[_pm2.Instance]:
+    def read(self) -> list[process.Instance]:
         with self.connect() as transport:
-            return _pm2.instances_of(transport.processes(), "app")
+            return process.instances_of(transport.processes(), "app")
 
     def look(self) -> Readiness:
         with self.connect() as transport:
-            return _pm2_look.look(transport, "app", Wanted(), 1, self.clock)
+            return readiness.look(transport, "app", Wanted(), 1, self.clock)
 
     def by_socket(self, action: str) -> None:
         instances = self.read()
         with self.connect() as transport:
             if action == "stop + start":
-                _pm2_control.stop(transport, instances, 0, 20, self.clock)
-                stopped = _pm2.instances_of(transport.processes(), "app")
-                _pm2_control.start(transport, stopped, {})
+                control.stop(transport, instances, 0, 20, self.clock)
+                stopped = process.instances_of(transport.processes(), "app")
+                control.start(transport, stopped, {})
             elif action == "restart":
-                _pm2_control.restart(transport, instances, {})
+                control.restart(transport, instances, {})
             else:
                 ready = Readiness(True, "", [], [])
-                _pm2_control.reload(transport, instances, {}, lambda _pm_id: ready)
+                control.reload(transport, instances, {}, lambda _pm_id: ready)
 
     def by_program(self, action: str) -> None:
         for word in action.split(" + "):

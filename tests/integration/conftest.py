@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, NoDaemonError
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
 
 
 class Time:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_process, _pm2
+from ansible_collections.greenlight.release.plugins.module_utils import _logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 
 
 def instance(pm_id, out, err):
     env = {"pm_out_log_path": out, "pm_err_log_path": err}
-    return _pm2.parse_instance({"pm_id": pm_id, "name": "shop", "pm2_env": env})
+    return process.parse_instance({"pm_id": pm_id, "name": "shop", "pm2_env": env})
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,13 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2_host,
-    _pm2_manage,
-    _pm2_plan,
-    _pm2_result,
-    _switch_process,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils import _switch_process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import manage, plan, report
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._switch_process import Processes
 from pm2_fakes import FakeTransport, Time, instance, listed
 
@@ -30,17 +26,17 @@ READY = Readiness(True, "", [instance(pid=5)], [3000])
 @pytest.fixture
 def kernel(monkeypatch):
     """A kernel where every process lives until it is stopped, and the app serves port 3000."""
-    fake = _pm2_manage.proc
+    fake = manage.proc
     monkeypatch.setattr(fake, "is_alive", bool)
     monkeypatch.setattr(fake, "with_descendants", lambda _pids: set())
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
     monkeypatch.setattr(fake, "listeners", list)
     monkeypatch.setattr(fake, "listening_ports", lambda _pids: [3000])
     monkeypatch.setattr(fake, "open_ports", lambda: {3000})
-    monkeypatch.setattr(_pm2_plan._pm2_control, "is_stale", lambda _instance: False)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "refuse_orphans", lambda *_arguments: None)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "look", lambda *_arguments: READY)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "look_at", lambda *_arguments: READY)
+    monkeypatch.setattr(plan.control, "is_stale", lambda _instance: False)
+    monkeypatch.setattr(manage.readiness, "refuse_orphans", lambda *_arguments: None)
+    monkeypatch.setattr(manage.readiness, "look", lambda *_arguments: READY)
+    monkeypatch.setattr(manage.readiness, "look_at", lambda *_arguments: READY)
     return monkeypatch
 
 
@@ -110,7 +106,7 @@ def test_the_app_is_stopped_and_started(processes):
 
 def test_an_app_that_is_left_alone_is_looked_at(processes, kernel):
     wanted = processes(FakeTransport([SHOP]))
-    kernel.setattr(_switch_process._pm2_look, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    kernel.setattr(_switch_process.readiness, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
     told = _switch_process.look(wanted, [], 0)["process"]
     assert (told["ready"], told["reason"], told["processes"][0]["pid"]) == (False, "it is deaf", 5)
 
@@ -132,7 +128,7 @@ def test_a_warning_is_told_once(processes):
 
 def test_the_port_of_the_app_is_watched_while_something_is_awaited(processes, kernel):
     wanted = processes(FakeTransport([SHOP]))
-    before = _pm2_manage.read_state(wanted.host, "shop")
+    before = manage.read_state(wanted.host, "shop")
     watch = _switch_process.watch_port(wanted, before)
     kernel.setattr(_switch_process.proc, "open_ports", set)
     for _look in range(2):
@@ -151,7 +147,7 @@ def test_wanted_variables_are_a_configuration():
 
 def test_a_host_lets_the_watches_look_while_it_waits_and_hides_secrets(tmp_path):
     time, secrets, looks = Time(), set(), []
-    host = _pm2_host.make_host(
+    host = pm2_api.make_host(
         tmp_path, "socket", "sh", 5, {"PATH": "/bin"}, Clock(lambda: time.now, time.sleep), secrets
     )
     host.idle.append(lambda: looks.append(time.now))
@@ -167,15 +163,15 @@ def test_a_host_lets_the_watches_look_while_it_waits_and_hides_secrets(tmp_path)
 
 def test_a_program_that_is_not_there_is_told_with_what_to_do(tmp_path):
     with pytest.raises(PM2Error, match="set executable to its absolute path"):
-        _pm2_host.find_program("/nonexistent/pm2", tmp_path, 5, {})
-    assert _pm2_host.find_program("sh", tmp_path, 5, {}).executable
+        pm2_api.find_program("/nonexistent/pm2", tmp_path, 5, {})
+    assert pm2_api.find_program("sh", tmp_path, 5, {}).executable
 
 
 def test_a_folder_of_the_shell_is_no_secret():
     processes = [listed(env={"OLDPWD": "/srv/shop", "DB_PWD": "hunter2"})]
-    assert _pm2_result.running_secrets(_pm2_plan.State(processes, [], "socket", "7", 0, True), "shop") == {"hunter2"}
+    assert report.running_secrets(plan.State(processes, [], "socket", "7", 0, True), "shop") == {"hunter2"}
 
 
 def test_what_ended_with_its_daemon_need_not_be_stopped(processes):
     done = _switch_process.stop(processes(None))()
-    assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", _pm2_manage.NOTHING, None)
+    assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", manage.NOTHING, None)

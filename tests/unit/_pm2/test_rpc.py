@@ -13,8 +13,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_rpc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import Client, PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import rpc
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error, ProtocolError
 
 
 def frame(*parts):
@@ -61,7 +61,7 @@ def daemon():
 
 
 def test_a_call_is_framed_as_the_daemon_expects():
-    parts = parts_of(_pm2_rpc.encode_request("getVersion", [{}], "id 1"))
+    parts = parts_of(rpc.encode_request("getVersion", [{}], "id 1"))
     assert json.loads(parts[0][2:]) == {"type": "call", "method": "getVersion", "args": [{}]}
     assert parts == [parts[0], b"s:id 1"]
 
@@ -99,20 +99,20 @@ def test_calls_may_be_answered_in_any_order():
 def test_the_value_is_the_first_argument(parts, value):
     if parts[0] == b"j:null":
         with pytest.raises(ProtocolError, match="an answer without a value"):
-            _pm2_rpc.decode_answer(parts)
+            rpc.decode_answer(parts)
     else:
-        assert _pm2_rpc.decode_answer(parts) == value
+        assert rpc.decode_answer(parts) == value
 
 
 @pytest.mark.parametrize("part", [b"j:{", b"j:\xff", b"j:"])
 def test_an_answer_that_is_no_json_is_an_error(part):
     with pytest.raises(ProtocolError, match="sent an answer that is no JSON"):
-        _pm2_rpc.decode_answer([part, b"s:x"])
+        rpc.decode_answer([part, b"s:x"])
 
 
 def test_the_daemons_own_error_is_passed_on():
     with pytest.raises(PM2Error, match="The PM2 daemon refused: Process not found"):
-        _pm2_rpc.decode_answer([b'j:{"error": "Process not found"}', b"s:x"])
+        rpc.decode_answer([b'j:{"error": "Process not found"}', b"s:x"])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_nonsense_on_the_socket_is_an_error(daemon, answer, message):
 
 @pytest.mark.parametrize("state, advice", [("S", "look whether it hangs"), ("T", r"kill -CONT \d+ lets it run on")])
 def test_a_daemon_that_hangs_ends_at_the_timeout(daemon, monkeypatch, state, advice):
-    monkeypatch.setattr(_pm2_rpc.proc, "state_of", lambda _pid: state)
+    monkeypatch.setattr(rpc.proc, "state_of", lambda _pid: state)
     home, looked = daemon(lambda _parts: None), []
     with pytest.raises(
         PM2Error, match=rf"gave no answer to getMonitorData in 0.05 seconds; {advice}, or raise timeout"
@@ -152,10 +152,10 @@ def test_the_daemon_is_who_listens_on_the_socket(daemon):
 )
 def test_the_owner_of_a_file_is_named(tmp_path, monkeypatch, uid, owner):
     if uid is None:
-        assert _pm2_rpc.owner_of(tmp_path / "missing") == owner
+        assert rpc.owner_of(tmp_path / "missing") == owner
         return
     monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result((0, 0, 0, 0, uid, 0, 0, 0, 0, 0)))
-    assert _pm2_rpc.owner_of(tmp_path) == (owner or _pm2_rpc.pwd.getpwuid(uid).pw_name)
+    assert rpc.owner_of(tmp_path) == (owner or rpc.pwd.getpwuid(uid).pw_name)
 
 
 def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
@@ -166,7 +166,7 @@ def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
         def connect(self, _path):
             raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(_pm2_rpc.socket, "socket", Refusing)
+    monkeypatch.setattr(rpc.socket, "socket", Refusing)
     with pytest.raises(PM2Error, match=r"PM2_HOME .* belongs to \w+; become that user"):
         Client(tmp_path, timeout=1).__enter__()
 
@@ -181,7 +181,7 @@ def test_a_connection_that_breaks_is_an_error():
 
 
 def test_no_daemon_is_an_error_of_its_own(tmp_path):
-    with pytest.raises(_pm2_rpc.NoDaemonError, match="No PM2 daemon runs for"):
+    with pytest.raises(rpc.NoDaemonError, match="No PM2 daemon runs for"):
         with Client(tmp_path, timeout=1):
             pass
 

@@ -10,18 +10,14 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_config,
-    _pm2_manage,
-    _pm2_plan,
-    _pm2_result,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Difference
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import NOTHING, Host, Outcome
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import (
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import manage, process, report
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import NOTHING, Host, Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import (
     NoDaemonError,
     PM2Error,
     ProtocolError,
@@ -37,15 +33,15 @@ def request(state="started", config=None, save=False, port=None, timeout=5.0):
 
 
 def state(*processes, live=True):
-    return State(list(processes), _pm2.instances_of(processes, "shop"), "socket", "7.0.4", 0, live)
+    return State(list(processes), process.instances_of(processes, "shop"), "socket", "7.0.4", 0, live)
 
 
 def config(**options):
-    return _pm2_config.make_config("shop", None, {"script": "s.js", "cwd": "/", **options}, Path("/"), 1)
+    return pm2_config.make_config("shop", None, {"script": "s.js", "cwd": "/", **options}, Path("/"), 1)
 
 
 def make_partial(**options):
-    return _pm2_config.make_config("shop", None, options, Path("/"), 1)
+    return pm2_config.make_config("shop", None, options, Path("/"), 1)
 
 
 PARTIAL = make_partial(kill_timeout=9)
@@ -54,16 +50,16 @@ PARTIAL = make_partial(kill_timeout=9)
 @pytest.fixture
 def kernel(monkeypatch):
     """A kernel where every process but 10 lives, nobody listens, and nothing is stale."""
-    fake = _pm2_manage.proc
+    fake = manage.proc
     monkeypatch.setattr(fake, "is_alive", lambda pid: pid not in (0, 10))
     monkeypatch.setattr(fake, "with_descendants", set)
     monkeypatch.setattr(fake, "sockets_of", lambda _pids: set())
     monkeypatch.setattr(fake, "listeners", list)
     monkeypatch.setattr(fake, "listening_ports", lambda _pids: [3000])
-    monkeypatch.setattr(_pm2_manage._pm2_control, "is_stale", lambda _instance: False)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "refuse_orphans", lambda *_arguments: None)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "look", lambda *_arguments: READY)
-    monkeypatch.setattr(_pm2_manage._pm2_look, "look_at", lambda *_arguments: READY)
+    monkeypatch.setattr(manage.control, "is_stale", lambda _instance: False)
+    monkeypatch.setattr(manage.readiness, "refuse_orphans", lambda *_arguments: None)
+    monkeypatch.setattr(manage.readiness, "look", lambda *_arguments: READY)
+    monkeypatch.setattr(manage.readiness, "look_at", lambda *_arguments: READY)
     return monkeypatch
 
 
@@ -89,13 +85,13 @@ def kernel(monkeypatch):
     ],
 )
 def test_what_is_wanted_and_what_runs_make_the_plan(kernel, tmp_path, wanted, before, action):
-    plan = _pm2_plan.make_plan(wanted, before, tmp_path)
+    plan = pm2_plan.make_plan(wanted, before, tmp_path)
     assert (plan.action, plan.changed) == (action, action != "none")
 
 
 def test_what_runs_in_an_older_folder_is_restarted(kernel, tmp_path):
-    kernel.setattr(_pm2_manage._pm2_control, "is_stale", lambda _instance: True)
-    assert _pm2_plan.make_plan(request(), state(ONLINE), tmp_path).action == "restart"
+    kernel.setattr(manage.control, "is_stale", lambda _instance: True)
+    assert pm2_plan.make_plan(request(), state(ONLINE), tmp_path).action == "restart"
 
 
 @pytest.mark.parametrize(
@@ -109,14 +105,14 @@ def test_what_runs_in_an_older_folder_is_restarted(kernel, tmp_path):
 )
 def test_a_process_that_pm2_does_not_know_needs_a_description(tmp_path, wanted, message):
     with pytest.raises(PM2Error, match=f"PM2 knows no process called 'shop'; {message}"):
-        _pm2_plan.make_plan(wanted, NOTHING, tmp_path)
+        pm2_plan.make_plan(wanted, NOTHING, tmp_path)
 
 
 def test_a_process_that_pm2_forgot_is_started_as_it_was_saved(tmp_path):
     saved = [{"name": "shop"}, {"name": "other"}]
     (tmp_path / "dump.pm2").write_text(json.dumps(saved))
-    assert _pm2_plan.make_plan(request(), NOTHING, tmp_path).action == "resurrect"
-    assert _pm2_plan.make_plan(request(config=config()), NOTHING, tmp_path).action == "create"
+    assert pm2_plan.make_plan(request(), NOTHING, tmp_path).action == "resurrect"
+    assert pm2_plan.make_plan(request(config=config()), NOTHING, tmp_path).action == "create"
 
 
 @pytest.mark.parametrize(
@@ -129,13 +125,13 @@ def test_a_process_that_pm2_forgot_is_started_as_it_was_saved(tmp_path):
     ],
 )
 def test_the_list_is_saved_where_it_would_not_bring_back_what_runs(kernel, tmp_path, save, before, is_saved, planned):
-    kernel.setattr(_pm2_plan._pm2_dump, "is_saved", lambda *_arguments: is_saved)
-    assert _pm2_plan.make_plan(request(save=save), before, tmp_path).save is planned
+    kernel.setattr(pm2_plan.dump, "is_saved", lambda *_arguments: is_saved)
+    assert pm2_plan.make_plan(request(save=save), before, tmp_path).save is planned
 
 
 def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
     (tmp_path / "dump.pm2").write_text('[{"name": "shop"}]')
-    assert _pm2_plan.make_plan(request("absent", save=True), NOTHING, tmp_path).save is False
+    assert pm2_plan.make_plan(request("absent", save=True), NOTHING, tmp_path).save is False
 
 
 class FakeProgram:
@@ -167,8 +163,8 @@ def host(tmp_path):
 
 
 def test_where_no_daemon_runs_there_is_nothing(host):
-    assert _pm2_manage.read_state(host(None), "shop") == NOTHING
-    assert _pm2_manage.read_state(host(FakeTransport([ONLINE])), "shop").instances[0].pid == 5
+    assert manage.read_state(host(None), "shop") == NOTHING
+    assert manage.read_state(host(FakeTransport([ONLINE])), "shop").instances[0].pid == 5
 
 
 @pytest.mark.parametrize(
@@ -196,7 +192,7 @@ def test_where_no_daemon_runs_there_is_nothing(host):
 )
 def test_a_plan_is_carried_out_over_the_transport(kernel, host, wanted, before, plan, calls):
     transport = FakeTransport([listed(pid=6, kill_timeout=9)])
-    outcome = _pm2_manage.carry_out(wanted, host(transport), before, plan)
+    outcome = manage.carry_out(wanted, host(transport), before, plan)
     assert (transport.calls, outcome.after.instances[0].pid) == (calls, 6)
     assert (outcome.ready is None) == (wanted.state in ("stopped", "absent"))
 
@@ -205,7 +201,7 @@ def test_a_saved_process_is_made_over_the_transport_of_a_new_daemon(kernel, host
     (tmp_path / "dump.pm2").write_text(json.dumps([{"name": "shop"}, {"name": "other"}]))
     transport = FakeTransport([STOPPED], [listed(pid=6)])
     there = host(transport)
-    outcome = _pm2_manage.carry_out(request(), there, NOTHING, Plan("resurrect", [], False))
+    outcome = manage.carry_out(request(), there, NOTHING, Plan("resurrect", [], False))
     assert there.program.ran == [("ping", "--silent")]
     assert (transport.calls, outcome.after.instances[0].pid) == ([("create", "shop"), ("start", 3)], 6)
 
@@ -218,12 +214,12 @@ def test_a_process_is_made_by_the_program_from_its_description(kernel, host, tmp
     (tmp_path / "s.js").touch()
     wanted = config(cwd=str(tmp_path))
     made = []
-    kernel.setattr(_pm2_manage._pm2_ecosystem, "start", lambda _program, text, folder: made.append((text, folder)))
-    kernel.setattr(_pm2_manage._pm2_dump, "save", lambda _program, home: made.append(home))
-    kernel.setattr(_pm2_plan._pm2_config, "differences", lambda _config, _processes: [])
+    kernel.setattr(manage.ecosystem, "start", lambda _program, text, folder: made.append((text, folder)))
+    kernel.setattr(manage.dump, "save", lambda _program, home: made.append(home))
+    kernel.setattr(pm2_plan.pm2_config, "differences", lambda _config, _processes: [])
     there = host(FakeTransport([listed(pid=6)]))
-    outcome = _pm2_manage.carry_out(request(config=wanted, save=True), there, before, Plan(action, [], True))
-    assert made == [(_pm2_config.ecosystem(wanted), tmp_path), tmp_path]
+    outcome = manage.carry_out(request(config=wanted, save=True), there, before, Plan(action, [], True))
+    assert made == [(pm2_config.ecosystem(wanted), tmp_path), tmp_path]
     assert outcome.ready == READY
 
 
@@ -236,7 +232,7 @@ def test_what_is_not_there_is_told_before_anything_is_touched(host, cwd, message
     transport = FakeTransport([ONLINE])
     with pytest.raises(PM2Error, match=message):
         plan = Plan(action, [], False)
-        _pm2_manage.prepare(request(config=config(cwd=cwd)), host(transport), plan)
+        manage.prepare(request(config=config(cwd=cwd)), host(transport), plan)
     assert transport.calls == []
 
 
@@ -249,7 +245,7 @@ def test_what_is_not_there_is_told_before_anything_is_touched(host, cwd, message
 )
 def test_what_is_not_needed_may_be_missing(host, wanted, plan, asked):
     there = host(FakeTransport([ONLINE]))
-    _pm2_manage.prepare(wanted, there, plan)
+    manage.prepare(wanted, there, plan)
     assert there.program.asked == asked
 
 
@@ -263,39 +259,39 @@ def test_what_is_not_needed_may_be_missing(host, wanted, plan, asked):
 )
 def test_what_must_be_made_anew_needs_a_whole_description(tmp_path, wanted, before, settings):
     with pytest.raises(PM2Error, match=f"shop must be made anew to change {settings}; give config or script"):
-        _pm2_plan.make_plan(wanted, before, tmp_path)
+        pm2_plan.make_plan(wanted, before, tmp_path)
 
 
 def test_a_second_stop_looks_again_at_what_outlived_the_first(kernel, host):
     def refuse(*_arguments):
         raise PM2Error("shop still runs")
 
-    kernel.setattr(_pm2_manage._pm2_look, "refuse_orphans", refuse)
+    kernel.setattr(manage.readiness, "refuse_orphans", refuse)
     with pytest.raises(PM2Error, match="shop still runs"):
         there = host(FakeTransport([STOPPED]))
-        _pm2_manage.carry_out(request("stopped"), there, state(STOPPED), Plan("none", [], False))
+        manage.carry_out(request("stopped"), there, state(STOPPED), Plan("none", [], False))
 
 
 def test_a_process_that_is_not_ready_is_an_error_with_the_reason(kernel, host):
-    kernel.setattr(_pm2_manage._pm2_look, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    kernel.setattr(manage.readiness, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
     with pytest.raises(PM2Error, match="shop is not ready: it is deaf"):
-        _pm2_manage.carry_out(request(), host(FakeTransport([ONLINE])), state(ONLINE), Plan("none", [], False))
+        manage.carry_out(request(), host(FakeTransport([ONLINE])), state(ONLINE), Plan("none", [], False))
 
 
 def test_a_reload_that_does_not_serve_is_an_error_with_the_reason(kernel, host):
-    kernel.setattr(_pm2_manage._pm2_look, "look_at", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    kernel.setattr(manage.readiness, "look_at", lambda *_arguments: Readiness(False, "it is deaf", [], []))
     both = [listed(pid=5, exec_mode="cluster_mode"), listed(4, pid=6, exec_mode="cluster_mode")]
     transport = FakeTransport(both)
     with pytest.raises(PM2Error, match="not ready: it is deaf; the other 1 instances were left as they were"):
-        _pm2_manage.carry_out(request("reloaded"), host(transport), state(*both), Plan("reload", [], False))
+        manage.carry_out(request("reloaded"), host(transport), state(*both), Plan("reload", [], False))
     assert transport.calls == [("reload", 3)]
 
 
 def test_a_configuration_that_pm2_did_not_take_over_is_an_error(kernel, host):
     plan = Plan("restart", [Difference("kill_timeout", None, 9)], False)
     with pytest.raises(PM2Error, match="shop runs, but PM2 did not take over kill_timeout, env.A; remove"):
-        partial = _pm2_config.make_config("shop", None, {"kill_timeout": 9, "env": {"A": "1"}}, Path("/"), 1)
-        _pm2_manage.carry_out(request(config=partial), host(FakeTransport([ONLINE])), state(ONLINE), plan)
+        partial = pm2_config.make_config("shop", None, {"kill_timeout": 9, "env": {"A": "1"}}, Path("/"), 1)
+        manage.carry_out(request(config=partial), host(FakeTransport([ONLINE])), state(ONLINE), plan)
 
 
 def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, host, tmp_path):
@@ -307,7 +303,7 @@ def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, ho
             log.write_text(log.read_text() + log.read_text().replace("pid 7", "pid 5"))
 
     there = host(Killing([ONLINE]))
-    outcome = _pm2_manage.carry_out(request("restarted"), there, state(ONLINE), Plan("restart", [], False))
+    outcome = manage.carry_out(request("restarted"), there, state(ONLINE), Plan("restart", [], False))
     assert ([each.pid for each in outcome.killed], outcome.port_closed_for, len(there.idle)) == ([5], 0.0, 1)
     there.idle[0]()
 
@@ -324,8 +320,8 @@ def test_whom_pm2_killed_is_read_from_its_log_and_the_port_is_watched(kernel, ho
     ],
 )
 def test_the_port_that_is_watched_is_the_wanted_or_the_only_one(kernel, wanted, processes, ports, port):
-    kernel.setattr(_pm2_manage.proc, "listening_ports", lambda _pids: ports)
-    assert _pm2_manage.port_to_watch(wanted, state(*processes)) == port
+    kernel.setattr(manage.proc, "listening_ports", lambda _pids: ports)
+    assert manage.port_to_watch(wanted, state(*processes)) == port
 
 
 @pytest.mark.parametrize(
@@ -343,10 +339,10 @@ def test_the_program_steps_in_where_the_socket_speaks_another_protocol(monkeypat
             raise ProtocolError("version 2")
         return "socket"
 
-    monkeypatch.setattr(_pm2_manage, "Client", lambda *_arguments: contextlib.nullcontext())
-    monkeypatch.setattr(_pm2_manage, "SocketTransport", socket)
-    monkeypatch.setattr(_pm2_manage, "ProgramTransport", lambda _program, _home: "program")
-    with _pm2_manage.connect(way, tmp_path, 1, FakeProgram()) as transport:
+    monkeypatch.setattr(manage, "Client", lambda *_arguments: contextlib.nullcontext())
+    monkeypatch.setattr(manage, "SocketTransport", socket)
+    monkeypatch.setattr(manage, "ProgramTransport", lambda _program, _home: "program")
+    with manage.connect(way, tmp_path, 1, FakeProgram()) as transport:
         assert transport == used
 
 
@@ -354,21 +350,21 @@ def test_a_protocol_that_must_be_spoken_and_is_not_is_an_error(monkeypatch, tmp_
     def refuse(_client):
         raise ProtocolError("version 2")
 
-    monkeypatch.setattr(_pm2_manage, "Client", lambda *_arguments: contextlib.nullcontext())
-    monkeypatch.setattr(_pm2_manage, "SocketTransport", refuse)
-    with pytest.raises(ProtocolError), _pm2_manage.connect("socket", tmp_path, 1, FakeProgram()):
+    monkeypatch.setattr(manage, "Client", lambda *_arguments: contextlib.nullcontext())
+    monkeypatch.setattr(manage, "SocketTransport", refuse)
+    with pytest.raises(ProtocolError), manage.connect("socket", tmp_path, 1, FakeProgram()):
         pass
 
 
 def test_a_home_of_another_user_is_refused(tmp_path):
     with pytest.raises(PM2Error, match="PM2_HOME .* belongs to .*; become that user"):
-        _pm2_manage.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
+        manage.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
 
 
 def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(PM2Error, match="Cannot look at PM2_HOME .*; become its user, or set pm2_home"):
-        _pm2_manage.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
+        manage.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
 
 
 @pytest.mark.parametrize(
@@ -377,8 +373,8 @@ def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
 )
 def test_orphans_are_refused_but_where_the_app_is_stopped_first(monkeypatch, tmp_path, wanted, before, asked):
     seen = []
-    monkeypatch.setattr(_pm2_manage._pm2_look, "refuse_orphans", lambda *arguments: seen.append(arguments))
-    _pm2_manage.refuse(wanted, tmp_path / "new", before, os.geteuid())
+    monkeypatch.setattr(manage.readiness, "refuse_orphans", lambda *arguments: seen.append(arguments))
+    manage.refuse(wanted, tmp_path / "new", before, os.geteuid())
     assert bool(seen) is asked
 
 
@@ -388,20 +384,20 @@ def outcome(after, ready=READY, killed=(), closed=None):
 
 def test_the_result_tells_what_was_done_and_what_is_true(kernel):
     plan = Plan("restart", [], True)
-    result = _pm2_result.done(state(ONLINE), plan, outcome(state(listed(pid=6)), closed=0.98765), 100)
+    result = report.done(state(ONLINE), plan, outcome(state(listed(pid=6)), closed=0.98765), 100)
     facts = ("changed", "action", "ready", "killed", "saved", "transport", "pm2_version", "ready_after", "ports")
     assert [result[key] for key in facts] == [True, "restart", True, False, True, "socket", "7.0.4", 0.123, [3000]]
     assert (result["before"][0]["pid"], result["after"][0]["pid"], result["port_closed_for"]) == (5, 6, 0.988)
 
 
 def test_the_result_of_a_stop_has_no_time_to_be_ready(kernel):
-    result = _pm2_result.done(state(ONLINE), Plan("stop", [], False), outcome(state(STOPPED), ready=None), 100)
+    result = report.done(state(ONLINE), Plan("stop", [], False), outcome(state(STOPPED), ready=None), 100)
     assert (result["ready"], "ready_after" in result, "port_closed_for" in result) == (False, False, False)
 
 
 @pytest.mark.parametrize("before, ready", [(state(ONLINE), True), (state(STOPPED), False), (NOTHING, False)])
 def test_what_is_only_planned_is_told_as_it_is(kernel, before, ready):
-    assert _pm2_result.planned(before, Plan("none", [], False), 100)["ready"] is ready
+    assert report.planned(before, Plan("none", [], False), 100)["ready"] is ready
 
 
 @pytest.mark.parametrize(
@@ -415,43 +411,43 @@ def test_what_is_only_planned_is_told_as_it_is(kernel, before, ready):
 )
 def test_the_diff_tells_settings_and_instances(action, after):
     found = [Difference("kill_timeout", None, 9)] if action == "restart" else []
-    diff = _pm2_result.diff(state(STOPPED), Plan(action, found, False))
+    diff = report.diff(state(STOPPED), Plan(action, found, False))
     assert diff["before"] == {"instance 3": "stopped", **({"kill_timeout": None} if found else {})}
     assert diff["after"] == after
 
 
 def test_the_diff_of_a_new_process_is_one_instance():
-    assert _pm2_result.diff(NOTHING, Plan("create", [], False)) == {"before": {}, "after": {"instance": "online"}}
+    assert report.diff(NOTHING, Plan("create", [], False)) == {"before": {}, "after": {"instance": "online"}}
 
 
 def test_a_message_does_not_tell_secrets():
-    hidden = _pm2_result.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
+    hidden = report.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
     assert hidden == "it is ******** and ******** on 80"
 
 
 def test_every_line_of_a_secret_is_hidden():
-    hidden = _pm2_result.hide("1: first-line\n1: second-line\n", ["first-line\nsecond-line"])
+    hidden = report.hide("1: first-line\n1: second-line\n", ["first-line\nsecond-line"])
     assert hidden == "1: ********\n1: ********\n"
 
 
 def test_the_secrets_of_what_runs_are_known_by_their_names():
     running = state(listed(env={"API_TOKEN": "hunter2", "PORT": 80}), listed(4, env=None))
-    assert _pm2_result.running_secrets(running, "shop") == {"hunter2"}
+    assert report.running_secrets(running, "shop") == {"hunter2"}
 
 
 def test_the_log_is_cleaned_of_known_secrets_before_it_is_split_and_cut(kernel, host, tmp_path):
     log = tmp_path / "error.log"
     secret = "first-line\nsecond-line"
-    there = dataclasses.replace(host(FakeTransport([ONLINE])), hide=lambda text: _pm2_result.hide(text, [secret]))
+    there = dataclasses.replace(host(FakeTransport([ONLINE])), hide=lambda text: report.hide(text, [secret]))
     before = state(listed(pid=5, pm_err_log_path=str(log)))
 
     def look(*_arguments):
         log.write_text(f"{secret}\n{'x' * 296}{secret}\n")
         return Readiness(False, "it is deaf", before.instances, [])
 
-    kernel.setattr(_pm2_manage._pm2_look, "look", look)
+    kernel.setattr(manage.readiness, "look", look)
     with pytest.raises(PM2Error, match="Its error log ends with: ") as error:
-        _pm2_manage.carry_out(request(), there, before, Plan("none", [], False))
+        manage.carry_out(request(), there, before, Plan("none", [], False))
     assert ("first" in str(error.value), "fir" in str(error.value), "line" in str(error.value)) == (False,) * 3
 
 
@@ -462,11 +458,11 @@ def test_a_new_start_that_fails_tells_what_was_removed_and_how_to_bring_it_back(
     def fail(*_arguments):
         raise PM2Error("pm2 start failed")
 
-    kernel.setattr(_pm2_manage._pm2_ecosystem, "start", fail)
-    kernel.setattr(_pm2_manage._pm2_dump, "is_saved", lambda *_arguments: is_saved)
+    kernel.setattr(manage.ecosystem, "start", fail)
+    kernel.setattr(manage.dump, "is_saved", lambda *_arguments: is_saved)
     there, before = host(FakeTransport([])), state(listed(pid=10))
     with pytest.raises(PM2Error, match=f"start failed. shop was made anew, so its 1 instances of /s.js in /.*; {back}"):
-        _pm2_manage.carry_out(request(config=config()), there, before, Plan("recreate", [], False))
+        manage.carry_out(request(config=config()), there, before, Plan("recreate", [], False))
 
 
 @pytest.mark.parametrize(
@@ -477,15 +473,15 @@ def test_an_interpreter_that_is_not_there_is_told_before_anything_is_touched(hos
     (tmp_path / "s.js").touch()
     wanted, there = request(config=config(cwd=str(tmp_path), exec_interpreter=interpreter)), host(FakeTransport([]))
     if found:
-        _pm2_manage.prepare(wanted, there, Plan("create", [], False))
+        manage.prepare(wanted, there, Plan("create", [], False))
     else:
         with pytest.raises(PM2Error, match=f"The interpreter {interpreter} was not found; correct interpreter"):
-            _pm2_manage.prepare(wanted, there, Plan("create", [], False))
+            manage.prepare(wanted, there, Plan("create", [], False))
 
 
 def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
     cluster = state(listed(exec_mode="cluster_mode"))
-    told = _pm2_result.warnings(request("reloaded"), cluster, outcome(cluster), tmp_path, 1000, action="recreate")
+    told = report.warnings(request("reloaded"), cluster, outcome(cluster), tmp_path, 1000, action="recreate")
     assert told == ["shop was made anew, as PM2 cannot hand over what differs, so requests may have been lost"]
 
 
@@ -504,35 +500,35 @@ def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
     ],
 )
 def test_an_operator_is_warned(tmp_path, wanted, before, found, warning):
-    told = _pm2_result.warnings(wanted, before, found, tmp_path, 1000)
+    told = report.warnings(wanted, before, found, tmp_path, 1000)
     assert len(told) == (1 if warning else 0)
     assert warning is None or warning in told[0]
 
 
 @pytest.mark.parametrize("version, count", [("7.0.4", 0), ("7.0.5", 1), ("", 0)])
 def test_a_daemon_of_another_version_is_warned_about(tmp_path, version, count):
-    told = _pm2_result.warnings(request(), state(ONLINE), outcome(state(ONLINE)), tmp_path, 1000, version)
+    told = report.warnings(request(), state(ONLINE), outcome(state(ONLINE)), tmp_path, 1000, version)
     assert len(told) == count
 
 
 def test_a_list_that_everybody_can_read_is_warned_about_unless_it_is_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(_pm2_result._pm2_dump, "readable_by_others", lambda _home: True)
+    monkeypatch.setattr(report.dump, "readable_by_others", lambda _home: True)
     found = outcome(state(ONLINE))
-    assert len(_pm2_result.warnings(request(), state(ONLINE), found, tmp_path, 1000)) == 1
-    assert _pm2_result.warnings(request(save=True), state(ONLINE), found, tmp_path, 1000) == []
+    assert len(report.warnings(request(), state(ONLINE), found, tmp_path, 1000)) == 1
+    assert report.warnings(request(save=True), state(ONLINE), found, tmp_path, 1000) == []
 
 
 @pytest.mark.parametrize("owner, count", [(0, 0), (1000, 1)])
 def test_a_script_of_a_user_that_runs_as_root_is_warned_about(tmp_path, monkeypatch, owner, count):
     script = tmp_path / "s.js"
     script.touch()
-    monkeypatch.setattr(_pm2_result, "_owners", lambda _script: {owner})
+    monkeypatch.setattr(report, "_owners", lambda _script: {owner})
     found = outcome(state(listed(pid=5, pm_exec_path=str(script))))
-    assert len(_pm2_result.warnings(request(), state(ONLINE), found, tmp_path, 0)) == count
+    assert len(report.warnings(request(), state(ONLINE), found, tmp_path, 0)) == count
 
 
 def test_the_owners_of_a_script_are_those_of_the_file_and_its_folder(tmp_path):
-    assert _pm2_result._owners(tmp_path / "..") == {os.geteuid()} | {tmp_path.parent.parent.stat().st_uid}
+    assert report._owners(tmp_path / "..") == {os.geteuid()} | {tmp_path.parent.parent.stat().st_uid}
 
 
 @pytest.mark.parametrize(
@@ -543,5 +539,5 @@ def test_the_version_of_the_program_is_that_of_its_package(tmp_path, package, ve
     program.parent.mkdir(parents=True)
     program.touch()
     (tmp_path / "pm2" / "package.json").write_text(package)
-    assert _pm2_result.version_of(str(program)) == version
-    assert _pm2_result.version_of(None) == ""
+    assert report.version_of(str(program)) == version
+    assert report.version_of(None) == ""

@@ -7,16 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config, Difference
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config, Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
 FOLDER = Path("/srv/shop")
 
 
 def make(options=None, described=None, cpus=4, name="shop"):
-    return _pm2_config.make_config(name, described, options or {}, FOLDER, cpus)
+    return pm2_config.make_config(name, described, options or {}, FOLDER, cpus)
 
 
 def running(config, **changes):
@@ -41,7 +41,7 @@ def running(config, **changes):
     ],
 )
 def test_the_many_words_of_an_ecosystem_file_become_one(given, word, value):
-    assert _pm2_config.canonical(given) == {word: value}
+    assert pm2_config.canonical(given) == {word: value}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_many_words_of_an_ecosystem_file_become_one(given, word, value):
     [(True, "true"), (False, "false"), (3000, "3000"), ("x", "x"), ({"a": [1]}, '{"a":[1]}'), (["ü"], '["ü"]')],
 )
 def test_variables_are_what_javascript_makes_of_them(value, text):
-    assert _pm2_config.text(value) == text
+    assert pm2_config.text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_configuration_is_kept_as_pm2_keeps_it(given, kept):
 
 def test_a_program_on_path_is_a_script_too(tmp_path):
     (tmp_path / "npm").touch(mode=0o755)
-    config = _pm2_config.make_config("shop", {"script": "npm"}, {}, FOLDER, 1, str(tmp_path))
+    config = pm2_config.make_config("shop", {"script": "npm"}, {}, FOLDER, 1, str(tmp_path))
     assert (config.kept["pm_exec_path"], config.app["script"]) == (str(tmp_path / "npm"), "npm")
 
 
@@ -153,7 +153,7 @@ def test_options_stand_above_the_ecosystem_file_and_null_variables_are_none():
     described = {"script": "a.js", "env": {"A": 1, "B": 2, "N": None}, "kill_timeout": 1, "port": 80}
     config = make({"env": {"B": "3"}, "kill_timeout": 9}, described)
     assert (config.env, config.kept["kill_timeout"], config.whole) == ({"A": "1", "B": "3", "PORT": "80"}, 9, True)
-    written = json.loads(_pm2_config.ecosystem(config))["apps"][0]
+    written = json.loads(pm2_config.ecosystem(config))["apps"][0]
     assert (written["name"], written["cwd"], written["env"]["B"]) == ("shop", "/srv/shop", "3")
     assert written["env_greenlight"] == {"A": "", "B": "", "PORT": ""}
 
@@ -168,8 +168,8 @@ WHOLE = {"script": "server.js", "env": {"PORT": "80", "TOKEN": "hunter2"}}
 
 def test_what_runs_as_wanted_does_not_differ():
     config = make(WHOLE)
-    assert _pm2_config.differences(config, [running(config)]) == []
-    assert _pm2_config.differences(make({"env": {"PORT": "80"}}), [running(config)]) == []
+    assert pm2_config.differences(config, [running(config)]) == []
+    assert pm2_config.differences(make({"env": {"PORT": "80"}}), [running(config)]) == []
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_what_every_version_of_pm2_was_told_does_not_differ(recording):
     listed = {each["name"]: each for each in json.loads(recording.read_text())}
     workers = [each for each in json.loads(recording.read_text()) if each["name"] == "workers"]
     shop = make({**WHOLE, "env": {"PORT": "4801", "TOKEN": "hunter2"}, "kill_timeout": 3000})
-    assert _pm2_config.differences(shop, [listed["shop"]]) == []
-    assert _pm2_config.differences(make({"script": "server.js", "instances": 2}, name="workers"), workers) == []
+    assert pm2_config.differences(shop, [listed["shop"]]) == []
+    assert pm2_config.differences(make({"script": "server.js", "instances": 2}, name="workers"), workers) == []
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def test_what_every_version_of_pm2_was_told_does_not_differ(recording):
 )
 def test_what_differs_is_found_whichever_instance_has_it(changes, found):
     config = make({**WHOLE, "instances": 2, "exec_mode": "fork"})
-    assert _pm2_config.differences(config, [running(config), running(config, **changes)]) == found
+    assert pm2_config.differences(config, [running(config), running(config, **changes)]) == found
 
 
 def test_the_number_of_instances_is_a_setting():
     config = make({**WHOLE, "instances": 2})
-    assert _pm2_config.differences(config, [running(config)]) == [Difference("instances", 1, 2)]
+    assert pm2_config.differences(config, [running(config)]) == [Difference("instances", 1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_number_of_instances_is_a_setting():
     ],
 )
 def test_what_pm2_takes_over_with_a_restart(difference, can):
-    assert _pm2_config.can_be_handed_over([difference]) is can
+    assert pm2_config.can_be_handed_over([difference]) is can
 
 
 def test_changes_carry_the_whole_environment_and_remove_by_name():
@@ -234,7 +234,7 @@ def test_changes_carry_the_whole_environment_and_remove_by_name():
         Difference("pm_cwd", "/srv/shop", "/srv/new"),
     ]
     process["pm2_env"]["env"]["OLD"] = "1"
-    assert _pm2_config.changes_for(config, process, found) == {
+    assert pm2_config.changes_for(config, process, found) == {
         "OLD": "null",
         "kill_timeout": "null",
         "pm_cwd": "/srv/new",
@@ -245,7 +245,7 @@ def test_changes_carry_the_whole_environment_and_remove_by_name():
 
 
 def test_changes_of_a_part_leave_what_is_remembered():
-    changes = _pm2_config.changes_for(make({"env": {"A": "1"}}), running(make(WHOLE)), [])
+    changes = pm2_config.changes_for(make({"env": {"A": "1"}}), running(make(WHOLE)), [])
     assert set(changes) == {"env"}
 
 
@@ -255,8 +255,8 @@ def test_differences_are_described_without_the_values_of_variables():
         Difference("NEW", None, "hunter2", is_env=True),
         Difference("kill_timeout", None, 9),
     ]
-    assert _pm2_config.describe(found, "before") == {"env.TOKEN": "hidden value", "env.NEW": None, "kill_timeout": None}
-    assert _pm2_config.describe(found, "after") == {
+    assert pm2_config.describe(found, "before") == {"env.TOKEN": "hidden value", "env.NEW": None, "kill_timeout": None}
+    assert pm2_config.describe(found, "after") == {
         "env.TOKEN": "another hidden value",
         "env.NEW": "another hidden value",
         "kill_timeout": 9,
@@ -265,11 +265,11 @@ def test_differences_are_described_without_the_values_of_variables():
 
 def test_a_variable_that_one_of_several_instances_does_not_have_is_removed_from_the_others():
     gone = Difference("OLD", "1", None, is_env=True)
-    changes = _pm2_config.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
+    changes = pm2_config.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
     assert (changes["OLD"], "OLD" in changes["env"]) == ("null", False)
 
 
 def test_of_the_wanted_variables_only_the_names_are_left_among_the_arguments():
     params, hidden = {"env": {"PORT": 3000, "TOKEN": "t0p", "GONE": None}}, {"3000", "t0p"}
-    assert _pm2_config.take_variables(params, hidden) == {"PORT": "3000", "TOKEN": "t0p"}
+    assert pm2_config.take_variables(params, hidden) == {"PORT": "3000", "TOKEN": "t0p"}
     assert (params, hidden) == ({"env": {"PORT": "hidden", "TOKEN": "hidden"}}, set())

@@ -12,30 +12,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2,
-    _pm2_config,
-    _pm2_control,
-    _pm2_dump,
-    _pm2_ecosystem,
-    _pm2_look,
-    _pm2_plan,
-)
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_control import ReloadError, Transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark, killed_pids
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock, PortWatch
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import (
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    control,
+    dump,
+    ecosystem,
+    process,
+    readiness,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.control import ReloadError, Transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, killed_pids
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock, PortWatch
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import (
     Client,
     NoDaemonError,
     PM2Error,
     ProtocolError,
     owner_of,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import (
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import (
     Program,
     ProgramTransport,
     SocketTransport,
@@ -105,7 +105,7 @@ def read_state(host: Host, name: str) -> State:
 def state_of(transport: Transport, name: str) -> State:
     """Return what PM2 says of a process."""
     listed = transport.processes()
-    instances = _pm2.instances_of(listed, name)
+    instances = process.instances_of(listed, name)
     return State(listed, instances, transport.name, transport.version, transport.daemon, transport.changes_live)
 
 
@@ -120,7 +120,7 @@ def refuse(request: Request, home: Path, before: State, uid: int) -> None:
     if owner != uid:
         raise PM2Error(f"PM2_HOME {home} belongs to {owner_of(home)}; become that user (become: true, become_user)")
     if request.state not in ("stopped", "absent") or not before.instances:
-        _pm2_look.refuse_orphans(home, request.name, before.instances, before.daemon)
+        readiness.refuse_orphans(home, request.name, before.instances, before.daemon)
 
 
 def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcome:
@@ -149,7 +149,7 @@ def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcom
         after = state_of(transport, request.name)
     _confirm(request, after)
     if plan.save:
-        _pm2_dump.save(host.program(), host.home)
+        dump.save(host.program(), host.home)
     killed = [each for each in before.instances if each.pid in killed_pids(log.since())]
     return Outcome(after, ready, ready_at - began, killed, closing.closed_for if port else None)
 
@@ -163,8 +163,8 @@ def begin_stop(request: Request, host: Host, before: State) -> Callable[[], Outc
     with contextlib.ExitStack() as opened:
         transport = opened.enter_context(host.connect())
         port = request.wanted.port or 0
-        settle = _pm2_control.begin_stop(transport, before.instances, port, request.timeout, host.clock)
-        _pm2_look.refuse_orphans(host.home, request.name, [], transport.daemon)
+        settle = control.begin_stop(transport, before.instances, port, request.timeout, host.clock)
+        readiness.refuse_orphans(host.home, request.name, [], transport.daemon)
         kept = opened.pop_all()
 
     def outcome() -> Outcome:
@@ -209,15 +209,15 @@ def port_to_watch(request: Request, before: State) -> int:
 
 
 def _create(config: Config, host: Host) -> None:
-    _pm2_ecosystem.start(host.program(), _pm2_config.ecosystem(config), Path(config.kept["pm_cwd"]))
+    ecosystem.start(host.program(), pm2_config.ecosystem(config), Path(config.kept["pm_cwd"]))
 
 
 def _end(request: Request, host: Host, transport: Transport, before: State, plan: Plan) -> None:
     port = request.wanted.port or 0
-    _pm2_control.stop(transport, before.instances, port, request.timeout, host.clock)
+    control.stop(transport, before.instances, port, request.timeout, host.clock)
     if plan.action == "delete":
-        _pm2_control.delete(transport, before.instances)
-    _pm2_look.refuse_orphans(host.home, request.name, [], transport.daemon)
+        control.delete(transport, before.instances)
+    readiness.refuse_orphans(host.home, request.name, [], transport.daemon)
 
 
 def _run(
@@ -225,16 +225,16 @@ def _run(
 ) -> None:
     changes = _changes(request, before, plan)
     if plan.action == "resurrect":
-        _pm2_control.resurrect(transport, request.name, _pm2_dump.saved_as(host.home, request.name))
+        control.resurrect(transport, request.name, dump.saved_as(host.home, request.name))
     elif plan.action == "start":
-        _pm2_control.start(transport, before.instances, changes)
+        control.start(transport, before.instances, changes)
     elif plan.action == "restart":
-        _pm2_control.restart(transport, before.instances, changes)
+        control.restart(transport, before.instances, changes)
     elif plan.action == "reload":
         _reload(request, host, transport, before, changes, marks)
     elif plan.action == "recreate" and request.config:
-        _pm2_control.stop(transport, before.instances, 0, request.timeout, host.clock)
-        _pm2_control.delete(transport, before.instances)
+        control.stop(transport, before.instances, 0, request.timeout, host.clock)
+        control.delete(transport, before.instances)
         _recreate(request, request.config, host, before)
 
 
@@ -243,7 +243,7 @@ def _recreate(request: Request, config: Config, host: Host, before: State) -> No
         _create(config, host)
     except PM2Error as error:
         old = before.instances[0]
-        saved = _pm2_dump.is_saved(_pm2_dump.read_dump(host.home), before.processes, request.name)
+        saved = dump.is_saved(dump.read_dump(host.home), before.processes, request.name)
         back = "pm2 resurrect brings it back" if saved else "start it again with the configuration that it had"
         raise PM2Error(
             f"{error}. {request.name} was made anew, so its {len(before.instances)} instances of {old.script} in "
@@ -254,8 +254,8 @@ def _recreate(request: Request, config: Config, host: Host, before: State) -> No
 def _changes(request: Request, before: State, plan: Plan) -> Dict[int, Mapping[str, Any]]:
     if request.config is None or not plan.differences or plan.action == "recreate":
         return {}
-    named = _pm2.named(before.processes, request.name)
-    return {int(each["pm_id"]): _pm2_config.changes_for(request.config, each, plan.differences) for each in named}
+    named = process.named(before.processes, request.name)
+    return {int(each["pm_id"]): pm2_config.changes_for(request.config, each, plan.differences) for each in named}
 
 
 def _reload(
@@ -268,16 +268,16 @@ def _reload(
 ) -> None:
     def await_one(pm_id: int) -> Readiness:
         def look() -> Readiness:
-            instances = _pm2.instances_of(transport.processes(), request.name)
+            instances = process.instances_of(transport.processes(), request.name)
             mine = [each for each in instances if each.pm_id == pm_id]
-            return _pm2_look.look_at(mine, transport.daemon, request.wanted, PATIENCE, host.clock)
+            return readiness.look_at(mine, transport.daemon, request.wanted, PATIENCE, host.clock)
 
-        return _pm2.wait_until_ready(look, request.timeout, 0, host.clock.now, host.clock.sleep)[0]
+        return process.wait_until_ready(look, request.timeout, 0, host.clock.now, host.clock.sleep)[0]
 
     try:
-        _pm2_control.reload(transport, before.instances, changes, await_one)
+        control.reload(transport, before.instances, changes, await_one)
     except ReloadError as error:
-        text = _pm2_look.explain(request.name, error.seen, request.wanted.port, transport.daemon, marks, host.hide)
+        text = readiness.explain(request.name, error.seen, request.wanted.port, transport.daemon, marks, host.hide)
         raise PM2Error(text) from error
 
 
@@ -286,21 +286,21 @@ def _await_ready(
 ) -> Tuple[Readiness, float]:
     """Return the last look and the time of the first ready one. Raises PM2Error when the process is not ready."""
     began = host.clock.now()
-    seen, after = _pm2.wait_until_ready(
-        lambda: _pm2_look.look(transport, request.name, request.wanted, PATIENCE, host.clock),
+    seen, after = process.wait_until_ready(
+        lambda: readiness.look(transport, request.name, request.wanted, PATIENCE, host.clock),
         request.timeout,
         request.stable_for,
         host.clock.now,
         host.clock.sleep,
     )
     if not seen.ready:
-        raise PM2Error(_pm2_look.explain(request.name, seen, request.wanted.port, transport.daemon, marks, host.hide))
+        raise PM2Error(readiness.explain(request.name, seen, request.wanted.port, transport.daemon, marks, host.hide))
     return seen, began + after
 
 
 def _confirm(request: Request, after: State) -> None:
     """Raise PM2Error when PM2 did not take the configuration over."""
-    left = _pm2_plan.differences(request, after)
+    left = pm2_plan.differences(request, after)
     if left:
         settings = ", ".join(f"env.{each.key}" if each.is_env else each.key for each in left)
         raise PM2Error(

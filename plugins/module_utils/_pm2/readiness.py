@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag
 from ansible_collections.greenlight.release.plugins.module_utils._host.sock_diag import Connection
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness, Sight, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark, last_lines
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness, Sight, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 # Connections for each instance of a cluster: others take turns too, and each should get one of ours at once.
 _TURNS = 4
@@ -66,7 +66,7 @@ class PortWatch:
 
 def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
     """Look at a process once. C(patience) are the seconds that an instance has to take a connection."""
-    return look_at(_pm2.instances_of(source.processes(), name), source.daemon, wanted, patience, clock)
+    return look_at(process.instances_of(source.processes(), name), source.daemon, wanted, patience, clock)
 
 
 def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
@@ -80,12 +80,12 @@ def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience
             alive=bool(each.pid) and proc.is_alive(each.pid),
             listening=_ports_served(each, candidates[each.pm_id], taken[each.pm_id]),
             taking=sorted(taken[each.pm_id]),
-            stale=_pm2.stale_folder(each, proc.working_folder(each.pid)) if each.pid else "",
+            stale=process.stale_folder(each, proc.working_folder(each.pid)) if each.pid else "",
             revision=proc.read_in_folder(each.pid, wanted.revision_path) if wanted.revision_path else None,
         )
         for each in instances
     }
-    return _pm2.judge(instances, wanted, sights)
+    return process.judge(instances, wanted, sights)
 
 
 def _candidates(

@@ -8,11 +8,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_look
 from ansible_collections.greenlight.release.plugins.module_utils._host.proc import Listener
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 from pm2_fakes import FakeTransport, Time, instance, listed
 
 PID = os.getpid()
@@ -20,7 +20,7 @@ PID = os.getpid()
 
 def test_the_time_that_a_port_is_closed_is_counted_from_samples():
     time, is_open = Time(), [True, False, False, True, True]
-    watch = _pm2_look.PortWatch(3000, lambda: time.now, lambda _port: is_open.pop(0))
+    watch = readiness.PortWatch(3000, lambda: time.now, lambda _port: is_open.pop(0))
     for _sample in range(5):
         time.now += 1
         watch.sample()
@@ -31,7 +31,7 @@ def test_the_time_that_a_port_is_closed_is_counted_from_samples():
 def way(request, monkeypatch):
     """Both ways to ask the kernel who holds a connection."""
     if not request.param:
-        monkeypatch.setattr(_pm2_look.sock_diag, "other_ends", lambda _connections: None)
+        monkeypatch.setattr(readiness.sock_diag, "other_ends", lambda _connections: None)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -49,7 +49,7 @@ def listener(request):
 
 def look(transport, wanted, patience=0.2):
     time = Time()
-    return _pm2_look.look(transport, "shop", wanted, patience, time.clock())
+    return readiness.look(transport, "shop", wanted, patience, time.clock())
 
 
 def test_a_process_that_accepts_is_ready(listener, way):
@@ -64,8 +64,8 @@ def test_a_process_that_accepts_is_ready(listener, way):
         except BlockingIOError:
             return
 
-    clock = _pm2_look.Clock(lambda: time.now, accept)
-    seen = _pm2_look.look(FakeTransport([listed(pid=PID)]), "shop", Wanted(port), 5, clock)
+    clock = readiness.Clock(lambda: time.now, accept)
+    seen = readiness.look(FakeTransport([listed(pid=PID)]), "shop", Wanted(port), 5, clock)
     for connection in kept:
         connection.close()
     assert (seen.ready, seen.reason, seen.ports) == (True, "", [port])
@@ -77,7 +77,7 @@ def test_a_process_that_never_accepts_is_not(listener, way):
 
 
 def test_a_process_that_ends_a_silent_connection_is_taken_to_serve(monkeypatch):
-    monkeypatch.setattr(_pm2_look, "_ended", lambda _connection: True)
+    monkeypatch.setattr(readiness, "_ended", lambda _connection: True)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -98,13 +98,13 @@ def test_a_process_that_resets_every_connection_is_taken_to_serve():
             connection.setsockopt(socket.SOL_SOCKET, *reset)
             connection.close()
 
-        clock = _pm2_look.Clock(lambda: time.now, accept)
+        clock = readiness.Clock(lambda: time.now, accept)
         wanted = Wanted(server.getsockname()[1])
-        assert _pm2_look.look(FakeTransport([listed(pid=PID)]), "shop", wanted, 1, clock).ready
+        assert readiness.look(FakeTransport([listed(pid=PID)]), "shop", wanted, 1, clock).ready
 
 
 def test_what_others_serve_is_no_port_of_the_process(monkeypatch):
-    monkeypatch.setattr(_pm2_look.proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
+    monkeypatch.setattr(readiness.proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
     assert look(FakeTransport([listed(pid=PID)]), Wanted()).reason == "instance 3 listens on no port"
 
 
@@ -120,11 +120,11 @@ def test_a_process_without_a_port_is_asked_for_none():
 def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeypatch):
     """The daemon, process 9, holds the sockets; of the workers 20 takes a connection on port 1, and 21 none."""
     daemon = [Listener("127.0.0.1", 1, "100"), Listener("127.0.0.1", 2, "200")]
-    monkeypatch.setattr(_pm2_look.proc, "listeners", lambda: daemon)
-    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
-    monkeypatch.setattr(_pm2_look.proc, "sockets_of", lambda pids: {"100", "200"} if 9 in pids else set())
-    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: True)
-    monkeypatch.setattr(_pm2_look._Probe, "run", lambda _probe: {3: {1}, 4: set()})
+    monkeypatch.setattr(readiness.proc, "listeners", lambda: daemon)
+    monkeypatch.setattr(readiness.proc, "with_descendants", set)
+    monkeypatch.setattr(readiness.proc, "sockets_of", lambda pids: {"100", "200"} if 9 in pids else set())
+    monkeypatch.setattr(readiness.proc, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(readiness._Probe, "run", lambda _probe: {3: {1}, 4: set()})
     processes = [listed(number, pid, exec_mode="cluster_mode") for number, pid in ((3, 20), (4, 21))]
     transport = FakeTransport(processes)
     transport.daemon = 9
@@ -134,17 +134,17 @@ def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeyp
 
 
 def test_a_listener_that_is_gone_takes_no_connection():
-    assert list(_pm2_look._connect(Listener("127.0.0.1", 1, "1"))) == []
+    assert list(readiness._connect(Listener("127.0.0.1", 1, "1"))) == []
 
 
 def test_a_connection_knows_whether_the_other_side_ended_it():
     mine, other = socket.socketpair()
     mine.setblocking(False)
     with mine, other:
-        assert _pm2_look._ended(mine) is False
+        assert readiness._ended(mine) is False
         other.close()
-        assert _pm2_look._ended(mine) is True
-    assert _pm2_look._ended(mine) is True
+        assert readiness._ended(mine) is True
+    assert readiness._ended(mine) is True
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_connection_knows_whether_the_other_side_ended_it():
     ],
 )
 def test_a_process_was_started_as_its_environment_says(environment, was):
-    assert _pm2_look._was_started_as(environment, Path("/p"), "shop") is was
+    assert readiness._was_started_as(environment, Path("/p"), "shop") is was
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def test_a_process_was_started_as_its_environment_says(environment, was):
 )
 def test_a_process_that_pm2_does_not_know_is_refused(monkeypatch, known, daemon, ports, message):
     environment = {"PM2_HOME": "/p", "name": "shop"}
-    monkeypatch.setattr(_pm2_look.proc, "environments", lambda _text: [(7, environment), (8, environment)])
-    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
-    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: True)
-    monkeypatch.setattr(_pm2_look.proc, "listening_ports", lambda pids: ports.get(pids[0], []))
+    monkeypatch.setattr(readiness.proc, "environments", lambda _text: [(7, environment), (8, environment)])
+    monkeypatch.setattr(readiness.proc, "with_descendants", set)
+    monkeypatch.setattr(readiness.proc, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(readiness.proc, "listening_ports", lambda pids: ports.get(pids[0], []))
     instances = [instance(pid=pid) for pid in known] + [instance(status="stopped")]
     if message is None:
-        _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
+        readiness.refuse_orphans(Path("/p"), "shop", instances, daemon)
     else:
         with pytest.raises(PM2Error, match=message):
-            _pm2_look.refuse_orphans(Path("/p"), "shop", instances, daemon)
+            readiness.refuse_orphans(Path("/p"), "shop", instances, daemon)
 
 
 @pytest.mark.parametrize("alive, tree, found", [(True, {1, 7}, []), (False, {1}, []), (True, {1}, [7])])
@@ -197,10 +197,10 @@ def test_a_process_that_the_daemon_starts_meanwhile_is_no_orphan(monkeypatch, al
         running.update(tree)
         yield 7, {"PM2_HOME": "/p", "name": "shop"}
 
-    monkeypatch.setattr(_pm2_look.proc, "environments", environments)
-    monkeypatch.setattr(_pm2_look.proc, "with_descendants", lambda _roots: set(running))
-    monkeypatch.setattr(_pm2_look.proc, "is_alive", lambda _pid: alive)
-    assert _pm2_look.orphans(Path("/p"), "shop", [], 1) == found
+    monkeypatch.setattr(readiness.proc, "environments", environments)
+    monkeypatch.setattr(readiness.proc, "with_descendants", lambda _roots: set(running))
+    monkeypatch.setattr(readiness.proc, "is_alive", lambda _pid: alive)
+    assert readiness.orphans(Path("/p"), "shop", [], 1) == found
 
 
 @pytest.mark.parametrize(
@@ -213,11 +213,11 @@ def test_a_process_that_the_daemon_starts_meanwhile_is_no_orphan(monkeypatch, al
     ],
 )
 def test_a_failure_is_explained_by_the_log_and_the_port(tmp_path, monkeypatch, text, port, marked, end):
-    monkeypatch.setattr(_pm2_look.proc, "holders_of_port", lambda _port: {5: "node", 7: "nginx", 9: "PM2"})
-    monkeypatch.setattr(_pm2_look.proc, "with_descendants", set)
+    monkeypatch.setattr(readiness.proc, "holders_of_port", lambda _port: {5: "node", 7: "nginx", 9: "PM2"})
+    monkeypatch.setattr(readiness.proc, "with_descendants", set)
     log = tmp_path / "error.log"
     if text:
         log.write_text(text)
     seen = Readiness(False, "it crashed", [instance(pid=5, err_log=str(log))], [])
     marks = [LogMark(log, marked)] if marked else []
-    assert _pm2_look.explain("shop", seen, port, 9, marks) == f"shop is not ready: it crashed{end}"
+    assert readiness.explain("shop", seen, port, 9, marks) == f"shop is not ready: it crashed{end}"

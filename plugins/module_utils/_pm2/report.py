@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_config, _pm2_control, _pm2_dump
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Outcome
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config, control, dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process as pm2_process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 # A shorter value would tear holes into the message wherever it occurs by chance.
@@ -34,7 +35,7 @@ def planned(before: State, plan: Plan, now: float) -> Dict[str, Any]:
         "action": plan.action,
         "before": seen,
         "after": seen,
-        "ready": bool(before.instances) and not _pm2_control.needs_start(before.instances),
+        "ready": bool(before.instances) and not control.needs_start(before.instances),
         "killed": False,
         "saved": False,
         "transport": before.transport,
@@ -66,8 +67,8 @@ def diff(before: State, plan: Plan) -> Dict[str, Dict[str, Any]]:
     ends = {"none": status, "stop": dict.fromkeys(status, "stopped"), "delete": {}, "create": {"instance": "online"}}
     after = ends.get(plan.action, dict.fromkeys(status, "online"))
     return {
-        "before": {**status, **_pm2_config.describe(plan.differences, "before")},
-        "after": {**after, **_pm2_config.describe(plan.differences, "after")},
+        "before": {**status, **config.describe(plan.differences, "before")},
+        "after": {**after, **config.describe(plan.differences, "after")},
     }
 
 
@@ -85,8 +86,8 @@ def hide(message: str, secrets: Iterable[str]) -> str:
 def running_secrets(state: State, name: str) -> Set[str]:
     """Return the values of the variables of what runs whose names say that they are secrets."""
     return {
-        _pm2_config.text(value)
-        for process in _pm2.named(state.processes, name)
+        config.text(value)
+        for process in pm2_process.named(state.processes, name)
         for key, value in (process.get("pm2_env", {}).get("env") or {}).items()
         if redaction.names_secret(key) and key not in _FOLDERS
     }
@@ -115,7 +116,7 @@ def warnings(
         found.append(
             f"{request.name} was made anew, as PM2 cannot hand over what differs, so requests may have been lost"
         )
-    if not request.save and _pm2_dump.readable_by_others(home):
+    if not request.save and dump.readable_by_others(home):
         found.append(
             f"{home}/dump.pm2 holds the environment of the apps and can be read by every user; use save, or chmod 0600"
         )

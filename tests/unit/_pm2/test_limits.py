@@ -7,14 +7,14 @@ import math
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_limits
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import limits
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 HOME = Path("/home/shop/.pm2")
 
 
 def check(home=HOME, **params):
-    _pm2_limits.check({"timeout": 60.0, "stable_for": 5.0, "port": None, **params}, home)
+    limits.check({"timeout": 60.0, "stable_for": 5.0, "port": None, **params}, home)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 # PM2 keeps an env_NAME of an ecosystem file as it is, so the names of the variables that were wanted are left there:
 # a variable that is no longer wanted can be told from one that came from elsewhere.

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Protocol, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 Changes = Mapping[int, Mapping[str, Any]]
 
 
 class Transport(Protocol):
-    """A way to talk to PM2; both of C(_pm2_transport) are one. C(changes_live) says whether it hands changes over."""
+    """A way to talk to PM2; both of `transport` are one. C(changes_live) says whether it hands changes over."""
 
     name: str
     changes_live: bool
@@ -60,7 +60,7 @@ def needs_start(instances: Sequence[Instance]) -> bool:
 
 def is_stale(instance: Instance) -> bool:
     """Say whether an instance runs in the folder of an older release than its path leads to now."""
-    return bool(instance.pid and _pm2.stale_folder(instance, proc.working_folder(instance.pid)))
+    return bool(instance.pid and process.stale_folder(instance, proc.working_folder(instance.pid)))
 
 
 def start(transport: Transport, instances: Sequence[Instance], changes: Changes) -> None:
@@ -81,7 +81,7 @@ def resurrect(transport: Transport, name: str, saved: Sequence[Mapping[str, Any]
     """Make the instances of one process anew as they were saved; C(pm2 resurrect) would make those of all."""
     for each in saved:
         transport.create(each)
-    start(transport, _pm2.instances_of(transport.processes(), name), {})
+    start(transport, process.instances_of(transport.processes(), name), {})
 
 
 def restart(transport: Transport, instances: Sequence[Instance], changes: Changes) -> None:

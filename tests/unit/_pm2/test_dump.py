@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_dump
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump as pm2_dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 KEPT = {"name": "shop", "pm_exec_path": "/srv/a.js", "env": {"A": "1", "unique_id": "u"}, "status": "online"}
 
@@ -26,7 +26,7 @@ def process(**changes):
 def test_what_was_saved_is_read_where_it_can_be(tmp_path, text, saved):
     if text is not None:
         (tmp_path / "dump.pm2").write_text(text)
-    assert _pm2_dump.read_dump(tmp_path) == saved
+    assert pm2_dump.read_dump(tmp_path) == saved
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_was_saved_is_read_where_it_can_be(tmp_path, text, saved):
     ],
 )
 def test_what_would_come_back_is_compared_with_what_runs(saved, processes, same):
-    assert _pm2_dump.is_saved(saved, processes, "shop") is same
+    assert pm2_dump.is_saved(saved, processes, "shop") is same
 
 
 def test_the_list_is_saved_for_its_user_alone(tmp_path):
@@ -59,7 +59,7 @@ def test_the_list_is_saved_for_its_user_alone(tmp_path):
         f"json.dump(seen, open({str(tmp_path / 'dump.pm2.bak')!r}, 'w'))\n"
     )
     script.chmod(0o755)
-    _pm2_dump.save(Program(str(script), {"PATH": os.defpath}, 20), tmp_path)
+    pm2_dump.save(Program(str(script), {"PATH": os.defpath}, 20), tmp_path)
     backup = tmp_path / "dump.pm2.bak"
     assert json.loads(backup.read_text()) == [["save", "--force", "--silent"], 0o600]
     assert (dump.stat().st_mode & 0o777, backup.stat().st_mode & 0o777) == (0o600, 0o600)
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_made_private_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "chmod", refuse)
     with pytest.raises(PM2Error, match=r"Cannot make .*dump\.pm2 private: Operation not permitted; become the user"):
-        _pm2_dump.make_private(tmp_path)
+        pm2_dump.make_private(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_a_file_is_readable_where_every_folder_above_lets_others_through(tmp_pat
         return os.stat_result((modes.get(path, 0o755), *[0] * 9))
 
     monkeypatch.setattr(Path, "stat", stat)
-    assert _pm2_dump.readable_by_others(tmp_path) is readable
+    assert pm2_dump.readable_by_others(tmp_path) is readable

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import NoDaemonError, PM2Error, ProtocolError
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import (
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import (
     Program,
     ProgramTransport,
     SocketTransport,
@@ -29,7 +29,7 @@ RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
     ],
 )
 def test_the_home_is_the_given_one_the_environments_or_the_users(given, environment, home):
-    assert _pm2_transport.home_of(given, environment) == home
+    assert transport.home_of(given, environment) == home
 
 
 @pytest.mark.parametrize("name, found", [("~/bin/pm2", "bin/pm2"), ("pm2", "bin/pm2"), ("~/bin/pm3", None)])
@@ -38,7 +38,7 @@ def test_a_program_is_found_on_path_and_below_the_home(tmp_path, monkeypatch, na
     (tmp_path / "bin" / "pm2").touch(mode=0o755)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert _pm2_transport.find_executable(name) == (str(tmp_path / found) if found else None)
+    assert transport.find_executable(name) == (str(tmp_path / found) if found else None)
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_a_program_is_found_on_path_and_below_the_home(tmp_path, monkeypatch, na
     ],
 )
 def test_the_daemons_pid_is_believed_where_the_process_is_one(tmp_path, monkeypatch, text, command, pid):
-    monkeypatch.setattr(_pm2_transport.proc, "command_line", lambda _pid: command)
+    monkeypatch.setattr(transport.proc, "command_line", lambda _pid: command)
     if text is not None:
         (tmp_path / "pm2.pid").write_text(text)
-    assert _pm2_transport.daemon_pid(tmp_path) == pid
+    assert transport.daemon_pid(tmp_path) == pid
 
 
 def test_the_environment_of_the_caller_does_not_reach_the_app():
     given = {"PATH": "/bin", "HOME": "/home/shop", "AWS_SECRET": "hunter2"}
-    assert _pm2_transport.clean_environment(given, Path("/p"), "/nvm/bin/pm2") == {
+    assert transport.clean_environment(given, Path("/p"), "/nvm/bin/pm2") == {
         "PATH": "/nvm/bin:/bin",
         "HOME": "/home/shop",
         "PM2_HOME": "/p",
@@ -69,17 +69,17 @@ def test_the_environment_of_the_caller_does_not_reach_the_app():
 
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*jlist*")), ids=lambda path: path.stem)
 def test_the_list_is_found_behind_whatever_pm2_prints_before_it(recording):
-    names = [each["name"] for each in _pm2_transport.parse_jlist(recording.read_text())]
+    names = [each["name"] for each in transport.parse_jlist(recording.read_text())]
     assert sorted(names) == ([] if "cold" in recording.name else ["bad", "deaf", "shop", "workers", "workers"])
 
 
 def test_a_line_that_only_begins_like_a_list_is_passed_over():
-    assert _pm2_transport.parse_jlist('[x\n[{"name": "a\u2028b"}]\n') == [{"name": "a\u2028b"}]
+    assert transport.parse_jlist('[x\n[{"name": "a\u2028b"}]\n') == [{"name": "a\u2028b"}]
 
 
 def test_output_without_a_list_is_an_error():
     with pytest.raises(ProtocolError, match="pm2 jlist printed no list"):
-        _pm2_transport.parse_jlist("Error: EACCES\n")
+        transport.parse_jlist("Error: EACCES\n")
 
 
 def test_a_program_gets_exactly_its_environment_folder_and_umask(tmp_path):
@@ -167,7 +167,7 @@ def test_an_answer_that_is_no_list_is_an_error():
 @pytest.fixture
 def pm2(tmp_path, monkeypatch):
     """A program that stands in for pm2: it lists what is in a file, and notes what it is told."""
-    monkeypatch.setattr(_pm2_transport, "daemon_pid", lambda _home: 5)
+    monkeypatch.setattr(transport, "daemon_pid", lambda _home: 5)
     file = tmp_path / "pm2"
     file.write_text(
         f"#!{sys.executable}\nimport sys\n"
@@ -196,6 +196,6 @@ def test_an_id_that_is_also_a_name_is_refused(pm2, tmp_path, process):
 
 
 def test_the_program_is_not_asked_where_it_would_start_a_daemon(pm2, tmp_path, monkeypatch):
-    monkeypatch.setattr(_pm2_transport, "daemon_pid", lambda _home: 0)
+    monkeypatch.setattr(transport, "daemon_pid", lambda _home: 0)
     with pytest.raises(NoDaemonError, match="No PM2 daemon runs for"):
         ProgramTransport(pm2, tmp_path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import (
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import (
     Client,
     NoDaemonError,
     PM2Error,

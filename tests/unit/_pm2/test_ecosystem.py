@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_ecosystem
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 CONFIG = Path("/srv/ecosystem.config.js")
 
@@ -19,12 +19,12 @@ CONFIG = Path("/srv/ecosystem.config.js")
 @pytest.mark.parametrize("before", ["", "noise\n", "greenlight\n[\n", "\u2028"])
 def test_the_apps_are_found_behind_whatever_the_file_prints(before):
     output = f"{before}\ngreenlight-ecosystem: {json.dumps([{'name': 'shop'}, 'x'])}\n"
-    assert _pm2_ecosystem.parse_apps(output) == [{"name": "shop"}]
+    assert ecosystem.parse_apps(output) == [{"name": "shop"}]
 
 
 def test_a_file_that_ends_node_is_told():
     with pytest.raises(PM2Error, match="ended Node before it was read"):
-        _pm2_ecosystem.parse_apps("noise\n")
+        ecosystem.parse_apps("noise\n")
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_a_file_that_ends_node_is_told():
 )
 def test_an_app_that_is_not_exactly_one_is_refused(apps, described):
     with pytest.raises(PM2Error, match=described):
-        _pm2_ecosystem.pick_app(apps, "shop", CONFIG)
+        ecosystem.pick_app(apps, "shop", CONFIG)
 
 
 @pytest.mark.parametrize("app", [{"name": "shop"}, {"script": "./src/shop.js"}])
 def test_an_app_is_found_by_its_name_or_its_script(app):
-    assert _pm2_ecosystem.pick_app([{"name": "x"}, app], "shop", CONFIG) == app
+    assert ecosystem.pick_app([{"name": "x"}, app], "shop", CONFIG) == app
 
 
 def program(tmp_path, text):
@@ -58,19 +58,19 @@ def test_an_entry_is_read_with_node_in_the_folder_of_the_file(tmp_path):
     config.touch()
     text = "import json\napp = {'name': 'shop', 'cwd': os.getcwd(), 'a': os.environ['A']}\n"
     text += "print('greenlight-ecosystem:', json.dumps([app]))"
-    node = _pm2_ecosystem.with_variables(program(tmp_path, text), {"A": "1"})
-    read = _pm2_ecosystem.read_app(node, node.executable, config, "shop")
+    node = ecosystem.with_variables(program(tmp_path, text), {"A": "1"})
+    read = ecosystem.read_app(node, node.executable, config, "shop")
     assert read == {"name": "shop", "cwd": str(tmp_path), "a": "1"}
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
     config = tmp_path / "app.json"
     with pytest.raises(PM2Error, match=r"app\.json does not exist; correct config"):
-        _pm2_ecosystem.read_app(program(tmp_path, ""), "node", config, "shop")
+        ecosystem.read_app(program(tmp_path, ""), "node", config, "shop")
     config.touch()
     node = program(tmp_path, "print('SyntaxError: x'); sys.exit(1)")
     with pytest.raises(PM2Error, match=r"app\.json cannot be read: .*SyntaxError: x"):
-        _pm2_ecosystem.read_app(node, node.executable, config, "shop")
+        ecosystem.read_app(node, node.executable, config, "shop")
 
 
 def test_an_app_is_started_from_a_file_that_nobody_else_can_read(tmp_path):
@@ -81,6 +81,6 @@ def test_an_app_is_started_from_a_file_that_nobody_else_can_read(tmp_path):
         "told = [oct(os.stat(path).st_mode & 0o777), open(path).read(), os.getcwd(), path]\n"
         f"open({str(seen)!r}, 'w').write('|'.join(told))",
     )
-    _pm2_ecosystem.start(pm2, "secret", tmp_path)
+    ecosystem.start(pm2, "secret", tmp_path)
     mode, text, folder, path = seen.read_text().split("|")
     assert (mode, text, folder, Path(path).exists()) == ("0o600", "secret", str(tmp_path), False)

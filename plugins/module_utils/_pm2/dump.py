@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 _FILES = ("dump.pm2", "dump.pm2.bak")
 # What changes while a process runs, and is made anew when it is resurrected.
@@ -44,7 +44,7 @@ def saved_as(home: Path, name: str) -> List[Dict[str, Any]]:
 def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:
     """Say whether C(pm2 resurrect) would bring the process back as it is now."""
     before = [_lasting(each) for each in saved if str(each.get("name")) == name]
-    now = [_lasting(each.get("pm2_env", {})) for each in _pm2.named(processes, name)]
+    now = [_lasting(each.get("pm2_env", {})) for each in process.named(processes, name)]
     return before == now
 
 

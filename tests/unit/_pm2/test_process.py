@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Readiness, Sight, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Sight, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 # One process as getMonitorData of PM2 7.0.4 returns it, shortened; PM2 5 and 6 use the same keys.
 LISTED = {
@@ -35,18 +35,18 @@ LISTED = {
 
 
 def instance(**changes):
-    fields = asdict(_pm2.parse_instance(LISTED))
-    return _pm2.Instance(**{**fields, **changes})
+    fields = asdict(process.parse_instance(LISTED))
+    return process.Instance(**{**fields, **changes})
 
 
 def test_an_instance_is_read_without_its_environment():
-    parsed = _pm2.parse_instance(LISTED)
+    parsed = process.parse_instance(LISTED)
     assert (parsed.pm_id, parsed.pid, parsed.status, parsed.restarts, parsed.memory) == (3, 4711, "online", 2, 1024)
     assert "hunter2" not in str(parsed)
 
 
 def test_a_stopped_instance_has_no_pid():
-    assert _pm2.parse_instance({"pm_id": 0, "name": "x"}).pid == 0
+    assert process.parse_instance({"pm_id": 0, "name": "x"}).pid == 0
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_uptime_is_told_for_what_runs(status, started_at, uptime):
 
 def test_only_instances_of_exactly_that_name_are_read():
     listed = [{**LISTED, "pm_id": 9}, {**LISTED, "name": "shop2"}, LISTED]
-    assert [each.pm_id for each in _pm2.instances_of(listed, "shop")] == [3, 9]
+    assert [each.pm_id for each in process.instances_of(listed, "shop")] == [3, 9]
 
 
 RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
@@ -69,7 +69,7 @@ RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*fork-cluster*")), ids=lambda path: path.stem)
 def test_every_version_of_pm2_is_understood(recording):
     listed = json.loads(recording.read_text())
-    shop, *workers = _pm2.instances_of(listed, "shop") + _pm2.instances_of(listed, "workers")
+    shop, *workers = process.instances_of(listed, "shop") + process.instances_of(listed, "workers")
     assert (shop.status, shop.exec_mode, shop.kill_timeout, shop.script) == (
         *("online", "fork_mode", 3000),
         "/srv/shop/server.js",
@@ -77,7 +77,7 @@ def test_every_version_of_pm2_is_understood(recording):
     assert (shop.pid > 0, shop.memory > 0, shop.node_version.count(".")) == (True, True, 2)
     assert [(each.exec_mode, each.status) for each in workers] == [("cluster_mode", "online")] * 2
     assert workers[0].out_log == f"/home/shop/.pm2/logs/workers-out-{workers[0].pm_id}.log"
-    deaf, bad = _pm2.instances_of(listed, "deaf")[0], _pm2.instances_of(listed, "bad")[0]
+    deaf, bad = process.instances_of(listed, "deaf")[0], process.instances_of(listed, "bad")[0]
     assert (deaf.status, deaf.pid, bad.status, bad.pid) == ("stopped", 0, "errored", 0)
     assert "hunter2" in recording.read_text()
     assert "hunter2" not in str([shop, *workers])
@@ -131,7 +131,7 @@ def sight(**changes):
     ],
 )
 def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reason):
-    readiness = _pm2.judge(found, wanted, {each.pm_id: seen for each in found})
+    readiness = process.judge(found, wanted, {each.pm_id: seen for each in found})
     assert (readiness.ready, readiness.reason) == (not reason, reason)
 
 
@@ -144,8 +144,8 @@ def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reas
     ],
 )
 def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason):
-    wanted = _pm2.wanted_of(3000, None, "REVISION", "abc\n")
-    assert _pm2.judge([instance()], wanted, {3: sight(revision=found)}).reason == reason
+    wanted = process.wanted_of(3000, None, "REVISION", "abc\n")
+    assert process.judge([instance()], wanted, {3: sight(revision=found)}).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason
 )
 def test_a_revision_that_cannot_be_looked_for_is_refused(path, revision, message):
     with pytest.raises(PM2Error, match=message):
-        _pm2.wanted_of(None, None, path, revision)
+        process.wanted_of(None, None, path, revision)
 
 
 def test_a_link_in_the_path_is_followed(tmp_path):
@@ -168,7 +168,7 @@ def test_a_link_in_the_path_is_followed(tmp_path):
     (tmp_path / "current").symlink_to(tmp_path / "release")
     script = instance(script=str(tmp_path / "current" / "server.js"))
     wanted = Wanted(path_under=str(tmp_path / "release"))
-    assert _pm2.judge([script], wanted, {3: sight()}).ready
+    assert process.judge([script], wanted, {3: sight()}).ready
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_process_that_is_older_than_a_flipped_link_is_found_out(tmp_path, cwd,
     (tmp_path / "current").symlink_to(tmp_path / "releases" / "2")
     path = {place: str(tmp_path / place) if place else "" for place in (cwd, works_in, stale)}
     script = instance(script=str(tmp_path / "current" / "server.js"), cwd=path[cwd], started_at=started_at)
-    assert _pm2.stale_folder(script, path[works_in]) == path[stale]
+    assert process.stale_folder(script, path[works_in]) == path[stale]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_process_that_is_older_than_a_flipped_link_is_found_out(tmp_path, cwd,
     ],
 )
 def test_a_restart_shows_in_the_counter_or_the_pid(now, said):
-    assert _pm2.restarted_since([instance()], [now]) == said
+    assert process.restarted_since([instance()], [now]) == said
 
 
 class Time:
@@ -227,7 +227,7 @@ def watch(looks, timeout=3, stable_for=2):
     def look():
         return queue.pop(0) if len(queue) > 1 else queue[0]
 
-    seen, after = _pm2.wait_until_ready(look, timeout, stable_for, lambda: time.now, time.sleep, 1, 1)
+    seen, after = process.wait_until_ready(look, timeout, stable_for, lambda: time.now, time.sleep, 1, 1)
     return seen.ready, seen.reason, after
 
 
@@ -261,7 +261,7 @@ def test_a_first_look_that_takes_too_long_does_not_shorten_the_watch():
         looks.append(time.now)
         return ready()
 
-    _pm2.wait_until_ready(look, 3, 2, lambda: time.now, time.sleep, 1, 1)
+    process.wait_until_ready(look, 3, 2, lambda: time.now, time.sleep, 1, 1)
     assert looks == [9, 10, 11]
 
 
@@ -276,6 +276,6 @@ def test_a_ready_process_is_looked_at_less_often_but_at_the_end():
         sleeps.append(round(seconds, 2))
         time.sleep(seconds)
 
-    _pm2.wait_until_ready(ready, 3, 1.2, lambda: time.now, sleep)
+    process.wait_until_ready(ready, 3, 1.2, lambda: time.now, sleep)
     assert sleeps[:2] == [0.5, 0.5]
     assert sum(sleeps) == pytest.approx(1.2)

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 _MARK = "greenlight-ecosystem: "
 # What C(parseConfig) in PM2's lib/Common.js does: JSON is JavaScript, YAML is read with PM2's own library, and a module

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 _HIGHEST_PORT = 65535
 # What PM2 waits for an instance, in milliseconds; it answers only afterwards.

@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, Mapping, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _pm2_manage,
-    _pm2_plan,
-    _pm2_result,
-    _pm2_transport,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_look import Clock
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_manage import Host, Outcome
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import manage, report, transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Host, Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 # Seconds between two looks of the watches while something is awaited.
 _TICK = 0.02
@@ -39,13 +35,13 @@ def find_program(
     executable: str, home: Path, timeout: float, caller: Mapping[str, str], idle: Callable[[], None] = lambda: None
 ) -> Program:
     """Return the pm2 program, C(executable) being its name or path. Raises PM2Error when it is not there."""
-    found = _pm2_transport.find_executable(executable)
+    found = transport.find_executable(executable)
     if not found:
         raise PM2Error(
             f"pm2 was not found as {executable!r}; set executable to its absolute path, "
             "for nvm something like ~/.nvm/versions/node/v24.0.0/bin/pm2"
         )
-    return Program(found, _pm2_transport.clean_environment(caller, home, found), timeout, idle)
+    return Program(found, transport.clean_environment(caller, home, found), timeout, idle)
 
 
 def make_host(
@@ -78,38 +74,38 @@ def make_host(
 
     return Host(
         home,
-        lambda: _pm2_manage.connect(way, home, timeout, program, idle),
+        lambda: manage.connect(way, home, timeout, program, idle),
         program,
         Clock(clock.now, pause),
         watches,
-        lambda text: _pm2_result.hide(text, secrets),
+        lambda text: report.hide(text, secrets),
     )
 
 
 def make_plan(request: Request, host: Host, before: State, uid: int) -> Plan:
     """Return what must be done, everything checked that can be checked before anything is touched. Raises PM2Error."""
-    _pm2_manage.refuse(request, host.home, before, uid)
-    plan = _pm2_plan.make_plan(request, before, host.home)
-    _pm2_manage.prepare(request, host, plan)
+    manage.refuse(request, host.home, before, uid)
+    plan = pm2_plan.make_plan(request, before, host.home)
+    manage.prepare(request, host, plan)
     return plan
 
 
 def act(request: Request, host: Host, uid: int) -> Done:
     """Do what is wanted of a process. Raises PM2Error."""
-    before = _pm2_manage.read_state(host, request.name)
+    before = manage.read_state(host, request.name)
     plan = make_plan(request, host, before, uid)
     if not before.instances and not plan.changed:
         # There may be no daemon to ask: PM2 was killed, and what it ran with it.
         return Done(request, before, plan, Outcome(before, None, 0.0, [], None))
-    return Done(request, before, plan, _pm2_manage.carry_out(request, host, before, plan))
+    return Done(request, before, plan, manage.carry_out(request, host, before, plan))
 
 
 def begin_stop(request: Request, host: Host, uid: int) -> Callable[[], Done]:
     """Stop a process, and when it is gone return what waits for PM2 to know it. Both raise PM2Error."""
-    before = _pm2_manage.read_state(host, request.name)
+    before = manage.read_state(host, request.name)
     plan = make_plan(request, host, before, uid)
     if not plan.changed:
         done = act(request, host, uid)
         return lambda: done
-    outcome = _pm2_manage.begin_stop(request, host, before)
+    outcome = manage.begin_stop(request, host, before)
     return lambda: Done(request, before, plan, outcome())

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2_logs
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_logs import LogMark
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import logs
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
 
 RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
 
@@ -16,7 +16,7 @@ RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*log-killed*")), ids=lambda path: path.stem)
 def test_every_version_of_pm2_tells_whom_it_killed(recording):
     text = recording.read_text()
-    assert _pm2_logs.killed_pids(text) == {int(re.findall(r"pid=(\d+)", text)[0])}
+    assert logs.killed_pids(text) == {int(re.findall(r"pid=(\d+)", text)[0])}
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_of_a_long_log_only_the_end_is_read(tmp_path):
 
 def test_the_last_lines_of_a_log_are_safe_to_print():
     text = "one\n\n    at frame (x.js:1)\n\x1b[31mtwo\x07\n" + "x" * 400 + "\n"
-    assert _pm2_logs.last_lines(text, count=2) == ["[31mtwo", "x" * 300]
+    assert logs.last_lines(text, count=2) == ["[31mtwo", "x" * 300]
 
 
 @pytest.mark.parametrize(
     "line, shown", [("token=hunter2-long", "token=***"), ("x" * 292 + " token=hunter2-long", "x" * 292 + " token=*")]
 )
 def test_what_looks_like_a_secret_is_not_told_even_where_the_line_is_cut(line, shown):
-    assert _pm2_logs.last_lines(line) == [shown]
+    assert logs.last_lines(line) == [shown]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _pm2, _pm2_config, _pm2_control, _pm2_dump
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import Instance, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_config import Config, Difference
-from ansible_collections.greenlight.release.plugins.module_utils._pm2_rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import control, dump, process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config, Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def make_plan(request: Request, before: State, home: Path) -> Plan:
     if request.state in ("stopped", "absent"):
         action = _ending_action(request.state, before.instances)
     elif not before.instances:
-        action = _creation(request, _pm2_dump.saved_as(home, request.name))
-    elif found and not (before.changes_live and _pm2_config.can_be_handed_over(found)):
+        action = _creation(request, dump.saved_as(home, request.name))
+    elif found and not (before.changes_live and pm2_config.can_be_handed_over(found)):
         action = _recreation(request, found)
     else:
         action = _running_action(request.state, before.instances, bool(found))
@@ -71,14 +72,14 @@ def _must_save(action: str, name: str, before: State, home: Path) -> bool:
     """Say whether what was saved is not what will run. Without a daemon nothing is, or an empty list would be saved."""
     if action != "none":
         return True
-    saved = _pm2_dump.is_saved(_pm2_dump.read_dump(home), before.processes, name)
+    saved = dump.is_saved(dump.read_dump(home), before.processes, name)
     return before.transport != "none" and not saved
 
 
 def differences(request: Request, before: State) -> List[Difference]:
     if request.config is None or request.state in ("stopped", "absent"):
         return []
-    return _pm2_config.differences(request.config, _pm2.named(before.processes, request.name))
+    return pm2_config.differences(request.config, process.named(before.processes, request.name))
 
 
 def _ending_action(state: str, instances: Sequence[Instance]) -> str:
@@ -108,6 +109,6 @@ def _recreation(request: Request, found: Sequence[Difference]) -> str:
 def _running_action(state: str, instances: Sequence[Instance], differs: bool) -> str:
     if state != "started":
         return "reload" if state == "reloaded" else "restart"
-    if differs or any(_pm2_control.is_stale(each) for each in instances):
+    if differs or any(control.is_stale(each) for each in instances):
         return "restart"
-    return "start" if _pm2_control.needs_start(instances) else "none"
+    return "start" if control.needs_start(instances) else "none"
