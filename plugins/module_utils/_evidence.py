@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, List, Mapping, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
-from ansible_collections.greenlight.release.plugins.module_utils._logs_files import Piece, open_since, read_chunks
-from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import Mark, check_cursor
+from ansible_collections.greenlight.release.plugins.module_utils._logs.files import Piece, open_since, read_chunks
+from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import Mark, check_cursor
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret, redact, show
 
 # Of how many releases the evidence is kept, and how much of each end of a log.

@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._git import Git
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog import GivenUp
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._record import UNTOUCHED_STAGES, Change, RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError

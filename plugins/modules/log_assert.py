@@ -297,14 +297,12 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _logs,
-    _logs_check,
-    _logs_files,
-    _logs_process,
-    _logs_scan,
-)
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._logs import check as logs_check
+from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
+from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
+from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, transport
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error
 
@@ -368,16 +366,16 @@ ARGUMENTS = {
 
 
 def parse_rules(params):
-    parsed = {kind: _logs.parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
-    ignored, rates = _logs.parse_ignored(params["ignore"]), _logs.parse_rates(params["rates"])
-    return _logs.check_names(_logs.Rules(ignore=ignored, rates=rates, **parsed))
+    parsed = {kind: rules.parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
+    ignored, rates = rules.parse_ignored(params["ignore"]), rules.parse_rates(params["rates"])
+    return rules.check_names(rules.Rules(ignore=ignored, rates=rates, **parsed))
 
 
 def find_logs(params):
     """Return the logs that are named and those of the process, and a note when the process could not be asked for."""
     if params["files"] is None and not params["process"] and (params["state"] == "mark" or not params["cursor"]):
-        raise _logs.LogError("There is no log to read; give files or process")
-    files = _logs_process.parse_files(params["files"] or [])
+        raise rules.LogError("There is no log to read; give files or process")
+    files = logs_process.parse_files(params["files"] or [])
     if not params["process"]:
         return files, []
     home = transport.home_of(params["pm2_home"], os.environ)
@@ -385,12 +383,12 @@ def find_logs(params):
         with Client(home, PM2_TIMEOUT) as client:
             listed = transport.SocketTransport(client).processes()
         instances = process.instances_of(listed, params["process"])
-        files = _logs_process.merge([*files, *_logs_process.files_of(params["process"], instances)])
-    except (PM2Error, _logs.LogError) as error:
+        files = logs_process.merge([*files, *logs_process.files_of(params["process"], instances)])
+    except (PM2Error, rules.LogError) as error:
         if params["state"] == "mark" or not params["cursor"]:
-            raise _logs.LogError(str(error)) from error
+            raise rules.LogError(str(error)) from error
         return files, [str(error)]
-    return _logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
+    return logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
 
 
 def run(params, scan):
@@ -398,12 +396,12 @@ def run(params, scan):
     files, notes = find_logs(params)
     at, cursor = time.time(), params["cursor"]
     if params["state"] == "mark":
-        return {"cursor": _logs_files.take_cursor(files, at)}
-    begin = _logs_check.begin(files, cursor, params["tail_bytes"], at)
-    clock = _logs_check.Time(time.time, time.monotonic, time.sleep)
-    reading = _logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)
+        return {"cursor": logs_files.take_cursor(files, at)}
+    begin = logs_check.begin(files, cursor, params["tail_bytes"], at)
+    clock = logs_check.Time(time.time, time.monotonic, time.sleep)
+    reading = logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)
     reading.notes = [*reading.notes, *notes]
-    return _logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time())
+    return logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time())
 
 
 def main():
@@ -415,10 +413,10 @@ def main():
     )
     params = module.params
     try:
-        _logs.check_numbers(params)
-        scan = _logs_scan.Scan(parse_rules(params), _logs.check_kinds(params["known_kinds"]))
+        rules.check_numbers(params)
+        scan = logs_scan.Scan(parse_rules(params), rules.check_kinds(params["known_kinds"]))
         result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
-    except _logs.LogError as error:
+    except rules.LogError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The logs cannot be read: {error}; look at their folder, and at the disk")

@@ -253,9 +253,6 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils import (
         _git,
         _layout,
-        _logs,
-        _logs_files,
-        _logs_process,
         _record,
         _record_store,
         _switch,
@@ -264,6 +261,9 @@ try:
         _watch,
     )
     from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+    from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
+    from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
+    from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
     from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
     from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
         config,
@@ -363,10 +363,10 @@ def actions_of(params, record, run, processes, database, done, warn):
         return {}
 
     def mark():
-        files = _logs_process.parse_files(record["facts"]["log_files"])
+        files = logs_process.parse_files(record["facts"]["log_files"])
         try:
-            found["cursor"] = _logs_files.take_cursor(files, time.time())
-        except (_logs.LogError, OSError) as error:
+            found["cursor"] = logs_files.take_cursor(files, time.time())
+        except (rules.LogError, OSError) as error:
             if params["direction"] == "forward":
                 raise
             # The app is stopped, and users do not wait for a log.
@@ -439,7 +439,7 @@ def check(module, record, course, run, processes, database, hidden):
     _switch.check_course(course)
     commands.check(params["migrate"], "migrate")
     limits.check(params, processes.host.home)
-    _logs_process.parse_files(record["facts"]["log_files"])
+    logs_process.parse_files(record["facts"]["log_files"])
     if not (module.check_mode and params["record"]):
         _record.note(record, change_of(params), utcnow())
         _switch.check_record(record, course)

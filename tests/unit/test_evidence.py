@@ -7,8 +7,9 @@ import json
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _evidence, _logs_files, _logs_marks
+from ansible_collections.greenlight.release.plugins.module_utils import _evidence
 from ansible_collections.greenlight.release.plugins.module_utils._evidence import Evidence, EvidenceError
+from ansible_collections.greenlight.release.plugins.module_utils._logs import files, marks
 
 RELEASE = "20260219T020000Z-bbbbbbbb"
 AT = 1771466400.0
@@ -19,7 +20,7 @@ def log(tmp_path):
     """A log with one line, and the cursor behind it."""
     path = tmp_path / "shop-error.log"
     path.write_text("before\n")
-    cursor = _logs_marks.make_cursor([_logs_files.mark_log(path, "err", AT)], AT)
+    cursor = marks.make_cursor([files.mark_log(path, "err", AT)], AT)
     return path, cursor
 
 

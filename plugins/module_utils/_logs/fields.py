@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any, Callable, Dict, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs_match import (
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import (
     Alternative,
     Chunk,
     Finder,

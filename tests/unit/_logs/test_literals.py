@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_literals
+from ansible_collections.greenlight.release.plugins.module_utils._logs import literals as logs_literals
 
-PARSER = _logs_literals.load_parser()
+PARSER = logs_literals.load_parser()
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ PARSER = _logs_literals.load_parser()
     ],
 )
 def test_texts_that_every_match_contains_are_told(pattern, literals):
-    assert _logs_literals.literals_of(pattern, PARSER) == literals
+    assert logs_literals.literals_of(pattern, PARSER) == literals
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_texts_that_every_match_contains_are_told(pattern, literals):
     ],
 )
 def test_an_expression_that_can_be_looked_for_in_many_lines_at_once_is_told(pattern, can_span):
-    assert _logs_literals.can_span_lines(pattern, PARSER) is can_span
-    assert _logs_literals.can_span_lines(pattern, None) is False
+    assert logs_literals.can_span_lines(pattern, PARSER) is can_span
+    assert logs_literals.can_span_lines(pattern, None) is False
 
 
 def test_without_the_parser_of_the_standard_library_nothing_is_told():
-    assert _logs_literals.load_parser(["no.such.module"]) is None
-    assert _logs_literals.literals_of("FATAL", None) is None
+    assert logs_literals.load_parser(["no.such.module"]) is None
+    assert logs_literals.literals_of("FATAL", None) is None
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,6 @@ def test_without_the_parser_of_the_standard_library_nothing_is_told():
     ],
 )
 def test_alternatives_at_the_top_are_told_apart(pattern, parts):
-    assert _logs_literals.split_alternatives(pattern) == parts
+    assert logs_literals.split_alternatives(pattern) == parts
     for part in parts:
         re.compile(part)

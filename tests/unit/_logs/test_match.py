@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_match
-from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk, Needle
+from ansible_collections.greenlight.release.plugins.module_utils._logs import match as logs_match
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk, Needle
 
 PATTERNS = (
     r"\b(Type|Range)Error\b",
@@ -42,7 +42,7 @@ def found(matcher, text):
     ],
 )
 def test_lines_with_a_text_are_found_whatever_hides_it(text, lines):
-    assert found(_logs_match.literal("FATAL"), text) == lines
+    assert found(logs_match.literal("FATAL"), text) == lines
 
 
 def random_lines(seed):
@@ -72,8 +72,8 @@ def random_lines(seed):
 @pytest.mark.parametrize("parser", [None, object()], ids=["with-literals", "without"])
 def test_exactly_the_lines_are_found_that_the_pattern_matches(monkeypatch, seed, pattern, parser):
     if parser is not None:
-        monkeypatch.setattr(_logs_match, "literals_of", lambda _pattern, _parser: None)
-    matcher = _logs_match.regular(pattern)
+        monkeypatch.setattr(logs_match, "literals_of", lambda _pattern, _parser: None)
+    matcher = logs_match.regular(pattern)
     lines = random_lines(seed)
     # Several chunks, as what was found in one decides how the next is searched.
     for begin in range(0, len(lines), 1000):
@@ -87,7 +87,7 @@ def test_exactly_the_lines_are_found_that_the_pattern_matches(monkeypatch, seed,
 @pytest.mark.parametrize("pattern", ["TypeError", '"level":', "exhausted", "GET", "e"])
 @pytest.mark.parametrize("seed", range(6))
 def test_exactly_the_lines_are_found_that_contain_the_text(seed, pattern):
-    matcher = _logs_match.literal(pattern)
+    matcher = logs_match.literal(pattern)
     lines = random_lines(seed)
     for begin in range(0, len(lines), 1000):
         part = lines[begin : begin + 1000]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._logs_kinds import kind_of
+from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of
 
 
 def pino(**fields):

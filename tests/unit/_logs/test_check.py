@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_check, _logs_marks, _logs_scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs import check as logs_check
+from ansible_collections.greenlight.release.plugins.module_utils._logs import marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs import rules as logs_rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
 
 NOW = 1771466400.0
 
@@ -27,7 +30,7 @@ class World:
     def __init__(self, *events):
         self.now = 0.0
         self.events = list(events)
-        self.time = _logs_check.Time(lambda: NOW + self.now, lambda: self.now, self.sleep)
+        self.time = logs_check.Time(lambda: NOW + self.now, lambda: self.now, self.sleep)
 
     def sleep(self, seconds):
         self.now += seconds
@@ -36,20 +39,20 @@ class World:
 
 
 def scan_of(**given):
-    rules = {kind: _logs.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")}
-    return _logs_scan.Scan(_logs.Rules(**rules), {})
+    rules = {kind: logs_rules.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")}
+    return logs_scan.Scan(logs_rules.Rules(**rules), {})
 
 
 def check(path, cursor=None, wait=0, allow_missing=False, world=None, tail_bytes=100, stream="out", **given):
     world = world or World()
     scan = scan_of(**given)
-    begin = _logs_check.begin([(str(path), stream)] if path else [], cursor, tail_bytes, NOW)
-    reading = _logs_check.read(scan, begin, wait, allow_missing, world.time)
-    return _logs_check.describe(scan, reading, cursor and cursor["at"], allow_missing, NOW + world.now)
+    begin = logs_check.begin([(str(path), stream)] if path else [], cursor, tail_bytes, NOW)
+    reading = logs_check.read(scan, begin, wait, allow_missing, world.time)
+    return logs_check.describe(scan, reading, cursor and cursor["at"], allow_missing, NOW + world.now)
 
 
 def cursor_of(path):
-    return _logs_marks.make_cursor([_logs_marks.mark_file(path, "out", NOW)], NOW)
+    return marks.make_cursor([marks.mark_file(path, "out", NOW)], NOW)
 
 
 FATAL = [{"name": "fatal", "pattern": "FATAL"}]
@@ -130,9 +133,9 @@ def test_a_log_that_loses_lines_while_it_is_read_is_no_proof(log, monkeypatch):
     append(log, "fine\n")
 
     def lose(_piece):
-        raise _logs_check.LostLinesError("a log was truncated while it was read")
+        raise logs_check.LostLinesError("a log was truncated while it was read")
 
-    monkeypatch.setattr(_logs_check._logs_files, "read_chunks", lose)
+    monkeypatch.setattr(logs_check.logs_files, "read_chunks", lose)
     result = check(log, cursor, forbid=FATAL)
     assert (result["complete"], result["measurements"]) == (False, {})
 

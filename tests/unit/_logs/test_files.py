@@ -9,8 +9,8 @@ import os
 import random
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_files, _logs_marks
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs import files, marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 NOW = 1771466400.0
 
@@ -28,15 +28,15 @@ def append(path, text):
 
 
 def mark_of(path, at=NOW):
-    return _logs_files.mark_log(path, "out", at)
+    return files.mark_log(path, "out", at)
 
 
 def read(mark, at=NOW, rest=False):
     """Return the lines since a mark, whether they are all, and the mark behind them."""
     with contextlib.ExitStack() as stack:
-        since = _logs_files.open_since(stack, mark, at)
+        since = files.open_since(stack, mark, at)
         pieces = [*since.pieces, since.rest] if rest and since.rest else since.pieces
-        text = b"".join(chunk for piece in pieces for chunk in _logs_files.read_chunks(piece))
+        text = b"".join(chunk for piece in pieces for chunk in files.read_chunks(piece))
         return text.decode().splitlines(), since.complete, since.end
 
 
@@ -180,14 +180,14 @@ def test_a_damaged_compressed_log_is_a_gap(log):
     mark = mark_of(log)
     log.unlink()
     log.with_name("shop-out.log.1.gz").write_bytes(gzip.compress(b"one\n" * 1000)[:-20])
-    with pytest.raises(_logs_files.LostLinesError, match="damaged"):
+    with pytest.raises(files.LostLinesError, match="damaged"):
         read(mark)
 
 
 def test_a_log_that_shrinks_while_it_is_read_is_a_gap(log):
-    with _logs_marks.open_log(log) as file:
-        with pytest.raises(_logs_files.LostLinesError, match="truncated while it was read"):
-            list(_logs_files.read_chunks(_logs_files.Piece(file, 0, 99)))
+    with marks.open_log(log) as file:
+        with pytest.raises(files.LostLinesError, match="truncated while it was read"):
+            list(files.read_chunks(files.Piece(file, 0, 99)))
 
 
 def test_a_flushed_log_that_grew_past_the_mark_is_known_to_have_a_gap(log):
@@ -278,19 +278,19 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch, log):
 
 
 def test_chunks_are_whole_lines_and_a_line_longer_than_a_chunk_comes_in_parts(log):
-    size = _logs_files.CHUNK
+    size = files.CHUNK
     short = b"x" * 99 + b"\n"
     text = short * (size // 50) + b"y" * (3 * size) + b"\nend"
     log.write_bytes(text)
-    with _logs_marks.open_log(log) as file:
-        chunks = list(_logs_files.read_chunks(_logs_files.Piece(file, 0, len(text))))
+    with marks.open_log(log) as file:
+        chunks = list(files.read_chunks(files.Piece(file, 0, len(text))))
     assert b"".join(chunks) == text
     assert max(map(len, chunks)) <= 2 * size
     assert [chunk for chunk in chunks if b"x" in chunk and not chunk.endswith(b"\n")] == []
 
 
 def test_the_end_of_the_last_line_is_not_looked_for_in_an_endless_one(log):
-    log.write_bytes(b"a\n" + b"y" * (2 * _logs_files.CHUNK))
+    log.write_bytes(b"a\n" + b"y" * (2 * files.CHUNK))
     mark = mark_of(log)
     assert read({**mark, "offset": 0})[2]["offset"] == mark["offset"]
 
@@ -475,6 +475,6 @@ def test_whatever_happens_to_a_log_every_line_is_read_once_or_a_gap_is_told(tmp_
 
 def test_a_cursor_marks_several_logs(tmp_path):
     (tmp_path / "out.log").write_text("line\n")
-    cursor = _logs_files.take_cursor([(str(tmp_path / "out.log"), "out"), (str(tmp_path / "gone.log"), "err")], 5.0)
+    cursor = files.take_cursor([(str(tmp_path / "out.log"), "out"), (str(tmp_path / "gone.log"), "err")], 5.0)
     assert [(mark["stream"], mark["offset"]) for mark in cursor["files"]] == [("out", 5), ("err", 0)]
     assert cursor["at"] == 5.0

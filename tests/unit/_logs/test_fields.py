@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_fields
-from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk
+from ansible_collections.greenlight.release.plugins.module_utils._logs import fields as logs_fields
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
 PINO = '{"level":50,"time":1,"msg":"it broke","err":{"code":"E_IO"},"ok":true}'
@@ -27,7 +27,7 @@ PINO = '{"level":50,"time":1,"msg":"it broke","err":{"code":"E_IO"},"ok":true}'
     ],
 )
 def test_the_json_in_a_line_is_found(line, document):
-    assert _logs_fields.parse_line(line) == document
+    assert logs_fields.parse_line(line) == document
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_json_in_a_line_is_found(line, document):
     ],
 )
 def test_lines_are_found_by_a_field(field, condition, limit, line, matches):
-    matcher = _logs_fields.field_matcher(field, condition, limit)
+    matcher = logs_fields.field_matcher(field, condition, limit)
     assert matcher.matches(line) is matches
     chunk = Chunk(f"first\n{line}\n{line}\n".encode())
     assert matcher.count(chunk) == 2 * matches
@@ -72,11 +72,11 @@ def test_lines_are_found_by_a_field(field, condition, limit, line, matches):
 
 def test_a_line_with_the_field_twice_counts_once():
     line = '{"a":{"level":60},"level":60}\n'
-    assert _logs_fields.field_matcher("level", "at_least", 50).count(Chunk(line.encode())) == 1
+    assert logs_fields.field_matcher("level", "at_least", 50).count(Chunk(line.encode())) == 1
 
 
 def test_many_different_numbers_do_not_pile_up():
-    matcher = _logs_fields.field_matcher("time", "above", 4998)
+    matcher = logs_fields.field_matcher("time", "above", 4998)
     lines = "".join(f'{{"time":{number}}}\n' for number in range(5000))
     assert matcher.count(Chunk(lines.encode())) == 1
     assert len(matcher.finders[0]._known) <= 1000
@@ -84,4 +84,4 @@ def test_many_different_numbers_do_not_pile_up():
 
 def test_a_field_that_is_not_there_is_an_error():
     with pytest.raises(json_path.JSONPathError):
-        _logs_fields.value_in("no json", "level")
+        logs_fields.value_in("no json", "level")

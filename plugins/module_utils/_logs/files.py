@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
-from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import (
+from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import (
     CHUNK,
     Mark,
     NoLogError,
@@ -32,6 +31,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs_marks imp
     mark_file,
     open_log,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 # What the clock of the kernel, by which files are dated, may be behind the one that dates marks, in seconds.
 _CLOCK = 0.02

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_scan
-from ansible_collections.greenlight.release.plugins.module_utils._logs import Rules
-from ansible_collections.greenlight.release.plugins.module_utils._logs_scan import Scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs import rules as logs_rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import Rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs.scan import Scan
 
 
 def rules(**given):
     return Rules(
-        **{kind: _logs.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")},
-        ignore=_logs.parse_ignored([{"pattern": text} for text in given.get("ignore", [])]),
-        rates=_logs.parse_rates(given.get("rates", {})),
+        **{kind: logs_rules.parse_rules(kind, given.get(kind, [])) for kind in ("require", "forbid", "count")},
+        ignore=logs_rules.parse_ignored([{"pattern": text} for text in given.get("ignore", [])]),
+        rates=logs_rules.parse_rates(given.get("rates", {})),
     )
 
 
@@ -117,7 +118,7 @@ def test_a_rate_of_nothing_is_not_measured():
 
 @pytest.mark.parametrize("count, span, rate", [(4, None, 4), (4, 60, 4), (4, 7200, 2)])
 def test_a_short_time_is_not_extrapolated_to_an_hour(count, span, rate):
-    assert _logs_scan.per_hour(count, span) == rate
+    assert logs_scan.per_hour(count, span) == rate
 
 
 def test_a_line_counts_in_a_rate_only_where_it_has_both_texts():
@@ -126,7 +127,7 @@ def test_a_line_counts_in_a_rate_only_where_it_has_both_texts():
 
 
 def test_a_flood_of_kinds_does_not_fill_the_record(monkeypatch):
-    monkeypatch.setattr(_logs_scan, "MOST_KINDS", 3)
+    monkeypatch.setattr(logs_scan, "MOST_KINDS", 3)
     letters = [f"Error {chr(letter)}" for letter in range(97, 107)]
     scan = scanned(letters, forbid=[{"name": "e", "pattern": "Error", "new_kinds_only": True}])
     assert (scan.tallies["e"].count, len(scan.kinds_found()["e"])) == (10, 3)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, List, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs_fields import parse_line
+from ansible_collections.greenlight.release.plugins.module_utils._logs.fields import parse_line
 
 # What differs between two lines of one kind: quoted texts but for words, ids, times, numbers.
 _VARIABLE = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'|\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,12})*\b|\d+")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_files, _logs_marks
-from ansible_collections.greenlight.release.plugins.module_utils._logs_files import LostLinesError, Piece
-from ansible_collections.greenlight.release.plugins.module_utils._logs_marks import Mark
-from ansible_collections.greenlight.release.plugins.module_utils._logs_process import LogFile
-from ansible_collections.greenlight.release.plugins.module_utils._logs_scan import Scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
+from ansible_collections.greenlight.release.plugins.module_utils._logs import marks as logs_marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs.files import LostLinesError, Piece
+from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import Mark
+from ansible_collections.greenlight.release.plugins.module_utils._logs.process import LogFile
+from ansible_collections.greenlight.release.plugins.module_utils._logs.scan import Scan
 
 _PAUSE = 0.5
 
@@ -44,8 +45,8 @@ def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes
     A file that the cursor does not know is read from its beginning. Raises LogError.
     """
     if cursor is None:
-        return Reading([_logs_marks.tail_file(Path(path), stream, at, tail_bytes) for path, stream in files])
-    marks = _logs_marks.check_cursor(cursor)
+        return Reading([logs_marks.tail_file(Path(path), stream, at, tail_bytes) for path, stream in files])
+    marks = logs_marks.check_cursor(cursor)
     marked = {mark["path"] for mark in marks}
     added = [(path, stream) for path, stream in files if path not in marked]
     nothing = {"at": float(cursor["at"]), "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
@@ -59,7 +60,7 @@ def read(scan: Scan, reading: Reading, wait: float, allow_missing: bool, time: T
     while True:
         with contextlib.ExitStack() as stack:
             at = time.date()
-            found = [_logs_files.open_since(stack, mark, at) for mark in reading.marks]
+            found = [logs_files.open_since(stack, mark, at) for mark in reading.marks]
             for since in found:
                 whole = [_add(scan, since.end["stream"], piece) for piece in since.pieces]
                 reading.complete = reading.complete and since.complete and all(whole)
@@ -77,7 +78,7 @@ def read(scan: Scan, reading: Reading, wait: float, allow_missing: bool, time: T
 
 def _add(scan: Scan, stream: str, piece: Piece) -> bool:
     try:
-        scan.add("" if stream == "both" else stream, _logs_files.read_chunks(piece))
+        scan.add("" if stream == "both" else stream, logs_files.read_chunks(piece))
     except LostLinesError:
         return False
     return True
@@ -92,7 +93,7 @@ def describe(scan: Scan, reading: Reading, since: Optional[float], allow_missing
     problems += [] if reading.marks else ["there is no log to read"]
     problems += scan.problems(complete, span)
     return {
-        "cursor": _logs_marks.make_cursor(reading.marks, at),
+        "cursor": logs_marks.make_cursor(reading.marks, at),
         "passed": not problems,
         "reason": "; ".join(problems),
         "complete": complete,

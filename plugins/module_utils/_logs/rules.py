@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_fields, _logs_match
-from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Matcher
+from ansible_collections.greenlight.release.plugins.module_utils._logs import fields as logs_fields
+from ansible_collections.greenlight.release.plugins.module_utils._logs import match as logs_match
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Matcher
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 
-RULE_KEYS = ("field", *sorted(_logs_fields.CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
+RULE_KEYS = ("field", *sorted(logs_fields.CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
 RULE_KEYS += ("per", "regex", "stream")
 # A timer of the kernel does not take every number, and nobody waits for longer than a week.
 LONGEST = 7 * 86400
@@ -64,23 +65,23 @@ def compile_pattern(label: str, pattern: Any, regex: bool) -> Matcher:
     if not isinstance(pattern, str) or not pattern or "\n" in pattern:
         raise LogError(f"{label} needs a pattern that is a text of one line, not {pattern!r}")
     try:
-        return _logs_match.regular(pattern) if regex else _logs_match.literal(pattern)
+        return logs_match.regular(pattern) if regex else logs_match.literal(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise LogError(f"{label}: bad regular expression {pattern!r}: {error}") from error
 
 
 def compile_rule(label: str, rule: Mapping[str, Any]) -> Matcher:
     """Return what finds the lines of a rule, by its pattern or its field. Raises LogError."""
-    conditions = [name for name in _logs_fields.CONDITIONS if name in rule]
+    conditions = [name for name in logs_fields.CONDITIONS if name in rule]
     if "field" not in rule:
         if conditions:
             raise LogError(f"{label}: {conditions[0]} needs field, the path of a field in lines of JSON")
         return compile_pattern(label, rule.get("pattern"), bool(rule.get("regex")))
     path = rule["field"]
     if "pattern" in rule or len(conditions) != 1 or not json_path.is_path(path):
-        raise LogError(f"{label}: field needs a path, no pattern, and one of {', '.join(_logs_fields.CONDITIONS)}")
+        raise LogError(f"{label}: field needs a path, no pattern, and one of {', '.join(logs_fields.CONDITIONS)}")
     try:
-        return _logs_fields.field_matcher(path, conditions[0], rule[conditions[0]])
+        return logs_fields.field_matcher(path, conditions[0], rule[conditions[0]])
     except (re.error, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise LogError(f"{label}: {conditions[0]} cannot be {rule[conditions[0]]!r}: {error}") from error
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Callable, Iterator, List, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs_literals import (
+from ansible_collections.greenlight.release.plugins.module_utils._logs.literals import (
     can_span_lines,
     literals_of,
     load_parser,

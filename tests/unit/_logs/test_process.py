@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_process
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 
 
@@ -19,17 +19,17 @@ def instance(pm_id, out, err):
 )
 def test_a_wrong_file_is_refused(file):
     with pytest.raises(LogError, match="files needs mappings of an absolute path and a stream"):
-        _logs_process.parse_files([file])
+        logs_process.parse_files([file])
 
 
 def test_a_log_that_is_named_twice_is_read_once():
     given = [{"path": "/x", "stream": "out"}, {"path": "/y", "stream": "err"}, {"path": "/x", "stream": "err"}]
-    assert _logs_process.parse_files(given) == [("/x", "both"), ("/y", "err")]
+    assert logs_process.parse_files(given) == [("/x", "both"), ("/y", "err")]
 
 
 def test_the_logs_of_a_process_are_those_of_every_instance_out_and_err_apart():
     instances = [instance(0, "/l/s-out-0.log", "/l/s-error-0.log"), instance(1, "/l/s-out-1.log", "/l/s-error-1.log")]
-    assert _logs_process.files_of("shop", instances) == [
+    assert logs_process.files_of("shop", instances) == [
         ("/l/s-error-0.log", "err"),
         ("/l/s-error-1.log", "err"),
         ("/l/s-out-0.log", "out"),
@@ -39,21 +39,21 @@ def test_the_logs_of_a_process_are_those_of_every_instance_out_and_err_apart():
 
 def test_instances_that_share_one_log_have_it_once():
     instances = [instance(0, "/l/s.log", "/l/s.log"), instance(1, "/l/s.log", "/l/s.log")]
-    assert _logs_process.files_of("shop", instances) == [("/l/s.log", "both")]
+    assert logs_process.files_of("shop", instances) == [("/l/s.log", "both")]
 
 
 @pytest.mark.parametrize("instances", [[], [instance(0, "", "/dev/null")]])
 def test_a_process_without_logs_is_told(instances):
     with pytest.raises(LogError, match="PM2 knows no process called 'shop' that writes logs"):
-        _logs_process.files_of("shop", instances)
+        logs_process.files_of("shop", instances)
 
 
 def test_logs_of_instances_that_ran_before_are_marked_too(tmp_path):
     for name in ("s-out-0.log", "s-out-3.log", "s-out-x.log", "s-out-3.log.1"):
         (tmp_path / name).write_text("")
     instances = [instance(0, f"{tmp_path}/s-out-0.log", "/none/s-error-0.log")]
-    files = _logs_process.files_of("shop", instances)
-    assert _logs_process.with_other_instances(files, instances) == [
+    files = logs_process.files_of("shop", instances)
+    assert logs_process.with_other_instances(files, instances) == [
         ("/none/s-error-0.log", "err"),
         (f"{tmp_path}/s-out-0.log", "out"),
         (f"{tmp_path}/s-out-3.log", "out"),
@@ -63,5 +63,5 @@ def test_logs_of_instances_that_ran_before_are_marked_too(tmp_path):
 def test_a_log_without_the_number_of_an_instance_stands_alone(tmp_path):
     (tmp_path / "s-2.log").write_text("")
     instances = [instance(0, f"{tmp_path}/s.log", f"{tmp_path}/s-1.log")]
-    files = _logs_process.files_of("shop", instances)
-    assert _logs_process.with_other_instances(files, instances) == files
+    files = logs_process.files_of("shop", instances)
+    assert logs_process.with_other_instances(files, instances) == files

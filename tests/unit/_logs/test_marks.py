@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_marks
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs import marks as logs_marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 NOW = 1771466400.0
 
@@ -20,54 +20,54 @@ def log(tmp_path):
 
 
 def test_a_mark_stands_at_the_end_of_a_log(log):
-    mark = _logs_marks.mark_file(log, "out", NOW)
+    mark = logs_marks.mark_file(log, "out", NOW)
     assert (mark["path"], mark["stream"], mark["at"], mark["offset"]) == (str(log), "out", NOW, 12)
     assert mark["inode"] == log.stat().st_ino
 
 
 def test_a_log_that_does_not_exist_can_be_marked(tmp_path):
-    mark = _logs_marks.mark_file(tmp_path / "late.log", "err", NOW)
+    mark = logs_marks.mark_file(tmp_path / "late.log", "err", NOW)
     assert (mark["inode"], mark["offset"], mark["stream"]) == (0, 0, "err")
 
 
 def test_a_link_is_refused(tmp_path, log):
     (tmp_path / "link.log").symlink_to(log)
     with pytest.raises(LogError, match="link.log: .*; it must be a regular file"):
-        _logs_marks.mark_file(tmp_path / "link.log", "out", NOW)
+        logs_marks.mark_file(tmp_path / "link.log", "out", NOW)
 
 
 def test_a_fifo_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.log")
     with pytest.raises(LogError, match="pipe.log is not a regular file"):
-        _logs_marks.mark_file(tmp_path / "pipe.log", "out", NOW)
+        logs_marks.mark_file(tmp_path / "pipe.log", "out", NOW)
 
 
 @pytest.mark.parametrize("position", [0, 6000, 50_000, 99_990])
 def test_a_fingerprint_covers_the_whole_of_a_log_in_spots(log, position):
     lines = b"GET /health 200\n" * 6250
     log.write_bytes(lines)
-    before = _logs_marks.mark_file(log, "out", NOW)
+    before = logs_marks.mark_file(log, "out", NOW)
     log.write_bytes(lines[:position] + b"FATAL\n" + lines[position:])
-    with _logs_marks.open_log(log) as file:
-        assert _logs_marks.fingerprint(file, len(lines)) != before["fingerprint"]
-        assert _logs_marks.fingerprint(file, len(lines) + 7) == ""
+    with logs_marks.open_log(log) as file:
+        assert logs_marks.fingerprint(file, len(lines)) != before["fingerprint"]
+        assert logs_marks.fingerprint(file, len(lines) + 7) == ""
 
 
 @pytest.mark.parametrize("tail_bytes, offset", [(6, 6), (8, 6), (11, 6), (12, 0), (100, 0), (5, 12)])
 def test_the_tail_of_a_log_begins_with_a_line(log, tail_bytes, offset):
-    assert _logs_marks.tail_file(log, "out", NOW, tail_bytes)["offset"] == offset
+    assert logs_marks.tail_file(log, "out", NOW, tail_bytes)["offset"] == offset
 
 
 def test_the_tail_of_a_log_that_is_not_there_or_empty_begins_at_its_end(tmp_path):
     missing = tmp_path / "x.log"
-    assert _logs_marks.tail_file(missing, "out", NOW, 10) == _logs_marks.mark_file(missing, "out", NOW)
+    assert logs_marks.tail_file(missing, "out", NOW, 10) == logs_marks.mark_file(missing, "out", NOW)
     missing.write_text("")
-    assert _logs_marks.tail_file(missing, "out", NOW, 10) == _logs_marks.mark_file(missing, "out", NOW)
+    assert logs_marks.tail_file(missing, "out", NOW, 10) == logs_marks.mark_file(missing, "out", NOW)
 
 
 def test_a_cursor_survives_being_made_and_checked(log):
-    marks = [_logs_marks.mark_file(log, "out", NOW)]
-    assert _logs_marks.check_cursor(_logs_marks.make_cursor(marks, 1.5)) == marks
+    marks = [logs_marks.mark_file(log, "out", NOW)]
+    assert logs_marks.check_cursor(logs_marks.make_cursor(marks, 1.5)) == marks
 
 
 MARK = {"path": "/x", "stream": "out", "fingerprint": "", "device": 1, "inode": 1, "offset": 1, "at": 1.0}
@@ -93,4 +93,4 @@ MARK = {"path": "/x", "stream": "out", "fingerprint": "", "device": 1, "inode": 
 )
 def test_a_cursor_of_somebody_else_is_refused(cursor):
     with pytest.raises(LogError, match="cursor is not one that log_assert returned"):
-        _logs_marks.check_cursor(cursor)
+        logs_marks.check_cursor(cursor)

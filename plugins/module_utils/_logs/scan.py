@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs import Rate, Rule, Rules
-from ansible_collections.greenlight.release.plugins.module_utils._logs_kinds import kind_of
-from ansible_collections.greenlight.release.plugins.module_utils._logs_match import Chunk
+from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import Rate, Rule, Rules
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _logs
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import Lo
 )
 def test_a_wrong_rule_is_refused_by_name(rule, message):
     with pytest.raises(LogError, match=message):
-        _logs.parse_rules("forbid", [rule])
+        rules.parse_rules("forbid", [rule])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_wrong_rule_is_refused_by_name(rule, message):
 )
 def test_a_rule_is_called_by_its_name_or_by_what_it_looks_for(given, name):
     nothing = dict.fromkeys(("stream", "per", "matches", "exists"))
-    assert _logs.parse_rules("forbid", [{**nothing, **given}])[0].name == name
+    assert rules.parse_rules("forbid", [{**nothing, **given}])[0].name == name
 
 
 @pytest.mark.parametrize(
@@ -53,48 +53,48 @@ def test_a_rule_is_called_by_its_name_or_by_what_it_looks_for(given, name):
     [("", "out", True), ("err", "out", False), ("err", "err", True), ("err", "", True)],
 )
 def test_a_rule_applies_to_its_stream_and_to_a_log_of_both(rule, stream, applies):
-    assert _logs.parse_rules("count", [{"pattern": "x", "stream": rule}])[0].applies_to(stream) is applies
+    assert rules.parse_rules("count", [{"pattern": "x", "stream": rule}])[0].applies_to(stream) is applies
 
 
 @pytest.mark.parametrize("rate", ["x", {"count": "a"}, {"count": "a", "of": "b", "per": "hour"}])
 def test_a_wrong_rate_is_refused_by_name(rate):
     with pytest.raises(LogError, match="rate error_rate needs count and of"):
-        _logs.parse_rates({"error_rate": rate})
+        rules.parse_rates({"error_rate": rate})
 
 
 def test_ignored_lines_are_told_by_pattern_or_field():
-    text, level = _logs.parse_ignored([{"pattern": "a.c"}, {"field": "level", "below": 50, "name": None}])
+    text, level = rules.parse_ignored([{"pattern": "a.c"}, {"field": "level", "below": 50, "name": None}])
     assert (text.matches("a.c"), text.matches("abc"), level.matches('{"level":30}')) == (True, False, True)
     with pytest.raises(LogError, match="ignore rule 0 needs a pattern"):
-        _logs.parse_ignored([{}])
+        rules.parse_ignored([{}])
 
 
 @pytest.mark.parametrize("kind", ["require", "rates"])
 def test_two_rules_of_one_name_are_refused(kind):
-    rule = _logs.parse_rules("forbid", [{"name": "n", "pattern": "x"}])
-    other = _logs.parse_rates({"n": {"count": "a", "of": "b"}}) if kind == "rates" else rule
+    rule = rules.parse_rules("forbid", [{"name": "n", "pattern": "x"}])
+    other = rules.parse_rates({"n": {"count": "a", "of": "b"}}) if kind == "rates" else rule
     with pytest.raises(LogError, match="two rules are called 'n'"):
-        _logs.check_names(_logs.Rules(forbid=rule, **{kind: other}))
-    assert _logs.check_names(_logs.Rules(forbid=rule)).forbid == rule
+        rules.check_names(rules.Rules(forbid=rule, **{kind: other}))
+    assert rules.check_names(rules.Rules(forbid=rule)).forbid == rule
 
 
 @pytest.mark.parametrize("name, value", [("wait", -1.0), ("timeout", 0), ("tail_bytes", -1), ("wait", float("inf"))])
 def test_a_number_that_is_too_small_or_without_end_is_refused(name, value):
     numbers = {"wait": 0.0, "timeout": 1, "tail_bytes": 0}
     with pytest.raises(LogError, match=f"{name} must be a number of at least"):
-        _logs.check_numbers({**numbers, name: value})
-    assert _logs.check_numbers(numbers) is None
+        rules.check_numbers({**numbers, name: value})
+    assert rules.check_numbers(numbers) is None
 
 
 @pytest.mark.parametrize("name", ["wait", "timeout"])
 def test_nobody_waits_for_longer_than_a_week(name):
     numbers = {"wait": 0.0, "timeout": 1, "tail_bytes": 10**9}
     with pytest.raises(LogError, match=f"{name} must be 604800 seconds at most, not 1e.300"):
-        _logs.check_numbers({**numbers, name: 1e300})
+        rules.check_numbers({**numbers, name: 1e300})
 
 
 @pytest.mark.parametrize("kinds", [{"n": None}, {"n": "abc"}])
 def test_known_kinds_of_somebody_else_are_refused(kinds):
     with pytest.raises(LogError, match="known_kinds are not those that log_assert returned"):
-        _logs.check_kinds(kinds)
-    assert _logs.check_kinds({"n": ["abc"]}) == {"n": ["abc"]}
+        rules.check_kinds(kinds)
+    assert rules.check_kinds({"n": ["abc"]}) == {"n": ["abc"]}

@@ -17,7 +17,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any, Dict, List
 
-from ansible_collections.greenlight.release.plugins.module_utils._logs import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 VERSION = 2
 CHUNK = 1 << 18
