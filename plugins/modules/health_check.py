@@ -322,14 +322,9 @@ except ImportError:
     requests = None
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _health,
-    _health_client,
-    _health_measure,
-    _health_owner,
-    _health_parse,
-    _health_wait,
-)
+from ansible_collections.greenlight.release.plugins.module_utils._health import client, measure, owner, parse
+from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 SHORTEST_SECRET = 4
@@ -373,20 +368,20 @@ ARGUMENTS = {
 
 def parse_arguments(params):
     """Return the probes, with what to ask them and for how long. Raises HealthError."""
-    _health_parse.check_numbers(params)
+    parse.check_numbers(params)
     asked = params["probes"] or [{"url": params["url"], "expect_json": params["expect_json"]}]
     given = [{**probe, "headers": {**params["headers"], **(probe.get("headers") or {})}} for probe in asked]
-    patience = _health_wait.Patience(
+    patience = health_wait.Patience(
         params["deadline"], params["consecutive"], params["interval"], time.monotonic, time.sleep
     )
-    world = _health_wait.World(
-        lambda: _health_client.connect(requests, time.monotonic),
-        _health_owner.explain_owner,
+    world = health_wait.World(
+        lambda: client.connect(requests, time.monotonic),
+        owner.explain_owner,
         parallel.run_all,
-        _health_measure.check_counters(params["counters"]),
+        measure.check_counters(params["counters"]),
         time.time(),
     )
-    return _health_parse.parse_probes(given, params["timeout"]), world, patience
+    return parse.parse_probes(given, params["timeout"]), world, patience
 
 
 def main():
@@ -398,15 +393,15 @@ def main():
     )
     # A header such as "1" is no secret, and hiding it would take every 1 out of the results.
     given = [module.params["url"], *(probe["url"] for probe in module.params["probes"] or [])]
-    secrets = module.no_log_values.union(*map(_health.secrets_in, given))
+    secrets = module.no_log_values.union(*map(health_probe.secrets_in, given))
     module.no_log_values = {value for value in secrets if len(value) >= SHORTEST_SECRET}
     if requests is None:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         probes, world, patience = parse_arguments(module.params)
-    except _health.HealthError as error:
+    except health_probe.HealthError as error:
         module.fail_json(msg=str(error))
-    result = _health_wait.check_all(probes, world, patience)
+    result = health_wait.check_all(probes, world, patience)
     if not result["healthy"] and not module.params["report_only"]:
         module.fail_json(msg=f"The app is not healthy: {result['reason']}", **result)
     module.exit_json(**result)

@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" 
 
 import requests
 from ansible.module_utils.urls import open_url
-from ansible_collections.greenlight.release.plugins.module_utils import _health_client, _health_wait
-from ansible_collections.greenlight.release.plugins.module_utils._health import Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import client
+from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Probe
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 SAMPLES = 200
@@ -51,14 +52,14 @@ def server() -> Iterator[str]:
             process.kill()
 
 
-def world() -> _health_wait.World:
-    return _health_wait.World(
-        lambda: _health_client.connect(requests, time.monotonic), lambda _connection, _pids: "", parallel.run_all
+def world() -> health_wait.World:
+    return health_wait.World(
+        lambda: client.connect(requests, time.monotonic), lambda _connection, _pids: "", parallel.run_all
     )
 
 
-def patience(deadline: float) -> _health_wait.Patience:
-    return _health_wait.Patience(deadline, 1, 0.05, time.monotonic, time.sleep)
+def patience(deadline: float) -> health_wait.Patience:
+    return health_wait.Patience(deadline, 1, 0.05, time.monotonic, time.sleep)
 
 
 def with_session(url: str, trust_env: bool = True) -> list[float]:
@@ -93,7 +94,7 @@ def with_curl(url: str) -> list[float]:
 def with_ours(url: str) -> list[float]:
     """Take samples as the module does, each judged by its JSON."""
     probe = Probe(name="x", url=url, expect_json=({"path": "status", "equals": "ok"},))
-    samples = _health_wait.take_samples(probe, world(), patience(60), SAMPLES, time.monotonic() + 60)
+    samples = health_wait.take_samples(probe, world(), patience(60), SAMPLES, time.monotonic() + 60)
     assert not any(reason for _elapsed, reason in samples)
     return [elapsed / 1000 for elapsed, _reason in samples]
 
@@ -132,7 +133,7 @@ def with_one_that_hangs(url: str, rounds: int) -> float:
     taken = []
     for _round in range(rounds):
         began = time.perf_counter()
-        result = _health_wait.check_all(probes, world(), patience(HANGING))
+        result = health_wait.check_all(probes, world(), patience(HANGING))
         taken.append(time.perf_counter() - began)
         assert result["reason"] == f"hang: no answer within {HANGING:g} seconds", result["reason"]
     seconds = statistics.median(taken)

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any, Callable, Dict, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import CONDITIONS, Answer, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import CONDITIONS, Answer, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, names_secret, show

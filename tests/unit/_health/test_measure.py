@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health_measure
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, HealthError
-from ansible_collections.greenlight.release.plugins.module_utils._health_parse import parse_probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import measure as health_measure
+from ansible_collections.greenlight.release.plugins.module_utils._health.parse import parse_probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, HealthError
 
 
 def measure(how, body, earlier=None):
     probe = parse_probe(0, {"url": "http://h/", "name": "x", "measurements": {"m": how}}, 5)
-    return _health_measure.read_measurements(probe, Answer(200, 1.0, {}, body), earlier or {}, at=7.0)
+    return health_measure.read_measurements(probe, Answer(200, 1.0, {}, body), earlier or {}, at=7.0)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_a_share_of_too_few_events_is_not_measured():
 @pytest.mark.parametrize("counters", [[], {"m": 1}, {"m": {"values": 1}}, {"m": {"values": {"n": "x"}}}])
 def test_counters_of_somebody_else_are_refused(counters):
     with pytest.raises(HealthError, match="counters are not those that health_check returned"):
-        _health_measure.check_counters(counters)
+        health_measure.check_counters(counters)
 
 
 def test_counters_survive_being_returned_and_given_again():
-    assert _health_measure.check_counters(reading(n=1)) == reading(n=1)
+    assert health_measure.check_counters(reading(n=1)) == reading(n=1)
 
 
 def test_latencies_are_summed_up_with_their_intervals():
-    summary = _health_measure.summarise_latency([3.0, 1.0, 2.0] * 200, 200)
+    summary = health_measure.summarise_latency([3.0, 1.0, 2.0] * 200, 200)
     assert (summary["count"], summary["mean"], summary["p50"], summary["max"]) == (600, 2.0, 2.0, 3.0)
     assert (summary["p50_low"], summary["p50_high"], summary["failed_share"]) == (2.0, 2.0, 0.25)
     assert summary["failed_share_low"] < 0.25 < summary["failed_share_high"]
@@ -122,16 +122,16 @@ def test_latencies_are_summed_up_with_their_intervals():
     ],
 )
 def test_a_bound_that_so_few_latencies_do_not_have_is_left_out(count, bounded):
-    summary = _health_measure.summarise_latency([float(number) for number in range(count)], 0)
+    summary = health_measure.summarise_latency([float(number) for number in range(count)], 0)
     assert [name for name in summary if name[0] == "p" and "_" in name] == bounded
 
 
 def test_one_latency_is_its_own_interval():
-    summary = _health_measure.summarise_latency([2.0], 0)
+    summary = health_measure.summarise_latency([2.0], 0)
     assert (summary["mean_low"], summary["mean"], summary["mean_high"]) == (2.0, 2.0, 2.0)
 
 
 @pytest.mark.parametrize("failed, share", [(2, 1.0), (0, 0.0)])
 def test_without_good_answers_only_the_share_of_failures_is_known(failed, share):
-    summary = _health_measure.summarise_latency([], failed)
+    summary = health_measure.summarise_latency([], failed)
     assert (summary["count"], summary["failed_share"], "p50" in summary) == (0, share, False)

@@ -10,18 +10,18 @@ from functools import partial
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import (
+from ansible_collections.greenlight.release.plugins.module_utils._health.judge import judge
+from ansible_collections.greenlight.release.plugins.module_utils._health.measure import (
+    Reading,
+    read_measurements,
+    summarise_latency,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     Answer,
     Connection,
     Fetch,
     Probe,
     mask_url,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._health_judge import judge
-from ansible_collections.greenlight.release.plugins.module_utils._health_measure import (
-    Reading,
-    read_measurements,
-    summarise_latency,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._host.parallel import TooSlowError, within
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import quantile_interval

@@ -8,8 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, HealthError, Measurement, Probe
-from ansible_collections.greenlight.release.plugins.module_utils._health_judge import parse_json
+from ansible_collections.greenlight.release.plugins.module_utils._health.judge import parse_json
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
+    Answer,
+    HealthError,
+    Measurement,
+    Probe,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path, statistics
 from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 

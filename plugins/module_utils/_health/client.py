@@ -10,8 +10,8 @@ import ssl
 from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Fetch, Probe
-from ansible_collections.greenlight.release.plugins.module_utils._health_owner import plain_address
+from ansible_collections.greenlight.release.plugins.module_utils._health.owner import plain_address
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Connection, Fetch, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 LARGEST_BODY = 1 << 20

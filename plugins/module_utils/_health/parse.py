@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import (
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     CONDITIONS,
     HealthError,
     Measurement,

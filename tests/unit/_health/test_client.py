@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from ansible_collections.greenlight.release.plugins.module_utils import _health_client
-from ansible_collections.greenlight.release.plugins.module_utils._health import Connection, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import client
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Connection, Probe
 
 PROBE = Probe(name="x", url="http://127.0.0.1:3000/?token=hunter2", timeout=3)
 
@@ -70,7 +70,7 @@ def send(answer, probe=PROBE):
     """Send a probe to a fake of requests; return the answer and the session."""
     session, times = Session(answer), iter([1.0, 1.25])
     fake = SimpleNamespace(**{**vars(requests), "Session": lambda: session})
-    with _health_client.connect(fake, lambda: next(times)) as fetch:
+    with client.connect(fake, lambda: next(times)) as fetch:
         result = fetch(probe)
     return result, session
 

@@ -8,8 +8,13 @@ import time
 from dataclasses import replace
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health_wait
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer, Connection, Measurement, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
+    Answer,
+    Connection,
+    Measurement,
+    Probe,
+)
 
 PROBE = Probe(name="health", url="http://127.0.0.1/health")
 GOOD, BAD = Answer(200, 2.0, {}, "{}"), Answer(503, 1.0)
@@ -28,12 +33,12 @@ class Time:
 
 
 def patience(time, deadline=10, consecutive=3):
-    return _health_wait.Patience(deadline, consecutive, 1.0, lambda: time.now, time.sleep)
+    return health_wait.Patience(deadline, consecutive, 1.0, lambda: time.now, time.sleep)
 
 
 def world_of(fetch, explain_owner=lambda _connection, _pids: "", **more):
     """A world that answers as C(fetch) does, and runs jobs one after the other."""
-    return _health_wait.World(
+    return health_wait.World(
         lambda: contextlib.nullcontext(fetch), explain_owner, lambda jobs, _seconds: [job() for job in jobs], **more
     )
 
@@ -45,7 +50,7 @@ def play(answers):
 
 
 def check(answers, probe=PROBE, ends=10, time=None, **how):
-    return _health_wait.check_probe(probe, world_of(play(answers)), patience(time or Time(), **how), ends)
+    return health_wait.check_probe(probe, world_of(play(answers)), patience(time or Time(), **how), ends)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_the_last_question_is_asked_at_the_deadline():
 def test_a_long_interval_does_not_become_shorter():
     time = Time()
     how = replace(patience(time), interval=9.0)
-    _health_wait.check_probe(PROBE, world_of(play([BAD])), how, 30)
+    health_wait.check_probe(PROBE, world_of(play([BAD])), how, 30)
     assert time.pauses == [9.0, 9.0, 9.0, 3.0]
 
 
@@ -97,20 +102,20 @@ def test_every_question_is_asked_over_a_connection_of_its_own():
         yield play([GOOD])
 
     world = replace(world_of(None), connect=connect)
-    _health_wait.check_all([replace(PROBE, samples=9, warmup=9)], world, patience(Time()))
+    health_wait.check_all([replace(PROBE, samples=9, warmup=9)], world, patience(Time()))
     assert len(opened) == 3 + 1
 
 
 def test_an_answer_that_takes_for_ever_is_not_waited_for():
     hanging = replace(PROBE, timeout=0.01)
-    answer, reason = _health_wait.ask(hanging, lambda _probe: time.sleep(60))
+    answer, reason = health_wait.ask(hanging, lambda _probe: time.sleep(60))
     assert (answer.status, reason) == (0, "no answer within 0.01 seconds")
 
 
 def test_a_pattern_that_takes_for_ever_is_told():
     expect = ({"path": "v", "matches": "(a+)+$"},)
     slow = Answer(200, 1.0, {}, '{"v": "%s!"}' % ("a" * 60))
-    _answer, reason = _health_wait.ask(replace(PROBE, timeout=0.05, expect_json=expect), lambda _probe: slow)
+    _answer, reason = health_wait.ask(replace(PROBE, timeout=0.05, expect_json=expect), lambda _probe: slow)
     assert reason == "the answer came, but judging it took longer than 0.05 seconds"
 
 
@@ -135,7 +140,7 @@ def test_an_old_process_that_still_answers_is_not_the_app(url, connection, seen)
 
     probe = replace(PROBE, url=url, pids=(7,))
     world = world_of(play([replace(GOOD, connection=connection)]), explain_owner)
-    result = _health_wait.check_probe(probe, world, patience(Time()), 10)
+    result = health_wait.check_probe(probe, world, patience(Time()), 10)
     assert (result["healthy"], result["retries"]) == (True, 2)
     assert result["retry_reasons"] == ["port 3000 is answered by process 1"]
     assert asked[0] == (seen, (7,))
@@ -152,7 +157,7 @@ def sample(answers, run_all=None, time=None, deadline=10, **given):
     probe = Probe(name="x", url="http://h/", **given)
     world = world_of(answers if callable(answers) else play(answers))
     world = replace(world, run_all=run_all or world.run_all)
-    return _health_wait.check_all([probe], world, patience(time or Time(), deadline, 1))["probes"][0]
+    return health_wait.check_all([probe], world, patience(time or Time(), deadline, 1))["probes"][0]
 
 
 def test_samples_are_taken_after_the_warm_up():
@@ -214,7 +219,7 @@ def test_a_response_time_needs_to_be_asked_for_and_answered(response_time, answe
 
 def check_all(answer_of, *probes, run_all=None, **more):
     world = world_of(answer_of, **more)
-    return _health_wait.check_all(probes, replace(world, run_all=run_all or world.run_all), patience(Time()))
+    return health_wait.check_all(probes, replace(world, run_all=run_all or world.run_all), patience(Time()))
 
 
 def test_all_probes_must_be_healthy():

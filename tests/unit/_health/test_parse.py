@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health_parse
-from ansible_collections.greenlight.release.plugins.module_utils._health import HealthError, Measurement
+from ansible_collections.greenlight.release.plugins.module_utils._health import parse
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import HealthError, Measurement
 
 URL = "http://127.0.0.1:3000/health"
 
 
 def probe(**given):
-    return _health_parse.parse_probe(0, {"url": URL, **given}, timeout=5)
+    return parse.parse_probe(0, {"url": URL, **given}, timeout=5)
 
 
 def test_a_probe_has_sensible_defaults():
@@ -140,8 +140,8 @@ NUMBERS = {"timeout": 5.0, "deadline": 60.0, "interval": 0.2, "consecutive": 3}
 )
 def test_a_number_that_would_never_end_or_never_ask_is_refused(given, message):
     with pytest.raises(HealthError, match=message):
-        _health_parse.check_numbers({**NUMBERS, **given})
-    assert _health_parse.check_numbers(NUMBERS) is None
+        parse.check_numbers({**NUMBERS, **given})
+    assert parse.check_numbers(NUMBERS) is None
 
 
 @pytest.mark.parametrize("follow", [True, False])
@@ -152,5 +152,5 @@ def test_redirects_are_followed_only_where_that_is_asked(follow):
 def test_two_probes_with_the_same_measurement_are_refused():
     one, other = {"url": URL, "name": "a", "response_time": True}, {"url": URL, "name": "b", "response_time": True}
     with pytest.raises(HealthError, match="Probe a and probe b both measure response_time; leave one out"):
-        _health_parse.parse_probes([one, other], 5)
-    assert len(_health_parse.parse_probes([one, {"url": URL}], 5)) == 2
+        parse.parse_probes([one, other], 5)
+    assert len(parse.parse_probes([one, {"url": URL}], 5)) == 2

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Iterable, Iterator, List, NamedTuple, Set, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils._health import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
 from ansible_collections.greenlight.release.plugins.module_utils._host.proc import PROC
 

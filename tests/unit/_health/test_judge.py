@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health_judge
-from ansible_collections.greenlight.release.plugins.module_utils._health import Answer
-from ansible_collections.greenlight.release.plugins.module_utils._health_parse import parse_probe
+from ansible_collections.greenlight.release.plugins.module_utils._health import judge
+from ansible_collections.greenlight.release.plugins.module_utils._health.parse import parse_probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer
 
 
 def probe(**given):
@@ -57,7 +57,7 @@ def answer(body="", status=200, elapsed=1.0, content_type="application/json", er
     ],
 )
 def test_the_json_of_an_answer_is_judged(expectation, body, reason):
-    told = _health_judge.judge(probe(expect_json=[expectation]), answer(body))
+    told = judge.judge(probe(expect_json=[expectation]), answer(body))
     assert told == reason or (reason and reason in told)
 
 
@@ -85,12 +85,12 @@ def test_the_json_of_an_answer_is_judged(expectation, body, reason):
     ],
 )
 def test_an_answer_is_judged_by_status_text_headers_and_latency(given, got, reason):
-    assert _health_judge.judge(probe(**given), answer(**got)) == reason
+    assert judge.judge(probe(**given), answer(**got)) == reason
 
 
 def test_only_the_first_expectation_that_is_not_met_is_told():
     expectations = [{"path": "a", "exists": True}, {"path": "b", "exists": True}, {"path": "c", "exists": True}]
-    assert _health_judge.judge(probe(expect_json=expectations), answer('{"a": 1}')) == "b does not exist"
+    assert judge.judge(probe(expect_json=expectations), answer('{"a": 1}')) == "b does not exist"
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_only_the_first_expectation_that_is_not_met_is_told():
     ],
 )
 def test_a_body_is_quoted_short_on_one_line_and_without_secrets(text, quoted):
-    assert _health_judge.quote(text) == quoted
+    assert judge.quote(text) == quoted

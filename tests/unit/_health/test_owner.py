@@ -7,8 +7,8 @@ import os
 import socket
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health_owner
-from ansible_collections.greenlight.release.plugins.module_utils._health import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._health import owner
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Connection
 
 # As Linux 5.10 prints it on x86-64, for a server on 127.0.0.1:3000 and one on [::]:8080.
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -64,7 +64,7 @@ def proc(tmp_path):
     ],
 )
 def test_the_process_that_answers_is_the_one_that_holds_the_connection(proc, asked, pids, reason):
-    told = _health_owner.explain_owner(asked, pids, proc)
+    told = owner.explain_owner(asked, pids, proc)
     assert told == reason or (reason and told.startswith(reason))
 
 
@@ -84,13 +84,13 @@ def test_who_listens_at_another_address_did_not_answer(proc, address, pids, reas
     local, remote = "00000000000000000000000001000000:0BB8", f"{0:032d}:0000"
     (proc / "net" / "tcp6").write_text(f"{TCP6}   3: {local} {remote} 0A 0:0 0:0 0 0 0 701 1 0 0 0\n")
     (proc / "12" / "fd" / "9").symlink_to("socket:[701]")
-    told = _health_owner.explain_owner(connection(54399, 3000, address), pids, proc)
+    told = owner.explain_owner(connection(54399, 3000, address), pids, proc)
     assert told == reason or (reason and told.startswith(reason))
 
 
 def test_an_owner_that_cannot_be_seen_is_told(proc):
     (proc / "11" / "fd" / "3").unlink()
-    told = _health_owner.explain_owner(connection(54321, 3000), [12], proc)
+    told = owner.explain_owner(connection(54321, 3000), [12], proc)
     assert told == "port 3000 is answered by process one of another user, not by 12"
 
 
@@ -103,23 +103,23 @@ def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    told = _health_owner.explain_owner(connection(54321, 3000), [11], proc)
+    told = owner.explain_owner(connection(54321, 3000), [11], proc)
     assert told == "it cannot be told which process answers; become the user of the app, or root"
-    assert "one of another user" in _health_owner.explain_owner(connection(54321, 3000), [12], proc)
+    assert "one of another user" in owner.explain_owner(connection(54321, 3000), [12], proc)
 
 
 def test_processes_and_files_that_vanish_meanwhile_are_passed_over(proc, monkeypatch):
     def vanish(_path):
         raise FileNotFoundError
 
-    assert list(_health_owner.socket_inodes(99, proc)) == []
+    assert list(owner.socket_inodes(99, proc)) == []
     monkeypatch.setattr(os, "readlink", vanish)
-    assert list(_health_owner.socket_inodes(11, proc)) == []
+    assert list(owner.socket_inodes(11, proc)) == []
 
 
 def test_a_kernel_without_ipv6_has_the_sockets_of_ipv4(proc):
     (proc / "net" / "tcp6").unlink()
-    assert len(_health_owner.read_sockets(proc)) == 3
+    assert len(owner.read_sockets(proc)) == 3
 
 
 @pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -134,5 +134,5 @@ def test_this_very_process_is_found_by_a_connection_to_itself(family, address):
             accepted, _peer = server.accept()
             with accepted:
                 asked = Connection(client.getsockname()[:2], client.getpeername()[:2])
-                assert _health_owner.explain_owner(asked, [os.getpid()]) == ""
-                assert str(os.getpid()) in _health_owner.explain_owner(asked, [1 << 22])
+                assert owner.explain_owner(asked, [os.getpid()]) == ""
+                assert str(os.getpid()) in owner.explain_owner(asked, [1 << 22])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _health
+from ansible_collections.greenlight.release.plugins.module_utils._health import probe
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils import _health
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url, shown):
-    assert _health.mask_url(url) == shown
+    assert probe.mask_url(url) == shown
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_url_is_shown_without_its_secrets(url, shown):
     ],
 )
 def test_the_secrets_of_a_url_are_found(url, secrets):
-    assert _health.secrets_in(url) == secrets
+    assert probe.secrets_in(url) == secrets
