@@ -72,7 +72,8 @@ _value:
 from datetime import datetime, timezone
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _schedule, _watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import schedule, watch
 from zoneinfo import ZoneInfo
 
 
@@ -82,20 +83,20 @@ def find_zone(name):
         return ZoneInfo(name)
     # A name may be that of a folder, or lead out of the database.
     except (KeyError, ValueError, TypeError, OSError) as error:
-        raise _schedule.ScheduleError(
+        raise schedule.ScheduleError(
             f"The controller knows no time zone {name!r}; set greenlight_time_zone to a name such as Europe/Berlin, or install tzdata"
         ) from error
 
 
 def allowed_now(hours, time_zone="UTC", freeze=(), now=""):
     try:
-        moment = _watch.choose_moment(now, lambda: datetime.now(timezone.utc))
-        windows, freezes = _schedule.parse_windows(hours), _schedule.parse_freezes(freeze)
-        verdict = _schedule.judge(windows, freezes, find_zone(time_zone), moment)
-    except (_schedule.ScheduleError, _record.RecordError) as error:
+        moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
+        windows, freezes = schedule.parse_windows(hours), schedule.parse_freezes(freeze)
+        verdict = schedule.judge(windows, freezes, find_zone(time_zone), moment)
+    except (schedule.ScheduleError, release_record.RecordError) as error:
         raise AnsibleFilterError(str(error)) from error
     next_at = verdict.next_at.isoformat() if verdict.next_at else ""
-    return {"allowed": verdict.allowed, "reason": _schedule.describe(verdict), "next_at": next_at}
+    return {"allowed": verdict.allowed, "reason": schedule.describe(verdict), "next_at": next_at}
 
 
 class FilterModule:

@@ -48,13 +48,13 @@ _value:
 from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _hooks
+from ansible_collections.greenlight.release.plugins.module_utils._release import hooks as release_hooks
 
 
 def hook_files(hooks, folder):
     try:
-        return _hooks.find_hooks(hooks, Path(folder), Path.is_file)
-    except _hooks.HookError as error:
+        return release_hooks.find_hooks(hooks, Path(folder), Path.is_file)
+    except release_hooks.HookError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -36,17 +36,17 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _notify
+from ansible_collections.greenlight.release.plugins.module_utils._release import notify
 
 
 def notified_events(services):
     try:
         wanted = {
-            event for each in _notify.parse_services(services, "greenlight_notifications") for event in each.events
+            event for each in notify.parse_services(services, "greenlight_notifications") for event in each.events
         }
-    except _notify.NotifyError as error:
+    except notify.NotifyError as error:
         raise AnsibleFilterError(str(error)) from error
-    return [event for event in _notify.EVENTS if event in wanted]
+    return [event for event in notify.EVENTS if event in wanted]
 
 
 class FilterModule:

@@ -117,13 +117,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _changes
+from ansible_collections.greenlight.release.plugins.module_utils._release import changes
 
 
 def plan_changes(changed_paths, rules, app, **settings):
     try:
-        return _changes.plan_changes(changed_paths, rules, app, **settings)
-    except (_changes.ChangesError, TypeError) as error:
+        return changes.plan_changes(changed_paths, rules, app, **settings)
+    except (changes.ChangesError, TypeError) as error:
         raise AnsibleFilterError(f"plan_changes: {error}") from error
 
 

@@ -74,15 +74,16 @@ _value:
 from datetime import datetime, timezone
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _status, _watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import status, watch
 
 
 def release_status(hosts, hostvars, variable, now=""):
     try:
-        moment = _watch.choose_moment(now, lambda: datetime.now(timezone.utc))
-    except _record.RecordError as error:
+        moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
+    except release_record.RecordError as error:
         raise AnsibleFilterError(str(error)) from error
-    return [_status.describe_host(host, hostvars[host].get(variable), moment) for host in hosts]
+    return [status.describe_host(host, hostvars[host].get(variable), moment) for host in hosts]
 
 
 class FilterModule:

@@ -48,11 +48,11 @@ _value:
   sample: [stage, "hook:drain", "switch:whole", "hook:undrain", judge, conclude, "notify:success"]
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils import _hooks
+from ansible_collections.greenlight.release.plugins.module_utils._release import hooks
 
 
 class FilterModule:
     """Filter that adds hooks and notifications to the steps of a release."""
 
     def filters(self):
-        return {"release_steps": _hooks.add_steps}
+        return {"release_steps": hooks.add_steps}

@@ -44,13 +44,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _status
+from ansible_collections.greenlight.release.plugins.module_utils._release import status
 
 
 def show_status(rows, form="table"):
     try:
-        return _status.show_as(rows, form)
-    except _status.StatusError as error:
+        return status.show_as(rows, form)
+    except status.StatusError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.row import parse_duration
-from ansible_collections.greenlight.release.plugins.module_utils._status import revision_in_place
+from ansible_collections.greenlight.release.plugins.module_utils._release.status import revision_in_place
 
 # Where a host stands. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
 # lost: it cannot be reached any more; stuck: it should have been taken back, and could not be.

@@ -20,17 +20,17 @@ from ansible_collections.greenlight.release.plugins.module_utils import (
     _git,
     _layout_in_place,
     _layout_releases,
-    _record,
     _tree_copy,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
 from ansible_collections.greenlight.release.plugins.module_utils._layout_move import is_release_id, read_plan
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
 _LEFT_BEHIND = re.compile(r"\.(?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})\.(partial|removed)")
 
-Records = Sequence[_record.Record]
+Records = Sequence[release_record.Record]
 
 
 def choose(ids: Iterable[str], protected: Iterable[str], keep: int) -> List[str]:
@@ -46,7 +46,7 @@ def choose(ids: Iterable[str], protected: Iterable[str], keep: int) -> List[str]
 def needed_by_records(records: Records, running: str) -> Tuple[Set[str], Set[str]]:
     """Return the ids and the revisions that must stay, of records oldest first."""
     held = [record for record in records if record["status"] == "in_progress"]
-    held += [*_record.not_given_up(records)[-1:], *records[-1:]]
+    held += [*release_record.not_given_up(records)[-1:], *records[-1:]]
     good = [each["id"] for each in records if each["status"] in ("watching", "healthy") and each["id"] != running]
     revisions = {str(record[name]) for record in held for name in ("from_revision", "to_revision")}
     return {str(record["id"]) for record in held} | set(good[-1:]), revisions

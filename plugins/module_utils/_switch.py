@@ -14,14 +14,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _layout, _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils import _layout
 from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run, has_commit
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog import GivenUp
 from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._record import UNTOUCHED_STAGES, Change, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
+    UNTOUCHED_STAGES,
+    Change,
+    RecordError,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
 FAILURES = (CommandError, GitError, GivenUp, LogError, OSError, PM2Error, RecordError, SqliteError)
@@ -181,9 +187,9 @@ def check_code(run: Run, move: Move, course: Course, may_be_missing: bool) -> No
 
 def note(state_path: Path, release_id: str, change: Change, now: datetime, uid: int) -> None:
     """Write a change into a release record, locked by its run, as the user C(uid). Raises RecordError."""
-    with _record_store.exclusive(state_path, uid):
-        record = _record_store.find_record(_record_store.read_records(state_path), release_id)
-        _record_store.write_record(state_path, _record.note(record, change, now))
+    with store.exclusive(state_path, uid):
+        record = store.find_record(store.read_records(state_path), release_id)
+        store.write_record(state_path, release_record.note(record, change, now))
 
 
 def diff_of(course: Course) -> Dict[str, str]:

@@ -157,13 +157,13 @@ except ImportError:
     requests = None
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils import _notify, _notify_send
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._release import notify, send
 
 ARGUMENTS = {
     # The whole of it is hidden, so that a secret under a misspelt name is hidden too.
     "services": {"type": "list", "elements": "dict", "required": True, "no_log": True},
-    "event": {"type": "str", "required": True, "choices": list(_notify.EVENTS)},
+    "event": {"type": "str", "required": True, "choices": list(notify.EVENTS)},
     "app": {"type": "str", "required": True},
     "host": {"type": "str", "default": ""},
     "release_id": {"type": "str", "default": ""},
@@ -181,10 +181,10 @@ def parse_arguments(params):
     """Return the services that want the event, and the event. Raises NotifyError."""
     for name in ("timeout", "deadline"):
         if not math.isfinite(params[name]) or params[name] <= 0:
-            raise _notify.NotifyError(f"{name} must be a number of seconds above 0, not {params[name]}")
-    services = _notify.parse_services(params["services"], "services")
+            raise notify.NotifyError(f"{name} must be a number of seconds above 0, not {params[name]}")
+    services = notify.parse_services(params["services"], "services")
     texts = ("app", "host", "release_id", "from_revision", "to_revision", "decision", "reason")
-    event = _notify.Event(
+    event = notify.Event(
         kind=params["event"], findings=tuple(params["findings"]), **{name: params[name] for name in texts}
     )
     return [service for service in services if event.kind in service.events], event
@@ -197,16 +197,16 @@ def tell(module, services, event):
         problem = missing_required_lib("requests")
     if not problem:
         timeout, deadline = module.params["timeout"], module.params["deadline"]
-        return _notify_send.send_all(requests, services, event, timeout, deadline, parallel.run_all)
+        return send.send_all(requests, services, event, timeout, deadline, parallel.run_all)
     return [{"name": each.label, "type": each.kind, "sent": False, "problem": problem} for each in services]
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.no_log_values = _notify.only_secrets(module.no_log_values, module.params["services"])
+    module.no_log_values = notify.only_secrets(module.no_log_values, module.params["services"])
     try:
         services, event = parse_arguments(module.params)
-    except _notify.NotifyError as error:
+    except notify.NotifyError as error:
         module.fail_json(msg=str(error))
     told = tell(module, services, event)
     problems = [f"{each['name']}: {each['problem']}" for each in told if each["problem"]]

@@ -200,7 +200,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _evidence, _record, _record_store, _watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["opened", "noted", "closed"], "required": True},
@@ -222,7 +223,7 @@ ARGUMENTS = {
         "options": {"cursor": {"type": "dict", "default": {}}, "findings": {"type": "dict", "default": {}}},
     },
     "observation": {"type": "dict"},
-    "outcome": {"type": "str", "choices": list(_record.OUTCOMES)},
+    "outcome": {"type": "str", "choices": list(release_record.OUTCOMES)},
     "watch_seconds": {"type": "int", "default": 0},
     "now": {"type": "str"},
 }
@@ -231,11 +232,11 @@ ARGUMENTS = {
 def keep_evidence(module, record, change):
     """Return the change with the folder of the evidence, which is kept if the run holds the record C(record)."""
     state_path, given = Path(module.params["state_path"]), module.params["evidence"]
-    folder = _evidence.folder_of(state_path, record["id"])
+    folder = evidence.folder_of(state_path, record["id"])
     try:
         if not module.check_mode:
-            _evidence.keep(state_path, record["id"], _evidence.Evidence(**given), time.time())
-    except _evidence.EvidenceError as error:
+            evidence.keep(state_path, record["id"], evidence.Evidence(**given), time.time())
+    except evidence.EvidenceError as error:
         # A host that must go back does not wait for a disk that has room.
         module.warn(str(error))
         folder = ""
@@ -247,33 +248,33 @@ def changed_records(records, module, now):
     params = module.params
     if params["state"] == "opened":
         names = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
-        wanted = _record.Opening(
+        wanted = release_record.Opening(
             **{name: params[name] for name in names}, retry_rejected=params["retry_rejected"], facts=params["facts"]
         )
-        after = _record.open_release(records, wanted, now)
+        after = release_record.open_release(records, wanted, now)
         if after in records:
             return after, after, []
-        return None, after, _record.abort_untouched(records, now)
-    before = _record_store.find_record(records, params["release_id"])
+        return None, after, release_record.abort_untouched(records, now)
+    before = store.find_record(records, params["release_id"])
     names = ("run_id", "by", "lease", "take_over", "stage", "facts", "observation")
-    change = _record.Change(**{name: params[name] for name in names})
+    change = release_record.Change(**{name: params[name] for name in names})
     if params["state"] == "noted":
-        after = _record.note(before, change, now)
+        after = release_record.note(before, change, now)
         if params["evidence"] is not None:
-            after = _record.note(before, keep_evidence(module, before, change), now)
+            after = release_record.note(before, keep_evidence(module, before, change), now)
         return before, after, []
-    return before, _record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
+    return before, release_record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
 
 
 def update_records(module, now):
     """Read, judge and write the records in one step, and return the module's result."""
     state_path = Path(module.params["state_path"])
-    before, after, others = changed_records(_record_store.read_records(state_path), module, now)
+    before, after, others = changed_records(store.read_records(state_path), module, now)
     if before != after and not module.check_mode:
         if module.params["state"] == "opened":
-            _record_store.reserve_space(state_path)
+            store.reserve_space(state_path)
         for record in [*others, after]:
-            _record_store.write_record(state_path, record)
+            store.write_record(state_path, record)
     result = {
         "changed": before != after,
         "record": after,
@@ -305,13 +306,13 @@ def main():
     )
     refuse_to_open(module)
     try:
-        now = _watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
+        now = watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
         if module.check_mode:
             result = update_records(module, now)
         else:
-            with _record_store.exclusive(Path(module.params["state_path"]), os.geteuid()):
+            with store.exclusive(Path(module.params["state_path"]), os.geteuid()):
                 result = update_records(module, now)
-    except _record.RecordError as error:
+    except release_record.RecordError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -148,7 +148,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store, _watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store, watch
 
 
 def main():
@@ -158,11 +159,11 @@ def main():
     )
     state_path = Path(module.params["state_path"])
     try:
-        now = _watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
-        records = _record_store.read_records(state_path)
-    except _record.RecordError as error:
+        now = watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
+        records = store.read_records(state_path)
+    except release_record.RecordError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**_watch.describe(state_path, records, now))
+    module.exit_json(**watch.describe(state_path, records, now))
 
 
 if __name__ == "__main__":

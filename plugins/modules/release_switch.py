@@ -253,12 +253,9 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils import (
         _git,
         _layout,
-        _record,
-        _record_store,
         _switch,
         _switch_data,
         _switch_process,
-        _watch,
     )
     from ansible_collections.greenlight.release.plugins.module_utils._host import commands
     from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -273,6 +270,9 @@ try:
         report,
         transport,
     )
+    from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+    from ansible_collections.greenlight.release.plugins.module_utils._release import store
+    from ansible_collections.greenlight.release.plugins.module_utils._release import watch as release_watch
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -309,8 +309,8 @@ ARGUMENTS = {
 def find_record(params, check_mode):
     if check_mode and params["record"]:
         return params["record"]
-    records = _record_store.read_records(Path(params["state_path"]))
-    return _record_store.find_record(records, params["release_id"])
+    records = store.read_records(Path(params["state_path"]))
+    return store.find_record(records, params["release_id"])
 
 
 def course_of(params, record):
@@ -430,7 +430,7 @@ def actions_of(params, record, run, processes, database, done, warn):
 
 
 def change_of(params, stage=None, facts=None):
-    return _record.Change(params["run_id"], params["by"], params["lease"], stage=stage, facts=facts or {})
+    return release_record.Change(params["run_id"], params["by"], params["lease"], stage=stage, facts=facts or {})
 
 
 def check(module, record, course, run, processes, database, hidden):
@@ -441,7 +441,7 @@ def check(module, record, course, run, processes, database, hidden):
     limits.check(params, processes.host.home)
     logs_process.parse_files(record["facts"]["log_files"])
     if not (module.check_mode and params["record"]):
-        _record.note(record, change_of(params), utcnow())
+        release_record.note(record, change_of(params), utcnow())
         _switch.check_record(record, course)
     before = _switch_process.check(processes, hidden, with_others=not is_back)
     _switch.check_code(run, move, course, may_be_missing=module.check_mode)
@@ -455,7 +455,7 @@ def check(module, record, course, run, processes, database, hidden):
 def act(module, env, hidden, journey):
     params = module.params
     if not module.check_mode:
-        _record_store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
+        store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
     record = find_record(params, module.check_mode)
     course, move = course_of(params, record), _switch.move_of(record)
     where = _layout.repository_of(move.kind, move.app_path)
@@ -476,8 +476,8 @@ def act(module, env, hidden, journey):
     if watch:
         watch.sample()
         result["port_closed_for"] = round(watch.closed_for, 3)
-    records = _record_store.read_records(Path(params["state_path"]))
-    result["story"] = _watch.describe(Path(params["state_path"]), records, utcnow())
+    records = store.read_records(Path(params["state_path"]))
+    result["story"] = release_watch.describe(Path(params["state_path"]), records, utcnow())
     version = report.version_of(transport.find_executable(params["executable"]))
     for warning in _switch_process.warnings(processes, done, version):
         module.warn(warning)
@@ -495,7 +495,7 @@ def main():
     except _switch.SwitchError as error:
         told = {**journey.found, "seconds": journey.seconds, "step": error.step}
         module.fail_json(msg=report.hide(str(error), hidden), **told)
-    except _record.RecordError as error:
+    except release_record.RecordError as error:
         module.fail_json(msg=str(error), seconds={}, step="check")
     module.exit_json(**{**result, **journey.found, "seconds": journey.seconds})
 

@@ -171,16 +171,10 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _git,
-    _layout,
-    _prune,
-    _record,
-    _record_store,
-    _stage,
-    _stage_plan,
-)
+from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _prune, _stage, _stage_plan
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["staged", "pruned"], "required": True},
@@ -241,7 +235,7 @@ def stage(params, check_mode):
 
 def prune(params, check_mode):
     path, run = Path(params["path"]), make_run(params)
-    records = _record_store.read_records(Path(params["state_path"]))
+    records = store.read_records(Path(params["state_path"]))
     if params["layout"] == "releases":
         planned = _prune.plan_releases(path, records, params["keep"], proc.PROC)
         if not check_mode:
@@ -264,7 +258,7 @@ def main():
     )
     try:
         result = {"staged": stage, "pruned": prune}[module.params["state"]](module.params, module.check_mode)
-    except (_git.GitError, _record.RecordError) as error:
+    except (_git.GitError, release_record.RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The trees of {module.params['path']} cannot be changed: {files.explain(error)}")

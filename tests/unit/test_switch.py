@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _layout, _record, _record_store, _switch
+from ansible_collections.greenlight.release.plugins.module_utils import _layout, _switch
 from ansible_collections.greenlight.release.plugins.module_utils._git import Done, GitError
-from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import Course, Journey, SwitchError
 
 OLD, NEW = "a" * 40, "b" * 40
@@ -172,15 +174,15 @@ def test_the_code_is_checked_for_the_way_it_goes(monkeypatch, given, may_be_miss
 
 
 def test_a_stage_is_noted_by_the_run_that_holds_the_release(tmp_path):
-    opening = _record.Opening("shop", ID, OLD, NEW, "run-1", "alice", 60)
-    with _record_store.exclusive(tmp_path, os.geteuid()):
-        _record_store.write_record(tmp_path, _record.open_release([], opening, NOW))
-    change = _record.Change("run-1", "alice", 60, stage="switching", facts={"backup": "/b"})
+    opening = release_record.Opening("shop", ID, OLD, NEW, "run-1", "alice", 60)
+    with store.exclusive(tmp_path, os.geteuid()):
+        store.write_record(tmp_path, release_record.open_release([], opening, NOW))
+    change = release_record.Change("run-1", "alice", 60, stage="switching", facts={"backup": "/b"})
     _switch.note(tmp_path, ID, change, NOW, os.geteuid())
-    noted = _record_store.read_records(tmp_path)[0]
+    noted = store.read_records(tmp_path)[0]
     assert (noted["stage"], noted["facts"]["backup"]) == ("switching", "/b")
     with pytest.raises(RecordError, match="is held by alice"):
-        _switch.note(tmp_path, ID, _record.Change("run-2", "bob", 60, stage="switched"), NOW, os.geteuid())
+        _switch.note(tmp_path, ID, release_record.Change("run-2", "bob", 60, stage="switched"), NOW, os.geteuid())
 
 
 @pytest.mark.parametrize("direction, ends", [("forward", (OLD, NEW)), ("back", (NEW, OLD))])

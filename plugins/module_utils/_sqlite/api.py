@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup_plan, database, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
@@ -59,7 +60,7 @@ def explained(work: Callable[[], Result]) -> Result:
     """Do some work, and raise what the system or a record refused as SqliteError."""
     try:
         return work()
-    except _record.RecordError as error:
+    except release_record.RecordError as error:
         raise database.SqliteError(str(error)) from error
     except OSError as error:
         raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
@@ -180,7 +181,7 @@ def _needed_by_releases(state_path: Optional[str], check_mode: bool) -> List[str
         raise database.SqliteError(
             f"state_path {state_path} is not a folder of release records; correct it, or leave it out"
         )
-    return _record.needed_backups(_record_store.read_records(Path(state_path)))
+    return release_record.needed_backups(store.read_records(Path(state_path)))
 
 
 def plan_restore(

@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Retention
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
@@ -68,9 +69,11 @@ def test_a_backup_that_is_up_to_date_is_not_taken_again(host):
 def test_backups_that_a_rollback_could_need_are_kept(host):
     state = host.folder / "state"
     facts = {"backup": host.manifest["path"]}
-    opening = _record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "r", "us", 60, facts=facts)
-    with _record_store.exclusive(state, os.geteuid()):
-        _record_store.write_record(state, _record.open_release([], opening, NOW))
+    opening = release_record.Opening(
+        "shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "r", "us", 60, facts=facts
+    )
+    with store.exclusive(state, os.geteuid()):
+        store.write_record(state, release_record.open_release([], opening, NOW))
     given = wanted(host, retention=Retention({"last": 1}, (), str(state)))
     assert sqlite_api.back_up(given, LATER, "new")["removed"] == []
     nowhere = wanted(host, retention=Retention({"last": 1}, (), "/nowhere"))
@@ -122,7 +125,7 @@ def test_a_backup_that_is_damaged_is_refused_unless_it_was_checked(host):
 @pytest.mark.parametrize(
     "error, message",
     [
-        (_record.RecordError("the record is gone"), "the record is gone"),
+        (release_record.RecordError("the record is gone"), "the record is gone"),
         (PermissionError(13, "Permission denied", "/x"), r"The system refused the work: Permission denied \(/x\)"),
     ],
 )

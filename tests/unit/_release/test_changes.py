@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _changes
-from ansible_collections.greenlight.release.plugins.module_utils._changes import ChangesError
+from ansible_collections.greenlight.release.plugins.module_utils._release import changes
+from ansible_collections.greenlight.release.plugins.module_utils._release.changes import ChangesError
 
 PAGES = {"name": "pages", "paths": ["web/*"], "run": ["npm", "run", "pages"], "restart": []}
 STREAM = {"name": "stream", "paths": ["stream/*.yml"], "restart": ["mediamtx"]}
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 def plan(paths, rules=(), **settings):
-    return _changes.plan_changes(paths, list(rules), "shop", **settings)
+    return changes.plan_changes(paths, list(rules), "shop", **settings)
 
 
 def short(planned):
@@ -104,7 +104,7 @@ def test_the_paths_that_asked_are_told():
 )
 def test_a_wrong_rule_is_refused_by_index_and_key(rules, message):
     with pytest.raises(ChangesError) as raised:
-        _changes.plan_changes(["web/a"], rules, "shop")
+        changes.plan_changes(["web/a"], rules, "shop")
     assert message in str(raised.value)
 
 

@@ -7,7 +7,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.filter.hook_files import hook_files
 from ansible_collections.greenlight.release.plugins.filter.notified_events import notified_events
-from ansible_collections.greenlight.release.plugins.module_utils._hooks import HOOKS, add_steps
+from ansible_collections.greenlight.release.plugins.module_utils._release.hooks import HOOKS, add_steps
 
 NONE = {name: [] for name in HOOKS}
 

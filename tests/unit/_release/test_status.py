@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.filter.release_status import release_status
-from ansible_collections.greenlight.release.plugins.module_utils import _status
+from ansible_collections.greenlight.release.plugins.module_utils._release import status as release_status_module
 
 OLD, NEW, BAD = "a" * 40, "b" * 40, "c" * 40
 NOW = datetime(2026, 2, 19, 3, tzinfo=timezone.utc)
@@ -49,12 +49,12 @@ def found(status, stage="switched", rejected=(), **more):
 
 
 def describe(result):
-    return _status.describe_host("web1", result, NOW)
+    return release_status_module.describe_host("web1", result, NOW)
 
 
 def line(result):
     """Return the cells of a host's line in the table."""
-    table = _status.render_table([describe(result)])
+    table = release_status_module.render_table([describe(result)])
     starts = [0] + [at + 2 for at in range(len(table[1])) if table[1][at : at + 2] == "  "]
     return [table[2][start:end].strip() for start, end in zip(starts, [*starts[1:], None])]
 
@@ -175,18 +175,23 @@ def test_a_lock_whose_lease_expired_is_told():
     ],
 )
 def test_what_is_wrong_stands_below_the_table(result, notes):
-    assert _status.render_table([describe(result)])[3:] == notes
+    assert release_status_module.render_table([describe(result)])[3:] == notes
 
 
 def test_no_host_is_a_table_without_lines():
-    assert _status.render_table([])[0].split()[:2] == ["host", "revision"]
+    assert release_status_module.render_table([])[0].split()[:2] == ["host", "revision"]
 
 
 def test_the_forms_are_a_table_and_the_rows():
     rows = [describe(None)]
-    assert (_status.show_as(rows, "json"), _status.show_as(rows, "table")) == (rows, _status.render_table(rows))
-    with pytest.raises(_status.StatusError, match="greenlight_status_format must be table or json, not 'yaml'"):
-        _status.show_as(rows, "yaml")
+    assert (release_status_module.show_as(rows, "json"), release_status_module.show_as(rows, "table")) == (
+        rows,
+        release_status_module.render_table(rows),
+    )
+    with pytest.raises(
+        release_status_module.StatusError, match="greenlight_status_format must be table or json, not 'yaml'"
+    ):
+        release_status_module.show_as(rows, "yaml")
 
 
 def test_the_filter_takes_each_host_out_of_the_variables_of_all():

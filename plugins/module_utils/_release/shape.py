@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict
 
-from ansible_collections.greenlight.release.plugins.module_utils._record import (
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     FORMAT,
     OUTCOMES,
     Record,

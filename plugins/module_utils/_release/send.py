@@ -13,7 +13,7 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.client import explain_failure
-from ansible_collections.greenlight.release.plugins.module_utils._notify import (
+from ansible_collections.greenlight.release.plugins.module_utils._release.notify import (
     SHORTEST_SECRET,
     Event,
     Service,

@@ -6,14 +6,14 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _record
-from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._record_shape import check_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release.shape import check_record
 
 NAME = "20260219T020000Z-bbbbbbbb"
-WHOLE = _record.open_release(
+WHOLE = release_record.open_release(
     [],
-    _record.Opening("shop", NAME, "a" * 40, "b" * 40, "run 1", "alice", 60),
+    release_record.Opening("shop", NAME, "a" * 40, "b" * 40, "run 1", "alice", 60),
     datetime(2026, 2, 19, 2, tzinfo=timezone.utc),
 )
 

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
-from ansible_collections.greenlight.release.plugins.module_utils import _record
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import is_number
-from ansible_collections.greenlight.release.plugins.module_utils._record import (
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     Record,
     RecordError,
     age_of,
@@ -155,7 +155,7 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
 
 def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict[str, Any]:
     """Return what the records, oldest first, say of an app and its newest release that was not given up."""
-    told = _record.not_given_up(records)
+    told = release_record.not_given_up(records)
     newest = told[-1] if told else None
     is_open = newest is not None and newest["status"] == "in_progress"
     return {
@@ -165,9 +165,9 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict
         "age": age_of(newest, now) if newest else None,
         "watch_open": newest is not None and newest["status"] == "watching",
         "watch": _describe_watch(told, now) if newest else None,
-        "lock": _record.describe_lock(newest, now) if newest and is_open else "",
-        "died": bool(newest and is_open and _record.is_stale(newest, now)),
-        "rejected": _record.rejected_revisions(records),
+        "lock": release_record.describe_lock(newest, now) if newest and is_open else "",
+        "died": bool(newest and is_open and release_record.is_stale(newest, now)),
+        "rejected": release_record.rejected_revisions(records),
         "releases": [{key: record[key] for key in _SUMMARY} for record in records],
     }
 

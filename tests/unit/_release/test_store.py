@@ -9,36 +9,37 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _record, _record_store
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
-RECORD = _record.open_release(
+RECORD = release_record.open_release(
     [],
-    _record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "run 1", "alice", 60),
+    release_record.Opening("shop", "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40, "run 1", "alice", 60),
     datetime(2026, 2, 19, 2, tzinfo=timezone.utc),
 )
 ME = os.geteuid()
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path):
-    with _record_store.exclusive(tmp_path / "state", ME):
-        _record_store.write_record(tmp_path / "state", RECORD)
+    with store.exclusive(tmp_path / "state", ME):
+        store.write_record(tmp_path / "state", RECORD)
     file = tmp_path / "state" / "releases" / "20260219T020000Z-bbbbbbbb.json"
-    assert _record_store.read_records(tmp_path / "state") == [RECORD]
+    assert store.read_records(tmp_path / "state") == [RECORD]
     assert (file.stat().st_mode & 0o777, file.parent.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 def test_what_a_killed_writer_left_is_replaced(tmp_path):
-    with _record_store.exclusive(tmp_path, ME):
+    with store.exclusive(tmp_path, ME):
         (tmp_path / "releases" / f".{RECORD['id']}.json.partial").write_text("{")
-        _record_store.write_record(tmp_path, RECORD)
-    assert _record_store.read_records(tmp_path) == [RECORD]
+        store.write_record(tmp_path, RECORD)
+    assert store.read_records(tmp_path) == [RECORD]
 
 
 def test_a_folder_without_records_has_none(tmp_path):
-    assert _record_store.read_records(tmp_path / "nothing") == []
+    assert store.read_records(tmp_path / "nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -54,77 +55,77 @@ def test_a_file_that_is_no_record_is_named(tmp_path, text, message):
     (tmp_path / "releases").mkdir()
     (tmp_path / "releases" / "x.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(RecordError, match=f"x.json {message}"):
-        _record_store.read_records(tmp_path)
+        store.read_records(tmp_path)
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "releases" / "x.json").mkdir(parents=True)
     with pytest.raises(RecordError, match="Cannot read the release records"):
-        _record_store.read_records(tmp_path)
+        store.read_records(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"Cannot use .* create it for the user who runs the app"):
-        with _record_store.exclusive(tmp_path / "file" / "state", ME):
+        with store.exclusive(tmp_path / "file" / "state", ME):
             pass
 
 
 def test_a_folder_that_others_can_write_is_refused(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(RecordError, match=r"can be written by other users .mode 0777.; chmod it to 0700"):
-        with _record_store.exclusive(tmp_path, ME):
+        with store.exclusive(tmp_path, ME):
             pass
 
 
 def test_a_record_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(RecordError, match=r"Cannot write the release record .*: No such file or directory"):
-        _record_store.write_record(tmp_path / "nothing", RECORD)
+        store.write_record(tmp_path / "nothing", RECORD)
 
 
 def test_the_mutex_does_not_follow_a_link(tmp_path):
     (tmp_path / "releases").mkdir()
     os.symlink("/dev/null", str(tmp_path / ".mutex"))
     with pytest.raises(RecordError, match="Cannot use"):
-        with _record_store.exclusive(Path(tmp_path), ME):
+        with store.exclusive(Path(tmp_path), ME):
             pass
 
 
 @pytest.mark.parametrize("wanted, found", [(None, "b"), ("a", "a")])
 def test_the_newest_record_is_meant_unless_an_id_is_given(wanted, found):
-    assert _record_store.find_record([{"id": "a"}, {"id": "b"}], wanted)["id"] == found
+    assert store.find_record([{"id": "a"}, {"id": "b"}], wanted)["id"] == found
 
 
 @pytest.mark.parametrize("records, wanted", [([], None), ([{"id": "a"}], "c")])
 def test_a_release_that_is_not_on_record_is_an_error(records, wanted):
     with pytest.raises(RecordError, match="on record; deploy one first"):
-        _record_store.find_record(records, wanted)
+        store.find_record(records, wanted)
 
 
 def test_a_folder_of_another_user_is_refused(tmp_path):
     if ME == 0:
         os.chown(str(tmp_path), 12345, -1)
     with pytest.raises(RecordError, match=r"belongs to .*, whose commands this user must not run; become that user"):
-        with _record_store.exclusive(tmp_path, ME and ME + 1):
+        with store.exclusive(tmp_path, ME and ME + 1):
             pass
 
 
 def test_a_switch_waits_for_the_one_before_and_names_it_when_that_does_not_end(tmp_path):
     seconds = []
-    first = _record_store.hold_switch(tmp_path, 5, lambda: 0.0, seconds.append)
+    first = store.hold_switch(tmp_path, 5, lambda: 0.0, seconds.append)
     with pytest.raises(RecordError, match=f"Process {os.getpid()} of another run has been at the switch for 5 seconds"):
-        _record_store.hold_switch(tmp_path, 5, lambda: float(len(seconds)), seconds.append)
+        store.hold_switch(tmp_path, 5, lambda: float(len(seconds)), seconds.append)
     assert seconds == [0.1] * 5
-    second = _record_store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: os.close(first))
+    second = store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: os.close(first))
     assert (tmp_path / ".switch").stat().st_mode & 0o777 == 0o600
     os.close(second)
 
 
 def test_a_switch_cannot_be_locked_where_there_is_no_place_for_it(tmp_path):
-    assert _record_store.hold_switch(tmp_path / "nothing", 5, lambda: 0.0, lambda _seconds: None) is None
+    assert store.hold_switch(tmp_path / "nothing", 5, lambda: 0.0, lambda _seconds: None) is None
     (tmp_path / ".switch").symlink_to("/dev/null")
     with pytest.raises(RecordError, match=r"Cannot lock .*\.switch: .*; become the user who runs the app"):
-        _record_store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: None)
+        store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: None)
 
 
 @pytest.fixture
@@ -148,23 +149,23 @@ def no_space():
 
 
 def test_a_full_disk_leaves_room_for_what_a_release_has_begun(tmp_path, full_disk):
-    with _record_store.exclusive(tmp_path, ME):
-        _record_store.reserve_space(tmp_path)
-        _record_store.reserve_space(tmp_path)
+    with store.exclusive(tmp_path, ME):
+        store.reserve_space(tmp_path)
+        store.reserve_space(tmp_path)
         assert (tmp_path / ".reserve").stat().st_size == 1 << 20
         full_disk.append(no_space())
-        _record_store.write_record(tmp_path, RECORD)
-    assert _record_store.read_records(tmp_path) == [RECORD]
+        store.write_record(tmp_path, RECORD)
+    assert store.read_records(tmp_path) == [RECORD]
     assert not (tmp_path / ".reserve").exists()
 
 
 def test_a_full_disk_without_a_reserve_keeps_the_old_record_and_no_half_of_the_new_one(tmp_path, full_disk):
-    with _record_store.exclusive(tmp_path, ME):
-        _record_store.write_record(tmp_path, RECORD)
+    with store.exclusive(tmp_path, ME):
+        store.write_record(tmp_path, RECORD)
         full_disk.append(no_space())
         with pytest.raises(RecordError, match="No space left on device; nothing was done that is not in it"):
-            _record_store.write_record(tmp_path, {**RECORD, "stage": "switching"})
-    assert _record_store.read_records(tmp_path) == [RECORD]
+            store.write_record(tmp_path, {**RECORD, "stage": "switching"})
+    assert store.read_records(tmp_path) == [RECORD]
     assert os.listdir(str(tmp_path / "releases")) == [f"{RECORD['id']}.json"]
 
 
@@ -173,5 +174,5 @@ def test_a_release_begins_only_where_its_notes_have_room(tmp_path, full_disk):
     with pytest.raises(
         RecordError, match=r"Cannot set 1 MiB aside in .*: No space left on device; free some space first"
     ):
-        _record_store.reserve_space(tmp_path)
+        store.reserve_space(tmp_path)
     assert os.listdir(str(tmp_path)) == []

@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import requests
-from ansible_collections.greenlight.release.plugins.module_utils import _notify, _notify_send
+from ansible_collections.greenlight.release.plugins.module_utils._release import notify
+from ansible_collections.greenlight.release.plugins.module_utils._release import send as release_send
 
-EVENT = _notify.Event(kind="start", app="shop", to_revision="b" * 40)
+EVENT = notify.Event(kind="start", app="shop", to_revision="b" * 40)
 
 
 @contextlib.contextmanager
@@ -44,7 +45,7 @@ def server(status, body=b"", **headers):
 
 
 def send(**service):
-    return _notify_send.send(requests, _notify.parse_services([service], "services")[0], EVENT, 5)
+    return release_send.send(requests, notify.parse_services([service], "services")[0], EVENT, 5)
 
 
 def test_a_webhook_is_sent_with_its_headers_as_json():
@@ -115,7 +116,7 @@ def test_a_name_that_no_host_can_have_is_told(host):
 
 
 def test_all_services_are_told_and_one_that_is_not_done_in_time_is_named():
-    services = _notify.parse_services(
+    services = notify.parse_services(
         [{"type": "webhook", "url": "http://h/1"}, {"type": "webhook", "url": "http://127.0.0.1:1/2", "name": "CI"}],
         "s",
     )
@@ -124,7 +125,7 @@ def test_all_services_are_told_and_one_that_is_not_done_in_time_is_named():
         assert (len(jobs), seconds) == (2, 8)
         return [None, jobs[1]()]
 
-    assert _notify_send.send_all(requests, services, EVENT, 5, 8, run_all) == [
+    assert release_send.send_all(requests, services, EVENT, 5, 8, run_all) == [
         {"name": "s[0] (webhook)", "type": "webhook", "sent": False, "problem": "it was not done within 8 seconds"},
         {
             "name": "CI",

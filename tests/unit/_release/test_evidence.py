@@ -7,9 +7,9 @@ import json
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _evidence
-from ansible_collections.greenlight.release.plugins.module_utils._evidence import Evidence, EvidenceError
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files, marks
+from ansible_collections.greenlight.release.plugins.module_utils._release import evidence
+from ansible_collections.greenlight.release.plugins.module_utils._release.evidence import Evidence, EvidenceError
 
 RELEASE = "20260219T020000Z-bbbbbbbb"
 AT = 1771466400.0
@@ -30,7 +30,7 @@ def append(path, text):
 
 
 def keep(tmp_path, cursor=None, release=RELEASE, **findings):
-    return _evidence.keep(tmp_path, release, Evidence(cursor or {}, findings), AT + 60)
+    return evidence.keep(tmp_path, release, Evidence(cursor or {}, findings), AT + 60)
 
 
 def test_the_lines_since_the_switch_and_what_was_found_are_kept_privately(tmp_path, log):
@@ -105,7 +105,7 @@ def test_the_evidence_of_old_releases_makes_room(tmp_path):
     releases = [f"202602{day:02}T020000Z-bbbbbbbb" for day in range(1, 14)]
     for release in releases:
         keep(tmp_path, release=release, findings={})
-    assert sorted(os.listdir(tmp_path / "evidence")) == releases[-_evidence.KEPT :]
+    assert sorted(os.listdir(tmp_path / "evidence")) == releases[-evidence.KEPT :]
 
 
 def test_evidence_that_cannot_be_kept_leaves_no_half_and_is_an_error(tmp_path):

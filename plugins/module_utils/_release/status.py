@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._record import (
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     UNTOUCHED_STAGES,
     Record,
     is_stale,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _record
-from ansible_collections.greenlight.release.plugins.module_utils._record import Change, Opening, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Opening, RecordError
 
 NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 LATER = NOW + timedelta(hours=1)
@@ -32,12 +32,12 @@ def change(run_id="run 1", **fields):
 
 
 def opened(**changes):
-    return _record.open_release([], opening(**changes), NOW)
+    return release_record.open_release([], opening(**changes), NOW)
 
 
 def closed(outcome, to_revision=NEW, **fields):
     record = opened(to_revision=to_revision)
-    return {**_record.close(record, outcome, change(), NOW), **fields}
+    return {**release_record.close(record, outcome, change(), NOW), **fields}
 
 
 def test_a_new_release_holds_its_own_lock():
@@ -53,7 +53,7 @@ def test_a_new_release_holds_its_own_lock():
 
 def test_opening_again_by_the_same_run_changes_nothing():
     record = opened()
-    assert _record.open_release([record], opening(), LATER) is record
+    assert release_record.open_release([record], opening(), LATER) is record
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_opening_again_by_the_same_run_changes_nothing():
 )
 def test_a_wrong_argument_is_refused_by_name(wrong, message):
     with pytest.raises(RecordError, match=message):
-        _record.open_release([], opening(**wrong), NOW)
+        release_record.open_release([], opening(**wrong), NOW)
 
 
 @pytest.mark.parametrize(
@@ -81,22 +81,22 @@ def test_a_wrong_argument_is_refused_by_name(wrong, message):
     ],
 )
 def test_a_second_release_is_refused_with_who_when_and_stage(stage, take_over, when, message):
-    first = opened() if stage is None else _record.note(opened(), change(stage=stage), NOW)
+    first = opened() if stage is None else release_record.note(opened(), change(stage=stage), NOW)
     with pytest.raises(RecordError, match=message):
-        _record.open_release([first], opening(run_id="run 2", take_over=take_over), when)
+        release_record.open_release([first], opening(run_id="run 2", take_over=take_over), when)
 
 
 def test_a_dead_release_that_changed_nothing_can_be_taken_over():
     first = opened()
     wanted = opening(run_id="run 2", take_over="stale", release_id="20260219T030000Z-bbbbbbbb")
-    assert _record.open_release([first], wanted, LATER)["lock"]["run_id"] == "run 2"
-    aborted = _record.abort_untouched([first, closed("healthy")], LATER)
+    assert release_record.open_release([first], wanted, LATER)["lock"]["run_id"] == "run 2"
+    aborted = release_record.abort_untouched([first, closed("healthy")], LATER)
     assert [(record["status"], record["lock"]) for record in aborted] == [("aborted", None)]
 
 
 def test_an_id_is_used_once():
     with pytest.raises(RecordError, match="exists already"):
-        _record.open_release([closed("healthy")], opening(), LATER)
+        release_record.open_release([closed("healthy")], opening(), LATER)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_an_id_is_used_once():
 )
 def test_a_revision_is_rejected_until_a_later_success(outcomes, rejected):
     records = [closed(outcome) for outcome in outcomes]
-    assert (NEW in _record.rejected_revisions(records)) is rejected
+    assert (NEW in release_record.rejected_revisions(records)) is rejected
 
 
 def test_a_rejected_revision_is_refused_until_it_is_tried_on_purpose():
     records = [closed("rolled_back", id="20260101T000000Z-bbbbbbbb")]
     with pytest.raises(RecordError, match="was rejected by release 20260101T000000Z-bbbbbbbb"):
-        _record.open_release(records, opening(), NOW)
-    assert _record.open_release(records, opening(retry_rejected=True), NOW)["to_revision"] == NEW
+        release_record.open_release(records, opening(), NOW)
+    assert release_record.open_release(records, opening(retry_rejected=True), NOW)["to_revision"] == NEW
 
 
 def test_a_stage_renews_the_lease_and_is_written_once():
-    record = _record.note(opened(), change(stage="switched", facts={"a": 1}), LATER)
-    again = _record.note(record, change(stage="switched"), LATER)
+    record = release_record.note(opened(), change(stage="switched", facts={"a": 1}), LATER)
+    again = release_record.note(record, change(stage="switched"), LATER)
     assert again == record
     assert record["switched_at"] == "2026-02-19T03:00:00Z"
     assert record["lock"]["since"] == "2026-02-19T02:00:00Z"
@@ -131,21 +131,21 @@ def test_a_stage_renews_the_lease_and_is_written_once():
 
 
 def test_an_observation_is_appended_with_its_decision():
-    record = _record.note(opened(), change(observation={"decision": "monitor", "reason": "why"}), LATER)
+    record = release_record.note(opened(), change(observation={"decision": "monitor", "reason": "why"}), LATER)
     assert record["observations"] == [{"at": "2026-02-19T03:00:00Z", "decision": "monitor", "reason": "why"}]
     assert (record["decision"], record["reason"]) == ("monitor", "why")
 
 
 def test_a_record_keeps_its_first_observation_and_the_newest():
     record = opened()
-    for number in range(_record.OBSERVATIONS_KEPT + 5):
-        record = _record.note(record, change(observation={"number": number}), LATER)
+    for number in range(release_record.OBSERVATIONS_KEPT + 5):
+        record = release_record.note(record, change(observation={"number": number}), LATER)
     numbers = [each["number"] for each in record["observations"]]
-    assert numbers == [0, *range(6, _record.OBSERVATIONS_KEPT + 5)]
+    assert numbers == [0, *range(6, release_record.OBSERVATIONS_KEPT + 5)]
 
 
 def test_a_stage_opens_a_closed_release_again():
-    record = _record.note(closed("watching"), change("rollback", stage="rolling_back"), LATER)
+    record = release_record.note(closed("watching"), change("rollback", stage="rolling_back"), LATER)
     assert (record["status"], record["closed_at"], record["lock"]["run_id"]) == ("in_progress", None, "rollback")
 
 
@@ -159,12 +159,12 @@ def test_a_stage_opens_a_closed_release_again():
 )
 def test_another_run_may_not_write(take_over, when, message):
     with pytest.raises(RecordError, match=message):
-        _record.note(opened(), change("run 2", take_over=take_over), when)
+        release_record.note(opened(), change("run 2", take_over=take_over), when)
 
 
 @pytest.mark.parametrize("take_over, when", [("any", NOW), ("stale", LATER)])
 def test_another_run_may_take_over(take_over, when):
-    record = _record.note(opened(), change("run 2", take_over=take_over, stage="rolling_back"), when)
+    record = release_record.note(opened(), change("run 2", take_over=take_over, stage="rolling_back"), when)
     assert record["lock"]["run_id"] == "run 2"
 
 
@@ -177,48 +177,48 @@ def test_another_run_may_take_over(take_over, when):
     ],
 )
 def test_a_green_release_is_watched_from_its_switch_on(switched, watch_seconds, status, until):
-    record = _record.note(opened(), change(stage="switched"), NOW) if switched else opened()
-    done = _record.close(record, "watching", change(), LATER, watch_seconds)
+    record = release_record.note(opened(), change(stage="switched"), NOW) if switched else opened()
+    done = release_record.close(record, "watching", change(), LATER, watch_seconds)
     assert (done["status"], done["watch_until"], done["lock"]) == (status, until, None)
 
 
 @pytest.mark.parametrize("age, status", [(59, "watching"), (60, "healthy")])
 def test_a_watch_ends_only_when_its_last_rows_were_judged(age, status):
-    record = _record.note(opened(), change(stage="switched"), NOW)
-    assert _record.close(record, "watching", change(observation={"age": age}), LATER, 60)["status"] == status
+    record = release_record.note(opened(), change(stage="switched"), NOW)
+    assert release_record.close(record, "watching", change(observation={"age": age}), LATER, 60)["status"] == status
 
 
 def test_closing_twice_changes_nothing():
     record = closed("rolled_back")
-    assert _record.close(record, "rolled_back", change("other"), LATER) == record
+    assert release_record.close(record, "rolled_back", change("other"), LATER) == record
 
 
 @pytest.mark.parametrize("status", ["rolled_back", "failed", "aborted"])
 def test_a_release_that_was_taken_back_is_not_watched_again(status):
     with pytest.raises(RecordError, match=f"is {status}, so it cannot be watched"):
-        _record.close(closed(status), "watching", change("watch"), LATER, 86400)
+        release_record.close(closed(status), "watching", change("watch"), LATER, 86400)
 
 
 def test_an_unknown_outcome_is_refused():
     with pytest.raises(RecordError, match="outcome must be one of watching"):
-        _record.close(opened(), "fine", change(), NOW)
+        release_record.close(opened(), "fine", change(), NOW)
 
 
 def test_a_lock_that_is_gone_is_described():
     record = {**opened(), "lock": None}
-    assert _record.describe_lock(record, NOW) == "Release 20260219T020000Z-bbbbbbbb stands open at stage opened"
+    assert release_record.describe_lock(record, NOW) == "Release 20260219T020000Z-bbbbbbbb stands open at stage opened"
     with pytest.raises(RecordError, match="stands open"):
-        _record.open_release([record], opening(run_id="x"), NOW)
+        release_record.open_release([record], opening(run_id="x"), NOW)
 
 
 @pytest.mark.parametrize("hours, age", [(2, 7200), (-1, 0)])
 def test_the_age_counts_from_the_switch_and_is_never_negative(hours, age):
-    record = _record.note(opened(), change(stage="switched"), NOW)
-    assert _record.age_of(record, NOW + timedelta(hours=hours)) == age
+    record = release_record.note(opened(), change(stage="switched"), NOW)
+    assert release_record.age_of(record, NOW + timedelta(hours=hours)) == age
 
 
 def test_a_release_that_was_not_switched_to_has_no_age():
-    assert _record.age_of(opened(), NOW) is None
+    assert release_record.age_of(opened(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -238,25 +238,25 @@ def test_a_release_that_was_not_switched_to_has_no_age():
 )
 def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
     records = [{"status": status, "facts": {"backup": f"/b/{n}"}} for n, status in enumerate(statuses)]
-    assert _record.needed_backups(records) == needed
-    assert _record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
+    assert release_record.needed_backups(records) == needed
+    assert release_record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
 
 
 @pytest.mark.parametrize("observation", [{"decision": "rollback", "reason": "no answer"}, {"decision": "rollback"}])
 def test_a_release_that_is_to_be_taken_back_is_not_watched(observation):
     with pytest.raises(RecordError, match=observation.get("reason", "the decision is to take the release back")):
-        _record.close(opened(), "watching", change(observation=observation), NOW)
+        release_record.close(opened(), "watching", change(observation=observation), NOW)
 
 
 def test_a_release_that_changes_the_host_meanwhile_is_not_given_up():
-    begun = _record.note(opened(), change(stage="switching"), NOW)
+    begun = release_record.note(opened(), change(stage="switching"), NOW)
     with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; take it back"):
-        _record.close(begun, "aborted", change(), NOW)
+        release_record.close(begun, "aborted", change(), NOW)
 
 
 @pytest.mark.parametrize("outcome", ["rolled_back", "aborted"])
 def test_a_release_that_is_over_is_not_begun_again(outcome):
     over = closed(outcome)
     with pytest.raises(RecordError, match=f"is {outcome} since 2026-02-19T02:00:00Z; there is nothing to do"):
-        _record.note(over, change(run_id="run 2", stage="rolling_back"), LATER)
-    assert _record.note(over, change(run_id="run 2", facts={"a": 1}), LATER)["facts"] == {"a": 1}
+        release_record.note(over, change(run_id="run 2", stage="rolling_back"), LATER)
+    assert release_record.note(over, change(run_id="run 2", facts={"a": 1}), LATER)["facts"] == {"a": 1}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _notify
+from ansible_collections.greenlight.release.plugins.module_utils._release import notify
 
 OLD, NEW = "a" * 40, "b" * 40
 SLACK = {"type": "slack", "url": "https://hooks.slack.com/services/T0/B0/hunter2"}
@@ -15,7 +15,7 @@ WEBHOOK = {"type": "webhook", "url": "https://ci.example.com/hook?key=hunter2"}
 
 
 def parse(*given):
-    return _notify.parse_services(list(given), "services")
+    return notify.parse_services(list(given), "services")
 
 
 def missed(metric="error_rate", **more):
@@ -23,11 +23,11 @@ def missed(metric="error_rate", **more):
 
 
 def event(kind="decision", **more):
-    return _notify.Event(kind=kind, app="shop", **{"to_revision": NEW, "from_revision": OLD, **more})
+    return notify.Event(kind=kind, app="shop", **{"to_revision": NEW, "from_revision": OLD, **more})
 
 
 def message(given, told):
-    return json.loads(_notify.write_message(parse(given)[0], told))
+    return json.loads(notify.write_message(parse(given)[0], told))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def message(given, told):
 )
 def test_a_service_has_an_address_and_a_name(given, url, label):
     service = parse(given)[0]
-    assert (service.url, service.label, service.events) == (url, label, _notify.EVENTS)
+    assert (service.url, service.label, service.events) == (url, label, notify.EVENTS)
 
 
 def test_what_else_a_service_may_have_is_kept_and_its_secrets_are_not_in_its_text():
@@ -92,7 +92,7 @@ def test_what_else_a_service_may_have_is_kept_and_its_secrets_are_not_in_its_tex
     ],
 )
 def test_a_wrong_service_is_refused_by_its_place_and_without_its_values(given, problem):
-    with pytest.raises(_notify.NotifyError) as refused:
+    with pytest.raises(notify.NotifyError) as refused:
         parse(given)
     assert problem in str(refused.value)
     assert "hunter2" not in str(refused.value)
@@ -100,14 +100,14 @@ def test_a_wrong_service_is_refused_by_its_place_and_without_its_values(given, p
 
 @pytest.mark.parametrize("given", ["https://hunter2", {"type": "slack"}, None])
 def test_what_is_no_list_is_refused(given):
-    with pytest.raises(_notify.NotifyError, match="^greenlight_notifications must be a list of mappings"):
-        _notify.parse_services(given, "greenlight_notifications")
+    with pytest.raises(notify.NotifyError, match="^greenlight_notifications must be a list of mappings"):
+        notify.parse_services(given, "greenlight_notifications")
 
 
 def test_only_what_can_be_a_secret_is_hidden():
     values = {"slack", "failed_rollback", "the team", "12345", "https://hooks.slack.com/x", "123:hunter2-X_y"}
     services = [{"name": "the team"}, {"name": ["x"]}, {}]
-    assert _notify.only_secrets(values, services) == {"https://hooks.slack.com/x", "123:hunter2-X_y"}
+    assert notify.only_secrets(values, services) == {"https://hooks.slack.com/x", "123:hunter2-X_y"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timezone
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.filter.allowed_now import allowed_now
-from ansible_collections.greenlight.release.plugins.module_utils import _schedule
+from ansible_collections.greenlight.release.plugins.module_utils._release import schedule
 from zoneinfo import ZoneInfo
 
 BERLIN, UTC, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")
@@ -20,7 +20,7 @@ def utc(text):
 
 
 def judge(hours, now, zone=UTC, freeze=()):
-    return _schedule.judge(_schedule.parse_windows(hours), _schedule.parse_freezes(freeze), zone, utc(now))
+    return schedule.judge(schedule.parse_windows(hours), schedule.parse_freezes(freeze), zone, utc(now))
 
 
 # 2026-02-19 is a Thursday.
@@ -144,7 +144,7 @@ MONDAYS = [(5, 4), (5, 11), (5, 18), (5, 25), (6, 1), (6, 8), (6, 15), (6, 22), 
 @pytest.mark.parametrize(
     "verdict, sentence",
     [
-        (_schedule.Verdict(True), ""),
+        (schedule.Verdict(True), ""),
         (
             judge("02:00-04:00", "2026-02-19 14:05", BERLIN),
             "it is Thu 2026-02-19 15:05 in Europe/Berlin, outside of the allowed hours; "
@@ -156,13 +156,13 @@ MONDAYS = [(5, 4), (5, 11), (5, 18), (5, 25), (6, 1), (6, 8), (6, 15), (6, 22), 
             "a release may begin at Wed 2027-01-06 00:00 (2027-01-06T00:00Z)",
         ),
         (
-            _schedule.Verdict(False, "it is late"),
+            schedule.Verdict(False, "it is late"),
             "it is late; no time to release in was found in the next two months without a freeze",
         ),
     ],
 )
 def test_a_verdict_is_one_sentence(verdict, sentence):
-    assert _schedule.describe(verdict) == sentence
+    assert schedule.describe(verdict) == sentence
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_a_verdict_is_one_sentence(verdict, sentence):
     ],
 )
 def test_wrong_hours_are_refused(hours, problem):
-    with pytest.raises(_schedule.ScheduleError) as refused:
-        _schedule.parse_windows(hours)
+    with pytest.raises(schedule.ScheduleError) as refused:
+        schedule.parse_windows(hours)
     assert problem in str(refused.value)
 
 
@@ -210,8 +210,8 @@ def test_wrong_hours_are_refused(hours, problem):
     ],
 )
 def test_a_wrong_freeze_is_refused(freeze, problem):
-    with pytest.raises(_schedule.ScheduleError) as refused:
-        _schedule.parse_freezes(freeze)
+    with pytest.raises(schedule.ScheduleError) as refused:
+        schedule.parse_freezes(freeze)
     assert problem in str(refused.value)
 
 

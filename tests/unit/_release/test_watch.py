@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import yaml
-from ansible_collections.greenlight.release.plugins.module_utils import _watch
-from ansible_collections.greenlight.release.plugins.module_utils._record import RecordError, format_time
+from ansible_collections.greenlight.release.plugins.module_utils._release import watch
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError, format_time
 from ansible_collections.greenlight.release.plugins.modules import release_record_info
 
 SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
@@ -42,13 +42,13 @@ def record(*observations, from_revision=OLD, to_revision=NEW, **fields):
 
 
 def test_now_is_the_given_time_or_the_clocks():
-    assert _watch.choose_moment("2026-02-19T02:00:00Z", lambda: at(5)) == SWITCH
-    assert _watch.choose_moment(None, lambda: at(5)) == _watch.choose_moment("", lambda: at(5)) == at(5)
+    assert watch.choose_moment("2026-02-19T02:00:00Z", lambda: at(5)) == SWITCH
+    assert watch.choose_moment(None, lambda: at(5)) == watch.choose_moment("", lambda: at(5)) == at(5)
 
 
 def test_another_text_than_a_time_is_refused():
     with pytest.raises(RecordError, match="now must be a time in UTC such as 2026-02-19T02:00:00Z, not 'soon'"):
-        _watch.choose_moment("soon", lambda: SWITCH)
+        watch.choose_moment("soon", lambda: SWITCH)
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_another_text_than_a_time_is_refused():
     ],
 )
 def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, now, cursor, from_switch):
-    since = _watch.read_since(record(*observations), at(now))
+    since = watch.read_since(record(*observations), at(now))
     assert since == {"cursor": {"taken": cursor}, "known_kinds": {"critical_errors": ["k"]}, "from_switch": from_switch}
 
 
 def test_a_release_that_died_before_its_switch_has_no_cursor():
-    since = _watch.read_since(record(facts={}), SWITCH)
+    since = watch.read_since(record(facts={}), SWITCH)
     assert since == {"cursor": None, "known_kinds": {}, "from_switch": True}
 
 
 def test_the_first_measurements_are_those_of_the_first_observation_with_any():
     observations = [observed(0.1), observed(0.2, measurements={"m": 1}), observed(1, measurements={"m": 2})]
-    assert _watch.first_measurements(record(*observations)) == {"m": 1}
-    assert _watch.first_measurements(record()) == {}
+    assert watch.first_measurements(record(*observations)) == {"m": 1}
+    assert watch.first_measurements(record()) == {}
 
 
 def before(*hours, to_revision=OLD):
@@ -113,19 +113,19 @@ def before(*hours, to_revision=OLD):
     ],
 )
 def test_the_same_hour_of_an_earlier_day_is_found(earlier, now, expected):
-    found = _watch.same_hour([*earlier, record(observed(-12, measurements={"m": "mine"}))], at(now))
+    found = watch.same_hour([*earlier, record(observed(-12, measurements={"m": "mine"}))], at(now))
     wanted = None if expected is None else {"at": format_time(at(expected)), "measurements": {"m": expected}}
     assert found == wanted
 
 
 def test_a_release_before_its_switch_has_no_same_hour():
-    assert _watch.same_hour([before(-12), record(switched_at=None)], at(12)) is None
+    assert watch.same_hour([before(-12), record(switched_at=None)], at(12)) is None
 
 
 def test_the_readings_of_all_releases_are_collected():
     first = record(observed(0, measurements={"rate": 80.5, "starts": True}), observed(1, decision="rollback"))
     second = record(observed(2, measurements={"rate": {"value": 81.5, "samples": 3}, "text": "x"}))
-    assert _watch.readings([first, second]) == {"rate": [80.5, 81.5]}
+    assert watch.readings([first, second]) == {"rate": [80.5, 81.5]}
 
 
 def test_what_a_rejected_release_wrote_is_not_known_because_of_that():
@@ -136,15 +136,15 @@ def test_what_a_rejected_release_wrote_is_not_known_because_of_that():
         record(status="failed", facts={}),
         record(status="aborted", facts=facts),
     ]
-    assert _watch.rejected_kinds(records) == {"critical_errors": ["bad", "worse"], "new_warnings": []}
+    assert watch.rejected_kinds(records) == {"critical_errors": ["bad", "worse"], "new_warnings": []}
 
 
 @pytest.mark.parametrize("status", ["watching", "healthy"])
 def test_what_was_rejected_is_forgotten_after_a_release_that_was_kept(status):
     facts = {"evidence": {"kinds": {"critical_errors": ["bad"]}}}
     records = [record(status="rolled_back", facts=facts), record(status=status, facts={})]
-    assert _watch.rejected_kinds(records) == {}
-    assert _watch.rejected_kinds(records[::-1]) == {"critical_errors": ["bad"]}
+    assert watch.rejected_kinds(records) == {}
+    assert watch.rejected_kinds(records[::-1]) == {"critical_errors": ["bad"]}
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_what_was_rejected_is_forgotten_after_a_release_that_was_kept(status):
 )
 def test_after_a_rollback_a_baseline_begins_with_it(fields, hours, is_read_from_it):
     facts = {"cursor_after": {"taken": "after"}, "known_kinds": {"critical_errors": ["k"]}}
-    since = _watch.baseline_since(record(**{"facts": facts, "closed_at": format_time(SWITCH), **fields}), at(hours))
+    since = watch.baseline_since(record(**{"facts": facts, "closed_at": format_time(SWITCH), **fields}), at(hours))
     assert since == ({"cursor": {"taken": "after"}, "known_kinds": facts["known_kinds"]} if is_read_from_it else {})
 
 
 def test_a_host_without_a_release_has_nothing_to_tell(tmp_path):
-    told = _watch.describe(tmp_path, [], SWITCH)
+    told = watch.describe(tmp_path, [], SWITCH)
     assert {key: told[key] for key in ("exists", "record", "file", "age", "watch", "lock", "died", "releases")} == {
         "exists": False,
         "record": None,
@@ -185,7 +185,7 @@ def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_ope
     held = {"run_id": "r", "by": "alice", "since": format_time(SWITCH), "until": format_time(SWITCH)}
     summary = {"id": "x", "stage": "switched", "opened_at": "", "closed_at": None, "decision": None, "reason": ""}
     newest = record(status=status, lock=held if status == "in_progress" else None, **summary)
-    told = _watch.describe(tmp_path, [newest], at(now))
+    told = watch.describe(tmp_path, [newest], at(now))
     assert (told["watch_open"], told["died"], told["age"]) == (watch_open, died, 3600 * now)
     assert (lock in told["lock"], told["file"]) == (True, f"{tmp_path}/releases/x.json")
     assert told["releases"][0]["to_revision"] == NEW
@@ -204,15 +204,15 @@ def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_ope
 )
 def test_restarts_are_counted_also_when_a_new_daemon_began_at_nothing(counts, expected):
     observations = [{"measurements": {} if count is None else {"restart_count": count}} for count in counts]
-    assert _watch.restarts({"observations": observations}) == expected
+    assert watch.restarts({"observations": observations}) == expected
 
 
 def test_a_release_that_was_given_up_hides_neither_the_one_that_stands_nor_its_watch(tmp_path):
     stories = [
-        {**record(observed(1)), **dict.fromkeys(_watch._SUMMARY, ""), "id": str(number), "status": status}
+        {**record(observed(1)), **dict.fromkeys(watch._SUMMARY, ""), "id": str(number), "status": status}
         for number, status in enumerate(["healthy", "watching", "aborted", "aborted"])
     ]
-    told = _watch.describe(tmp_path, stories, at(3))
+    told = watch.describe(tmp_path, stories, at(3))
     assert (told["record"]["id"], told["watch_open"], told["watch"]["since"]["cursor"]) == ("1", True, {"taken": 1})
     assert [release["id"] for release in told["releases"]] == ["0", "1", "2", "3"]
-    assert _watch.describe(tmp_path, stories[2:], at(3))["record"]["id"] == "3"
+    assert watch.describe(tmp_path, stories[2:], at(3))["record"]["id"] == "3"

@@ -16,8 +16,8 @@ from typing import Callable, Iterator, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._record import Record, RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._record_shape import check_record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import Record, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._release.shape import check_record
 
 # What a full disk must leave for the record: more than any needs, twice, as the old one stays until the new is whole.
 _RESERVED = 1 << 20
