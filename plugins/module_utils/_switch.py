@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _layout
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run, has_commit
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run, has_commit
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog import GivenUp
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
@@ -180,9 +180,9 @@ def root_of(move: Move) -> Path:
 def check_code(run: Run, move: Move, course: Course, may_be_missing: bool) -> None:
     """Raise GitError where the code could not be moved. C(may_be_missing) allows a commit that is not fetched yet."""
     if course.direction == "back":
-        _layout.check_back(run, move)
+        layout.check_back(run, move)
     elif not may_be_missing or has_commit(run, move.to_sha):
-        _layout.check_forward(run, move)
+        layout.check_forward(run, move)
 
 
 def note(state_path: Path, release_id: str, change: Change, now: datetime, uid: int) -> None:

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict
 
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp

@@ -142,7 +142,8 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _git, _git_checkout, _layout
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout
+from ansible_collections.greenlight.release.plugins.module_utils._code import fetch as code_fetch
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 ARGUMENTS = {
@@ -150,7 +151,7 @@ ARGUMENTS = {
     "repository": {"type": "str", "no_log": False},
     "revision": {"type": "str"},
     "path": {"type": "path"},
-    "layout": {"type": "str", "choices": list(_layout.KINDS), "default": "in_place"},
+    "layout": {"type": "str", "choices": list(layout.KINDS), "default": "in_place"},
     "sha": {"type": "str"},
     "recover": {"type": "bool", "default": False},
     "from_sha": {"type": "str"},
@@ -160,50 +161,50 @@ ARGUMENTS = {
 
 def check_sha(name, value):
     if value is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value):
-        raise _git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
+        raise git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
 
 
 def fetch(params, environment, check_mode):
     with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
-        place = _fetch.Place(
+        place = code_fetch.Place(
             params["layout"],
             Path(params["path"]),
-            lambda where: _git.make_run(environment, params["timeout"], str(where)),
+            lambda where: git.make_run(environment, params["timeout"], str(where)),
             Path(folder) / "rehearsal" if check_mode else None,
         )
-        return _fetch.fetch(place, params["repository"], params["sha"])
+        return code_fetch.fetch(place, params["repository"], params["sha"])
 
 
 def check_out(run, params, check_mode):
     path = Path(params["path"])
-    if not _git.has_commit(run, params["sha"]):
-        raise _git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
+    if not git.has_commit(run, params["sha"]):
+        raise git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
     if params["recover"] and not check_mode:
-        _git_checkout.recover(run, path, params["from_sha"], params["sha"])
-    status = _git_checkout.read_status(run, path)
-    _git_checkout.refuse_unfinished(run, path, status)
+        checkout.recover(run, path, params["from_sha"], params["sha"])
+    status = checkout.read_status(run, path)
+    checkout.refuse_unfinished(run, path, status)
     changed = status.head != params["sha"]
     if changed:
-        paths = [each.path for each in _git.files_of(run, params["sha"])]
-        _git_checkout.refuse_in_the_way(run, path, paths, params["sha"])
+        paths = [each.path for each in git.files_of(run, params["sha"])]
+        checkout.refuse_in_the_way(run, path, paths, params["sha"])
         if not check_mode:
-            _git_checkout.check_out(run, path, params["sha"])
+            checkout.check_out(run, path, params["sha"])
     return {"changed": changed, "sha": params["sha"], "head": status.head}
 
 
 def act(params, check_mode):
     check_sha("sha", params["sha"])
     check_sha("from_sha", params["from_sha"])
-    settings = _git.split_credentials(params["repository"])[1] if params["repository"] else {}
-    environment = _git.make_environment(os.environ, settings)
-    run = _git.make_run(environment, params["timeout"], params["path"] or ".")
+    settings = git.split_credentials(params["repository"])[1] if params["repository"] else {}
+    environment = git.make_environment(os.environ, settings)
+    run = git.make_run(environment, params["timeout"], params["path"] or ".")
     if params["state"] == "resolved":
-        revision = _git.check_revision(params["revision"])
-        return {"changed": False, "sha": _git.resolve(run, params["repository"], revision)}
+        revision = git.check_revision(params["revision"])
+        return {"changed": False, "sha": git.resolve(run, params["repository"], revision)}
     if params["state"] == "fetched":
         return fetch(params, environment, check_mode)
     if params["layout"] == "releases":
-        raise _git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
+        raise git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
     return check_out(run, params, check_mode)
 
 
@@ -218,10 +219,10 @@ def main():
             ("recover", True, ("from_sha",)),
         ],
     )
-    module.no_log_values.update(_git.secrets_in(module.params["repository"] or ""))
+    module.no_log_values.update(git.secrets_in(module.params["repository"] or ""))
     try:
         result = act(module.params, module.check_mode)
-    except _git.GitError as error:
+    except git.GitError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The revision cannot be handled: {files.explain(error)}")

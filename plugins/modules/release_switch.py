@@ -250,13 +250,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import (
-        _git,
-        _layout,
-        _switch,
-        _switch_data,
-        _switch_process,
-    )
+    from ansible_collections.greenlight.release.plugins.module_utils import _switch, _switch_data, _switch_process
+    from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
     from ansible_collections.greenlight.release.plugins.module_utils._host import commands
     from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
     from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
@@ -396,7 +391,7 @@ def actions_of(params, record, run, processes, database, done, warn):
         return result
 
     def move_code():
-        (_layout.back if params["direction"] == "back" else _layout.forward)(run, move)
+        (layout.back if params["direction"] == "back" else layout.forward)(run, move)
         return {}
 
     def migrate():
@@ -458,8 +453,8 @@ def act(module, env, hidden, journey):
         store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
     record = find_record(params, module.check_mode)
     course, move = course_of(params, record), _switch.move_of(record)
-    where = _layout.repository_of(move.kind, move.app_path)
-    run = _git.make_run(_git.make_environment(os.environ, {}), params["git_timeout"], str(where))
+    where = layout.repository_of(move.kind, move.app_path)
+    run = git.make_run(git.make_environment(os.environ, {}), params["git_timeout"], str(where))
     processes, database = processes_of(params, record, course, env, hidden), database_of(params, record, course)
     began, done = time.monotonic(), []
     before = _switch.attempt(course, "check", lambda: check(module, record, course, run, processes, database, hidden))

@@ -171,14 +171,16 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _prune, _stage, _stage_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, stage_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code import prune as code_prune
+from ansible_collections.greenlight.release.plugins.module_utils._code import stage as code_stage
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["staged", "pruned"], "required": True},
-    "layout": {"type": "str", "choices": list(_layout.KINDS), "default": "in_place"},
+    "layout": {"type": "str", "choices": list(layout.KINDS), "default": "in_place"},
     "path": {"type": "path", "required": True},
     "release_id": {"type": "str"},
     "sha": {"type": "str"},
@@ -193,31 +195,31 @@ ARGUMENTS = {
 
 
 def make_run(params, **more):
-    environment = {**_git.make_environment(os.environ, {}), **more}
-    return _git.make_run(
-        environment, params["timeout"], str(_layout.repository_of(params["layout"], Path(params["path"])))
+    environment = {**git.make_environment(os.environ, {}), **more}
+    return git.make_run(
+        environment, params["timeout"], str(layout.repository_of(params["layout"], Path(params["path"])))
     )
 
 
 def make_wanted(params):
     if params["shared_paths"] and params["layout"] == "in_place":
-        raise _git.GitError(
+        raise git.GitError(
             "shared_paths are for the layout releases; in a checkout nothing is replaced, so leave them out"
         )
     built, shared = tuple(params["built_paths"]), tuple(params["shared_paths"])
-    move = _layout.Move(
+    move = layout.Move(
         params["layout"], Path(params["path"]), params["release_id"], params["sha"], params["sha"], built, shared
     )
     database = Path(params["database_path"]) if params["database_path"] else None
-    return _stage_plan.Wanted(move, tuple(params["built_anew"]), database)
+    return stage_plan.Wanted(move, tuple(params["built_anew"]), database)
 
 
 def stage(params, check_mode):
     wanted, run = make_wanted(params), make_run(params)
-    planned = _stage_plan.plan(run, wanted)
+    planned = stage_plan.plan(run, wanted)
     if not planned.done and not check_mode:
         with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
-            _stage.stage(make_run(params, GIT_INDEX_FILE=f"{folder}/index"), wanted.move, planned)
+            code_stage.stage(make_run(params, GIT_INDEX_FILE=f"{folder}/index"), wanted.move, planned)
     result = {
         "changed": not planned.done,
         "path": str(planned.path),
@@ -237,13 +239,13 @@ def prune(params, check_mode):
     path, run = Path(params["path"]), make_run(params)
     records = store.read_records(Path(params["state_path"]))
     if params["layout"] == "releases":
-        planned = _prune.plan_releases(path, records, params["keep"], proc.PROC)
+        planned = code_prune.plan_releases(path, records, params["keep"], proc.PROC)
         if not check_mode:
-            _prune.remove_releases(path, planned["removed"], planned["swept"])
+            code_prune.remove_releases(path, planned["removed"], planned["swept"])
     else:
-        planned = _prune.plan_in_place(run, path, records, params["keep"])
+        planned = code_prune.plan_in_place(run, path, records, params["keep"])
         if not check_mode:
-            _prune.remove_in_place(run, path, planned["removed"])
+            code_prune.remove_in_place(run, path, planned["removed"])
     gone = [*planned["removed"], *planned["swept"]]
     before = "".join(f"{name}\n" for name in sorted([*planned["kept"], *gone]))
     after = "".join(f"{name}\n" for name in planned["kept"])
@@ -258,7 +260,7 @@ def main():
     )
     try:
         result = {"staged": stage, "pruned": prune}[module.params["state"]](module.params, module.check_mode)
-    except (_git.GitError, release_record.RecordError) as error:
+    except (git.GitError, release_record.RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The trees of {module.params['path']} cannot be changed: {files.explain(error)}")

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from conftest import call_module, wait_for
 
 IDS = [f"2026021{day}T020000Z-0639294{day}" for day in range(5)]
@@ -54,9 +55,9 @@ class Releases:
         return call_module("release_tree", {"state": "staged", "layout": "releases", **given}, check=check, diff=diff)
 
     def move(self, number, before, revision, verb):
-        given = _layout.Move("releases", self.path, IDS[number], self.shas[before], self.shas[revision])
-        environment = _git.make_environment(os.environ, {})
-        verb(_git.make_run(environment, 30, str(_layout.repository_of("releases", self.path))), given)
+        given = layout.Move("releases", self.path, IDS[number], self.shas[before], self.shas[revision])
+        environment = code_git.make_environment(os.environ, {})
+        verb(code_git.make_run(environment, 30, str(layout.repository_of("releases", self.path))), given)
 
     def record(self, number, before, revision, outcome):
         given = {"state_path": str(self.state_path), "run_id": IDS[number], "release_id": IDS[number]}
@@ -102,7 +103,7 @@ def test_a_release_is_staged_made_current_and_taken_back(releases):
     assert (releases.path / "shared" / "data" / "app.db").read_text() == "rows"
     exported = git(releases.path / "repository", "show", f"{releases.shas['better']}:items.js")
     assert (Path(staged["path"]) / "items.js").read_text().strip() == exported
-    for verb, number in ((_layout.forward, 1), (_layout.back, 0), (_layout.back, 0)):
+    for verb, number in ((layout.forward, 1), (layout.back, 0), (layout.back, 0)):
         releases.move(1, "good", "better", verb)
         assert os.readlink(releases.path / "current") == f"releases/{IDS[number]}"
     assert releases.fetch("better")["head"] == releases.shas["good"]
@@ -124,7 +125,7 @@ def test_pruning_keeps_what_can_still_be_needed(releases):
         releases.fetch(revisions[number])
         releases.stage(number, revisions[number])
     releases.record(1, "good", "better", "healthy")
-    releases.move(1, "good", "better", _layout.forward)
+    releases.move(1, "good", "better", layout.forward)
     releases.record(2, "better", "slower", "rolled_back")
     releases.record(3, "better", "wasteful", None)
     (releases.path / "releases" / f".{IDS[2]}.partial").mkdir()
@@ -251,14 +252,12 @@ def test_a_full_disk_costs_only_the_new_tree(small_disk, repository, size):
 
 def test_old_built_paths_of_a_checkout_are_pruned_but_not_those_of_the_newest_release(checkout, repository, tmp_path):
     sha = repository[1]
-    environment = _git.make_environment(os.environ, {})
-    run = _git.make_run(environment, 30, str(checkout))
+    environment = code_git.make_environment(os.environ, {})
+    run = code_git.make_run(environment, 30, str(checkout))
     for number, (before, after) in enumerate([("good", "better"), ("better", "good"), ("good", "better")]):
         given = {"path": str(checkout), "release_id": IDS[number], "sha": sha[after]}
         assert call_module("release_tree", {"state": "staged", **given})["carried_over"] == ["node_modules"]
-        _layout.forward(
-            run, _layout.Move("in_place", checkout, IDS[number], sha[before], sha[after], ("node_modules",))
-        )
+        layout.forward(run, layout.Move("in_place", checkout, IDS[number], sha[before], sha[after], ("node_modules",)))
     opening = {
         "app": "shop",
         "from_revision": sha["good"],

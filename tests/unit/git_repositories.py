@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 
 IDENTITY = {
     **{f"GIT_{role}_NAME": "t" for role in ("AUTHOR", "COMMITTER")},
@@ -17,8 +18,8 @@ IDENTITY = {
 
 def git(path, *words):
     """Run git for the preparation of a test."""
-    environment = {**_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(path)}, {}), **IDENTITY}
-    return _git.demand(_git.make_run(environment, 30, str(path))(words), "the preparation failed").strip()
+    environment = {**code_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(path)}, {}), **IDENTITY}
+    return code_git.demand(code_git.make_run(environment, 30, str(path))(words), "the preparation failed").strip()
 
 
 def commit(path, files, message="change"):
@@ -40,11 +41,11 @@ class Repositories:
         self.first = commit(self.origin, {"a": "1", "b": "1"}, "first")
         git(tmp_path, "clone", "--quiet", str(self.origin), str(self.path))
         self.second = commit(self.origin, {"a": "2", "new/file": "2"}, "second")
-        self.environment = _git.make_environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, {})
-        self.run = _git.make_run(self.environment, 30, str(self.path))
+        self.environment = code_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, {})
+        self.run = code_git.make_run(self.environment, 30, str(self.path))
 
     def status(self):
-        return _git_checkout.read_status(self.run, self.path)
+        return checkout.read_status(self.run, self.path)
 
     def fetch(self):
-        _git.fetch(self.run, str(self.origin), self.second)
+        code_git.fetch(self.run, str(self.origin), self.second)

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _layout, _switch
-from ansible_collections.greenlight.release.plugins.module_utils._git import Done, GitError
+from ansible_collections.greenlight.release.plugins.module_utils import _switch
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -148,11 +149,11 @@ def test_a_stage_from_which_it_does_not_is_refused(given, stage, status):
 
 def test_the_move_is_read_from_the_record():
     plain = _switch.move_of(record())
-    assert plain == _layout.Move("in_place", Path("/srv/shop"), ID, OLD, NEW)
+    assert plain == layout.Move("in_place", Path("/srv/shop"), ID, OLD, NEW)
     assert _switch.root_of(plain) == Path("/srv/shop")
     given = {"layout": "releases", "built_paths": ["dist"], "shared_paths": ["data"]}
     rich = _switch.move_of(record(**given))
-    assert rich == _layout.Move("releases", Path("/srv/shop"), ID, OLD, NEW, ("dist",), ("data",))
+    assert rich == layout.Move("releases", Path("/srv/shop"), ID, OLD, NEW, ("dist",), ("data",))
     assert _switch.root_of(rich) == Path("/srv/shop/current")
 
 
@@ -168,7 +169,7 @@ def test_the_move_is_read_from_the_record():
 def test_the_code_is_checked_for_the_way_it_goes(monkeypatch, given, may_be_missing, known, asked):
     seen = []
     for name in ("check_forward", "check_back"):
-        monkeypatch.setattr(_layout, name, lambda _run, _move, name=name: seen.append(name))
+        monkeypatch.setattr(layout, name, lambda _run, _move, name=name: seen.append(name))
     _switch.check_code(lambda _words: Done(0 if known else 1, "", ""), _switch.move_of(record()), given, may_be_missing)
     assert "".join(seen) == asked
 

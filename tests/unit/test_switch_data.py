@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils import _switch_data
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch_data import Database
 from sqlite_host import NOW, Host

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _space
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import space
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 
 
 def test_files_take_whole_blocks():
-    assert _space.on_disk([0, 1, 4096, 4097]) == 4 * 4096
+    assert space.on_disk([0, 1, 4096, 4097]) == 4 * 4096
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,6 @@ def test_a_full_filesystem_is_told_before_anything_is_written(changed, message, 
     monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), free))
     if message:
         with pytest.raises(GitError, match=message):
-            _space.refuse_full(Path("/srv"), 15 << 20, 21)
+            space.refuse_full(Path("/srv"), 15 << 20, 21)
     else:
-        _space.refuse_full(Path("/srv"), 15 << 20, 21)
+        space.refuse_full(Path("/srv"), 15 << 20, 21)

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _stage, _stage_plan
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout, stage_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code import stage as code_stage
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Wanted
 from git_repositories import Repositories, commit, git
 
 ID, OLD_ID = "20260219T020000Z-0639294c", "20260218T020000Z-11111111"
@@ -35,25 +37,25 @@ class Host:
             self.repositories.fetch()
         (self.running / "node_modules").mkdir()
         (self.running / "node_modules" / "x").write_text("built")
-        self.where = _layout.repository_of(kind, self.path)
-        self.run = _git.make_run(self.repositories.environment, 30, str(self.where))
+        self.where = layout.repository_of(kind, self.path)
+        self.run = code_git.make_run(self.repositories.environment, 30, str(self.where))
         index = {**self.repositories.environment, "GIT_INDEX_FILE": str(tmp_path / "index")}
-        self.run_with_index = _git.make_run(index, 30, str(self.where))
+        self.run_with_index = code_git.make_run(index, 30, str(self.where))
 
     def commit(self, files):
         """Let the commit to stage hold further files."""
         self.sha = commit(self.repositories.origin, files)
-        _git.fetch(self.run, str(self.repositories.origin), self.sha)
+        code_git.fetch(self.run, str(self.repositories.origin), self.sha)
 
     def wanted(self, built=("node_modules",), shared=(), anew=(), database=None):
         return Wanted(Move(self.kind, self.path, ID, self.sha, self.sha, built, shared), anew, database)
 
     def plan(self, **more):
-        return _stage_plan.plan(self.run, self.wanted(**more))
+        return stage_plan.plan(self.run, self.wanted(**more))
 
     def stage(self, **more):
         planned = self.plan(**more)
-        _stage.stage(self.run_with_index, self.wanted(**more).move, planned)
+        code_stage.stage(self.run_with_index, self.wanted(**more).move, planned)
         return planned
 
     def snapshot(self):
@@ -134,11 +136,11 @@ def test_a_failure_leaves_nothing_and_the_running_tree_as_it_was(host, monkeypat
         raise OSError(28, "No space left on device")
 
     if when == "export":
-        monkeypatch.setattr(_stage, "_carry_over", fail)
+        monkeypatch.setattr(code_stage, "_carry_over", fail)
     else:
         monkeypatch.setattr(os, "sync", fail)
     with pytest.raises(OSError, match="No space left"):
-        _stage.stage(host.run_with_index, host.wanted().move, planned)
+        code_stage.stage(host.run_with_index, host.wanted().move, planned)
     after = {name: text for name, text in host.snapshot().items() if not name.endswith("staged")}
     assert (after, planned.path.exists()) == (before, False)
 
@@ -147,7 +149,7 @@ def test_a_failure_leaves_nothing_and_the_running_tree_as_it_was(host, monkeypat
 def test_an_export_that_failed_says_whether_the_disk_is_full(tmp_path, monkeypatch, free, message):
     monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), {"f_bavail": free, "f_frsize": 1}))
     with pytest.raises(GitError, match=message):
-        _stage._export(lambda _words: _git.Done(1, "", "fatal: x"), "1" * 40, tmp_path / "new")
+        code_stage._export(lambda _words: code_git.Done(1, "", "fatal: x"), "1" * 40, tmp_path / "new")
 
 
 def test_what_a_killed_staging_left_is_replaced(host):
@@ -163,11 +165,11 @@ def test_what_a_killed_staging_left_is_replaced(host):
 @pytest.mark.parametrize("revision", [None, "1" * 40])
 def test_another_tree_under_that_name_is_refused(tmp_path, kind, place, revision):
     host = Host(tmp_path, kind)
-    path = _layout.stage_path(host.run, host.wanted().move)
+    path = layout.stage_path(host.run, host.wanted().move)
     path.mkdir(parents=True)
     assert path.name == place
     if revision:
-        _stage_plan.marker_of(host.wanted().move, path).write_text(revision)
+        stage_plan.marker_of(host.wanted().move, path).write_text(revision)
     with pytest.raises(GitError, match=f"holds {revision or 'nothing that was staged'}, not {host.sha}"):
         host.plan()
 
@@ -175,7 +177,7 @@ def test_another_tree_under_that_name_is_refused(tmp_path, kind, place, revision
 def test_a_release_that_was_moved_already_is_not_staged_again(in_place):
     in_place.stage()
     move = Move("in_place", in_place.path, ID, in_place.repositories.first, in_place.sha, ("node_modules",))
-    _layout.forward(in_place.run, move)
+    layout.forward(in_place.run, move)
     with pytest.raises(GitError, match="has been moved in place already; start a new release"):
         in_place.plan()
 
@@ -246,7 +248,7 @@ def test_a_link_or_a_file_that_was_planted_is_refused(tmp_path, kind, planted, i
 def test_an_app_without_a_folder_is_told(releases):
     wanted = Wanted(Move("releases", Path("/nonexistent"), ID, releases.sha, releases.sha))
     with pytest.raises(GitError, match="/nonexistent is not a folder"):
-        _stage_plan.plan(releases.run, wanted)
+        stage_plan.plan(releases.run, wanted)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import Iterator, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 

@@ -16,16 +16,11 @@ import re
 from pathlib import Path
 from typing import Dict, Iterable, List, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import (
-    _git,
-    _layout_in_place,
-    _layout_releases,
-    _tree_copy,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, in_place, releases, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import is_release_id, read_plan
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import is_release_id, read_plan
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
 _LEFT_BEHIND = re.compile(r"\.(?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})\.(partial|removed)")
@@ -67,7 +62,7 @@ def plan_releases(app_path: Path, records: Records, keep: int, proc: Path) -> Di
     folder = app_path / "releases"
     if folder.is_symlink() or not folder.is_dir():
         raise GitError(f"{folder} is not a folder; correct the path of the app")
-    running = _layout_releases.current(app_path)
+    running = releases.current(app_path)
     if running is None:
         raise GitError(f"{app_path / 'current'} does not exist, so nobody knows what runs; make it lead to a release")
     with os.scandir(str(folder)) as entries:
@@ -85,7 +80,7 @@ def plan_releases(app_path: Path, records: Records, keep: int, proc: Path) -> Di
 def _revision(app_path: Path, release_id: str) -> str:
     """Return the revision of a release, empty for a folder that is none."""
     try:
-        return _layout_releases.revision_of(app_path, release_id)
+        return releases.revision_of(app_path, release_id)
     except GitError:
         return ""
 
@@ -100,19 +95,19 @@ def remove_releases(app_path: Path, removed: Sequence[str], swept: Sequence[str]
     folder = app_path / "releases"
     for release_id in removed:
         gone = folder / f".{release_id}.removed"
-        _tree_copy.remove(gone)
+        tree_copy.remove(gone)
         os.rename(str(folder / release_id), str(gone))
         files.sync(folder)
-        _tree_copy.remove(gone)
+        tree_copy.remove(gone)
         with contextlib.suppress(FileNotFoundError):
             (folder / f".{release_id}.json").unlink()
     for name in swept:
-        _tree_copy.remove(folder / name)
+        tree_copy.remove(folder / name)
 
 
 def plan_in_place(run: Run, app_path: Path, records: Records, keep: int) -> Dict[str, List[str]]:
     """Return C({kept, removed, swept}) of what the releases of a checkout have left in its git directory."""
-    folder = _git.folder_of(run, app_path) / "greenlight"
+    folder = git.folder_of(run, app_path) / "greenlight"
     ids = [each.name for each in folder.iterdir() if is_release_id(each.name)] if folder.is_dir() else []
     removed = choose(ids, needed_by_records(records, "")[0], keep)
     return {"kept": sorted(set(ids) - set(removed)), "removed": removed, "swept": []}
@@ -120,9 +115,9 @@ def plan_in_place(run: Run, app_path: Path, records: Records, keep: int) -> Dict
 
 def remove_in_place(run: Run, app_path: Path, removed: Sequence[str]) -> None:
     """Remove stages and old built paths, and let git drop commits that only they needed."""
-    folder = _git.folder_of(run, app_path) / "greenlight"
+    folder = git.folder_of(run, app_path) / "greenlight"
     for release_id in removed:
         for name in ("from", "to"):
-            ref = f"{_layout_in_place.KEEP}/{release_id}/{name}"
-            _git.demand(run(["update-ref", "-d", ref]), f"Cannot remove {ref} from {app_path}")
-        _tree_copy.remove(folder / release_id)
+            ref = f"{in_place.KEEP}/{release_id}/{name}"
+            git.demand(run(["update-ref", "-d", ref]), f"Cannot remove {ref} from {app_path}")
+        tree_copy.remove(folder / release_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._git import (
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
     GitError,
     Run,
     changed_between,

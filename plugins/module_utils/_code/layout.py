@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from ansible_collections.greenlight.release.plugins.module_utils import _layout_in_place, _layout_releases
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code import in_place as code_in_place
+from ansible_collections.greenlight.release.plugins.module_utils._code import releases as code_releases
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import KINDS, Move, check_move
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import KINDS, Move, check_move
 
 __all__ = ["KINDS", "Move", "back", "check_back", "check_forward", "forward", "head", "repository_of", "stage_path"]
 
@@ -28,33 +29,33 @@ def stage_path(run: Run, move: Move) -> Path:
     """Return where the tree of the new revision is made ready, on the filesystem where it will be used."""
     check_move(move)
     if move.kind == "releases":
-        return _layout_releases.release_of(move.app_path, move.release_id)
-    return _layout_in_place.folder_of(run, move) / "new"
+        return code_releases.release_of(move.app_path, move.release_id)
+    return code_in_place.folder_of(run, move) / "new"
 
 
 def head(run: Run, kind: str, app_path: Path) -> str:
     """Return the full SHA that is in place now."""
-    return _layout_releases.head(app_path) if kind == "releases" else _layout_in_place.head(run, app_path)
+    return code_releases.head(app_path) if kind == "releases" else code_in_place.head(run, app_path)
 
 
 def check_forward(run: Run, move: Move) -> None:
     """Raise GitError when the move cannot be made, before anything is stopped."""
-    _do(move, lambda: _layout_in_place.check_forward(run, move), lambda: _layout_releases.check_forward(move))
+    _do(move, lambda: code_in_place.check_forward(run, move), lambda: code_releases.check_forward(move))
 
 
 def forward(run: Run, move: Move) -> None:
     """Put the new revision in place. Raises GitError."""
-    _do(move, lambda: _layout_in_place.forward(run, move), lambda: _layout_releases.forward(move))
+    _do(move, lambda: code_in_place.forward(run, move), lambda: code_releases.forward(move))
 
 
 def check_back(run: Run, move: Move) -> None:
     """Raise GitError when going back cannot work, before anything is stopped."""
-    _do(move, lambda: _layout_in_place.check_back(run, move), lambda: _layout_releases.check_back(move))
+    _do(move, lambda: code_in_place.check_back(run, move), lambda: code_releases.check_back(move))
 
 
 def back(run: Run, move: Move) -> None:
     """Put the old revision back in place, from wherever going forward or back has died. Raises GitError."""
-    _do(move, lambda: _layout_in_place.back(run, move), lambda: _layout_releases.back(move))
+    _do(move, lambda: code_in_place.back(run, move), lambda: code_releases.back(move))
 
 
 def _do(move: Move, in_place: Callable[[], None], releases: Callable[[], None]) -> None:

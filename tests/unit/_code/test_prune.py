@@ -7,8 +7,9 @@ import json
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _prune
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout, prune
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from git_repositories import Repositories, git
 
 IDS = [f"2026010{day}T020000Z-{day}{day}{day}{day}{day}{day}{day}{day}" for day in range(1, 8)]
@@ -31,7 +32,7 @@ def app(tmp_path):
 
 
 def kept(app, records, keep):
-    return [IDS.index(each) for each in _prune.plan_releases(app, records, keep, app.parent / "proc")["kept"]]
+    return [IDS.index(each) for each in prune.plan_releases(app, records, keep, app.parent / "proc")["kept"]]
 
 
 @pytest.mark.parametrize(
@@ -39,12 +40,12 @@ def kept(app, records, keep):
     [([], 3, "ab"), ([], 9, ""), (["a"], 3, "bc"), (["a", "b"], 1, "cde"), (["x"], 5, ""), (["a", "b", "c"], 3, "de")],
 )
 def test_the_newest_are_kept_and_those_that_are_needed(protected, keep, removed):
-    assert "".join(_prune.choose("abcde", protected, keep)) == removed
+    assert "".join(prune.choose("abcde", protected, keep)) == removed
 
 
 def test_keeping_nothing_is_refused():
     with pytest.raises(GitError, match="At least 1 release must be kept, not 0"):
-        _prune.choose("abc", [], 0)
+        prune.choose("abc", [], 0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_the_times_of_folders_and_broken_ones_do_not_count(app):
 def test_nothing_is_removed_where_the_layout_is_not_known(app, change, message):
     (app / change).rename(app / "moved")
     with pytest.raises(GitError, match=message):
-        _prune.plan_releases(app, [], 1, app.parent / "proc")
+        prune.plan_releases(app, [], 1, app.parent / "proc")
 
 
 def test_releases_are_removed_with_their_plans_and_shared_files_stay(app):
@@ -107,9 +108,9 @@ def test_releases_are_removed_with_their_plans_and_shared_files_stay(app):
         (app / "releases" / name).write_text("{}")
     for name in (f".{IDS[0]}.removed", f".{IDS[2]}.partial", f".{IDS[4]}.partial"):
         (app / "releases" / name).mkdir()
-    planned = _prune.plan_releases(app, [], 5, app.parent / "proc")
+    planned = prune.plan_releases(app, [], 5, app.parent / "proc")
     assert planned == {"kept": IDS[2:], "removed": IDS[:2], "swept": [f".{IDS[0]}.removed", f".{IDS[2]}.partial"]}
-    _prune.remove_releases(app, planned["removed"], planned["swept"])
+    prune.remove_releases(app, planned["removed"], planned["swept"])
     assert sorted(os.listdir(app / "releases")) == [f".{IDS[4]}.partial", *IDS[2:]]
     assert (app / "shared" / "x").read_text() == "mine"
 
@@ -118,18 +119,21 @@ def test_what_old_releases_left_in_a_checkout_is_removed(tmp_path):
     repositories = Repositories(tmp_path)
     repositories.fetch()
     for number in (0, 1, 2):
-        move = _layout.Move("in_place", repositories.path, IDS[number], repositories.first, repositories.second)
-        _layout.forward(repositories.run, move)
-        _layout.back(repositories.run, move)
+        move = layout.Move("in_place", repositories.path, IDS[number], repositories.first, repositories.second)
+        layout.forward(repositories.run, move)
+        layout.back(repositories.run, move)
     records = [record(0, "in_progress"), record(2, "healthy")]
-    planned = _prune.plan_in_place(repositories.run, repositories.path, records, 1)
+    planned = prune.plan_in_place(repositories.run, repositories.path, records, 1)
     assert planned == {"kept": [IDS[0], IDS[2]], "removed": [IDS[1]], "swept": []}
-    _prune.remove_in_place(repositories.run, repositories.path, planned["removed"])
+    prune.remove_in_place(repositories.run, repositories.path, planned["removed"])
     refs = git(repositories.path, "for-each-ref", "--format=%(refname)", "refs/greenlight/keep").splitlines()
     assert refs == [f"refs/greenlight/keep/{IDS[number]}/{name}" for number in (0, 2) for name in ("from", "to")]
-    assert sorted(os.listdir(_git.folder_of(repositories.run, repositories.path) / "greenlight")) == [IDS[0], IDS[2]]
+    assert sorted(os.listdir(code_git.folder_of(repositories.run, repositories.path) / "greenlight")) == [
+        IDS[0],
+        IDS[2],
+    ]
 
 
 def test_a_checkout_without_releases_has_nothing_to_remove(tmp_path):
     repositories = Repositories(tmp_path)
-    assert _prune.plan_in_place(repositories.run, repositories.path, [], 1)["removed"] == []
+    assert prune.plan_in_place(repositories.run, repositories.path, [], 1)["removed"] == []

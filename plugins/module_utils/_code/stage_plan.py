@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout, _space, _tree_copy
-from ansible_collections.greenlight.release.plugins.module_utils._git import Entry, GitError, Run
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import lies_free, read_plan
-from ansible_collections.greenlight.release.plugins.module_utils._layout_releases import current, release_of
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, space, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Entry, GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free, read_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code.releases import current, release_of
 
 # Files that only keep an otherwise empty folder in git.
 _PLACEHOLDERS = (".gitkeep", ".keep", ".gitignore")
@@ -55,23 +55,23 @@ def running_tree(move: Move) -> Path:
 def plan(run: Run, wanted: Wanted) -> Planned:
     """Check everything without touching anything. Raises GitError, OSError."""
     move = wanted.move
-    path = _layout.stage_path(run, move)
+    path = layout.stage_path(run, move)
     unknown = [name for name in wanted.built_anew if name not in move.built_paths]
     if unknown:
         raise GitError(f"{unknown[0]!r} is to be built anew but is no built path; add it to the built paths")
     _refuse_places(move, path)
     _refuse_database(wanted)
-    if not _git.has_commit(run, move.to_sha):
+    if not git.has_commit(run, move.to_sha):
         raise GitError(f"{move.app_path} does not have the commit {move.to_sha}; fetch it first")
-    entries = _git.files_of(run, move.to_sha)
+    entries = git.files_of(run, move.to_sha)
     _refuse_tracked(move, entries)
     running, done = running_tree(move), is_staged(move, path)
     carried = _to_carry(wanted, running)
     sizes = [each.size for each in entries]
-    sizes += [size for name in carried for size in _tree_copy.sizes(running / name)]
-    needed = _space.on_disk(sizes)
+    sizes += [size for name in carried for size in tree_copy.sizes(running / name)]
+    needed = space.on_disk(sizes)
     if not done:
-        _space.refuse_full(move.app_path, needed, len(sizes))
+        space.refuse_full(move.app_path, needed, len(sizes))
     linked = move.shared_paths if move.kind == "releases" else ()
     return Planned(path, done, running, tuple(carried), linked, len(sizes), needed)
 
@@ -100,7 +100,7 @@ def _refuse_places(move: Move, path: Path) -> None:
     """Refuse to write where somebody else, or a link that somebody planted, decides what is written to."""
     if not move.app_path.is_dir():
         raise GitError(f"{move.app_path} is not a folder; correct the path of the app")
-    _git.refuse_foreign(move.app_path)
+    git.refuse_foreign(move.app_path)
     depth = 2 if move.kind == "releases" else 3
     for place in (path, *list(path.parents)[: depth - 1]):
         if os.path.lexists(str(place)) and (place.is_symlink() or not place.is_dir()):

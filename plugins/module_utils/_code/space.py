@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Iterable
 
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 
 _BLOCK = 4096
 # Left free beside what the files need: the app and its logs go on.

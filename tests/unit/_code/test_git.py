@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git
-from ansible_collections.greenlight.release.plugins.module_utils._git import Done, GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
 from git_repositories import Repositories, commit, git
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -20,7 +20,7 @@ def repositories(tmp_path):
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", "feature/x", ONE])
 def test_a_branch_a_tag_and_a_sha_may_reach_git(revision):
-    assert _git.check_revision(revision) == revision
+    assert code_git.check_revision(revision) == revision
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_branch_a_tag_and_a_sha_may_reach_git(revision):
 )
 def test_anything_else_is_refused(revision):
     with pytest.raises(GitError, match="is no branch, tag or commit SHA"):
-        _git.check_revision(revision)
+        code_git.check_revision(revision)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_anything_else_is_refused(revision):
     ],
 )
 def test_credentials_travel_apart_from_the_url(repository, clean, header):
-    assert _git.split_credentials(repository) == (clean, header)
+    assert code_git.split_credentials(repository) == (clean, header)
 
 
 @pytest.mark.parametrize("repository", ["", "--upload-pack=touch /x", "ext::sh -c x"])
 def test_a_url_that_could_start_a_program_is_refused(repository):
     with pytest.raises(GitError, match="is no repository"):
-        _git.split_credentials(repository)
+        code_git.split_credentials(repository)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_a_url_that_could_start_a_program_is_refused(repository):
     ],
 )
 def test_the_secrets_of_a_url_are_known(repository, secrets):
-    assert _git.secrets_in(repository) == secrets
+    assert code_git.secrets_in(repository) == secrets
 
 
 def test_the_environment_leads_git_nowhere_else():
-    made = _git.make_environment({"PATH": "/bin", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k"}, {"a.b": "c"})
+    made = code_git.make_environment({"PATH": "/bin", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k"}, {"a.b": "c"})
     assert made == {
         "PATH": "/bin",
         "GIT_SSH_COMMAND": "ssh -i k",
@@ -86,7 +86,7 @@ def test_the_environment_leads_git_nowhere_else():
 
 def test_a_missing_git_is_told():
     with pytest.raises(GitError, match="git is not installed"):
-        _git.make_run({"PATH": "/nonexistent"}, 5)(["status"])
+        code_git.make_run({"PATH": "/nonexistent"}, 5)(["status"])
 
 
 @pytest.mark.parametrize("prepare", ["", "trap '' TERM\n"])
@@ -95,7 +95,7 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
     program.write_text(f"#!/bin/sh\n{prepare}/usr/bin/tail -f /dev/null\n")
     program.chmod(0o755)
     with pytest.raises(GitError, match=r"git fetch did not end in 0.2 seconds; look at the remote"):
-        _git.make_run({"PATH": str(tmp_path)}, 0.2, grace=0.1)(["fetch"])
+        code_git.make_run({"PATH": str(tmp_path)}, 0.2, grace=0.1)(["fetch"])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
 )
 def test_a_failure_is_told_in_gits_own_words(error, message):
     with pytest.raises(GitError) as raised:
-        _git.demand(Done(1, "", error), "It failed")
+        code_git.demand(Done(1, "", error), "It failed")
     assert str(raised.value) == message
 
 
@@ -122,7 +122,7 @@ def test_a_failure_is_told_in_gits_own_words(error, message):
     ],
 )
 def test_a_revision_is_resolved_to_its_commit(refs, revision, sha):
-    assert _git.resolve(lambda _words: Done(0, refs, ""), "/srv/r", revision) == sha
+    assert code_git.resolve(lambda _words: Done(0, refs, ""), "/srv/r", revision) == sha
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_a_revision_is_resolved_to_its_commit(refs, revision, sha):
 )
 def test_a_revision_that_is_nothing_or_two_things_is_refused(refs, message):
     with pytest.raises(GitError, match=message):
-        _git.resolve(lambda _words: Done(0, refs, ""), "/srv/r", "x")
+        code_git.resolve(lambda _words: Done(0, refs, ""), "/srv/r", "x")
 
 
 def test_an_unreachable_repository_is_told_without_its_token(tmp_path):
-    run = _git.make_run(_git.make_environment(os.environ, {}), 30)
+    run = code_git.make_run(code_git.make_environment(os.environ, {}), 30)
     with pytest.raises(GitError, match="The repository /nonexistent cannot be asked for main: fatal:"):
-        _git.resolve(run, "/nonexistent", "main")
+        code_git.resolve(run, "/nonexistent", "main")
 
 
 def test_a_fetch_touches_nothing_but_its_own_refs(repositories):
     before = (repositories.status(), git(repositories.path, "rev-parse", "origin/main"))
-    assert not _git.has_commit(repositories.run, repositories.second)
+    assert not code_git.has_commit(repositories.run, repositories.second)
     repositories.fetch()
-    assert _git.has_commit(repositories.run, repositories.second)
+    assert code_git.has_commit(repositories.run, repositories.second)
     assert (repositories.status(), git(repositories.path, "rev-parse", "origin/main")) == before
 
 
@@ -155,20 +155,20 @@ def test_a_commit_that_is_on_no_branch_is_fetched_by_its_sha(repositories):
     git(repositories.origin, "checkout", "--quiet", "--detach")
     loose = commit(repositories.origin, {"a": "3"})
     git(repositories.origin, "config", "uploadpack.allowAnySHA1InWant", "true")
-    _git.fetch(repositories.run, str(repositories.origin), loose)
-    assert _git.has_commit(repositories.run, loose)
+    code_git.fetch(repositories.run, str(repositories.origin), loose)
+    assert code_git.has_commit(repositories.run, loose)
 
 
 def test_a_commit_that_the_repository_does_not_have_is_told(repositories):
     with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
-        _git.fetch(repositories.run, str(repositories.origin), ONE)
+        code_git.fetch(repositories.run, str(repositories.origin), ONE)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_two_commits_are_compared(repositories, backwards):
     repositories.fetch()
     commits = [repositories.first, repositories.second]
-    result = _git.compare(repositories.run, *(reversed(commits) if backwards else commits))
+    result = code_git.compare(repositories.run, *(reversed(commits) if backwards else commits))
     listed = [] if backwards else [{"sha": repositories.second, "subject": "second"}]
     assert result == {
         "changed_paths": ["a", "new/file"],
@@ -180,10 +180,10 @@ def test_two_commits_are_compared(repositories, backwards):
 
 def test_a_listing_of_a_tree_is_read():
     output = "100644 blob aaaa      12\tdir/a name\x00120000 blob bbbb       3\tlink\x00"
-    assert _git.parse_tree(output) == [_git.Entry("dir/a name", 12), _git.Entry("link", 3)]
+    assert code_git.parse_tree(output) == [code_git.Entry("dir/a name", 12), code_git.Entry("link", 3)]
 
 
 @pytest.mark.parametrize("line", ["160000 commit aaaa       -\tlib\x00", "100644 blob aaaa       0\t.gitmodules\x00"])
 def test_submodules_are_refused(line):
     with pytest.raises(GitError, match=r"has submodules \((lib|.gitmodules)\)"):
-        _git.parse_tree(line)
+        code_git.parse_tree(line)

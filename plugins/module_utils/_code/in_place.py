@@ -24,9 +24,9 @@ import os
 from pathlib import Path
 from typing import List
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout, _space
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, space
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
     Move,
     lies_free,
     read_plan,
@@ -39,32 +39,32 @@ KEEP = "refs/greenlight/keep"
 
 def folder_of(run: Run, move: Move) -> Path:
     """Return the folder in the git directory that belongs to a release."""
-    return _git.folder_of(run, move.app_path) / "greenlight" / move.release_id
+    return git.folder_of(run, move.app_path) / "greenlight" / move.release_id
 
 
 def head(run: Run, path: Path) -> str:
-    return _git.demand(run(["rev-parse", "--verify", "HEAD^{commit}"]), f"Cannot look at {path}").strip()
+    return git.demand(run(["rev-parse", "--verify", "HEAD^{commit}"]), f"Cannot look at {path}").strip()
 
 
 def check_forward(run: Run, move: Move) -> None:
     """Raise GitError when the move cannot be made, or the disk has no room for it, before anything is touched."""
     _check(run, move)
-    between = set(_git.changed_between(run, move.from_sha, move.to_sha))
-    sizes = [each.size for each in _git.files_of(run, move.to_sha) if each.path in between]
-    _space.refuse_full(move.app_path, _space.on_disk(sizes), len(sizes))
+    between = set(git.changed_between(run, move.from_sha, move.to_sha))
+    sizes = [each.size for each in git.files_of(run, move.to_sha) if each.path in between]
+    space.refuse_full(move.app_path, space.on_disk(sizes), len(sizes))
 
 
 def _check(run: Run, move: Move) -> None:
     folder = folder_of(run, move)
     for sha in (move.from_sha, move.to_sha):
-        if not _git.has_commit(run, sha):
+        if not git.has_commit(run, sha):
             raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
         _refuse_tracked(run, move, sha)
     for name in move.built_paths:
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
-        status = _git_checkout.read_status(run, move.app_path)
-        _git_checkout.refuse_unfinished(run, move.app_path, status)
+        status = checkout.read_status(run, move.app_path)
+        checkout.refuse_unfinished(run, move.app_path, status)
         if status.head not in (move.from_sha, move.to_sha):
             raise GitError(
                 f"{move.app_path} is at {status.head}, not at {move.from_sha}; somebody moved it, start anew"
@@ -73,7 +73,7 @@ def _check(run: Run, move: Move) -> None:
 
 def _refuse_tracked(run: Run, move: Move, sha: str) -> None:
     if move.built_paths:
-        found = _git.demand(run(["ls-tree", "--name-only", "-z", sha, "--", *move.built_paths]), f"Cannot read {sha}")
+        found = git.demand(run(["ls-tree", "--name-only", "-z", sha, "--", *move.built_paths]), f"Cannot read {sha}")
         if found:
             name = found.split("\0")[0]
             raise GitError(f"The built path {name} is a part of {sha}; only what git ignores can be built")
@@ -103,8 +103,8 @@ def forward(run: Run, move: Move) -> None:
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
         write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had})
     else:
-        _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
-    _git_checkout.check_out(run, move.app_path, move.to_sha)
+        checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+    checkout.check_out(run, move.app_path, move.to_sha)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
 
@@ -113,7 +113,7 @@ def _keep_commits(run: Run, move: Move) -> None:
     """Name both commits, so that git keeps them although a branch was rewritten: refs/greenlight/keep/<release>/..."""
     for name, sha in (("from", move.from_sha), ("to", move.to_sha)):
         ref = f"{KEEP}/{move.release_id}/{name}"
-        _git.demand(run(["update-ref", ref, sha]), f"Cannot keep {sha} in {move.app_path}")
+        git.demand(run(["update-ref", ref, sha]), f"Cannot keep {sha} in {move.app_path}")
 
 
 def _swapped(folder: Path) -> List[str]:
@@ -147,11 +147,11 @@ def _put_aside(folder: Path, place: Path, name: str) -> None:
 def check_back(run: Run, move: Move) -> None:
     """Raise GitError when the way back is not there, or goes over changes that no release made."""
     _check_back(run, move)
-    _git_checkout.refuse_foreign_changes(run, move.app_path, move.from_sha, move.to_sha)
+    checkout.refuse_foreign_changes(run, move.app_path, move.from_sha, move.to_sha)
 
 
 def _check_back(run: Run, move: Move) -> None:
-    if not _git.has_commit(run, move.from_sha):
+    if not git.has_commit(run, move.from_sha):
         raise GitError(f"{move.app_path} does not have the commit {move.from_sha} any more; fetch it first")
     folder = folder_of(run, move)
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
@@ -166,12 +166,12 @@ def _check_back(run: Run, move: Move) -> None:
 def back(run: Run, move: Move) -> None:
     """Put the built paths and the commit back. The new ones go back into the stage."""
     _check_back(run, move)
-    _git_checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+    checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     folder = folder_of(run, move)
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
-    _git_checkout.check_out(run, move.app_path, move.from_sha)
+    checkout.check_out(run, move.app_path, move.from_sha)
 
 
 def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:

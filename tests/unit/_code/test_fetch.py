@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _fetch, _git
-from ansible_collections.greenlight.release.plugins.module_utils._fetch import Place
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import fetch as code_fetch
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code.fetch import Place
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from git_repositories import Repositories, git
 
 OLD_ID = "20260218T020000Z-11111111"
@@ -41,10 +42,10 @@ class Host:
         place = Place(
             self.kind,
             self.path,
-            lambda where: _git.make_run(self.repositories.environment, 30, str(where)),
+            lambda where: code_git.make_run(self.repositories.environment, 30, str(where)),
             self.temporary if rehearse else None,
         )
-        return _fetch.fetch(place, f"file://{self.repositories.origin}", self.repositories.second)
+        return code_fetch.fetch(place, f"file://{self.repositories.origin}", self.repositories.second)
 
 
 @pytest.fixture(params=["in_place", "releases"])

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout
-from ansible_collections.greenlight.release.plugins.module_utils._git import Done, GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
 from git_repositories import Repositories
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -34,13 +34,13 @@ def test_a_status_is_read_with_every_kind_of_entry():
             "",
         ]
     )
-    status = _git_checkout.parse_status(output)
+    status = checkout.parse_status(output)
     assert (status.head, status.branch) == (ONE, "main")
     assert (status.changed, status.untracked) == (("a file", "new name", "conflict"), ("not tracked",))
 
 
 def test_a_detached_head_is_on_no_branch():
-    assert _git_checkout.parse_status("# branch.head (detached)\0").branch == ""
+    assert checkout.parse_status("# branch.head (detached)\0").branch == ""
 
 
 def test_a_checkout_is_looked_at(repositories):
@@ -50,10 +50,10 @@ def test_a_checkout_is_looked_at(repositories):
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path, repositories):
     with pytest.raises(GitError, match="is not a folder"):
-        _git_checkout.read_status(repositories.run, tmp_path / "nothing")
+        checkout.read_status(repositories.run, tmp_path / "nothing")
     (repositories.path / "inside").mkdir()
     with pytest.raises(GitError, match="is a folder inside the checkout"):
-        _git_checkout.read_status(repositories.run, repositories.path / "inside")
+        checkout.read_status(repositories.run, repositories.path / "inside")
 
 
 @pytest.mark.parametrize(
@@ -68,30 +68,30 @@ def test_an_unfinished_operation_is_refused(repositories, name, message):
     status = repositories.status()
     (repositories.path / ".git" / name).write_text("")
     with pytest.raises(GitError, match=message):
-        _git_checkout.refuse_unfinished(repositories.run, repositories.path, status)
+        checkout.refuse_unfinished(repositories.run, repositories.path, status)
 
 
 def test_local_changes_are_refused_by_name(repositories):
-    _git_checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
+    checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
     (repositories.path / "a").write_text("hotfix")
     with pytest.raises(GitError, match="has local changes in a; commit them elsewhere"):
-        _git_checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
+        checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
 
 
 def test_a_long_list_is_cut():
-    assert _git_checkout._list([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
+    assert checkout._list([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
 
 
 def test_an_untracked_file_in_the_way_is_refused_and_others_are_not(repositories):
     repositories.fetch()
     (repositories.path / ".env").write_text("mine")
-    paths = [each.path for each in _git.files_of(repositories.run, repositories.second)]
+    paths = [each.path for each in git.files_of(repositories.run, repositories.second)]
     check = (repositories.run, repositories.path, paths, repositories.second)
-    _git_checkout.refuse_in_the_way(*check)
+    checkout.refuse_in_the_way(*check)
     (repositories.path / "new").mkdir()
     (repositories.path / "new" / "file").write_text("mine")
     with pytest.raises(GitError, match="would overwrite new/file in"):
-        _git_checkout.refuse_in_the_way(*check)
+        checkout.refuse_in_the_way(*check)
 
 
 def test_a_checkout_is_exactly_the_commit_and_runs_no_hook(repositories):
@@ -99,7 +99,7 @@ def test_a_checkout_is_exactly_the_commit_and_runs_no_hook(repositories):
     hook = repositories.path / ".git" / "hooks" / "post-checkout"
     hook.write_text("#!/bin/sh\ntouch ../hooked hooked\n")
     hook.chmod(0o755)
-    _git_checkout.check_out(repositories.run, repositories.path, repositories.second)
+    checkout.check_out(repositories.run, repositories.path, repositories.second)
     status = repositories.status()
     assert (status.head, status.branch, status.changed, status.untracked) == (repositories.second, "", (), ())
 
@@ -108,7 +108,7 @@ def test_a_checkout_never_goes_over_local_changes(repositories):
     repositories.fetch()
     (repositories.path / "a").write_text("hotfix")
     with pytest.raises(GitError, match="Cannot check out"):
-        _git_checkout.check_out(repositories.run, repositories.path, repositories.second)
+        checkout.check_out(repositories.run, repositories.path, repositories.second)
     assert (repositories.path / "a").read_text() == "hotfix"
 
 
@@ -119,7 +119,7 @@ def test_a_tree_that_is_not_the_commit_after_the_checkout_is_told(repositories):
         return answers.get(words[0]) or Done(0, f"{repositories.path}\n", "")
 
     with pytest.raises(GitError, match=f"is not {TWO} after the checkout: {ONE}"):
-        _git_checkout.check_out(run, repositories.path, TWO)
+        checkout.check_out(run, repositories.path, TWO)
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -131,7 +131,7 @@ def test_a_checkout_that_was_killed_half_way_is_completed(repositories, locked):
     (repositories.path / "node_modules").mkdir()
     if locked:
         (repositories.path / ".git" / "index.lock").write_text("")
-    _git_checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
+    checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
     status = repositories.status()
     assert (status.head, status.changed, status.untracked) == (repositories.first, (), ())
 
@@ -140,7 +140,7 @@ def test_local_changes_that_no_release_made_survive_a_recovery(repositories):
     repositories.fetch()
     (repositories.path / "b").write_text("hotfix")
     with pytest.raises(GitError, match="has local changes in b, which no release made"):
-        _git_checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
+        checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
     assert Path(repositories.path / "b").read_text() == "hotfix"
 
 
@@ -152,7 +152,7 @@ def test_a_lock_whose_owner_lives_is_left_alone(repositories):
             with pytest.raises(
                 GitError, match=rf"index.lock is held by process {owner.pid} \(.*\); wait for it to end"
             ):
-                _git_checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
+                checkout.recover(repositories.run, repositories.path, repositories.second, repositories.first)
         finally:
             owner.kill()
     assert lock.exists()
@@ -171,7 +171,7 @@ def test_an_ignored_file_is_never_overwritten(repositories):
     (repositories.path / "new").mkdir()
     (repositories.path / "new" / "file").write_text("mine")
     with pytest.raises(GitError, match="Cannot check out"):
-        _git_checkout.check_out(repositories.run, repositories.path, repositories.second)
+        checkout.check_out(repositories.run, repositories.path, repositories.second)
     assert (repositories.path / "new" / "file").read_text() == "mine"
 
 
@@ -181,7 +181,7 @@ def test_an_ignored_file_that_a_killed_checkout_or_somebody_left_is_put_aside(re
     for text in ("half", "mine"):
         (repositories.path / "new").mkdir(exist_ok=True)
         (repositories.path / "new" / "file").write_text(text)
-        _git_checkout.recover(repositories.run, repositories.path, repositories.first, repositories.second)
-    _git_checkout.check_out(repositories.run, repositories.path, repositories.second)
+        checkout.recover(repositories.run, repositories.path, repositories.first, repositories.second)
+    checkout.check_out(repositories.run, repositories.path, repositories.second)
     aside = repositories.path / ".git" / "greenlight" / "aside"
     assert [(aside / number / "new" / "file").read_text() for number in "12"] == ["half", "mine"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _git_checkout, _layout, _layout_releases
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, releases
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Place:
 
 def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     """Fetch a commit unless it is there, and return the module's result. Raises GitError, OSError."""
-    folder = _layout.repository_of(place.kind, place.app_path)
+    folder = layout.repository_of(place.kind, place.app_path)
     head, branch = _look(place)
     if place.kind == "releases" and not (folder / "HEAD").is_file():
         if place.rehearse_in:
             folder = place.rehearse_in
         _create(place, folder)
     run = place.make_run(folder)
-    present = _git.has_commit(run, sha)
+    present = git.has_commit(run, sha)
     objects = run if present else _rehearse(place, run, folder)
     if not present:
-        _git.fetch(objects, repository, sha)
-    paths = [each.path for each in _git.files_of(objects, sha)]
+        git.fetch(objects, repository, sha)
+    paths = [each.path for each in git.files_of(objects, sha)]
     if place.kind == "in_place":
-        _git_checkout.refuse_in_the_way(run, place.app_path, paths, sha)
+        checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
-    compared = _git.compare(objects, head, sha) if head else first
+    compared = git.compare(objects, head, sha) if head else first
     return {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared}
 
 
@@ -51,18 +51,18 @@ def _look(place: Place) -> Tuple[str, str]:
     """Return the commit in place, empty for none, and the branch. Raises GitError for what cannot be moved."""
     if place.kind == "in_place":
         run = place.make_run(place.app_path)
-        status = _git_checkout.read_status(run, place.app_path)
-        _git_checkout.refuse_unfinished(run, place.app_path, status)
+        status = checkout.read_status(run, place.app_path)
+        checkout.refuse_unfinished(run, place.app_path, status)
         return status.head, status.branch
     if not place.app_path.is_dir():
         raise GitError(f"{place.app_path} is not a folder; create it for the user who runs the app")
-    _git.refuse_foreign(place.app_path)
-    return (_layout_releases.head(place.app_path) if _layout_releases.current(place.app_path) else ""), ""
+    git.refuse_foreign(place.app_path)
+    return (releases.head(place.app_path) if releases.current(place.app_path) else ""), ""
 
 
 def _create(place: Place, folder: Path) -> None:
     what = f"Cannot create the repository {folder}"
-    _git.demand(place.make_run(folder.parent)(["init", "--quiet", "--bare", str(folder)]), what)
+    git.demand(place.make_run(folder.parent)(["init", "--quiet", "--bare", str(folder)]), what)
 
 
 def _rehearse(place: Place, run: Run, folder: Path) -> Run:
@@ -72,5 +72,5 @@ def _rehearse(place: Place, run: Run, folder: Path) -> Run:
         return run
     temporary.mkdir(mode=0o700)
     there = place.make_run(temporary)
-    _git.lend_objects(run, folder, temporary, there)
+    git.lend_objects(run, folder, temporary, there)
     return there

@@ -15,14 +15,14 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import (
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
     Move,
     is_release_id,
     read_plan,
     write_plan,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 
 
 def release_of(app_path: Path, release_id: str) -> Path:

@@ -14,12 +14,12 @@ import os
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _tree_copy
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free
+from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Planned, marker_of
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import lies_free
-from ansible_collections.greenlight.release.plugins.module_utils._stage_plan import Planned, marker_of
 
 # What a full filesystem may still say that it has, in bytes.
 _FULL = 1 << 20
@@ -34,14 +34,14 @@ def stage(run_with_index: Run, move: Move, planned: Planned) -> None:
     with _umask_of(move.app_path):
         planned.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _tree_copy.remove(partial)
+            tree_copy.remove(partial)
             partial.mkdir()
             _export(run_with_index, move.to_sha, partial)
             _carry_over(partial, move, planned)
             _link(partial, move, planned)
             _finish(partial, move, planned)
         except BaseException:
-            _tree_copy.remove(partial)
+            tree_copy.remove(partial)
             raise
 
 
@@ -61,19 +61,19 @@ def _export(run_with_index: Run, sha: str, partial: Path) -> None:
     # Git names the files that it could not write, and not why.
     if done.code and free.f_bavail * free.f_frsize < _FULL:
         raise GitError(f"There is no space left in {partial.parent} for {sha}; free some, or keep fewer releases")
-    _git.demand(done, f"Cannot export {sha} to {partial}")
+    git.demand(done, f"Cannot export {sha} to {partial}")
 
 
 def _carry_over(partial: Path, move: Move, planned: Planned) -> None:
     for name in planned.carry_over:
         target = _parents_of(partial, move, name)
-        _tree_copy.copy(planned.running / name, target, planned.running if move.kind == "releases" else None)
+        tree_copy.copy(planned.running / name, target, planned.running if move.kind == "releases" else None)
 
 
 def _link(partial: Path, move: Move, planned: Planned) -> None:
     for name in planned.link:
         target = _parents_of(partial, move, name)
-        _tree_copy.remove(target)
+        tree_copy.remove(target)
         target.symlink_to(os.path.relpath(str(move.app_path / "shared" / name), str((planned.path / name).parent)))
 
 
@@ -88,7 +88,7 @@ def _parents_of(partial: Path, move: Move, name: str) -> Path:
 def _finish(partial: Path, move: Move, planned: Planned) -> None:
     """Wait until the tree is on the disk, then give it its name."""
     marker = marker_of(move, partial)
-    _tree_copy.remove(marker)
+    tree_copy.remove(marker)
     marker.write_text(f"{move.to_sha}\n", encoding="ascii")
     # All at once, since a file at a time would take minutes.
     os.sync()

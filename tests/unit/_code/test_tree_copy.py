@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _tree_copy
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code import tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def tree(tmp_path):
 
 
 def test_a_copy_has_the_content_the_times_and_no_more_rights(tree, tmp_path):
-    _tree_copy.copy(tree, tmp_path / "copy")
+    tree_copy.copy(tree, tmp_path / "copy")
     tool = tmp_path / "copy" / "bin" / "tool"
     assert (tool.read_text(), tool.stat().st_mode & 0o7777, tool.stat().st_mtime) == ("#!/bin/sh\n", 0o755, 2)
     assert os.readlink(tmp_path / "copy" / "tool") == "bin/tool"
@@ -35,8 +35,8 @@ def test_a_copy_has_the_content_the_times_and_no_more_rights(tree, tmp_path):
 
 
 def test_the_size_of_a_tree_is_that_of_its_files_and_folders(tree, tmp_path):
-    assert (len(list(_tree_copy.sizes(tree))), max(_tree_copy.sizes(tree / "closed" / "file"))) == (6, 5000)
-    assert list(_tree_copy.sizes(tmp_path / "nothing")) == []
+    assert (len(list(tree_copy.sizes(tree))), max(tree_copy.sizes(tree / "closed" / "file"))) == (6, 5000)
+    assert list(tree_copy.sizes(tmp_path / "nothing")) == []
 
 
 @pytest.mark.parametrize("leads_to, refused", [("{tree}/bin/tool", True), ("/etc/hostname", False), ("bin", False)])
@@ -44,23 +44,23 @@ def test_a_link_into_the_release_that_is_left_is_refused(tree, tmp_path, leads_t
     (tree / "link").symlink_to(leads_to.format(tree=tree))
     if refused:
         with pytest.raises(GitError, match=f"links to {tree}/bin/tool, which the next release must not use"):
-            _tree_copy.copy(tree, tmp_path / "copy", tree)
+            tree_copy.copy(tree, tmp_path / "copy", tree)
     else:
-        _tree_copy.copy(tree, tmp_path / "copy", tree)
+        tree_copy.copy(tree, tmp_path / "copy", tree)
         assert os.readlink(tmp_path / "copy" / "link") == leads_to
 
 
 def test_a_pipe_is_refused(tree, tmp_path):
     os.mkfifo(tree / "pipe")
     with pytest.raises(GitError, match="pipe is neither a file nor a folder"):
-        _tree_copy.copy(tree, tmp_path / "copy")
+        tree_copy.copy(tree, tmp_path / "copy")
 
 
 def test_what_vanishes_while_it_is_copied_is_passed_over(tree, tmp_path, monkeypatch):
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: [*listed(path), "gone"])
-    _tree_copy.copy(tree, tmp_path / "copy")
-    assert list(_tree_copy.sizes(tmp_path / "copy"))
+    tree_copy.copy(tree, tmp_path / "copy")
+    assert list(tree_copy.sizes(tmp_path / "copy"))
     assert not (tmp_path / "copy" / "gone").exists()
 
 
@@ -68,17 +68,17 @@ def test_a_file_that_cannot_be_written_is_not_passed_over(tree, tmp_path, monkey
     def create(path):
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
-    monkeypatch.setattr(_tree_copy.files, "create_private", create)
+    monkeypatch.setattr(tree_copy.files, "create_private", create)
     with pytest.raises(FileNotFoundError):
-        _tree_copy.copy(tree, tmp_path / "copy")
+        tree_copy.copy(tree, tmp_path / "copy")
 
 
 def test_a_tree_is_removed_and_links_are_not_followed(tree, tmp_path):
     (tmp_path / "kept").mkdir()
     (tree / "away").symlink_to(tmp_path / "kept")
     (tree / "closed").chmod(0)
-    _tree_copy.remove(tree)
-    _tree_copy.remove(tree)
+    tree_copy.remove(tree)
+    tree_copy.remove(tree)
     (tmp_path / "link").symlink_to(tmp_path / "kept")
-    _tree_copy.remove(tmp_path / "link")
+    tree_copy.remove(tmp_path / "link")
     assert os.listdir(tmp_path) == ["kept"]

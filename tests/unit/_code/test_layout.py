@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _git, _layout
-from ansible_collections.greenlight.release.plugins.module_utils._git import GitError
-from ansible_collections.greenlight.release.plugins.module_utils._layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._layout_move import check_move, read_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout as code_layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import check_move, read_plan
 from git_repositories import Repositories, git
 
 ID = "20260219T020000Z-0639294c"
@@ -40,7 +41,7 @@ class Checkout:
         self.move = Move("in_place", self.path, ID, self.repositories.first, self.repositories.second, BUILT)
         (self.path / "node_modules").mkdir()
         (self.path / "node_modules" / "x").write_text("old")
-        stage = _layout.stage_path(self.run, self.move)
+        stage = code_layout.stage_path(self.run, self.move)
         for name in BUILT:
             (stage / name).mkdir(parents=True)
             (stage / name / "x").write_text("new")
@@ -54,7 +55,7 @@ class Checkout:
         other.path = target / self.path.name
         other.repositories = copy(self.repositories)
         other.repositories.path = other.path
-        other.repositories.run = other.run = _git.make_run(self.repositories.environment, 30, str(other.path))
+        other.repositories.run = other.run = code_git.make_run(self.repositories.environment, 30, str(other.path))
         other.move = replace(self.move, app_path=other.path)
         return other
 
@@ -65,7 +66,7 @@ class Checkout:
         return {str(path.relative_to(self.path)): path.read_text() for path in files}
 
     def head(self):
-        return _layout.head(self.run, "in_place", self.path)
+        return code_layout.head(self.run, "in_place", self.path)
 
 
 class Releases:
@@ -93,7 +94,7 @@ class Releases:
         return (self.path / "current").resolve().name
 
     def head(self):
-        return _layout.head(self.run, "releases", self.path)
+        return code_layout.head(self.run, "releases", self.path)
 
 
 @pytest.fixture(params=[Checkout, Releases])
@@ -141,32 +142,32 @@ def die(layout, verb, number):
 
 def test_forward_and_back_lead_there_and_back_and_may_be_repeated(layout):
     for verb, files, sha in (
-        (_layout.back, layout.old, layout.move.from_sha),
-        (_layout.forward, layout.new, layout.move.to_sha),
-        (_layout.forward, layout.new, layout.move.to_sha),
-        (_layout.back, layout.old, layout.move.from_sha),
-        (_layout.back, layout.old, layout.move.from_sha),
-        (_layout.forward, layout.new, layout.move.to_sha),
-        (_layout.back, layout.old, layout.move.from_sha),
+        (code_layout.back, layout.old, layout.move.from_sha),
+        (code_layout.forward, layout.new, layout.move.to_sha),
+        (code_layout.forward, layout.new, layout.move.to_sha),
+        (code_layout.back, layout.old, layout.move.from_sha),
+        (code_layout.back, layout.old, layout.move.from_sha),
+        (code_layout.forward, layout.new, layout.move.to_sha),
+        (code_layout.back, layout.old, layout.move.from_sha),
     ):
-        _layout.check_back(layout.run, layout.move)
+        code_layout.check_back(layout.run, layout.move)
         verb(layout.run, layout.move)
         assert (layout.seen(), layout.head()) == (files, sha)
 
 
-@pytest.mark.parametrize("verb", [_layout.forward, _layout.back])
+@pytest.mark.parametrize("verb", [code_layout.forward, code_layout.back])
 @pytest.mark.parametrize("kind", [Checkout, Releases])
 def test_wherever_a_move_is_killed_both_ways_are_open(tmp_path, kind, verb):
     (tmp_path / "origin").mkdir()
     original = kind(tmp_path / "origin")
-    if verb is _layout.back:
-        _layout.forward(original.run, original.move)
+    if verb is code_layout.back:
+        code_layout.forward(original.run, original.move)
     number, died = 0, True
     while died:
-        for after, files in ((_layout.back, "old"), (_layout.forward, "new")):
+        for after, files in ((code_layout.back, "old"), (code_layout.forward, "new")):
             layout = original.copy(tmp_path / f"{number}-{files}")
             died = die(layout, verb, number)
-            _layout.check_back(layout.run, layout.move)
+            code_layout.check_back(layout.run, layout.move)
             for _time in range(2):
                 after(layout.run, layout.move)
                 assert layout.seen() == getattr(layout, files)
@@ -208,48 +209,48 @@ def test_a_plan_that_is_none_is_refused(tmp_path, text):
 def test_an_error_of_the_system_is_told_with_its_file(releases):
     (releases.path / f".current.{ID}.partial").mkdir()
     with pytest.raises(GitError, match=r"The code in .* cannot be moved: Is a directory \(.*partial\)"):
-        _layout.forward(releases.run, releases.move)
+        code_layout.forward(releases.run, releases.move)
 
 
 @pytest.mark.parametrize("sha", ["from_sha", "to_sha"])
 def test_a_commit_that_is_gone_is_told_before_anything_is_moved(checkout, sha):
     with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
-        _layout.check_forward(checkout.run, replace(checkout.move, **{sha: ONE}))
+        code_layout.check_forward(checkout.run, replace(checkout.move, **{sha: ONE}))
     with pytest.raises(GitError, match=f"does not have the commit {ONE} any more"):
-        _layout.check_back(checkout.run, replace(checkout.move, from_sha=ONE))
+        code_layout.check_back(checkout.run, replace(checkout.move, from_sha=ONE))
 
 
 def test_both_commits_are_kept_although_their_branch_is_rewritten(checkout):
-    _layout.forward(checkout.run, checkout.move)
+    code_layout.forward(checkout.run, checkout.move)
     git(checkout.path, "update-ref", "-d", "refs/heads/main")
     git(checkout.path, "update-ref", "-d", "refs/remotes/origin/main")
     git(checkout.path, "update-ref", "-d", "refs/remotes/origin/HEAD")
     git(checkout.path, "update-ref", "-d", "refs/greenlight/heads/main")
     git(checkout.path, "reflog", "expire", "--expire=now", "--all")
     git(checkout.path, "gc", "--quiet", "--prune=now")
-    _layout.back(checkout.run, checkout.move)
+    code_layout.back(checkout.run, checkout.move)
     assert checkout.seen() == checkout.old
 
 
 def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, monkeypatch):
-    _layout.check_forward(checkout.run, checkout.move)
-    _layout.check_forward(checkout.run, replace(checkout.move, built_paths=()))
+    code_layout.check_forward(checkout.run, checkout.move)
+    code_layout.check_forward(checkout.run, replace(checkout.move, built_paths=()))
     full = {"f_bavail": 1, "f_frsize": 4096, "f_files": 0, "f_favail": 0}
     monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), full))
     with pytest.raises(GitError, match="There is no space for the new files"):
-        _layout.check_forward(checkout.run, checkout.move)
+        code_layout.check_forward(checkout.run, checkout.move)
 
 
 def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
     git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "local")
     with pytest.raises(GitError, match="somebody moved it"):
-        _layout.check_forward(checkout.run, checkout.move)
+        code_layout.check_forward(checkout.run, checkout.move)
 
 
 def test_a_hotfix_after_the_move_is_told_before_anything_is_moved_back(checkout):
-    _layout.forward(checkout.run, checkout.move)
+    code_layout.forward(checkout.run, checkout.move)
     (checkout.path / "b").write_text("hotfix")
-    for verb in (_layout.check_back, _layout.back):
+    for verb in (code_layout.check_back, code_layout.back):
         with pytest.raises(GitError, match="has local changes in b, which no release made"):
             verb(checkout.run, checkout.move)
     assert (checkout.path / "node_modules" / "x").read_text() == "new"
@@ -259,12 +260,12 @@ def test_a_link_to_a_release_by_its_real_path_is_followed(releases, tmp_path):
     (tmp_path / "linked").symlink_to(releases.path)
     (releases.path / "current").unlink()
     (releases.path / "current").symlink_to(releases.path / "releases" / OLD_ID)
-    assert _layout.head(releases.run, "releases", tmp_path / "linked") == ONE
+    assert code_layout.head(releases.run, "releases", tmp_path / "linked") == ONE
 
 
 def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
     (checkout.path / "b").write_text("hotfix")
-    for verb in (_layout.check_forward, _layout.forward, _layout.back):
+    for verb in (code_layout.check_forward, code_layout.forward, code_layout.back):
         with pytest.raises(GitError, match="has local changes in b"):
             verb(checkout.run, checkout.move)
     assert ((checkout.path / "b").read_text(), (checkout.path / "node_modules" / "x").read_text()) == ("hotfix", "old")
@@ -281,13 +282,13 @@ def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
 def test_built_paths_that_cannot_be_swapped_are_refused(checkout, built, message):
     (checkout.path / "linked").symlink_to("/etc")
     with pytest.raises(GitError, match=message):
-        _layout.check_forward(checkout.run, replace(checkout.move, built_paths=(built,)))
+        code_layout.check_forward(checkout.run, replace(checkout.move, built_paths=(built,)))
 
 
 def test_a_built_path_on_another_filesystem_is_refused(checkout, monkeypatch):
     monkeypatch.setattr(os.path, "ismount", lambda path: path.endswith("node_modules"))
     with pytest.raises(GitError, match="node_modules is a mount of its own"):
-        _layout.check_forward(checkout.run, checkout.move)
+        code_layout.check_forward(checkout.run, checkout.move)
 
 
 def test_what_others_made_where_nothing_was_before_is_left_alone(checkout):
@@ -297,10 +298,10 @@ def test_what_others_made_where_nothing_was_before_is_left_alone(checkout):
         return checkout.run(words)
 
     with pytest.raises(Killed):
-        _layout.forward(run, checkout.move)
+        code_layout.forward(run, checkout.move)
     (checkout.path / "web" / "dist").mkdir(parents=True)
     (checkout.path / "web" / "dist" / "y").write_text("theirs")
-    _layout.back(checkout.run, checkout.move)
+    code_layout.back(checkout.run, checkout.move)
     assert checkout.seen() == {**checkout.old, "web/dist/y": "theirs"}
 
 
@@ -319,7 +320,7 @@ def once(function):
 def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
     folder = checkout.path / ".git" / "greenlight" / ID
     for number in (1, 2):
-        for verb, files in ((_layout.forward, checkout.new), (_layout.back, checkout.old)):
+        for verb, files in ((code_layout.forward, checkout.new), (code_layout.back, checkout.old)):
             with pytest.MonkeyPatch.context() as monkeypatch:
                 monkeypatch.setattr(os, "rename", once(os.rename))
                 with pytest.raises(Killed):
@@ -332,15 +333,15 @@ def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
 
 
 def test_old_built_paths_that_are_gone_are_told_before_anything_is_moved_back(checkout):
-    _layout.forward(checkout.run, checkout.move)
+    code_layout.forward(checkout.run, checkout.move)
     (checkout.path / ".git" / "greenlight" / ID / "old" / "node_modules").rename(checkout.path / "web" / "moved")
     with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be put back; build it anew"):
-        _layout.check_back(checkout.run, checkout.move)
+        code_layout.check_back(checkout.run, checkout.move)
 
 
 def test_a_stage_without_a_built_path_leaves_the_old_one_in_its_place(checkout):
     move = replace(checkout.move, built_paths=("node_modules", "cache"))
-    _layout.forward(checkout.run, move)
+    code_layout.forward(checkout.run, move)
     assert checkout.seen() == {**checkout.old, "a": "2", "new/file": "2", "node_modules/x": "new"}
 
 
@@ -360,20 +361,20 @@ def test_a_current_release_that_is_none_is_told(releases, leads_to, message):
         (releases.path / "current").mkdir()
     elif leads_to:
         (releases.path / "current").symlink_to(leads_to)
-    for look in (releases.head, lambda: _layout.check_back(releases.run, releases.move)):
+    for look in (releases.head, lambda: code_layout.check_back(releases.run, releases.move)):
         with pytest.raises(GitError, match=message):
             look()
 
 
 def test_the_first_release_has_no_way_back(releases):
     (releases.path / "current").unlink()
-    _layout.forward(releases.run, releases.move)
+    code_layout.forward(releases.run, releases.move)
     assert releases.seen() == ID
     with pytest.raises(GitError, match=f"Nothing is noted in .* of a release before {ID}"):
-        _layout.back(releases.run, releases.move)
+        code_layout.back(releases.run, releases.move)
 
 
-@pytest.mark.parametrize("verb", [_layout.check_forward, _layout.forward])
+@pytest.mark.parametrize("verb", [code_layout.check_forward, code_layout.forward])
 def test_a_tree_that_is_not_the_wanted_one_never_becomes_current(releases, verb):
     (releases.path / "releases" / ID / "REVISION").write_text(ONE)
     with pytest.raises(GitError, match=f"holds {ONE}, not {TWO}"):
@@ -388,17 +389,17 @@ def test_going_back_twice_or_after_the_clock_was_set_back_leads_to_what_ran_befo
     newer = "20270101T000000Z-33333333"
     (releases.path / "releases" / newer).mkdir()
     (releases.path / "releases" / newer / "REVISION").write_text("3" * 40)
-    _layout.forward(releases.run, releases.move)
+    code_layout.forward(releases.run, releases.move)
     os.utime(releases.path / "releases" / OLD_ID, (1, 1))
     for _time in range(2):
-        _layout.back(releases.run, releases.move)
+        code_layout.back(releases.run, releases.move)
         assert releases.seen() == OLD_ID
 
 
 def test_a_way_back_to_a_folder_that_was_removed_is_told_and_current_stays(releases):
-    _layout.forward(releases.run, releases.move)
+    code_layout.forward(releases.run, releases.move)
     (releases.path / "releases" / OLD_ID).rename(releases.path / "moved")
-    for verb in (_layout.check_back, _layout.back):
+    for verb in (code_layout.check_back, code_layout.back):
         with pytest.raises(GitError, match=f"{OLD_ID} is gone"):
             verb(releases.run, releases.move)
     assert releases.seen() == ID
@@ -406,8 +407,8 @@ def test_a_way_back_to_a_folder_that_was_removed_is_told_and_current_stays(relea
 
 @pytest.mark.parametrize("kind, folder", [("in_place", "/srv"), ("releases", "/srv/repository")])
 def test_git_runs_where_the_objects_are(kind, folder):
-    assert _layout.repository_of(kind, Path("/srv")) == Path(folder)
+    assert code_layout.repository_of(kind, Path("/srv")) == Path(folder)
 
 
 def test_releases_are_staged_where_they_run(releases):
-    assert _layout.stage_path(releases.run, releases.move) == releases.path / "releases" / ID
+    assert code_layout.stage_path(releases.run, releases.move) == releases.path / "releases" / ID
