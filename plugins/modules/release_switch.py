@@ -250,7 +250,6 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils import _switch, _switch_data, _switch_process
     from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
     from ansible_collections.greenlight.release.plugins.module_utils._host import commands
     from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -268,6 +267,8 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
     from ansible_collections.greenlight.release.plugins.module_utils._release import store
     from ansible_collections.greenlight.release.plugins.module_utils._release import watch as release_watch
+    from ansible_collections.greenlight.release.plugins.module_utils._switch import data, steps
+    from ansible_collections.greenlight.release.plugins.module_utils._switch import process as switch_process
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -310,16 +311,16 @@ def find_record(params, check_mode):
 
 def course_of(params, record):
     ways = [params[name] for name in ("direction", "phase", "strategy")]
-    return _switch.Course(*ways, record["from_revision"], record["to_revision"], params["restart_app"])
+    return steps.Course(*ways, record["from_revision"], record["to_revision"], params["restart_app"])
 
 
 def processes_of(params, record, course, env, hidden):
     """Return the processes, and what there is to act on them with."""
-    facts, root = record["facts"], _switch.root_of(_switch.move_of(record))
+    facts, root = record["facts"], steps.root_of(steps.move_of(record))
     home = transport.home_of(facts["pm2_home"] or None, os.environ)
     clock = readiness.Clock(time.monotonic, time.sleep)
     reloads = (course.direction, course.strategy) == ("forward", "reload")
-    return _switch_process.Processes(
+    return switch_process.Processes(
         pm2_api.make_host(home, "auto", params["executable"], params["timeout"], os.environ, clock, hidden),
         os.geteuid(),
         facts["process_name"],
@@ -328,7 +329,7 @@ def processes_of(params, record, course, env, hidden):
         params["stable_for"],
         params["timeout"],
         params["save"],
-        _switch_process.environment_of(facts["process_name"], env, os.environ.get("PATH", os.defpath)),
+        switch_process.environment_of(facts["process_name"], env, os.environ.get("PATH", os.defpath)),
         tuple(params["restart"]),
     )
 
@@ -339,7 +340,7 @@ def database_of(params, record, course):
     path, token = record["facts"]["database_path"], secrets.token_hex(3)
     wanted, was_restored = params["database"], record["facts"].get("restored", {}).get("restored", False)
     policy = "auto" if wanted == "restore" and was_restored else wanted
-    return _switch_data.Database(path, backup or "", *given, record["id"], utcnow, token, policy)
+    return data.Database(path, backup or "", *given, record["id"], utcnow, token, policy)
 
 
 def utcnow():
@@ -348,13 +349,13 @@ def utcnow():
 
 def actions_of(params, record, run, processes, database, done, warn):
     """Return what each step does. A step returns what the result of the module says of it."""
-    move, state_path = _switch.move_of(record), Path(params["state_path"])
+    move, state_path = steps.move_of(record), Path(params["state_path"])
     found, stopping = {}, []
 
     def note(stage, *names):
         facts = {"backup": database.backup, **found}
         change = change_of(params, stage, {name: facts[name] for name in names})
-        _switch.note(state_path, record["id"], change, utcnow(), os.geteuid())
+        steps.note(state_path, record["id"], change, utcnow(), os.geteuid())
         return {}
 
     def mark():
@@ -370,7 +371,7 @@ def actions_of(params, record, run, processes, database, done, warn):
         return {"cursor": found["cursor"]}
 
     def stop():
-        stopping.append(_switch_process.stop(processes))
+        stopping.append(switch_process.stop(processes))
         return {}
 
     def settle():
@@ -379,11 +380,11 @@ def actions_of(params, record, run, processes, database, done, warn):
         return {}
 
     def back_up():
-        found["backup"] = _switch_data.back_up(database)
+        found["backup"] = data.back_up(database)
         return {"backup": found["backup"]}
 
     def restore():
-        result = _switch_data.restore(database)
+        result = data.restore(database)
         # Whoever finishes a rollback that died must not put the same backup back twice: users have written since.
         if result.get("restored", {}).get("restored"):
             found.update(result)
@@ -396,16 +397,16 @@ def actions_of(params, record, run, processes, database, done, warn):
 
     def migrate():
         for words in params["migrate"]:
-            commands.run(words, _switch.root_of(move), os.environ, params["migrate_timeout"])
+            commands.run(words, steps.root_of(move), os.environ, params["migrate_timeout"])
         return {}
 
     def start():
         settle()
-        done.append(_switch_process.start(processes))
-        return _switch_process.describe(done[-1], record["facts"]["log_files"], time.time())
+        done.append(switch_process.start(processes))
+        return switch_process.describe(done[-1], record["facts"]["log_files"], time.time())
 
     def restart_others():
-        done.extend(_switch_process.restart_others(processes))
+        done.extend(switch_process.restart_others(processes))
         return {}
 
     return {
@@ -419,7 +420,7 @@ def actions_of(params, record, run, processes, database, done, warn):
         "note_switched": lambda: note("switched", "backup"),
         "migrate": migrate,
         "start": start,
-        "look": lambda: _switch_process.look(processes, record["facts"]["log_files"], time.time()),
+        "look": lambda: switch_process.look(processes, record["facts"]["log_files"], time.time()),
         "restart_others": restart_others,
     }
 
@@ -430,20 +431,20 @@ def change_of(params, stage=None, facts=None):
 
 def check(module, record, course, run, processes, database, hidden):
     """Find out, before anything is touched, whether all is there that the switch needs; return what PM2 says."""
-    params, move, is_back = module.params, _switch.move_of(record), course.direction == "back"
-    _switch.check_course(course)
+    params, move, is_back = module.params, steps.move_of(record), course.direction == "back"
+    steps.check_course(course)
     commands.check(params["migrate"], "migrate")
     limits.check(params, processes.host.home)
     logs_process.parse_files(record["facts"]["log_files"])
     if not (module.check_mode and params["record"]):
         release_record.note(record, change_of(params), utcnow())
-        _switch.check_record(record, course)
-    before = _switch_process.check(processes, hidden, with_others=not is_back)
-    _switch.check_code(run, move, course, may_be_missing=module.check_mode)
+        steps.check_record(record, course)
+    before = switch_process.check(processes, hidden, with_others=not is_back)
+    steps.check_code(run, move, course, may_be_missing=module.check_mode)
     if is_back:
-        _switch_data.check_restore(database)
+        data.check_restore(database)
     elif course.phase != "from_migrate":
-        _switch_data.check_backup(database, move, may_be_missing=module.check_mode)
+        data.check_backup(database, move, may_be_missing=module.check_mode)
     return before
 
 
@@ -452,29 +453,29 @@ def act(module, env, hidden, journey):
     if not module.check_mode:
         store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
     record = find_record(params, module.check_mode)
-    course, move = course_of(params, record), _switch.move_of(record)
+    course, move = course_of(params, record), steps.move_of(record)
     where = layout.repository_of(move.kind, move.app_path)
     run = git.make_run(git.make_environment(os.environ, {}), params["git_timeout"], str(where))
     processes, database = processes_of(params, record, course, env, hidden), database_of(params, record, course)
     began, done = time.monotonic(), []
-    before = _switch.attempt(course, "check", lambda: check(module, record, course, run, processes, database, hidden))
+    before = steps.attempt(course, "check", lambda: check(module, record, course, run, processes, database, hidden))
     journey.seconds["check"] = round(time.monotonic() - began, 3)
-    result = {"changed": True, "steps": _switch.steps_of(course), "before": report.facts(before, time.time())}
+    result = {"changed": True, "steps": steps.steps_of(course), "before": report.facts(before, time.time())}
     if module._diff:
-        result["diff"] = _switch.diff_of(course)
+        result["diff"] = steps.diff_of(course)
     if module.check_mode:
         return result
-    watch = _switch_process.watch_port(processes, before)
+    watch = switch_process.watch_port(processes, before)
     actions = actions_of(params, record, run, processes, database, done, module.warn)
-    _switch.travel(course, actions, time.monotonic, journey)
-    _switch.attempt(course, "stop", actions["settle"])
+    steps.travel(course, actions, time.monotonic, journey)
+    steps.attempt(course, "stop", actions["settle"])
     if watch:
         watch.sample()
         result["port_closed_for"] = round(watch.closed_for, 3)
     records = store.read_records(Path(params["state_path"]))
     result["story"] = release_watch.describe(Path(params["state_path"]), records, utcnow())
     version = report.version_of(transport.find_executable(params["executable"]))
-    for warning in _switch_process.warnings(processes, done, version):
+    for warning in switch_process.warnings(processes, done, version):
         module.warn(warning)
     return result
 
@@ -483,11 +484,11 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
-    env, journey = config.take_variables(module.params, module.no_log_values), _switch.Journey()
+    env, journey = config.take_variables(module.params, module.no_log_values), steps.Journey()
     hidden = set(env.values())
     try:
         result = act(module, env, hidden, journey)
-    except _switch.SwitchError as error:
+    except steps.SwitchError as error:
         told = {**journey.found, "seconds": journey.seconds, "step": error.step}
         module.fail_json(msg=report.hide(str(error), hidden), **told)
     except release_record.RecordError as error:

@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _switch
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._switch import Course, Journey, SwitchError
+from ansible_collections.greenlight.release.plugins.module_utils._switch import steps as switch_steps
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import Course, Journey, SwitchError
 
 OLD, NEW = "a" * 40, "b" * 40
 ID = "20260219T020000Z-bbbbbbbb"
@@ -40,7 +40,7 @@ def course(direction="forward", phase="whole", strategy="restart", restart_app=T
     ],
 )
 def test_the_course_gives_the_steps_and_their_order(given, steps):
-    assert _switch.steps_of(given) == steps
+    assert switch_steps.steps_of(given) == steps
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_the_course_gives_the_steps_and_their_order(given, steps):
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong, message):
-    assert _switch.check_course(course()) is None
+    assert switch_steps.check_course(course()) is None
     with pytest.raises(SwitchError, match=message):
-        _switch.check_course(wrong)
+        switch_steps.check_course(wrong)
 
 
 def test_every_step_tells_what_it_found_and_how_long_it_took():
     times = iter(range(100))
     journey = Journey()
     actions = {step: lambda step=step: {step: "done"} for step in BACK}
-    _switch.travel(course("back"), actions, lambda: next(times), journey)
+    switch_steps.travel(course("back"), actions, lambda: next(times), journey)
     assert journey.found == dict.fromkeys(BACK, "done")
     assert journey.seconds == dict.fromkeys(BACK, 1)
 
@@ -94,9 +94,9 @@ def test_a_step_that_fails_says_what_is_true_and_ends_the_switch(given, step, tr
     def fail():
         raise GitError("the disk is on fire.")
 
-    actions = {name: lambda name=name: done.append(name) or {} for name in _switch.steps_of(given)}
+    actions = {name: lambda name=name: done.append(name) or {} for name in switch_steps.steps_of(given)}
     with pytest.raises(SwitchError) as caught:
-        _switch.travel(given, {**actions, step: fail}, lambda: 0, journey)
+        switch_steps.travel(given, {**actions, step: fail}, lambda: 0, journey)
     assert str(caught.value).startswith("the disk is on fire. What is true now: ")
     assert truth in str(caught.value)
     assert (caught.value.step, list(journey.seconds)) == (step, [*done, step])
@@ -104,7 +104,7 @@ def test_a_step_that_fails_says_what_is_true_and_ends_the_switch(given, step, tr
 
 def test_what_is_no_failure_of_a_step_is_not_explained_away():
     with pytest.raises(ZeroDivisionError):
-        _switch.attempt(course(), "check", lambda: 1 / 0)
+        switch_steps.attempt(course(), "check", lambda: 1 / 0)
 
 
 def record(stage="opened", status="in_progress", **facts):
@@ -129,7 +129,7 @@ def record(stage="opened", status="in_progress", **facts):
     ],
 )
 def test_a_stage_from_which_the_course_leads_on_is_accepted(given, stage):
-    assert _switch.check_record(record(stage), given) is None
+    assert switch_steps.check_record(record(stage), given) is None
 
 
 @pytest.mark.parametrize(
@@ -144,17 +144,17 @@ def test_a_stage_from_which_the_course_leads_on_is_accepted(given, stage):
 )
 def test_a_stage_from_which_it_does_not_is_refused(given, stage, status):
     with pytest.raises(RecordError, match=f"is {status} at stage {stage}, from where there is no way"):
-        _switch.check_record(record(stage, status), given)
+        switch_steps.check_record(record(stage, status), given)
 
 
 def test_the_move_is_read_from_the_record():
-    plain = _switch.move_of(record())
+    plain = switch_steps.move_of(record())
     assert plain == layout.Move("in_place", Path("/srv/shop"), ID, OLD, NEW)
-    assert _switch.root_of(plain) == Path("/srv/shop")
+    assert switch_steps.root_of(plain) == Path("/srv/shop")
     given = {"layout": "releases", "built_paths": ["dist"], "shared_paths": ["data"]}
-    rich = _switch.move_of(record(**given))
+    rich = switch_steps.move_of(record(**given))
     assert rich == layout.Move("releases", Path("/srv/shop"), ID, OLD, NEW, ("dist",), ("data",))
-    assert _switch.root_of(rich) == Path("/srv/shop/current")
+    assert switch_steps.root_of(rich) == Path("/srv/shop/current")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ def test_the_code_is_checked_for_the_way_it_goes(monkeypatch, given, may_be_miss
     seen = []
     for name in ("check_forward", "check_back"):
         monkeypatch.setattr(layout, name, lambda _run, _move, name=name: seen.append(name))
-    _switch.check_code(lambda _words: Done(0 if known else 1, "", ""), _switch.move_of(record()), given, may_be_missing)
+    switch_steps.check_code(
+        lambda _words: Done(0 if known else 1, "", ""), switch_steps.move_of(record()), given, may_be_missing
+    )
     assert "".join(seen) == asked
 
 
@@ -179,13 +181,13 @@ def test_a_stage_is_noted_by_the_run_that_holds_the_release(tmp_path):
     with store.exclusive(tmp_path, os.geteuid()):
         store.write_record(tmp_path, release_record.open_release([], opening, NOW))
     change = release_record.Change("run-1", "alice", 60, stage="switching", facts={"backup": "/b"})
-    _switch.note(tmp_path, ID, change, NOW, os.geteuid())
+    switch_steps.note(tmp_path, ID, change, NOW, os.geteuid())
     noted = store.read_records(tmp_path)[0]
     assert (noted["stage"], noted["facts"]["backup"]) == ("switching", "/b")
     with pytest.raises(RecordError, match="is held by alice"):
-        _switch.note(tmp_path, ID, release_record.Change("run-2", "bob", 60, stage="switched"), NOW, os.geteuid())
+        switch_steps.note(tmp_path, ID, release_record.Change("run-2", "bob", 60, stage="switched"), NOW, os.geteuid())
 
 
 @pytest.mark.parametrize("direction, ends", [("forward", (OLD, NEW)), ("back", (NEW, OLD))])
 def test_the_diff_is_of_the_revisions(direction, ends):
-    assert _switch.diff_of(course(direction)) == {"before": f"{ends[0]}\n", "after": f"{ends[1]}\n"}
+    assert switch_steps.diff_of(course(direction)) == {"before": f"{ends[0]}\n", "after": f"{ends[1]}\n"}

@@ -8,14 +8,14 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils import _switch_process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import manage, plan, report
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Host
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._switch_process import Processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch import process
+from ansible_collections.greenlight.release.plugins.module_utils._switch.process import Processes
 from pm2_fakes import FakeTransport, Time, instance, listed
 
 SHOP, STOPPED = listed(pid=5), listed(status="stopped")
@@ -62,7 +62,7 @@ def processes(tmp_path, kernel):
 def test_the_app_is_looked_at_before_anything_is_touched_and_its_secrets_are_hidden(processes):
     transport = FakeTransport([listed(pid=5, env={"API_KEY": "hunter2", "PWD": "/srv/shop"}), WORKER])
     hidden = set()
-    before = _switch_process.check(processes(transport, others=("worker",)), hidden, with_others=True)
+    before = process.check(processes(transport, others=("worker",)), hidden, with_others=True)
     assert ([each.pid for each in before.instances], hidden, transport.calls) == ([5], {"hunter2"}, [])
 
 
@@ -77,72 +77,72 @@ def test_the_app_is_looked_at_before_anything_is_touched_and_its_secrets_are_hid
 def test_what_could_not_be_started_again_is_refused_before(processes, more, listed_now, message):
     wanted = processes(FakeTransport(listed_now), **more)
     with pytest.raises(PM2Error, match=message):
-        _switch_process.check(wanted, set(), with_others=True)
+        process.check(wanted, set(), with_others=True)
 
 
 def test_a_list_that_is_to_be_saved_needs_the_program(processes):
     wanted = processes(FakeTransport([SHOP]), save=True)
     there = replace(wanted, host=replace(wanted.host, program=lambda: "pm2"))
-    assert _switch_process.check(there, set(), with_others=True).instances
+    assert process.check(there, set(), with_others=True).instances
 
 
 def test_other_processes_do_not_hinder_the_way_back(processes):
     wanted = processes(FakeTransport([SHOP]), others=("worker",))
-    assert _switch_process.check(wanted, set(), with_others=False).instances
+    assert process.check(wanted, set(), with_others=False).instances
 
 
 def test_the_app_is_stopped_and_started(processes):
     transport = FakeTransport([SHOP], [STOPPED])
     wanted = processes(transport)
-    settle = _switch_process.stop(wanted)
+    settle = process.stop(wanted)
     assert transport.calls == [("stop", 3)]
     assert [each.status for each in settle().outcome.after.instances] == ["stopped"]
-    done = _switch_process.start(wanted)
+    done = process.start(wanted)
     assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
-    told = _switch_process.describe(done, [{"path": "/log"}], 0)
+    told = process.describe(done, [{"path": "/log"}], 0)
     seen = {"ready": True, "reason": "", "processes": told["after"], "ports": [3000], "log_files": [{"path": "/log"}]}
     assert (told["ready_after"], told["process"]) == (0, seen)
 
 
 def test_an_app_that_is_left_alone_is_looked_at(processes, kernel):
     wanted = processes(FakeTransport([SHOP]))
-    kernel.setattr(_switch_process.readiness, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
-    told = _switch_process.look(wanted, [], 0)["process"]
+    kernel.setattr(process.readiness, "look", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    told = process.look(wanted, [], 0)["process"]
     assert (told["ready"], told["reason"], told["processes"][0]["pid"]) == (False, "it is deaf", 5)
 
 
 def test_the_app_is_reloaded_and_others_are_restarted(processes):
     transport = FakeTransport([listed(pid=5, exec_mode="cluster_mode"), WORKER])
     wanted = processes(transport, state="reloaded", others=("worker",))
-    done = [_switch_process.start(wanted), *_switch_process.restart_others(wanted)]
+    done = [process.start(wanted), *process.restart_others(wanted)]
     assert transport.calls == [("reload", 3), ("restart", 4)]
-    assert _switch_process.warnings(wanted, done, "7.0.4") == []
+    assert process.warnings(wanted, done, "7.0.4") == []
 
 
 def test_a_warning_is_told_once(processes):
     wanted = processes(FakeTransport([SHOP]), state="reloaded")
-    done = [_switch_process.start(wanted), _switch_process.start(wanted)]
-    warnings = _switch_process.warnings(wanted, done, "")
+    done = [process.start(wanted), process.start(wanted)]
+    warnings = process.warnings(wanted, done, "")
     assert ["runs in fork mode" in warning for warning in warnings] == [True]
 
 
 def test_the_port_of_the_app_is_watched_while_something_is_awaited(processes, kernel):
     wanted = processes(FakeTransport([SHOP]))
     before = manage.read_state(wanted.host, "shop")
-    watch = _switch_process.watch_port(wanted, before)
-    kernel.setattr(_switch_process.proc, "open_ports", set)
+    watch = process.watch_port(wanted, before)
+    kernel.setattr(process.proc, "open_ports", set)
     for _look in range(2):
         wanted.host.idle[0]()
         wanted.host.clock.sleep(1)
     watch.sample()
     assert watch.closed_for == 2
     served_nowhere = replace(wanted, wanted=Wanted(0))
-    assert _switch_process.watch_port(served_nowhere, before) is None
+    assert process.watch_port(served_nowhere, before) is None
 
 
 def test_wanted_variables_are_a_configuration():
-    assert _switch_process.environment_of("shop", {}, "/bin") is None
-    assert _switch_process.environment_of("shop", {"TTL": 30}, "/bin").env == {"TTL": "30"}
+    assert process.environment_of("shop", {}, "/bin") is None
+    assert process.environment_of("shop", {"TTL": 30}, "/bin").env == {"TTL": "30"}
 
 
 def test_a_host_lets_the_watches_look_while_it_waits_and_hides_secrets(tmp_path):
@@ -173,5 +173,5 @@ def test_a_folder_of_the_shell_is_no_secret():
 
 
 def test_what_ended_with_its_daemon_need_not_be_stopped(processes):
-    done = _switch_process.stop(processes(None))()
+    done = process.stop(processes(None))()
     assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", manage.NOTHING, None)
