@@ -51,13 +51,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _fleet
+from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet
 
 
 def own_batches(name, hosts, settings):
     try:
-        return _fleet.batches_of(name, hosts, settings)
-    except _fleet.FleetError as error:
+        return fleet.batches_of(name, hosts, settings)
+    except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

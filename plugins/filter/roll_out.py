@@ -72,24 +72,24 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _fleet, _fleet_table
+from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet, table
 
 
 def roll_out(facts, alive, batches, fleet_rollback=True, check_mode=False, sources=()):
     try:
-        hosts = _fleet.look(facts, alive, batches, check_mode)
-    except _fleet.FleetError as error:
+        hosts = fleet.look(facts, alive, batches, check_mode)
+    except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from error
-    stop = _fleet.find_stop(hosts, facts)
+    stop = fleet.find_stop(hosts, facts)
     release_id = next((str(each["__greenlight_release_id"]) for each in facts if "__greenlight_release_id" in each), "")
-    commands = _fleet_table.next_commands(hosts, stop, sources, release_id) if stop else []
+    commands = table.next_commands(hosts, stop, sources, release_id) if stop else []
     return {
         "stopped": stop is not None,
         "reason": stop.reason if stop else "",
-        "take_back": _fleet.choose_back(hosts, stop, fleet_rollback),
+        "take_back": fleet.choose_back(hosts, stop, fleet_rollback),
         "states": {host.name: host.state for host in hosts},
-        "reasons": {host.name: _fleet_table.describe(host) for host in hosts},
-        "lines": _fleet_table.render(hosts, stop, commands),
+        "reasons": {host.name: table.describe(host) for host in hosts},
+        "lines": table.render(hosts, stop, commands),
     }
 
 

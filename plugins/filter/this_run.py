@@ -49,13 +49,13 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils import _fleet
+from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet
 
 
 def this_run(wanted, hosts, batch):
     try:
-        return _fleet.agreed(wanted, list(hosts), batch)
-    except _fleet.FleetError as error:
+        return fleet.agreed(wanted, list(hosts), batch)
+    except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

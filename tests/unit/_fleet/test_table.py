@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.greenlight.release.plugins.module_utils._fleet import STATES, Host, Stop
-from ansible_collections.greenlight.release.plugins.module_utils._fleet_table import describe, next_commands, render
+from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet import STATES, Host, Stop
+from ansible_collections.greenlight.release.plugins.module_utils._fleet.table import describe, next_commands, render
 
 OLD, NEW = "5f0c1c2a" + "5" * 32, "0639294c" + "0" * 32
 ID = "20260219T020000Z-0639294c"

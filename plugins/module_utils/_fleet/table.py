@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import Dict, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._fleet import Host, Stop
+from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet import Host, Stop
 
 _SAID = {
     "waiting": "not touched",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._fleet import (
+from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet import (
     FleetError,
     Host,
     Stop,
