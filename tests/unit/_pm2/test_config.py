@@ -11,7 +11,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import con
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config, Difference
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
 
-RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+RECORDINGS = Path(__file__).parent / "recordings"
 FOLDER = Path("/srv/shop")
 
 

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import logs
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
 
-RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+RECORDINGS = Path(__file__).parent / "recordings"
 
 
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*log-killed*")), ids=lambda path: path.stem)

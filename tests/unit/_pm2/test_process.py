@@ -63,7 +63,7 @@ def test_only_instances_of_exactly_that_name_are_read():
     assert [each.pm_id for each in process.instances_of(listed, "shop")] == [3, 9]
 
 
-RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+RECORDINGS = Path(__file__).parent / "recordings"
 
 
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*fork-cluster*")), ids=lambda path: path.stem)

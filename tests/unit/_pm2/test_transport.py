@@ -17,7 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport 
     SocketTransport,
 )
 
-RECORDINGS = Path(__file__).parent / "recordings" / "pm2"
+RECORDINGS = Path(__file__).parent / "recordings"
 
 
 @pytest.mark.parametrize(
