@@ -1,0 +1,143 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles deploy and rollback and the playbooks decide, compared with recordings.
+
+The inputs are what the modules returned in real runs. A recording has variables and outcomes that all its cases share,
+and for each case those that differ. Everything is rendered from the files of the roles, with Ansible's own templates.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+RECORDINGS = Path(__file__).parent / "recordings" / "roles"
+
+
+def load(path):
+    return yaml.safe_load((CHECKOUT / path).read_text(encoding="utf-8"))
+
+
+def tasks_in(tasks):
+    for task in tasks:
+        yield task
+        for part in ("block", "rescue", "always", "tasks"):
+            yield from tasks_in(task.get(part, []))
+
+
+def part(path, task, *keys):
+    """Return a part of the named task of a file, and a condition as a template."""
+    value = next(each for each in tasks_in(load(path)) if each.get("name") == task)
+    for key in keys:
+        value = value[key]
+    if keys[-1] in ("when", "that"):
+        conditions = value if isinstance(value, list) else [value]
+        return "{{ " + " and ".join(f"({each}) | bool" for each in conditions) + " }}"
+    return value
+
+
+RECORD, SWITCH, TREE = (f"greenlight.release.release_{name}" for name in ("record", "switch", "tree"))
+ASSERT, DEBUG, FAIL = (f"ansible.builtin.{name}" for name in ("assert", "debug", "fail"))
+STAGE, PREFLIGHT, FAILED, REHEARSE, BOOT_TASKS = (
+    f"roles/deploy/tasks/{name}.yml" for name in ("stage", "preflight", "take_back", "rehearse", "boot")
+)
+DEPLOY = {
+    "steps": "{{ __greenlight_steps }}",
+    "plan": "{{ __greenlight_plan }}",
+    "built_anew": part(STAGE, "Stage | Make the new tree ready beside the old one", TREE, "built_anew"),
+    "opens": part(PREFLIGHT, "Preflight | Open the release record", "when"),
+    "refuse": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "refuse"),
+    "facts": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "facts"),
+    "context": "{{ __greenlight_forward }}",
+    "rolls_back": part(FAILED, "Take back | Go back", "when"),
+    "message": part(FAILED, "Take back | Fail the host with the reason", FAIL, "msg"),
+    "rehearsal": part(REHEARSE, "Rehearse | Tell what the release would do", DEBUG, "msg"),
+}
+BOOT = {
+    "is_safe": part(BOOT_TASKS, "Boot | Refuse a path that is more than a path", ASSERT, "that"),
+    "home": "{{ __greenlight_pm2_startup_home }}",
+    "service": "{{ __greenlight_pm2_service }}",
+}
+GO_BACK, CONCLUDE, VERIFY, MAIN = (
+    f"roles/rollback/tasks/{name}.yml" for name in ("go_back", "conclude", "verify", "main")
+)
+ROLLBACK = {
+    "nothing": part(MAIN, "Tell that nothing is taken back", "when"),
+    "why_nothing": part(MAIN, "Tell that nothing is taken back", DEBUG, "msg"),
+    "rolls_back": part(MAIN, "Go back, and tell of it", "when"),
+    "gives_up": part(MAIN, "Give up a release that had changed nothing", "when"),
+    "noted": {
+        "observation": part(GO_BACK, "Go back | Note what was seen before anything is changed", RECORD, "observation"),
+        "evidence": part(GO_BACK, "Go back | Note what was seen before anything is changed", RECORD, "evidence"),
+    },
+    "given_up": {
+        "observation": part(MAIN, "Give up a release that had changed nothing", RECORD, "observation"),
+    },
+    "restart": part(GO_BACK, "Go back | Put process, database and code back", SWITCH, "restart"),
+    "environment": part(GO_BACK, "Go back | Put process, database and code back", SWITCH, "env"),
+    "rehearsal": part(GO_BACK, "Go back | Tell what would be done", DEBUG, "msg"),
+    "required_lines": part(
+        VERIFY, "Verify | Measure and judge the old revision", "vars", "__greenlight_since", "required"
+    ),
+    "restored": part(VERIFY, "Verify | Close the release", RECORD, "facts", "restored"),
+    "success": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "success_msg"),
+    "failure": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "fail_msg"),
+    "missed_hooks": part(CONCLUDE, "Conclude | Name the hooks that a person must make up for", ASSERT, "fail_msg"),
+    "context": "{{ __greenlight_backward }}",
+    "told": part(CONCLUDE, "Conclude | Tell that the release was taken back", "vars", "__greenlight_told"),
+    "tells": part(CONCLUDE, "Conclude | Tell that the release was taken back", "when"),
+}
+WATCH, BACK = "playbooks/tasks/watch.yml", "playbooks/tasks/take_back.yml"
+PLAYBOOKS = {
+    "finishes_a_rollback": part(WATCH, "Watch | Finish a rollback that a dead run left half-way", "when"),
+    "died": part(WATCH, "Watch | Refuse a host that a dead run left half-way", ASSERT, "fail_msg"),
+    "keeps": part(WATCH, "Watch | Keep the observation", "when"),
+    "notifies": part(WATCH, "Watch | Tell of a decision that is another one than before", "when"),
+    "rolls_back": part(WATCH, "Watch | Go back", "when"),
+    "progress": part(WATCH, "Watch | Tell how far it is", ASSERT, "success_msg"),
+    "rolled_back": part(WATCH, "Watch | Tell how far it is", ASSERT, "fail_msg"),
+    "watches_on": part(WATCH, "Watch | Go on until it ends", "when"),
+    "left_alone": part(BACK, "Take back | Leave a host alone that has another release", "when"),
+    "roll_back_asked": part(BACK, "Take back | Go back", "when"),
+    "judged_together": part("playbooks/tasks/gated.yml", "Gate | Judge the hosts together", "vars", "__greenlight_new"),
+    "compared_with": part("playbooks/tasks/together.yml", "Together | Judge the batch", "vars", "__greenlight_old"),
+}
+EXPRESSIONS = {"deploy": DEPLOY, "boot": BOOT, "rollback": ROLLBACK, "playbooks": PLAYBOOKS}
+VARIABLES = {"deploy": "deploy", "boot": "deploy", "rollback": "rollback", "playbooks": "rollback"}
+
+
+def read(name):
+    return json.loads((RECORDINGS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def render(name):
+    """Return the value of every expression of a role in every case of its recording."""
+    recording = read(name)
+    files = [f"roles/{role}/defaults/main.yml" for role in ("verify", "deploy", "rollback")]
+    asked = {
+        "collections": str(CHECKOUT / ".cache" / "collections"),
+        "files": [str(CHECKOUT / path) for path in [*files, f"roles/{VARIABLES[name]}/vars/main.yml"]],
+        "expressions": EXPRESSIONS[name],
+        "cases": {case: {**recording["given"], **told["given"]} for case, told in recording["cases"].items()},
+    }
+    program = [sys.executable, str(Path(__file__).parent / "role_renderer.py")]
+    done = subprocess.run(program, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    return {name: render(name) for name in EXPRESSIONS}
+
+
+@pytest.mark.parametrize("name, case", [(name, case) for name in EXPRESSIONS for case in read(name)["cases"]])
+def test_a_role_decides_as_it_was_recorded(rendered, name, case):
+    recording = read(name)
+    assert rendered[name][case] == {**recording["outcome"], **recording["cases"][case]["outcome"]}
