@@ -54,13 +54,12 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     """
     real = wanted.real
     with undisturbed(wanted):
-        if find_holders(real):
-            if not wanted.only_if_changed:
-                refuse_open(real)
+        if wanted.only_if_changed and find_holders(real):
+            # The one answer that may be given beside a running app is that nothing needs to be done.
             replacement = judge(look_at(real, wanted.timeout), wanted)
-            if replacement.needed:
-                refuse_open(real)
-            return result_of(False, replacement.reason, replacement.differences, None)
+            if not replacement.needed:
+                return result_of(False, replacement.reason, replacement.differences, None)
+        refuse_open(real)
         with ExitStack() as locks:
             descriptors = [locks.enter_context(locked_out(real, wanted.timeout))] if real.exists() else []
             refuse_open(real)

@@ -196,6 +196,14 @@ def test_a_database_that_is_open_is_not_touched(host, monkeypatch):
     assert (host.read("SELECT count(*) FROM t"), host.aside.exists()) == (3, False)
 
 
+def test_a_database_that_is_closed_while_it_is_judged_is_restored_all_the_same(host, monkeypatch):
+    host.sql("ALTER TABLE t ADD COLUMN y")
+    holders_of(monkeypatch, {4711: "node"}, {}, {}, {})
+    result = restore.restore(host.want(only_if_changed=True))
+    assert (result["restored"], result["reason"]) == (True, "the schema changed since the backup")
+    assert host.read("SELECT count(*) FROM pragma_table_info('t')") == 1
+
+
 def test_a_process_that_opens_the_database_meanwhile_stops_the_restore(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
     holders_of(monkeypatch, {}, {4711: "node"})
