@@ -34,8 +34,9 @@ options:
       - V(opened) begins a release and takes its lock. It is refused while another release is in progress, and for a revision that was rejected before.
       - V(noted) adds a stage, facts or an observation. A stage takes the lock, or renews the lease of the run that holds it.
       - V(closed) ends the release with O(outcome) and releases the lock.
+      - V(unlocked) releases the lock of a run that failed and ends here. The release stays open, and the next run need not wait for the lease.
     type: str
-    choices: [opened, noted, closed]
+    choices: [opened, noted, closed, unlocked]
     required: true
   state_path:
     description: Folder of the app's records. It is created with mode 0700 where the user may do that.
@@ -204,7 +205,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["opened", "noted", "closed"], "required": True},
+    "state": {"type": "str", "choices": ["opened", "noted", "closed", "unlocked"], "required": True},
     "state_path": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
     "by": {"type": "str", "default": "unknown"},
@@ -263,6 +264,8 @@ def changed_records(records, module, now):
         if params["evidence"] is not None:
             after = release_record.note(before, keep_evidence(module, before, change), now)
         return before, after, []
+    if params["state"] == "unlocked":
+        return before, release_record.unlock(before, change, now), []
     return before, release_record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
 
 

@@ -54,6 +54,20 @@ def test_a_rollback_that_died_half_way_is_told_once_its_lease_expired(run_module
     assert (info["died"], "at stage rolling_back; its lease expired at" in info["lock"]) == (True, True)
 
 
+def test_a_run_that_failed_gives_its_lock_back_to_the_next_one(run_module, tmp_path):
+    run_module("release_record", opening(tmp_path))
+    run_module("release_record", following(tmp_path, "noted", stage="rolling_back"))
+    next_run = following(tmp_path, "noted", run_id="run 2", stage="rolling_back")
+    assert "wait for it to end" in run_module("release_record", next_run)["msg"]
+    unlocked = following(tmp_path, "unlocked")
+    assert run_module("release_record", unlocked, check=True)["changed"] is True
+    assert run_module("release_record", unlocked)["record"]["lock"] is None
+    assert run_module("release_record", unlocked)["changed"] is False
+    info = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
+    assert (info["died"], info["lock"].endswith("stands open at stage rolling_back")) == (True, True)
+    assert run_module("release_record", next_run)["record"]["lock"]["run_id"] == "run 2"
+
+
 def test_a_rejected_revision_is_refused(run_module, tmp_path):
     run_module("release_record", opening(tmp_path))
     run_module("release_record", following(tmp_path, "closed", outcome="rolled_back"))

@@ -264,6 +264,14 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
     return closed
 
 
+def unlock(record: Record, change: Change, now: datetime) -> Record:
+    """Return the record with a change and without the lock of its run, which ends here and leaves the release open.
+
+    The next run need not wait until the lease expires. Raises RecordError when another run holds the release.
+    """
+    return {**note(record, change, now), "lock": None}
+
+
 def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]) -> None:
     if outcome not in OUTCOMES:
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")

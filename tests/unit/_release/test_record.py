@@ -260,3 +260,16 @@ def test_a_release_that_is_over_is_not_begun_again(outcome):
     with pytest.raises(RecordError, match=f"is {outcome} since 2026-02-19T02:00:00Z; there is nothing to do"):
         release_record.note(over, change(run_id="run 2", stage="rolling_back"), LATER)
     assert release_record.note(over, change(run_id="run 2", facts={"a": 1}), LATER)["facts"] == {"a": 1}
+
+
+def test_a_run_that_fails_gives_its_lock_back_and_leaves_the_release_open():
+    begun = release_record.note(opened(), change(stage="rolling_back"), NOW)
+    unlocked = release_record.unlock(begun, change(), NOW)
+    assert (unlocked["status"], unlocked["stage"], unlocked["lock"]) == ("in_progress", "rolling_back", None)
+    assert release_record.unlock(unlocked, change(), NOW) == unlocked
+    assert release_record.note(unlocked, change("run 2", stage="rolling_back"), NOW)["lock"]["run_id"] == "run 2"
+
+
+def test_the_lock_of_another_run_stays():
+    with pytest.raises(RecordError, match="is held by alice"):
+        release_record.unlock(opened(), change("run 2"), NOW)
