@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the checkout importable as C(ansible_collections.greenlight.release), wherever it lies."""
+"""Make the checkout importable as `ansible_collections.greenlight.release`, wherever it lies."""
 
 from __future__ import annotations
 

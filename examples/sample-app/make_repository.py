@@ -7,7 +7,7 @@
     make_repository.py FOLDER
 
 prints a JSON object, name of the revision -> full commit SHA. The SHAs are the same everywhere: author, dates and
-settings are fixed. C(better) follows C(good), and every bad revision follows C(better). The folder must not exist.
+settings are fixed. `better` follows `good`, and every bad revision follows `better`. The folder must not exist.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 
 def commit(repository: Path, branch: str, start: str, files: Path) -> str:
-    """Commit the files on a new branch that begins at C(start), and return the SHA."""
+    """Commit the files on a new branch that begins at `start`, and return the SHA."""
     git(repository, "checkout", "--quiet", *(["-b", branch, start] if start else ["--orphan", branch]))
     shutil.copytree(files, repository, dirs_exist_ok=True)
     git(repository, "add", "--all")

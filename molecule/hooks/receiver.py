@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write down every notification as a line of JSON; one that is sent to C(/hang) is never answered."""
+"""Write down every notification as a line of JSON; one that is sent to `/hang` is never answered."""
 
 from __future__ import annotations
 

@@ -412,7 +412,7 @@ def read_config(params, env, host):
 def act(module, home, env, secrets):
     """Bring the process to the wanted state, and return the module's result.
 
-    The set C(secrets) gets everything that comes to light and must not be shown, also where this fails.
+    The set `secrets` gets everything that comes to light and must not be shown, also where this fails.
     """
     params = module.params
     limits.check(params, home)

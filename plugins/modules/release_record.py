@@ -231,7 +231,7 @@ ARGUMENTS = {
 
 
 def keep_evidence(module, record, change):
-    """Return the change with the folder of the evidence, which is kept if the run holds the record C(record)."""
+    """Return the change with the folder of the evidence, which is kept if the run holds the record `record`."""
     state_path, given = Path(module.params["state_path"]), module.params["evidence"]
     folder = evidence.folder_of(state_path, record["id"])
     try:

@@ -6,7 +6,7 @@
     ./greenlight bench deploy [--quick]
 
 The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases by every way, one
-after another: C(pm2 restart) alone, which releases nothing; the runbook's own commands; our deploy with the strategy
+after another: `pm2 restart` alone, which releases nothing; the runbook's own commands; our deploy with the strategy
 restart, and in cluster mode with the strategy reload. Told are medians of the longest gap between two good answers and
 of the seconds that the way takes, the requests that failed in all rounds, and the tasks that a host sees.
 """
@@ -50,7 +50,7 @@ def run(*words: str | Path, env: dict[str, str] | None = None, where: Path | Non
 
 
 class Origin:
-    """The repository that is released from; every release gets a commit of its own on C(main)."""
+    """The repository that is released from; every release gets a commit of its own on `main`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "origin"

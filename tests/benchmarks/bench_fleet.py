@@ -6,7 +6,7 @@
     ./greenlight bench fleet [--quick]
 
 A host is a PM2 of its own with a checkout, a database and a state folder of its own, all on this machine: what ssh and
-a network cost comes on top. Each run releases a new commit to 1, 5, 10 or 20 of them (1 and 3 with C(--quick)) in one
+a network cost comes on top. Each run releases a new commit to 1, 5, 10 or 20 of them (1 and 3 with `--quick`) in one
 batch. The tasks of a host are those that its name stands below, includes and skipped ones too.
 """
 

@@ -7,8 +7,8 @@
 
 The first table gives the median time to read the state of a process. The second gives, for each way to replace a
 process, the median seconds until the way returns, the requests of a load of 300 a second that failed, and the longest
-gap between two answers. C(pm2) returns when the process is started, pm2_process when it serves; so its socket alone is
-what compares with C(pm2). C(ansible-modules-pm2) is a package on PyPI; it is installed beside the environment.
+gap between two answers. `pm2` returns when the process is started, pm2_process when it serves; so its socket alone is
+what compares with `pm2`. `ansible-modules-pm2` is a package on PyPI; it is installed beside the environment.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def compare_reading(app: App, rounds: int) -> float:
-    """Print the table of reading, and return the ratio of ours to C(pm2 jlist)."""
+    """Print the table of reading, and return the ratio of ours to `pm2 jlist`."""
     ways: dict[str, Callable[[], object]] = {
         "pm2 jlist": lambda: app.pm2("jlist"),
         "pm2 describe": lambda: app.pm2("describe", "app"),
@@ -187,7 +187,7 @@ def measure(app: App, action: str, way: Callable[[App, str], None], into: Measur
 
 
 def compare_actions(folder: Path, peer: Path, rounds: int) -> tuple[float, int]:
-    """Print the table of actions; return the ratio of our restart to C(pm2 restart), and what our reload lost."""
+    """Print the table of actions; return the ratio of our restart to `pm2 restart`, and what our reload lost."""
     ratio, lost = 0.0, 0
     print(f"\nreplacing a process under {RATE} requests a second, {rounds} rounds")
     print(f"{'':<26}{'way':<32}{'median s':>10}{'to pm2':>8}{'failed':>8}{'longest gap s':>15}")

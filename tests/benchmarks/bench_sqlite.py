@@ -6,8 +6,8 @@
     ./greenlight bench sqlite [--quick]
 
 The table gives the median seconds of each way to copy a database, without and with a writer of about 200 commits a
-second, its ratio to C(cp) and fsync, the longest commit of the writer meanwhile, how many copies were whole, and how
-many rows they lacked that had been committed before they were begun. C(cp) is the limit in speed, and unsafe. A way
+second, its ratio to `cp` and fsync, the longest commit of the writer meanwhile, how many copies were whole, and how
+many rows they lacked that had been committed before they were begun. `cp` is the limit in speed, and unsafe. A way
 that does not end is given up. The last lines are an update of a backup after one row was changed, and the
 torture: snapshots while a writer commits as fast as it can and a second process checkpoints, and restores that are
 killed at some moment.

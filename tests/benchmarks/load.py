@@ -42,7 +42,7 @@ const timer = setInterval(() => {
 
 
 class Load:
-    """A load that lasts C(seconds), or until it is ended."""
+    """A load that lasts `seconds`, or until it is ended."""
 
     def __init__(self, port: int, seconds: float, path: str = "/") -> None:
         words = ["node", "-e", _SCRIPT, str(port), str(RATE), str(seconds), path]
@@ -52,5 +52,5 @@ class Load:
         self._process.terminate()
 
     def tell(self) -> dict[str, float]:
-        """Wait until it is over, and return C({sent, failed, gap}), the gap in seconds between two good answers."""
+        """Wait until it is over, and return `{sent, failed, gap}`, the gap in seconds between two good answers."""
         return dict(json.loads(self._process.communicate(timeout=120)[0]))

@@ -33,7 +33,7 @@ def listed(pm_id=3, pid=0, status="online", **env):
 
 
 class FakeTransport:
-    """Notes what it is told; C(lists) are what it shows, one after another, the last for ever."""
+    """Notes what it is told; `lists` are what it shows, one after another, the last for ever."""
 
     name, changes_live, daemon, version = "socket", True, 0, "7.0.4"
 

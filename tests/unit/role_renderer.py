@@ -4,8 +4,8 @@
 """Render expressions of the roles with Ansible's own templates and filters, as a play would.
 
 Run as a program of its own, since Ansible finds collections by an import hook that the other tests do not have. Reads
-C({"collections": path, "files": [...], "expressions": {name: template}, "cases": {name: variables}}) as JSON from
-standard input, and writes for each case the value of every expression, or C({"fails": message}).
+`{"collections": path, "files": [...], "expressions": {name: template}, "cases": {name: variables}}` as JSON from
+standard input, and writes for each case the value of every expression, or `{"fails": message}`.
 """
 
 from __future__ import annotations

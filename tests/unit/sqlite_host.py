@@ -17,7 +17,7 @@ NOW = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 
 
 def plan(folder, dest="backups", token="abc", **settings):
-    """Plan a backup of the database that the fixture C(live) makes."""
+    """Plan a backup of the database that the fixture `live` makes."""
     path = folder / "data" / "app.db"
     return backup_plan.plan_backup(path, f"{folder}/{dest}", NOW, token, **{"timeout": 5, **settings})
 

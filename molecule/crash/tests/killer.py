@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run on a host: wait until the newest release is at a stage, then kill something there, and print what.
 
-killer.py VICTIM STAGE [stopped] [SECONDS]: the victim is C(module), C(app), C(pm2) or C(nothing). With C(stopped) the
+killer.py VICTIM STAGE [stopped] [SECONDS]: the victim is `module`, `app`, `pm2` or `nothing`. With `stopped` the
 app must have been stopped as well.
 """
 

@@ -31,7 +31,7 @@ _LOCKS = ("index.lock", "HEAD.lock")
 
 @dataclass(frozen=True)
 class Status:
-    """What C(git status) says: the commit that is checked out, and paths that differ from it."""
+    """What `git status` says: the commit that is checked out, and paths that differ from it."""
 
     head: str
     branch: str
@@ -40,7 +40,7 @@ class Status:
 
 
 def parse_status(output: str) -> Status:
-    """Read C(git status --porcelain=v2 --branch -z), see git-status(1)."""
+    """Read `git status --porcelain=v2 --branch -z`, see git-status(1)."""
     head, branch = "", ""
     changed: List[str] = []
     untracked: List[str] = []

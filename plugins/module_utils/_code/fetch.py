@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 
 @dataclass(frozen=True)
 class Place:
-    """Where to fetch: C(make_run) returns git for a folder, C(rehearse_in) is a folder that may be made."""
+    """Where to fetch: `make_run` returns git for a folder, `rehearse_in` is a folder that may be made."""
 
     kind: str
     app_path: Path

@@ -99,9 +99,9 @@ def make_environment(caller: Mapping[str, str], settings: Mapping[str, str]) -> 
 
 
 def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", grace: float = 5) -> Run:
-    """Return a function that runs git in a folder and ends it, with all it started, after C(timeout) seconds.
+    """Return a function that runs git in a folder and ends it, with all it started, after `timeout` seconds.
 
-    Git is asked to end first, so that it removes its locks, and killed C(grace) seconds later.
+    Git is asked to end first, so that it removes its locks, and killed `grace` seconds later.
     """
     settings = [word for setting in _UNTRUSTED for word in ("-c", setting)]
 
@@ -161,7 +161,7 @@ def resolve(run: Run, repository: str, revision: str) -> str:
 
 
 def parse_ls_remote(output: str) -> Dict[str, str]:
-    """Read C(git ls-remote): ref -> SHA."""
+    """Read `git ls-remote`: ref -> SHA."""
     pairs = (line.split("\t", 1) for line in output.splitlines() if "\t" in line)
     return {ref: sha for sha, ref in pairs}
 
@@ -193,7 +193,7 @@ def fetch(run: Run, repository: str, sha: str) -> None:
 
 
 def parse_tree(output: str) -> List[Entry]:
-    """Read C(git ls-tree -r -l -z). Raises GitError for submodules."""
+    """Read `git ls-tree -r -l -z`. Raises GitError for submodules."""
     entries = []
     for line in filter(None, output.split("\0")):
         facts, _tab, path = line.partition("\t")
@@ -234,7 +234,7 @@ def changed_between(run: Run, one: str, other: str) -> List[str]:
 
 
 def compare(run: Run, head: str, sha: str) -> Dict[str, Any]:
-    """Return C({changed_paths, commits, commit_count, forced}) between two commits."""
+    """Return `{changed_paths, commits, commit_count, forced}` between two commits."""
     subjects = demand(
         run(["log", f"--max-count={_LISTED_COMMITS}", "--format=%H %s", f"{head}..{sha}"]), f"Cannot list {sha}"
     )

@@ -74,7 +74,7 @@ def check_paths(what: str, paths: Sequence[str]) -> None:
 
 
 def lies_free(root: Path, path: str) -> bool:
-    """Say whether no folder on the way to a path below C(root) is a symbolic link or a file."""
+    """Say whether no folder on the way to a path below `root` is a symbolic link or a file."""
     between = [root.joinpath(*PurePosixPath(path).parts[:depth]) for depth in range(1, len(PurePosixPath(path).parts))]
     return all(not os.path.lexists(str(each)) or (each.is_dir() and not each.is_symlink()) for each in between)
 

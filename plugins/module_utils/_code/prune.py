@@ -29,7 +29,7 @@ Records = Sequence[release_record.Record]
 
 
 def choose(ids: Iterable[str], protected: Iterable[str], keep: int) -> List[str]:
-    """Return the ids to remove so that C(keep) remain, protected ones counted, and never fewer than the protected."""
+    """Return the ids to remove so that `keep` remain, protected ones counted, and never fewer than the protected."""
     if keep < 1:
         raise GitError(f"At least 1 release must be kept, not {keep}")
     known = sorted(ids, reverse=True)
@@ -58,7 +58,7 @@ def folders_in_use(folders: Iterable[Path], proc: Path = host_proc.PROC) -> Set[
 
 
 def plan_releases(app_path: Path, records: Records, keep: int, proc: Path) -> Dict[str, List[str]]:
-    """Return C({kept, removed, swept}) of the layout releases: ids, and the names of what killed runs left behind."""
+    """Return `{kept, removed, swept}` of the layout releases: ids, and the names of what killed runs left behind."""
     folder = app_path / "releases"
     if folder.is_symlink() or not folder.is_dir():
         raise GitError(f"{folder} is not a folder; correct the path of the app")
@@ -106,7 +106,7 @@ def remove_releases(app_path: Path, removed: Sequence[str], swept: Sequence[str]
 
 
 def plan_in_place(run: Run, app_path: Path, records: Records, keep: int) -> Dict[str, List[str]]:
-    """Return C({kept, removed, swept}) of what the releases of a checkout have left in its git directory."""
+    """Return `{kept, removed, swept}` of what the releases of a checkout have left in its git directory."""
     folder = git.folder_of(run, app_path) / "greenlight"
     ids = [each.name for each in folder.iterdir() if is_release_id(each.name)] if folder.is_dir() else []
     removed = choose(ids, needed_by_records(records, "")[0], keep)

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layout releases: a bare repository, one folder a release, and the symbolic link C(current) to the one that runs.
+"""The layout releases: a bare repository, one folder a release, and the symbolic link `current` to the one that runs.
 
 ``<app_path>/{repository, releases/<release id>/REVISION, shared, current -> releases/<release id>}``. What is current
 is what the link says, never the newest folder. Before the link is moved, ``releases/.<release id>.json`` notes where it
@@ -34,7 +34,7 @@ def plan_of(move: Move) -> Path:
 
 
 def current(app_path: Path) -> Optional[str]:
-    """Return the id of the release that C(current) leads to, None when there is no link.
+    """Return the id of the release that `current` leads to, None when there is no link.
 
     Raises GitError for a link that leads anywhere else, and for anything in its place.
     """
@@ -81,7 +81,7 @@ def _demand_revision(move: Move, release_id: str, sha: str) -> None:
 
 
 def forward(move: Move) -> None:
-    """Make C(current) lead to the new release, in one step that everybody sees whole."""
+    """Make `current` lead to the new release, in one step that everybody sees whole."""
     check_forward(move)
     running = current(move.app_path)
     if running == move.release_id:
@@ -116,7 +116,7 @@ def _previous(move: Move) -> str:
 
 
 def back(move: Move) -> None:
-    """Make C(current) lead to the release that it led to before, unless it does not lead to the new one."""
+    """Make `current` lead to the release that it led to before, unless it does not lead to the new one."""
     check_back(move)
     if current(move.app_path) == move.release_id:
         _point(move, _previous(move))

@@ -22,7 +22,7 @@ def on_disk(sizes: Iterable[int]) -> int:
 
 
 def refuse_full(place: Path, needed: int, files: int) -> None:
-    """Raise GitError when a filesystem has no room for C(files) files of C(needed) bytes. Raises OSError."""
+    """Raise GitError when a filesystem has no room for `files` files of `needed` bytes. Raises OSError."""
     free = os.statvfs(str(place))
     available = free.f_bavail * free.f_frsize
     if available < needed + _SPARE_BYTES:

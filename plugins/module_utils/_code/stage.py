@@ -26,7 +26,7 @@ _FULL = 1 << 20
 
 
 def stage(run_with_index: Run, move: Move, planned: Planned) -> None:
-    """Make the tree that was planned. C(run_with_index) is git with an index file that is no checkout's.
+    """Make the tree that was planned. `run_with_index` is git with an index file that is no checkout's.
 
     Raises GitError or OSError, and leaves nothing behind then.
     """

@@ -25,7 +25,7 @@ _PLACEHOLDERS = (".gitkeep", ".keep", ".gitignore")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to stage. C(built_anew) are the built paths that a command is going to make, so that they are not copied."""
+    """What to stage. `built_anew` are the built paths that a command is going to make, so that they are not copied."""
 
     move: Move
     built_anew: Tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Planned:
-    """The tree that is to be made at C(path), of C(size) bytes; C(done) says that it is there already."""
+    """The tree that is to be made at `path`, of `size` bytes; `done` says that it is there already."""
 
     path: Path
     done: bool

@@ -33,7 +33,7 @@ def sizes(path: Path) -> Iterator[int]:
 def copy(source: Path, target: Path, refuse_links_into: Optional[Path] = None) -> None:
     """Copy a tree with its modes and times. What the running app removes meanwhile, such as a cache, is passed over.
 
-    C(refuse_links_into) is a folder that no absolute link may lead into, since it is not the one of the copy.
+    `refuse_links_into` is a folder that no absolute link may lead into, since it is not the one of the copy.
     Raises GitError for such a link, and for what is neither file, folder nor link.
     """
     status = source.lstat()

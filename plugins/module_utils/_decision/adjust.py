@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Adjustments: which environment variable a missed row changes, within which bounds, and when that is taken back.
 
-An adjustment in the release record is a mapping C({row, env, from, to, value, taken_back}); C(value) is what the metric
+An adjustment in the release record is a mapping `{row, env, from, to, value, taken_back}`; `value` is what the metric
 was at when it was made. Values of the environment are texts. Nothing here touches a process.
 """
 
@@ -27,11 +27,11 @@ class AdjustError(ValueError):
 def plan_adjustments(
     findings: Sequence[Mapping[str, Any]], made: Sequence[Adjustment], current: Mapping[str, str]
 ) -> Dict[str, Any]:
-    """Return C({env, adjustments, reversed, notes}).
+    """Return `{env, adjustments, reversed, notes}`.
 
-    These are the variables to set, what to append to C(made), how to take that back, and why other variables stay.
+    These are the variables to set, what to append to `made`, how to take that back, and why other variables stay.
 
-    C(findings) are those of a decision, C(made) the adjustments of the release so far, C(current) the environment of
+    `findings` are those of a decision, `made` the adjustments of the release so far, `current` the environment of
     the running app. A variable changes once an observation, and one whose last change was taken back is left to a
     person, whichever row made it. Only the row that changed it last can take that back: a value of
     another says nothing.
@@ -61,7 +61,7 @@ def _take_back(finding: Mapping[str, Any], last: Optional[Adjustment]) -> Option
 
 
 def reverse(adjustment: Adjustment, value: Any) -> Adjustment:
-    """Return the adjustment that takes another one back, made when the metric was at C(value)."""
+    """Return the adjustment that takes another one back, made when the metric was at `value`."""
     return {**adjustment, "from": adjustment["to"], "to": adjustment["from"], "value": value, "taken_back": True}
 
 
@@ -113,9 +113,9 @@ def _to_text(number: float, whole: bool, upwards: bool) -> str:
 
 
 def read_environment(encoded: str, names: Sequence[str]) -> Dict[str, str]:
-    """Return the named variables out of C(/proc/<pid>/environ), given in base64.
+    """Return the named variables out of `/proc/<pid>/environ`, given in base64.
 
-    In cluster mode PM2 hands a worker its variables as JSON in one of them, C(pm2_env) (lib/God/ClusterMode.js).
+    In cluster mode PM2 hands a worker its variables as JSON in one of them, `pm2_env` (lib/God/ClusterMode.js).
     Raises AdjustError for what is no environment.
     """
     try:

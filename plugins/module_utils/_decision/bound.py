@@ -16,13 +16,13 @@ Number = Union[int, float]
 
 @dataclass(frozen=True)
 class Bound:
-    """One comparison with a constant: C(below), C(at_most), C(equals), C(at_least) or C(above)."""
+    """One comparison with a constant: `below`, `at_most`, `equals`, `at_least` or `above`."""
 
     comparison: str
     limit: Union[bool, Number]
 
     def holds(self, low: Number, high: Number) -> bool:
-        """Say whether the whole range from C(low) to C(high) satisfies the comparison."""
+        """Say whether the whole range from `low` to `high` satisfies the comparison."""
         return {
             "below": high < self.limit,
             "at_most": high <= self.limit,

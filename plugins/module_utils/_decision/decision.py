@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judge measurements against a decision matrix: one finding a row, and the worst of their actions as the decision.
 
-A measurement is a boolean, a number, or a mapping C({value, low, high, samples, note}) of which only the value is
+A measurement is a boolean, a number, or a mapping `{value, low, high, samples, note}` of which only the value is
 needed. The note says what a bad value means, in words.
 Nothing here passes on silence: what was not measured, or cannot be compared, is an outcome of its own.
 """
@@ -35,9 +35,9 @@ def decide(
     watch_seconds: int = 0,
     scope: str = "",
 ) -> Dict[str, Any]:
-    """Return C({decision, reason, findings, age, watch_seconds}); C(age) and C(watch_seconds) are in seconds.
+    """Return `{decision, reason, findings, age, watch_seconds}`; `age` and `watch_seconds` are in seconds.
 
-    A watch lasts for C(watch_seconds) at least, and until the last row was judged. With a C(scope) only the rows that
+    A watch lasts for `watch_seconds` at least, and until the last row was judged. With a `scope` only the rows that
     have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
@@ -106,7 +106,7 @@ def _summary(decision: str, findings: Sequence[Mapping[str, Any]]) -> str:
 def render_table(result: Mapping[str, Any]) -> List[str]:
     """Return a decision as lines of text: a table with one line a finding, the decision, and what is to be done.
 
-    Beside what C(decide) returned, the decision may have the adjustments that were made, and notes about others.
+    Beside what `decide` returned, the decision may have the adjustments that were made, and notes about others.
     """
     head = ("metric", "baseline", "value", "target", "outcome", "action", "reason")
     lines = [head] + [

@@ -23,7 +23,7 @@ UNKNOWN = ("not_measured", "too_few_samples", "no_baseline", "zero_baseline")
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement after parsing; C(low) and C(high) equal C(value) where there is no interval."""
+    """A measurement after parsing; `low` and `high` equal `value` where there is no interval."""
 
     value: Union[bool, Number]
     low: Number
@@ -40,7 +40,7 @@ class Measured:
 class Verdict:
     """The outcome of one row, and why.
 
-    C(change) is in percent, for relative rows only. C(samples_needed) is how many samples each side would need to tell
+    `change` is in percent, for relative rows only. `samples_needed` is how many samples each side would need to tell
     whether the rollback line was crossed; None where that is told, or cannot be said.
     """
 
@@ -67,7 +67,7 @@ def parse_measurement(name: str, value: Any) -> Optional[Measured]:
 
 
 def judge(row: Row, now: Optional[Measured], base: Optional[Measured], age: Number) -> Verdict:
-    """Return what the row says C(age) seconds after the switch. Raises MatrixError when the kinds do not fit."""
+    """Return what the row says `age` seconds after the switch. Raises MatrixError when the kinds do not fit."""
     if age < row.due:
         return Verdict("not_due", f"judged from {describe_duration(row.due)} after the switch")
     if row.until and age > row.until:

@@ -24,7 +24,7 @@ __all__ = ["ACTIONS", "MatrixError", "Row", "describe_duration", "parse_duration
 def parse_matrix(rows: Any, known_metrics: Optional[Sequence[str]] = None) -> List[Row]:
     """Return the rows, all of them checked before any is used.
 
-    C(known_metrics) are the metrics that something measures; leave it out to allow any name.
+    `known_metrics` are the metrics that something measures; leave it out to allow any name.
     Raises MatrixError, which names the row's index and key.
     """
     if not isinstance(rows, (list, tuple)) or not rows:
@@ -62,7 +62,7 @@ def _judged_together(row: Row, other: Row) -> bool:
 
 
 def patch_matrix(rows: Any, patches: Any) -> List[Any]:
-    """Return the rows with some keys changed: C(patches) maps the name of a row to its new keys.
+    """Return the rows with some keys changed: `patches` maps the name of a row to its new keys.
 
     A key that is null is removed, a patch that is null removes the row, and one with a new name and metric, target and
     action adds a row. The rows are not checked here. Raises MatrixError, which names the patch.

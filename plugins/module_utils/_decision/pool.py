@@ -21,7 +21,7 @@ _MEDIANS = ("response_time",)
 
 
 def pool(hosts: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
-    """Return the measurements of C(hosts) together; one that a host does not have is left out.
+    """Return the measurements of `hosts` together; one that a host does not have is left out.
 
     Silence of one host would else look like the health of all. Raises MatrixError for what is no measurement.
     """

@@ -48,7 +48,7 @@ class MatrixError(ValueError):
 class Row:
     """One row: what is measured, what it should be, and what to do otherwise.
 
-    C(due) and C(until) are seconds of age between which it is judged; C(until) 0 means for ever.
+    `due` and `until` are seconds of age between which it is judged; `until` 0 means for ever.
     """
 
     metric: str
@@ -73,7 +73,7 @@ class Row:
 
 
 def parse_duration(value: Any) -> int:
-    """Return the seconds of C("90s"), C("30m"), C("1h"), C("1d") or a plain number of seconds.
+    """Return the seconds of `"90s"`, `"30m"`, `"1h"`, `"1d"` or a plain number of seconds.
 
     Raises ValueError for anything else.
     """
@@ -86,7 +86,7 @@ def parse_duration(value: Any) -> int:
 
 
 def describe_duration(seconds: int) -> str:
-    """Return the shortest exact text of a duration, C(1h) for 3600."""
+    """Return the shortest exact text of a duration, `1h` for 3600."""
     if seconds == 0:
         return "0s"
     unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0 and (unit != "d" or seconds > 86400))

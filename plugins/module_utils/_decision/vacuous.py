@@ -16,10 +16,10 @@ _SAME_READINGS = 3
 def find_vacuous(tried: Mapping[str, Any]) -> List[str]:
     """Return one sentence for each check that says nothing, [] when all of them do.
 
-    C(tried) is what was found by trying them on the running revision: C(probes) and C(unmeasured) as health_check
-    returns them, C(lines) as log_assert does; C(required), the required lines; C(absent), patterns that were looked for
-    in the sources in vain; C(unsearched), those that could not be looked for; C(rates), the texts C({count, of}) of
-    each rate; C(gauges), the metrics that probes read; C(measurements), and C(readings), the earlier values of each
+    `tried` is what was found by trying them on the running revision: `probes` and `unmeasured` as health_check
+    returns them, `lines` as log_assert does; `required`, the required lines; `absent`, patterns that were looked for
+    in the sources in vain; `unsearched`, those that could not be looked for; `rates`, the texts `{count, of}` of
+    each rate; `gauges`, the metrics that probes read; `measurements`, and `readings`, the earlier values of each
     metric.
     """
     return [

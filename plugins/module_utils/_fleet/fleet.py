@@ -30,9 +30,9 @@ class FleetError(ValueError):
 
 @dataclass(frozen=True)
 class Host:
-    """One host of the run. C(batch) counts from 1; C(before), C(wanted) and C(now) are revisions, empty if unknown.
+    """One host of the run. `batch` counts from 1; `before`, `wanted` and `now` are revisions, empty if unknown.
 
-    C(stands) says that the host was left on the wanted revision: what fails after its release was closed, such as the
+    `stands` says that the host was left on the wanted revision: what fails after its release was closed, such as the
     service of the boot, takes nothing back by itself.
     """
 
@@ -49,7 +49,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a run stops. C(kind): failed and fleet speak against the revision; lost, asked and hours do not."""
+    """Why a run stops. `kind`: failed and fleet speak against the revision; lost, asked and hours do not."""
 
     kind: str
     batch: int
@@ -94,7 +94,7 @@ def _no_batch(value: Any) -> FleetError:
 def batches_of(name: str, hosts: Sequence[str], settings: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Return the batches that concern a host: its own, and where the fleet is judged those that it stands beside.
 
-    C(settings) are C({batches, soak, confirm, matrix, patches}). Raises FleetError for a wrong one.
+    `settings` are `{batches, soak, confirm, matrix, patches}`. Raises FleetError for a wrong one.
     """
     parts, concerned = split(hosts, settings["batches"]), []
     soak, together = _seconds(settings["soak"]), judges_fleet(settings["matrix"], settings["patches"])
@@ -123,9 +123,9 @@ def judges_fleet(matrix: Any, patches: Any) -> bool:
 
 
 def agreed(wanted: Mapping[str, Any], hosts: Sequence[Facts], batch: Sequence[str]) -> Dict[str, str]:
-    """Return C({sha, release_id, run_id}) of the batches before this one, {} in the first.
+    """Return `{sha, release_id, run_id}` of the batches before this one, {} in the first.
 
-    C(wanted) are variables that must be the same everywhere, as the first host of the batch has them. Raises FleetError
+    `wanted` are variables that must be the same everywhere, as the first host of the batch has them. Raises FleetError
     when two hosts differ.
     """
     begin = next(index for index, host in enumerate(hosts) if host["inventory_hostname"] in batch)
@@ -158,7 +158,7 @@ def _refuse_difference(name: str, value: Any, first: Facts, hosts: Sequence[Fact
 def look(facts: Sequence[Facts], alive: Sequence[str], batches: Any, check_mode: bool = False) -> List[Host]:
     """Return where every host of the run stands, in the order of the run.
 
-    C(facts) are the variables of each host, C(alive) the names of those that are still in the play.
+    `facts` are the variables of each host, `alive` the names of those that are still in the play.
     """
     names = [str(each["inventory_hostname"]) for each in facts]
     number = {name: index for index, batch in enumerate(split(names, batches), 1) for name in batch}
@@ -239,7 +239,7 @@ def find_stop(hosts: Sequence[Host], facts: Sequence[Facts]) -> Optional[Stop]:
 
 
 def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) -> List[str]:
-    """Return the hosts to take back: those that stand in the batch that failed, and with C(whole_fleet) before it.
+    """Return the hosts to take back: those that stand in the batch that failed, and with `whole_fleet` before it.
 
     A host that cannot be reached, a person who says no, or an hour in which nothing may begin says nothing against a
     revision that serves elsewhere.

@@ -23,9 +23,9 @@ _PIECE = 1 << 16
 def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
     """Give a function that sends a probe and reads the answer, over one connection that is kept as long as it works.
 
-    Neither a proxy of the environment nor a C(.netrc) is used, and no redirect to another scheme, host or
+    Neither a proxy of the environment nor a `.netrc` is used, and no redirect to another scheme, host or
     port is followed. How long it may take all in
-    all is for the caller to bound: the timeout of requests is one for each single read. C(now) is a monotonic clock.
+    all is for the caller to bound: the timeout of requests is one for each single read. `now` is a monotonic clock.
     """
     session = requests.Session()
     session.trust_env = False
@@ -117,7 +117,7 @@ def _read_body(response: Any, method: str) -> Tuple[str, str]:
 
 
 def explain_failure(requests: Any, error: BaseException, timeout: float) -> str:
-    """Return why a request failed, without its URL, in which there may be a secret; C(timeout) is in seconds."""
+    """Return why a request failed, without its URL, in which there may be a secret; `timeout` is in seconds."""
     if isinstance(error, requests.Timeout):
         return f"no answer within {timeout:g} seconds"
     if isinstance(error, requests.exceptions.SSLError):

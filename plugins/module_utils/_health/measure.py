@@ -50,7 +50,7 @@ def check_counters(given: Any) -> Mapping[str, Reading]:
 
 
 def read_measurements(probe: Probe, answer: Answer, earlier: Mapping[str, Reading], at: float) -> Measured:
-    """Read the measurements of a probe in a good answer; C(at) is the time in seconds since 1970."""
+    """Read the measurements of a probe in a good answer; `at` is the time in seconds since 1970."""
     measured = Measured()
     document = parse_json(answer) if probe.measurements else None
     for metric, how in probe.measurements.items():

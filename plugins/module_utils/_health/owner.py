@@ -85,7 +85,7 @@ def read_sockets(proc: Path = PROC) -> List[Socket]:
 
 
 def _address(text: str) -> Address:
-    """Read C(0100007F:0BB8), in which every 32 bits of the address are in the byte order of the machine."""
+    """Read `0100007F:0BB8`, in which every 32 bits of the address are in the byte order of the machine."""
     address, _colon, port = text.partition(":")
     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)

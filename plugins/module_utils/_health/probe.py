@@ -21,10 +21,10 @@ class HealthError(ValueError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """A number in the JSON of an answer: the one at C(path), or its share, in percent, of the sum of those at C(of).
+    """A number in the JSON of an answer: the one at `path`, or its share, in percent, of the sum of those at `of`.
 
     A counter counts since the app was started, so that only the difference to an earlier reading means something.
-    C(epoch) leads to a value that another start of the app changes.
+    `epoch` leads to a value that another start of the app changes.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Probe:
-    """One question to the app. C(timeout) bounds one whole request, in seconds; C(max_latency) is in milliseconds."""
+    """One question to the app. `timeout` bounds one whole request, in seconds; `max_latency` is in milliseconds."""
 
     name: str
     url: str
@@ -73,7 +73,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: C(status) 0 and C(error) when nothing did. C(elapsed) is in milliseconds."""
+    """What came back: `status` 0 and `error` when nothing did. `elapsed` is in milliseconds."""
 
     status: int
     elapsed: float

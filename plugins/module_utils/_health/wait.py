@@ -38,7 +38,7 @@ Job = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how often: C(deadline) and C(interval) in seconds, C(consecutive) good answers in a row."""
+    """How long and how often: `deadline` and `interval` in seconds, `consecutive` good answers in a row."""
 
     deadline: float
     consecutive: int
@@ -51,9 +51,9 @@ class Patience:
 class World:
     """What the app is asked with.
 
-    C(connect) gives a function that sends probes over one connection, C(explain_owner) says why a connection is not
-    answered by one of some processes, C(run_all) runs jobs at the same time, C(counters) are readings of an earlier
-    call, and C(at) is the time in seconds since 1970.
+    `connect` gives a function that sends probes over one connection, `explain_owner` says why a connection is not
+    answered by one of some processes, `run_all` runs jobs at the same time, `counters` are readings of an earlier
+    call, and `at` is the time in seconds since 1970.
     """
 
     connect: Callable[[], ContextManager[Fetch]]
@@ -81,7 +81,7 @@ def ask(probe: Probe, fetch: Fetch, explain_owner: Callable[[Answer], str] = lam
 
 
 def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> Dict[str, Any]:
-    """Ask one probe until it was good C(consecutive) times in a row or C(ends) is reached; read its last answer."""
+    """Ask one probe until it was good `consecutive` times in a row or `ends` is reached; read its last answer."""
 
     def explain_owner(answer: Answer) -> str:
         return world.explain_owner(answer.connection or _unknown_connection(probe), probe.pids) if probe.pids else ""
@@ -145,7 +145,7 @@ def _unknown_connection(probe: Probe) -> Connection:
 
 
 def take_samples(probe: Probe, world: World, patience: Patience, count: int, ends: float) -> List[Sample]:
-    """Send C(count) requests over one connection, after the probe's warm-up, as long as C(ends) is not reached."""
+    """Send `count` requests over one connection, after the probe's warm-up, as long as `ends` is not reached."""
     taken: List[Sample] = []
     with world.connect() as fetch:
         for number in range(-probe.warmup, count):

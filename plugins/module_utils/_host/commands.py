@@ -32,7 +32,7 @@ def check(commands: Sequence[Sequence[str]], name: str) -> None:
 def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float) -> None:
     """Run a command to its end. Raises CommandError with its last words, secrets taken out.
 
-    All that it started and that is left is killed after C(timeout) seconds.
+    All that it started and that is left is killed after `timeout` seconds.
     """
     shown = redaction.show(" ".join(words))
     try:

@@ -79,7 +79,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def copy_in_kernel(source: int, target: int, size: int) -> str:
-    """Copy the first C(size) bytes between two descriptors and return how: C(clone) or C(copy)."""
+    """Copy the first `size` bytes between two descriptors and return how: `clone` or `copy`."""
     try:
         fcntl.ioctl(target, _FICLONE, source)
         os.ftruncate(target, size)

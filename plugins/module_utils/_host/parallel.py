@@ -57,7 +57,7 @@ def run_all(
 ) -> List[Any]:
     """Run jobs at the same time, each in a process of its own, and return their results, which must fit into JSON.
 
-    The result is None for a job that ended without one, or was killed since C(seconds) were over.
+    The result is None for a job that ended without one, or was killed since `seconds` were over.
     """
     readers: Dict[int, int] = {}
     for job in jobs:

@@ -54,7 +54,7 @@ def _state_and_parent(pid: int, proc: Path) -> Tuple[str, int]:
 
 
 def with_descendants(roots: Iterable[int], proc: Path = PROC) -> Set[int]:
-    """Return the processes and all that they have started, which a wrapper such as C(npm start) needs."""
+    """Return the processes and all that they have started, which a wrapper such as `npm start` needs."""
     children: Dict[int, List[int]] = {}
     for pid in pids(proc):
         children.setdefault(_state_and_parent(pid, proc)[1], []).append(pid)
@@ -195,7 +195,7 @@ def command_line(pid: int, proc: Path = PROC) -> str:
 
 
 def state_of(pid: int, proc: Path = PROC) -> str:
-    """Return the state letter of proc(5), C(T) for a process that was stopped with a signal, empty for none."""
+    """Return the state letter of proc(5), `T` for a process that was stopped with a signal, empty for none."""
     return _state_and_parent(pid, proc)[0]
 
 
@@ -210,7 +210,7 @@ def working_folder(pid: int, proc: Path = PROC) -> str:
 def read_in_folder(pid: int, path: str, limit: int = 4096, proc: Path = PROC) -> Optional[str]:
     """Return the text of a file below the folder that a process really works in, without the blanks around it.
 
-    At most C(limit) bytes are read. None when it cannot be read, also when it is no regular file.
+    At most `limit` bytes are read. None when it cannot be read, also when it is no regular file.
     """
     place = proc / str(pid) / "cwd" / path
     try:

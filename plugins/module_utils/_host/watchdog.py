@@ -44,9 +44,9 @@ def run_watched(
     used: Callable[[int], float] = processor_time,
     clock: Callable[[], float] = time.monotonic,
 ) -> Any:
-    """Return what C(work) returns, a value of JSON, or raise the C(failure) that it raised, with its text.
+    """Return what `work` returns, a value of JSON, or raise the `failure` that it raised, with its text.
 
-    Raises GivenUp when it has not used the processor for C(timeout) seconds, and kills it, and when it ends otherwise.
+    Raises GivenUp when it has not used the processor for `timeout` seconds, and kills it, and when it ends otherwise.
     """
     reading, writing = os.pipe()
     pid = os.fork() or _work_and_exit(work, failure, writing)

@@ -31,7 +31,7 @@ class Time:
 
 @dataclass
 class Reading:
-    """How far the logs were read. C(complete) is whether nothing is missing, C(missing) the logs that do not exist."""
+    """How far the logs were read. `complete` is whether nothing is missing, `missing` the logs that do not exist."""
 
     marks: List[Mark]
     complete: bool = True
@@ -40,7 +40,7 @@ class Reading:
 
 
 def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes: int, at: float) -> Reading:
-    """Return where to begin: at the cursor, and without one C(tail_bytes) before the end of every file.
+    """Return where to begin: at the cursor, and without one `tail_bytes` before the end of every file.
 
     A file that the cursor does not know is read from its beginning. Raises LogError.
     """
@@ -55,7 +55,7 @@ def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes
 
 
 def read(scan: Scan, reading: Reading, wait: float, allow_missing: bool, time: Time) -> Reading:
-    """Read on from a reading until nothing is waited for, or for C(wait) seconds, and return how far it came."""
+    """Read on from a reading until nothing is waited for, or for `wait` seconds, and return how far it came."""
     ends = time.now() + wait
     while True:
         with contextlib.ExitStack() as stack:
@@ -85,7 +85,7 @@ def _add(scan: Scan, stream: str, piece: Piece) -> bool:
 
 
 def describe(scan: Scan, reading: Reading, since: Optional[float], allow_missing: bool, at: float) -> Dict[str, Any]:
-    """Return the module's result. C(since) is when the cursor was taken, in seconds since 1970."""
+    """Return the module's result. `since` is when the cursor was taken, in seconds since 1970."""
     span = max(0.0, at - since) if since is not None else None
     absent = [] if allow_missing else list(reading.missing)
     complete = reading.complete and bool(reading.marks) and not absent

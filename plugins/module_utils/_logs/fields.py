@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules about a field of JSON lines, such as the level of a logger that writes JSON.
 
-A line may begin with something else, as with C(pm2 start --time), and may be the C(message) of another JSON, as PM2
-writes it with C(--log-type json).
+A line may begin with something else, as with `pm2 start --time`, and may be the `message` of another JSON, as PM2
+writes it with `--log-type json`.
 """
 
 from __future__ import annotations

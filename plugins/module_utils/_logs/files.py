@@ -48,7 +48,7 @@ class LostLinesError(LogError):
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of an open log: the offsets between which it is read, to its end where C(end) is None."""
+    """A part of an open log: the offsets between which it is read, to its end where `end` is None."""
 
     file: IO[bytes]
     offset: int
@@ -59,7 +59,7 @@ class Piece:
 class Since:
     """What was written since a mark: pieces of whole lines, oldest first, whether they are all, and where they end.
 
-    C(rest) is a last line without an end, which may still be written.
+    `rest` is a last line without an end, which may still be written.
     """
 
     pieces: List[Piece]
@@ -110,7 +110,7 @@ def mark_log(path: Path, stream: str, at: float) -> Mark:
 
 
 def take_cursor(files: Iterable[Tuple[str, str]], at: float) -> Dict[str, Any]:
-    """Return the marks at the end of several logs, given by path and stream. C(at) is in seconds since 1970."""
+    """Return the marks at the end of several logs, given by path and stream. `at` is in seconds since 1970."""
     return make_cursor([mark_log(Path(path), stream, at) for path, stream in files], at)
 
 
@@ -212,7 +212,7 @@ def _was_emptied(file: IO[bytes], mark: Mark) -> bool:
 def _open_siblings(stack: contextlib.ExitStack, mark: Mark) -> _Siblings:
     """Open the rotated files of a log.
 
-    They are called C(x.log.1), C(x.log.2.gz), C(x.log-<date>), or as pm2-logrotate does C(x__<date>.log). A compressed
+    They are called `x.log.1`, `x.log.2.gz`, `x.log-<date>`, or as pm2-logrotate does `x__<date>.log`. A compressed
     file beside the plain one is not finished yet.
     """
     path = Path(mark["path"])

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Places in logs to begin at: taken, remembered, and found again.
 
-A mark is a mapping of path and stream, the time C(at) which it was taken in seconds since 1970, device, inode and
-offset of the file, and a fingerprint: a hash of some spots before the offset. C(siblings) are the sizes and the
+A mark is a mapping of path and stream, the time `at` which it was taken in seconds since 1970, device, inode and
+offset of the file, and a fingerprint: a hash of some spots before the offset. `siblings` are the sizes and the
 fingerprints of its last rotated files by inode. A cursor is the marks of several logs.
 """
 
@@ -56,7 +56,7 @@ def open_log(path: Path) -> IO[bytes]:
 def mark_file(path: Path, stream: str, at: float) -> Mark:
     """Return the mark behind the last whole line of a log; inode 0 for one that does not exist yet.
 
-    C(at) is in seconds since 1970.
+    `at` is in seconds since 1970.
     """
     try:
         with open_log(path) as file:
@@ -104,7 +104,7 @@ def fingerprint(file: IO[bytes], offset: int) -> str:
 
 
 def tail_file(path: Path, stream: str, at: float, tail_bytes: int) -> Mark:
-    """Return a mark before the last whole lines of a log, which are C(tail_bytes) long together at most."""
+    """Return a mark before the last whole lines of a log, which are `tail_bytes` long together at most."""
     try:
         with open_log(path) as file:
             end = end_of_last_line(file, os.fstat(file.fileno()).st_size)

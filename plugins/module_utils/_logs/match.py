@@ -84,7 +84,7 @@ class Needle:
         self._rare = rarest if counts[rarest] * _RARE <= len(sample) else None
 
     def find(self, data: bytes, begin: int) -> int:
-        """Return the first position of the text from C(begin) on, -1 when there is none."""
+        """Return the first position of the text from `begin` on, -1 when there is none."""
         if self._rare is None:
             return data.find(self.text, begin)
         byte = self.text[self._rare]
@@ -111,7 +111,7 @@ class Finder(Protocol):
 class Alternative:
     """Texts, one of which a line must contain, and what else must hold for it; no texts where none can be told.
 
-    C(survey) says of many lines together whether any of them can match, where that can be told.
+    `survey` says of many lines together whether any of them can match, where that can be told.
     """
 
     needles: Sequence[Needle]
@@ -150,7 +150,7 @@ class Alternative:
             return set()
         candidates = chunk.lines()
         if self.needles:
-            # The method is three times as fast as C(in), which tries a number first.
+            # The method is three times as fast as `in`, which tries a number first.
             first, *others = [needle.text for needle in self.needles]
             kept = [
                 (start, line)
@@ -167,7 +167,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Matcher:
-    """A pattern: what finds its lines in whole chunks, and C(matches) for one line."""
+    """A pattern: what finds its lines in whole chunks, and `matches` for one line."""
 
     shown: str
     matches: Verify

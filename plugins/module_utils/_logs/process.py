@@ -18,7 +18,7 @@ LogFile = Tuple[str, str]
 
 
 def parse_files(given: Iterable[Mapping[str, Any]]) -> List[LogFile]:
-    """Return the path and the stream of each file of the option C(files). Raises LogError."""
+    """Return the path and the stream of each file of the option `files`. Raises LogError."""
     files = []
     for file in given:
         path, stream = file.get("path"), file.get("stream")
@@ -50,7 +50,7 @@ def merge(files: Iterable[LogFile]) -> List[LogFile]:
 def with_other_instances(files: Sequence[LogFile], instances: Sequence[Instance]) -> List[LogFile]:
     """Return the logs together with those of instances that ran before, and may run again.
 
-    PM2 puts the number of an instance before the suffix, C(shop-out-0.log). An instance that is added later goes on
+    PM2 puts the number of an instance before the suffix, `shop-out-0.log`. An instance that is added later goes on
     writing where another of its number left off.
     """
     numbers = {str(instance.pm_id) for instance in instances}

@@ -43,7 +43,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rate:
-    """The share of the lines matching C(of) that match C(count) too; C(minimum) lines are waited for."""
+    """The share of the lines matching `of` that match `count` too; `minimum` lines are waited for."""
 
     name: str
     count: Matcher
@@ -120,7 +120,7 @@ def parse_ignored(given: Sequence[Mapping[str, Any]]) -> List[Matcher]:
 
 
 def parse_rates(given: Mapping[str, Mapping[str, Any]]) -> List[Rate]:
-    """Return the rates of the option C(rates). Raises LogError."""
+    """Return the rates of the option `rates`. Raises LogError."""
     rates = []
     for name, rate in given.items():
         if not isinstance(rate, Mapping) or not {"count", "of"} <= set(rate) <= {"count", "of", "regex", "minimum"}:

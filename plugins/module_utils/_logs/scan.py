@@ -22,7 +22,7 @@ MOST_KINDS = 500
 class Tally:
     """What was found so far for one rule: the number of lines, and the first and the last as they were written.
 
-    C(known) is the number of lines of known kinds, whether they count or not.
+    `known` is the number of lines of known kinds, whether they count or not.
     """
 
     count: int = 0
@@ -38,7 +38,7 @@ class Tally:
 
 @dataclass
 class Scan:
-    """Counts lines by rules, chunk by chunk, as a log grows. C(looking_for) is the pattern that is matched now."""
+    """Counts lines by rules, chunk by chunk, as a log grows. `looking_for` is the pattern that is matched now."""
 
     rules: Rules
     known_kinds: Mapping[str, Sequence[str]]
@@ -56,7 +56,7 @@ class Scan:
         return [*self.rules.require, *self.rules.count, *self.rules.forbid]
 
     def add(self, stream: str, chunks: Iterable[bytes]) -> None:
-        """Count the lines of a log; C(stream) is out, err, or "" for a log of both."""
+        """Count the lines of a log; `stream` is out, err, or "" for a log of both."""
         for data in chunks:
             chunk = Chunk(data)
             for rule in self._all():
@@ -146,5 +146,5 @@ class Scan:
 
 
 def per_hour(count: int, span: Optional[float]) -> float:
-    """Return a count per hour over C(span) seconds. A shorter time than an hour is never extrapolated upwards."""
+    """Return a count per hour over `span` seconds. A shorter time than an hour is never extrapolated upwards."""
     return count / max(1.0, (span or 0.0) / 3600)

@@ -34,7 +34,7 @@ class Done:
 def find_program(
     executable: str, home: Path, timeout: float, caller: Mapping[str, str], idle: Callable[[], None] = lambda: None
 ) -> Program:
-    """Return the pm2 program, C(executable) being its name or path. Raises PM2Error when it is not there."""
+    """Return the pm2 program, `executable` being its name or path. Raises PM2Error when it is not there."""
     found = transport.find_executable(executable)
     if not found:
         raise PM2Error(
@@ -55,7 +55,7 @@ def make_host(
 ) -> Host:
     """Return what there is to act with; whoever waits for something lets the watches look meanwhile.
 
-    C(caller) is the environment, and C(secrets) what messages must not show, also what is added to the set later.
+    `caller` is the environment, and `secrets` what messages must not show, also what is added to the set later.
     """
     watches: List[Callable[[], None]] = []
 

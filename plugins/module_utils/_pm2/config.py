@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The wanted configuration of a process, in the words of an ecosystem file and in those that PM2 keeps it in.
 
-How PM2 turns the one into the other: C(verifyConfs) and C(prepareAppConf) in its lib/Common.js, lib/API/schema.json and
+How PM2 turns the one into the other: `verifyConfs` and `prepareAppConf` in its lib/Common.js, lib/API/schema.json and
 lib/tools/Config.js, the same in PM2 5 to 7.
 """
 
@@ -85,7 +85,7 @@ _NEED_CREATION = frozenset((*_ONLY_AT_CREATION, "pm_out_log_path", "watch"))
 class Config:
     """A wanted configuration.
 
-    C(app) has the words of an ecosystem file, C(kept) those of PM2 without the environment. Where C(whole) is false,
+    `app` has the words of an ecosystem file, `kept` those of PM2 without the environment. Where `whole` is false,
     only what is in there is wanted, and everything else may be as it is.
     """
 
@@ -97,7 +97,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting that is not as wanted. Of a variable (C(is_env)) the values are secret."""
+    """One setting that is not as wanted. Of a variable (`is_env`) the values are secret."""
 
     key: str
     before: Any
@@ -133,7 +133,7 @@ def make_config(
 ) -> Config:
     """Put the options over the entry of an ecosystem file, None where there is none.
 
-    C(folder) is where relative paths begin, C(cpus) the number of processors, C(path) where programs are looked for.
+    `folder` is where relative paths begin, `cpus` the number of processors, `path` where programs are looked for.
     Raises PM2Error.
     """
     app = canonical(described or {})
@@ -319,7 +319,7 @@ def can_be_handed_over(found: Sequence[Difference]) -> bool:
 
 
 def changes_for(config: Config, process: Mapping[str, Any], found: Sequence[Difference]) -> Dict[str, Any]:
-    """Return what the daemon is handed for one instance: C(current_conf), where C(null) as text removes a setting."""
+    """Return what the daemon is handed for one instance: `current_conf`, where `null` as text removes a setting."""
     running = process.get("pm2_env", {})
     changes = {each.key: "null" if each.after is None else each.after for each in found if not each.is_env}
     env = dict(running.get("env", {}))

@@ -17,7 +17,7 @@ Changes = Mapping[int, Mapping[str, Any]]
 
 
 class Transport(Protocol):
-    """A way to talk to PM2; both of `transport` are one. C(changes_live) says whether it hands changes over."""
+    """A way to talk to PM2; both of `transport` are one. `changes_live` says whether it hands changes over."""
 
     name: str
     changes_live: bool
@@ -41,7 +41,7 @@ class Transport(Protocol):
 
 
 class ReloadError(PM2Error):
-    """A new instance does not serve; C(seen) is the last look at it, and C(left) of them were left as they were."""
+    """A new instance does not serve; `seen` is the last look at it, and `left` of them were left as they were."""
 
     def __init__(self, seen: Readiness, left: int) -> None:
         reason = f"{seen.reason}; the other {left} instances were left as they were"
@@ -78,7 +78,7 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
 
 
 def resurrect(transport: Transport, name: str, saved: Sequence[Mapping[str, Any]]) -> None:
-    """Make the instances of one process anew as they were saved; C(pm2 resurrect) would make those of all."""
+    """Make the instances of one process anew as they were saved; `pm2 resurrect` would make those of all."""
     for each in saved:
         transport.create(each)
     start(transport, process.instances_of(transport.processes(), name), {})
@@ -121,7 +121,7 @@ def delete(transport: Transport, instances: Sequence[Instance]) -> None:
 def stop(transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock) -> None:
     """Stop the instances, and wait until their processes are gone, and PM2 knows that.
 
-    C(port) is one more port that must be free then, 0 for none. Raises PM2Error when a process outlives C(timeout)
+    `port` is one more port that must be free then, 0 for none. Raises PM2Error when a process outlives `timeout`
     seconds, or when something else holds a port.
     """
     begin_stop(transport, instances, port, timeout, clock)()
@@ -130,9 +130,9 @@ def stop(transport: Transport, instances: Sequence[Instance], port: int, timeout
 def begin_stop(
     transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock
 ) -> Callable[[], None]:
-    """Stop the instances like C(stop), and return what waits for PM2.
+    """Stop the instances like `stop`, and return what waits for PM2.
 
-    PM2 looks only every tenth of a second whether a process has ended (C(God.processIsDead)), which need not be waited
+    PM2 looks only every tenth of a second whether a process has ended (`God.processIsDead`), which need not be waited
     for by who has something else to do. Until then it must not be asked to start them.
     """
     families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}

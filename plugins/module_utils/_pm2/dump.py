@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PM2 saves of its processes, C(PM2_HOME/dump.pm2), from which C(pm2 resurrect) starts them after a reboot.
+"""What PM2 saves of its processes, `PM2_HOME/dump.pm2`, from which `pm2 resurrect` starts them after a reboot.
 
 The file holds the whole environment of every process. PM2 makes it readable for everybody; here it is private.
 """
@@ -42,7 +42,7 @@ def saved_as(home: Path, name: str) -> List[Dict[str, Any]]:
 
 
 def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Say whether C(pm2 resurrect) would bring the process back as it is now."""
+    """Say whether `pm2 resurrect` would bring the process back as it is now."""
     before = [_lasting(each) for each in saved if str(each.get("name")) == name]
     now = [_lasting(each.get("pm2_env", {})) for each in process.named(processes, name)]
     return before == now

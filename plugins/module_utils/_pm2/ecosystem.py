@@ -14,7 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
 
 _MARK = "greenlight-ecosystem: "
-# What C(parseConfig) in PM2's lib/Common.js does: JSON is JavaScript, YAML is read with PM2's own library, and a module
+# What `parseConfig` in PM2's lib/Common.js does: JSON is JavaScript, YAML is read with PM2's own library, and a module
 # is loaded. The file may print what it likes before the marked line.
 _READER = r"""
 const fs = require('node:fs'), vm = require('node:vm'), url = require('node:url'), path = require('node:path');

@@ -12,7 +12,7 @@ from typing import List, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, redact
 
-# C(processIsDead) in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
+# `processIsDead` in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
 _KILLED = re.compile(r"Process with pid (\d+) still alive after \d+ms, sending")
 # Bytes that are read of a log at most.
 _SPAN = 256 * 1024

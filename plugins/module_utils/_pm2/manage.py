@@ -50,7 +50,7 @@ NOTHING = State([], [], "none", "", 0, changes_live=False)
 class Host:
     """What is there to act with: the PM2_HOME, ways to the daemon and the program, and time.
 
-    C(idle) is what is done while something is awaited, by whoever waits; C(hide) takes known secrets out of a text.
+    `idle` is what is done while something is awaited, by whoever waits; `hide` takes known secrets out of a text.
     """
 
     home: Path
@@ -76,7 +76,7 @@ class Outcome:
 def connect(
     way: str, home: Path, timeout: float, program: Callable[[], Program], idle: Callable[[], None] = lambda: None
 ) -> Iterator[Transport]:
-    """Open a way to PM2: C(socket), C(program), or with C(auto) the program where the socket speaks another protocol.
+    """Open a way to PM2: `socket`, `program`, or with `auto` the program where the socket speaks another protocol.
 
     Raises NoDaemonError where no daemon runs, PM2Error where it hangs or belongs to another user.
     """
@@ -126,7 +126,7 @@ def refuse(request: Request, home: Path, before: State, uid: int) -> None:
 def carry_out(request: Request, host: Host, before: State, plan: Plan) -> Outcome:
     """Do what was planned, measure what comes of it, and save. Raises PM2Error when the process is not as wanted.
 
-    What the plan needs must have been looked at with C(prepare).
+    What the plan needs must have been looked at with `prepare`.
     """
     log = LogMark.of(host.home / "pm2.log")
     marks = [LogMark.of(Path(path)) for path in sorted({each.err_log for each in before.instances})]
@@ -193,7 +193,7 @@ def prepare(request: Request, host: Host, plan: Plan) -> None:
 
 
 def _refuse_missing_interpreter(config: Config, path: str) -> None:
-    """Raise PM2Error where PM2 would not find the interpreter. It fetches a C(node@VERSION) itself."""
+    """Raise PM2Error where PM2 would not find the interpreter. It fetches a `node@VERSION` itself."""
     interpreter = str(config.app.get("exec_interpreter") or "none")
     if interpreter != "none" and not interpreter.startswith("node@") and not shutil.which(interpreter, path=path):
         raise PM2Error(f"The interpreter {interpreter} was not found; correct interpreter, or give its absolute path")

@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted: C(config) is None where the configuration may be as it is."""
+    """What is wanted: `config` is None where the configuration may be as it is."""
 
     name: str
     state: str
@@ -43,7 +43,7 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, C(none) for nothing, what of the configuration differs, and whether the list is saved."""
+    """What will be done, `none` for nothing, what of the configuration differs, and whether the list is saved."""
 
     action: str
     differences: List[Difference]

@@ -20,8 +20,8 @@ KILL_TIMEOUT = 1600
 class Instance:
     """One instance of a process.
 
-    C(started_at) and C(kill_timeout) are in milliseconds, the first since 1970; memory is in bytes, cpu in percent.
-    C(revision) is the commit that PM2 found in the working folder at the start, empty when there was none.
+    `started_at` and `kill_timeout` are in milliseconds, the first since 1970; memory is in bytes, cpu in percent.
+    `revision` is the commit that PM2 found in the working folder at the start, empty when there was none.
     """
 
     pm_id: int
@@ -42,7 +42,7 @@ class Instance:
     revision: str = ""
 
     def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
-        """Return the facts for a result: C(now) is the time in seconds since 1970, and gives the uptime in seconds."""
+        """Return the facts for a result: `now` is the time in seconds since 1970, and gives the uptime in seconds."""
         runs = self.status == "online" and self.started_at
         uptime = round(max(0.0, now - self.started_at / 1000), 3) if runs else 0.0
         return {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
@@ -52,8 +52,8 @@ class Instance:
 class Sight:
     """What the kernel says of an instance.
 
-    C(taking) are the ports on which it took a connection just now, and C(stale) the folder of an older release that it
-    still runs in, empty when it does not. C(revision) is what the file of the wanted revision holds in the folder that
+    `taking` are the ports on which it took a connection just now, and `stale` the folder of an older release that it
+    still runs in, empty when it does not. `revision` is what the file of the wanted revision holds in the folder that
     its process works in, None when it cannot be read.
     """
 
@@ -66,7 +66,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether a process serves; C(reason) is empty when it does."""
+    """Whether a process serves; `reason` is empty when it does."""
 
     ready: bool
     reason: str
@@ -78,8 +78,8 @@ class Readiness:
 class Wanted:
     """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script.
 
-    C(revision) is the text that the file C(revision_path) must hold in the folder that the process really works in,
-    C(revision_path) is empty where any revision will do.
+    `revision` is the text that the file `revision_path` must hold in the folder that the process really works in,
+    `revision_path` is empty where any revision will do.
     """
 
     port: Optional[int] = None
@@ -89,7 +89,7 @@ class Wanted:
 
 
 def parse_instance(process: Mapping[str, Any]) -> Instance:
-    """Read one element of what C(getMonitorData) or C(pm2 jlist) returns; nothing of its environment is kept."""
+    """Read one element of what `getMonitorData` or `pm2 jlist` returns; nothing of its environment is kept."""
     env, monit = process.get("pm2_env", {}), process.get("monit", {})
     return Instance(
         pm_id=int(process["pm_id"]),
@@ -125,12 +125,12 @@ def wanted_of(
 
 
 def named(listed: Sequence[Mapping[str, Any]], name: str) -> List[Mapping[str, Any]]:
-    """Return the processes whose name is exactly C(name), in the order of their ids."""
+    """Return the processes whose name is exactly `name`, in the order of their ids."""
     return sorted((each for each in listed if str(each.get("name")) == name), key=lambda each: int(each["pm_id"]))
 
 
 def instances_of(listed: Sequence[Mapping[str, Any]], name: str) -> List[Instance]:
-    """Return the instances whose name is exactly C(name), in the order of their ids."""
+    """Return the instances whose name is exactly `name`, in the order of their ids."""
     return [parse_instance(process) for process in named(listed, name)]
 
 
@@ -191,7 +191,7 @@ def changed_links(path: str, since: int) -> List[str]:
 def stale_folder(instance: Instance, works_in: str) -> str:
     """Return the folder of an older release that an instance still runs in, empty when it runs what its path leads to.
 
-    A link in the path of its script that is newer than the process was flipped since. C(works_in) is the folder that
+    A link in the path of its script that is newer than the process was flipped since. `works_in` is the folder that
     the process really works in; where PM2 put it there through the same link, it tells whether the link was flipped.
     """
     links = changed_links(instance.script, instance.started_at)
@@ -222,11 +222,11 @@ def wait_until_ready(
     interval: float = 0.05,
     calm_interval: float = 0.5,
 ) -> Tuple[Readiness, float]:
-    """Watch a process until it has been ready, without a restart, for C(stable_for) seconds.
+    """Watch a process until it has been ready, without a restart, for `stable_for` seconds.
 
     Returns the last look and the seconds until the first ready one. A process that is errored or was restarted ends the
-    wait at once: PM2 shows C(online) between two crashes, so only the counter tells. Between two looks lie C(interval)
-    seconds until it is ready, and then at most C(calm_interval), as a look opens connections.
+    wait at once: PM2 shows `online` between two crashes, so only the counter tells. Between two looks lie `interval`
+    seconds until it is ready, and then at most `calm_interval`, as a look opens connections.
     """
     began = clock()
     first = seen = look()

@@ -65,7 +65,7 @@ class PortWatch:
 
 
 def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
-    """Look at a process once. C(patience) are the seconds that an instance has to take a connection."""
+    """Look at a process once. `patience` are the seconds that an instance has to take a connection."""
     return look_at(process.instances_of(source.processes(), name), source.daemon, wanted, patience, clock)
 
 
@@ -242,7 +242,7 @@ def explain(
 ) -> str:
     """Return why a process is not ready, who has its port instead, and the end of its error log since it was marked.
 
-    C(hide) takes known secrets out of the log before it is split into lines and cut, which could halve one.
+    `hide` takes known secrets out of the log before it is split into lines and cut, which could halve one.
     """
     own = proc.with_descendants([i.pid for i in readiness.instances if i.pid]) | {daemon}
     others = {pid: program for pid, program in proc.holders_of_port(port).items() if pid not in own} if port else {}

@@ -23,7 +23,7 @@ _FOLDERS = ("PWD", "OLDPWD")
 
 
 def facts(state: State, now: float) -> List[Dict[str, Any]]:
-    """Return the facts of every instance; C(now) is the time in seconds since 1970."""
+    """Return the facts of every instance; `now` is the time in seconds since 1970."""
     return [each.as_result(now, state.version) for each in state.instances]
 
 

@@ -1,10 +1,10 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client of the PM2 daemon's own socket, C(PM2_HOME/rpc.sock), so that no Node process has to start to ask it.
+"""A client of the PM2 daemon's own socket, `PM2_HOME/rpc.sock`, so that no Node process has to start to ask it.
 
 The socket speaks axon-rpc in AMP frames. A frame is one byte, version 1 in the high and the number of arguments in the
-low half, then for each argument its length (32 bits, big endian) and its bytes: C(j:) and JSON, C(s:) and text, or raw.
+low half, then for each argument its length (32 bits, big endian) and its bytes: `j:` and JSON, `s:` and text, or raw.
 The last argument of a request is an id that its answer repeats. Sources: the packages amp, amp-message, pm2-axon and
 pm2-axon-rpc on npm, as PM2 5 to 7 ship them.
 """
@@ -83,7 +83,7 @@ def owner_of(path: Path) -> str:
 class Client:
     """One connection to the daemon of a PM2_HOME.
 
-    C(timeout), in seconds, bounds every single answer. C(idle) is called every few milliseconds while one is awaited.
+    `timeout`, in seconds, bounds every single answer. `idle` is called every few milliseconds while one is awaited.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Client:
 
     @property
     def daemon_pid(self) -> int:
-        """The pid of the daemon that listens on the socket, as the kernel knows it; C(pm2.pid) may be stale."""
+        """The pid of the daemon that listens on the socket, as the kernel knows it; `pm2.pid` may be stale."""
         packed = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         return int(_CREDENTIALS.unpack(packed)[0])
 
@@ -143,7 +143,7 @@ class Client:
         return self.ask(method, *arguments)()
 
     def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
-        """Send a call, and return what waits for its value. Both raise what C(call) raises."""
+        """Send a call, and return what waits for its value. Both raise what `call` raises."""
         self._requests += 1
         request_id = f"greenlight:{os.getpid()}:{self._requests}"
         with self._explaining(method):

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two ways to talk to PM2: the daemon's own socket, and the C(pm2) program. What they do comes out the same."""
+"""The two ways to talk to PM2: the daemon's own socket, and the `pm2` program. What they do comes out the same."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def clean_environment(environment: Mapping[str, str], home: Path, executable: st
 
 
 def parse_jlist(output: str) -> List[Listed]:
-    """Read the output of C(pm2 jlist), before which PM2 may print a banner or a warning. Raises ProtocolError."""
+    """Read the output of `pm2 jlist`, before which PM2 may print a banner or a warning. Raises ProtocolError."""
     for line in output.split("\n"):
         if line.startswith("["):
             try:

@@ -20,7 +20,7 @@ class ChangesError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """What to do when one of the paths changed. C(restart) is None where the rule says nothing of restarts."""
+    """What to do when one of the paths changed. `restart` is None where the rule says nothing of restarts."""
 
     name: str
     paths: Tuple[str, ...]
@@ -90,7 +90,7 @@ def plan_changes(
     build_when_changed: Any = (),
     migrate_command: Any = (),
 ) -> Dict[str, Any]:
-    """Return C({run, migrate, restart_app, restart, reasons}).
+    """Return `{run, migrate, restart_app, restart, reasons}`.
 
     In patterns a star stands for any text, slashes too. The commands are install, build, then those of the rules in
     their order, each once. Raises ChangesError.

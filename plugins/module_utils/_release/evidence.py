@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was seen of a release before it was taken back, as files that a person can read when all is quiet again.
 
-They lie in C(<state_path>/evidence/<release id>/): a file for each log with the lines since the switch, and JSON files
+They lie in `<state_path>/evidence/<release id>/`: a file for each log with the lines since the switch, and JSON files
 of what was found. What is kept first is never replaced: once a rollback has begun to change the host, there is nothing
 left to see. Lines are shown without secrets, and only the first and the last ones of a long log.
 """
@@ -36,7 +36,7 @@ class EvidenceError(Exception):
 
 @dataclass(frozen=True)
 class Evidence:
-    """C(cursor) is where the logs are read from, {} for none; C(findings) gets a JSON file for each of its keys."""
+    """`cursor` is where the logs are read from, {} for none; `findings` gets a JSON file for each of its keys."""
 
     cursor: Mapping[str, Any]
     findings: Mapping[str, Any]
@@ -49,7 +49,7 @@ def folder_of(state_path: Path, release_id: str) -> Path:
 def keep(state_path: Path, release_id: str, evidence: Evidence, at: float) -> Path:
     """Write the evidence of a release in one step, unless there is some, and return its folder.
 
-    C(at) is the time in seconds since 1970. Raises EvidenceError.
+    `at` is the time in seconds since 1970. Raises EvidenceError.
     """
     final = folder_of(state_path, release_id)
     if final.is_dir():

@@ -16,7 +16,7 @@ class HookError(Exception):
 
 
 def find_hooks(given: Any, base: Path, is_file: Callable[[Path], bool]) -> Dict[str, List[str]]:
-    """Return the task files of every hook as absolute paths, C(base) being where relative ones begin.
+    """Return the task files of every hook as absolute paths, `base` being where relative ones begin.
 
     Raises HookError, which names the hook and the file.
     """
@@ -42,7 +42,7 @@ def _find_files(name: str, files: Any, base: Path, is_file: Callable[[Path], boo
 def add_steps(steps: Sequence[str], hooks: Mapping[str, Sequence[str]], events: Sequence[str]) -> List[str]:
     """Return the steps of a release with those for the hooks and notifications that are used, each where it belongs.
 
-    A step is the name of a task file, after a colon what it is told: C(hook:drain), C(notify:start), C(switch:whole).
+    A step is the name of a task file, after a colon what it is told: `hook:drain`, `notify:start`, `switch:whole`.
     """
     used = {name: [f"hook:{name}"] if hooks[name] else [] for name in HOOKS}
     told = {event: [f"notify:{event}"] if event in events else [] for event in ("start", "decision", "success")}

@@ -42,7 +42,7 @@ class NotifyError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """One receiver: C(url) is where to send to, and a secret as C(headers) and C(proxy) are."""
+    """One receiver: `url` is where to send to, and a secret as `headers` and `proxy` are."""
 
     label: str
     kind: str

@@ -44,7 +44,7 @@ class RecordError(Exception):
 
 @dataclass(frozen=True)
 class Opening:
-    """What is known when a release begins. C(lease) is in seconds; C(take_over) is never, stale or any."""
+    """What is known when a release begins. `lease` is in seconds; `take_over` is never, stale or any."""
 
     app: str
     release_id: str
@@ -90,7 +90,7 @@ def is_id(text: str) -> bool:
 def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> Record:
     """Return the record of a new release, locked by its run.
 
-    C(records) are all records of the app, oldest first. Raises RecordError when an argument is wrong, another release
+    `records` are all records of the app, oldest first. Raises RecordError when an argument is wrong, another release
     is in progress, or the revision was rejected before.
     """
     _check_opening(wanted)
@@ -192,7 +192,7 @@ def abort_untouched(records: Sequence[Record], now: datetime) -> List[Record]:
 
 
 def note(record: Record, change: Change, now: datetime) -> Record:
-    """Return the record with a change, its lease renewed; equal to C(record) apart from the lease if nothing is new.
+    """Return the record with a change, its lease renewed; equal to `record` apart from the lease if nothing is new.
 
     A release that stands is opened again by a stage (a rollback begins), and only written to by an observation.
     Raises RecordError when another run holds it, and for a stage of a release that is over.
@@ -244,9 +244,9 @@ def _refuse_other_run(record: Record, run_id: str, take_over: str, now: datetime
 
 
 def close(record: Record, outcome: str, change: Change, now: datetime, watch_seconds: int = 0) -> Record:
-    """Return the record closed with an outcome and its lock released; C(watching) becomes healthy without a watch.
+    """Return the record closed with an outcome and its lock released; `watching` becomes healthy without a watch.
 
-    C(watch_seconds) counts from the switch. An observation of an earlier age than that keeps the watch open, however
+    `watch_seconds` counts from the switch. An observation of an earlier age than that keeps the watch open, however
     late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, for a
     watch of a release that was or is to be taken back, and for giving one up that has begun to change the host.
     """
@@ -289,7 +289,7 @@ def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]
 
 
 def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
-    """Return C(records), oldest first, up to the release that the host has; an aborted one had changed nothing."""
+    """Return `records`, oldest first, up to the release that the host has; an aborted one had changed nothing."""
     standing = [index for index, record in enumerate(records) if record["status"] != "aborted"]
     return records[: standing[-1] + 1] if standing else records
 
@@ -305,7 +305,7 @@ def needed_backups(records: Sequence[Record]) -> List[str]:
 
 
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:
-    """Return revision -> id of the release that rejected it, of C(records) oldest first; a later success absolves."""
+    """Return revision -> id of the release that rejected it, of `records` oldest first; a later success absolves."""
     rejected: Dict[str, str] = {}
     for record in records:
         if record["status"] in ("rolled_back", "failed"):

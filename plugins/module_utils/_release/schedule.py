@@ -48,7 +48,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Freeze:
-    """A time without releases, from C(start) on until before C(end), as a clock on the wall shows it."""
+    """A time without releases, from `start` on until before `end`, as a clock on the wall shows it."""
 
     start: datetime
     end: datetime
@@ -57,7 +57,7 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a release may begin now, why not, and when it may; C(next_at) is None when no time was found."""
+    """Whether a release may begin now, why not, and when it may; `next_at` is None when no time was found."""
 
     allowed: bool
     reason: str = ""
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def parse_windows(text: Any) -> Tuple[Window, ...]:
-    """Return the windows of a text such as C(Mon-Fri 02:00-04:00, 22:00-06:00), () for none. Raises ScheduleError."""
+    """Return the windows of a text such as `Mon-Fri 02:00-04:00, 22:00-06:00`, () for none. Raises ScheduleError."""
     if not isinstance(text, str):
         raise ScheduleError(f"greenlight_allowed_hours must be a text such as '02:00-04:00', not {text!r}; quote it")
     parts = [part.strip() for part in text.split(",")]
@@ -101,7 +101,7 @@ def _parse_day(text: str, window: str) -> int:
 
 
 def parse_freezes(given: Any) -> Tuple[Freeze, ...]:
-    """Return the freezes of a list of C({from, to, reason}); a date C(to) is the whole day. Raises ScheduleError."""
+    """Return the freezes of a list of `{from, to, reason}`; a date `to` is the whole day. Raises ScheduleError."""
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
         raise ScheduleError("greenlight_freeze must be a list of mappings with from, to and reason")
     return tuple(_parse_freeze(each, f"greenlight_freeze[{index}]") for index, each in enumerate(given))
@@ -117,7 +117,7 @@ def _parse_freeze(given: Any, where: str) -> Freeze:
 
 
 def _parse_moment(given: Any, where: str, days: int) -> datetime:
-    """Return a moment as the wall's clock shows it; a date alone is midnight, C(days) later."""
+    """Return a moment as the wall's clock shows it; a date alone is midnight, `days` later."""
     # YAML makes dates of what looks like one.
     text = given.isoformat(" ") if isinstance(given, datetime) else str(given)
     try:
@@ -134,7 +134,7 @@ def _parse_moment(given: Any, where: str, days: int) -> datetime:
 
 
 def judge(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, now: datetime) -> Verdict:
-    """Say whether a release may begin at C(now), a time of any time zone. Without windows every hour is allowed."""
+    """Say whether a release may begin at `now`, a time of any time zone. Without windows every hour is allowed."""
     local = _on_the_wall(now, zone)
     frozen = _frozen(freezes, local)
     if frozen is None and _within(windows, local):
@@ -159,7 +159,7 @@ def _frozen(freezes: Sequence[Freeze], local: datetime) -> Optional[Freeze]:
 
 
 def _next(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, now: datetime) -> Optional[datetime]:
-    """Return the first minute after C(now) at which a release may begin, in the zone."""
+    """Return the first minute after `now` at which a release may begin, in the zone."""
     moment = now.astimezone(timezone.utc).replace(second=0, microsecond=0)
     searched = 0
     while searched < _SEARCHED and moment - now < _FARTHEST:

@@ -28,9 +28,9 @@ RunAll = Callable[[Sequence[Callable[[], Any]], float], List[Any]]
 def send_all(
     requests: Any, services: Sequence[Service], event: Event, timeout: float, deadline: float, run_all: RunAll
 ) -> List[Dict[str, Any]]:
-    """Tell all services at the same time, and return C({name, type, sent, problem}) for each.
+    """Tell all services at the same time, and return `{name, type, sent, problem}` for each.
 
-    C(timeout) bounds the connection and each silence of a service, C(deadline) all of it, both in seconds.
+    `timeout` bounds the connection and each silence of a service, `deadline` all of it, both in seconds.
     """
 
     def job(service: Service) -> Callable[[], str]:
@@ -52,7 +52,7 @@ def send_all(
 def send(requests: Any, service: Service, event: Event, timeout: float) -> str:
     """Tell a service of an event, and return what went wrong, "" for nothing.
 
-    Neither a proxy of the environment nor a C(.netrc) is used, and no redirect is followed: the URL is the secret that
+    Neither a proxy of the environment nor a `.netrc` is used, and no redirect is followed: the URL is the secret that
     another host must not get.
     """
     with requests.Session() as session:

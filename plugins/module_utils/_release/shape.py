@@ -69,7 +69,7 @@ _FIELDS: Dict[str, Callable[[Any], bool]] = {
 
 
 def check_record(value: Any, name: str) -> Record:
-    """Return a value that is the record of the release C(name). Raises RecordError, which says what is wrong."""
+    """Return a value that is the record of the release `name`. Raises RecordError, which says what is wrong."""
     if not isinstance(value, dict) or "format" not in value:
         raise RecordError("is not a release record; move it out of the folder")
     if value["format"] != FORMAT:

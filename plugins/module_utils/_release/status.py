@@ -24,7 +24,7 @@ class StatusError(Exception):
 
 
 def describe_host(host: str, found: Optional[Mapping[str, Any]], now: datetime) -> Dict[str, Any]:
-    """Return the row of a host; C(found) is what M(greenlight.release.release_record_info) or its failure returned."""
+    """Return the row of a host; `found` is what M(greenlight.release.release_record_info) or its failure returned."""
     row: Dict[str, Any] = {
         "host": host,
         "state": "no release",
@@ -69,7 +69,7 @@ def revision_in_place(record: Record) -> Optional[str]:
 
 
 def show_as(rows: Sequence[Mapping[str, Any]], form: str) -> Sequence[Any]:
-    """Return rows in the form C(table) or C(json), of which the latter are the rows. Raises StatusError for another."""
+    """Return rows in the form `table` or `json`, of which the latter are the rows. Raises StatusError for another."""
     if form not in ("table", "json"):
         raise StatusError(f"greenlight_status_format must be table or json, not {form!r}")
     return render_table(rows) if form == "table" else rows

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folder of an app's release records: C(<state_path>/releases/<id>.json), changed by one process at a time."""
+"""The folder of an app's release records: `<state_path>/releases/<id>.json`, changed by one process at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextlib.contextmanager
 def exclusive(state_path: Path, uid: int) -> Iterator[None]:
-    """Hold the folder's mutex as the user C(uid), so that reading, judging and writing a record is one step.
+    """Hold the folder's mutex as the user `uid`, so that reading, judging and writing a record is one step.
 
     It is a kernel lock: it ends with the process, however that ends. The lock that outlives a process is in the record.
     Raises RecordError when the folder cannot be made or is not safe to use.
@@ -54,7 +54,7 @@ def hold_switch(
     """Take the host's own lock on the switch until this process ends, and return its descriptor, None without a folder.
 
     A module outlives the run that began it. Whoever comes next, to take back what it does, waits until it has ended, at
-    most C(timeout) seconds by the clock C(now). Raises RecordError.
+    most `timeout` seconds by the clock `now`. Raises RecordError.
     """
     file, began = state_path / ".switch", now()
     try:
@@ -81,7 +81,7 @@ def hold_switch(
 
 
 def _refuse_writable_by_others(state_path: Path, uid: int) -> None:
-    """Raise RecordError where another user than C(uid) and root could write what a rollback then carries out."""
+    """Raise RecordError where another user than `uid` and root could write what a rollback then carries out."""
     for folder in (state_path, state_path / "releases"):
         status = folder.stat()
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What earlier observations say to a release that is being watched: where to read on, and what to compare with.
 
-An observation is a mapping C({at, decision, reason, measurements, cursor, ...}) in a release record. Times are those of
+An observation is a mapping `{at, decision, reason, measurements, cursor, ...}` in a release record. Times are those of
 the record, so that any controller continues what another began; a time from the future, left by a clock that was set
 back since, is passed over. Nothing here reads a clock or a file.
 """
@@ -46,7 +46,7 @@ def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> dateti
 
 
 def read_since(record: Record, now: datetime) -> Dict[str, Any]:
-    """Return C({cursor, known_kinds, from_switch}): from where on the log tells of the release, as of C(now).
+    """Return `{cursor, known_kinds, from_switch}`: from where on the log tells of the release, as of `now`.
 
     That is the newest observation that is at least an hour old and had samples enough, so that little traffic adds up
     over the hours; before there is one, it is the switch. The cursor is None where the release did not come as far as
@@ -72,7 +72,7 @@ def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
 
 
 def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:
-    """Return C({cursor, known_kinds}) from where on the log tells of the revision that was put back, else {}."""
+    """Return `{cursor, known_kinds}` from where on the log tells of the revision that was put back, else {}."""
     if record["status"] not in ("rolled_back", "failed") or not record["facts"].get("cursor_after"):
         return {}
     if now - parse_time(record["closed_at"]) > _AFTER_ROLLBACK:
@@ -86,7 +86,7 @@ def first_measurements(record: Record) -> Dict[str, Any]:
 
 
 def restarts(record: Record) -> Optional[Dict[str, int]]:
-    """Return C({total, last}): how often PM2 restarted the app since the switch, and its counter when last observed.
+    """Return `{total, last}`: how often PM2 restarted the app since the switch, and its counter when last observed.
 
     A counter that is lower than before was set back, as by a new daemon, and began again at 0. None before there is an
     observation that counted.
@@ -100,9 +100,9 @@ def restarts(record: Record) -> Optional[Dict[str, int]]:
 
 
 def same_hour(records: Sequence[Record], now: datetime) -> Optional[Dict[str, Any]]:
-    """Return C({at, measurements}) of the old revision at this hour of an earlier day, the latest such day.
+    """Return `{at, measurements}` of the old revision at this hour of an earlier day, the latest such day.
 
-    C(records) are oldest first. None where nobody observed the old revision then, and in the first hour after the
+    `records` are oldest first. None where nobody observed the old revision then, and in the first hour after the
     switch, in which the baseline is as good as new.
     """
     newest = records[-1]

@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Retention:
-    """Which backups are kept: rules, paths, and those that a rollback of the releases in C(state_path) could need."""
+    """Which backups are kept: rules, paths, and those that a rollback of the releases in `state_path` could need."""
 
     keep: Mapping[str, Any] = field(default_factory=dict)
     protect: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class BackUp:
-    """A backup of C(path) in C(dest); C(update) is one to be brought up to date. See C(sqlite_backup) for the rest."""
+    """A backup of `path` in `dest`; `update` is one to be brought up to date. See `sqlite_backup` for the rest."""
 
     path: str
     dest: str
@@ -149,7 +149,7 @@ def prune(
 ) -> List[str]:
     """Remove what no rule keeps, and return the paths.
 
-    C(wanted) is the database whose backups are meant, None for all. C(made) is the manifest of the backup that was just
+    `wanted` is the database whose backups are meant, None for all. `made` is the manifest of the backup that was just
     taken. While another run works in the folder nothing is removed; the next run does that.
     """
     protect = [

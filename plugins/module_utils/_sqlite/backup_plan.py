@@ -40,9 +40,9 @@ class Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """One backup to be made as the file C(final).
+    """One backup to be made as the file `final`.
 
-    C(verify) is full, quick or none, C(compression) none, gzip or zstd. C(timeout) in seconds bounds every wait for a
+    `verify` is full, quick or none, `compression` none, gzip or zstd. `timeout` in seconds bounds every wait for a
     lock.
     """
 
@@ -72,9 +72,9 @@ def plan_backup(
     compression: str = "none",
     access: Optional[Access] = None,
 ) -> Plan:
-    """Check everything that can be checked before anything is written. C(token) makes the name in a folder unique.
+    """Check everything that can be checked before anything is written. `token` makes the name in a folder unique.
 
-    C(dest) is a folder, or the file to be made: what does not exist yet is a file when its name has an ending.
+    `dest` is a folder, or the file to be made: what does not exist yet is a file when its name has an ending.
     Raises SqliteError.
     """
     if timeout <= 0:
@@ -136,7 +136,7 @@ def refuse_lack_of_space(plan: Plan) -> None:
 
 
 def parse_access(owner: Optional[str], group: Optional[str], mode: Any) -> Access:
-    """Return who may use the files. C(mode) is an octal text or a number. Raises SqliteError."""
+    """Return who may use the files. `mode` is an octal text or a number. Raises SqliteError."""
     try:
         bits = 0o600 if mode is None else int(mode, 8) if isinstance(mode, str) else int(mode)
     except (ValueError, TypeError) as error:

@@ -17,9 +17,9 @@ _MOST_UNKNOWN = 1000
 
 @dataclass(frozen=True)
 class Checked:
-    """The result of a check: C(problem) is "" for a sound database, else what SQLite found first.
+    """The result of a check: `problem` is "" for a sound database, else what SQLite found first.
 
-    C(unknown) names the app's own collations and functions, which limit what could be checked.
+    `unknown` names the app's own collations and functions, which limit what could be checked.
     """
 
     problem: str
@@ -29,8 +29,8 @@ class Checked:
 def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
     """Check a database. Raises sqlite3.OperationalError for a lock or an I/O error: these say nothing about it.
 
-    C(quick_check) reads every page and the order of its cells; C(integrity_check) compares the indexes with the tables
-    as well, at several times the cost. With a stand-in for what only the app knows, only C(quick_check) can be asked.
+    `quick_check` reads every page and the order of its cells; `integrity_check` compares the indexes with the tables
+    as well, at several times the cost. With a stand-in for what only the app knows, only `quick_check` can be asked.
     """
     unknown: List[str] = []
     opened.execute(f"PRAGMA mmap_size={1 << 40}")

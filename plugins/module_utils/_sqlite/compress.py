@@ -33,7 +33,7 @@ def zstd_command(*options: str) -> List[str]:
 
 
 def compress(source: Path, target: Path, compression: str) -> None:
-    """Write the content of C(source), compressed, to the new file C(target). Raises SqliteError, OSError."""
+    """Write the content of `source`, compressed, to the new file `target`. Raises SqliteError, OSError."""
     with os.fdopen(files.create_private(target), "wb") as packed:
         if compression == "gzip":
             with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:

@@ -32,7 +32,7 @@ class SqliteError(Exception):
 
 @dataclass(frozen=True)
 class Contents:
-    """What identifies the contents of a database. C(row_counts) is table -> number of rows."""
+    """What identifies the contents of a database. `row_counts` is table -> number of rows."""
 
     schema_sha256: str
     user_version: int
@@ -79,7 +79,7 @@ def refuse_hard_links(real: Path) -> None:
 
 
 def read_head(path: Path, real: Path) -> bytes:
-    """Return the first 100 bytes of the regular file C(real), which the user knows as C(path). Raises SqliteError."""
+    """Return the first 100 bytes of the regular file `real`, which the user knows as `path`. Raises SqliteError."""
     try:
         descriptor = os.open(str(real), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError as error:

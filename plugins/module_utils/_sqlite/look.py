@@ -27,7 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 
 @dataclass(frozen=True)
 class Live:
-    """A live database; C(contents) is None when it is missing or damaged, as C(problem) says."""
+    """A live database; `contents` is None when it is missing or damaged, as `problem` says."""
 
     real: Path
     contents: Optional[Contents]
@@ -93,7 +93,7 @@ def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
 
 
 def inspect(path: Path, timeout: float) -> Dict[str, object]:
-    """Return C({sound, reason, size, ...contents}) of a live database, for a decision about it, and leave it alone.
+    """Return `{sound, reason, size, ...contents}` of a live database, for a decision about it, and leave it alone.
 
     Raises SqliteError when it cannot be looked at.
     """

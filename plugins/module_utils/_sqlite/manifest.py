@@ -1,11 +1,11 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest beside each backup, C(<backup>.json): what the backup is of, whether it is whole, how long it is kept.
+"""The manifest beside each backup, `<backup>.json`: what the backup is of, whether it is whole, how long it is kept.
 
-A manifest is a JSON object. C(size) and C(sha256) are those of the backup as it lies there, C(content_size) and
-C(content_sha256) those of the database in it. C(signature) is what the source's files looked like before the copy.
-C(base) is null, or for an update the name of the backup whose changed pages it holds; its C(row_counts) is null, since
+A manifest is a JSON object. `size` and `sha256` are those of the backup as it lies there, `content_size` and
+`content_sha256` those of the database in it. `signature` is what the source's files looked like before the copy.
+`base` is null, or for an update the name of the backup whose changed pages it holds; its `row_counts` is null, since
 counting costs as much as the database is large::
 
     {"format": 1, "source": "/srv/shop/shop.db", "signature": {"": [4096, 1771466400000000000]}, "created": "...",
@@ -178,9 +178,9 @@ def is_there(manifest: Manifest) -> bool:
 
 
 def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protect: Sequence[str]) -> List[Manifest]:
-    """Return the backups that no rule keeps; C(manifests) are those of one database that are there, oldest first.
+    """Return the backups that no rule keeps; `manifests` are those of one database that are there, oldest first.
 
-    C(last) keeps that many of the newest, C(daily) and C(weekly) the newest of that many days and ISO weeks. Without a
+    `last` keeps that many of the newest, `daily` and `weekly` the newest of that many days and ISO weeks. Without a
     rule everything is kept. What is kept keeps the backup that it updates; the two count as one.
     """
     if not keep:

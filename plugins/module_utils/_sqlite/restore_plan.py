@@ -34,9 +34,9 @@ _MARGIN = 1 << 20
 
 @dataclass(frozen=True)
 class Restore:
-    """One restore. C(only_if_changed) leaves a sound database of the same schema alone; C(timeout) is in seconds.
+    """One restore. `only_if_changed` leaves a sound database of the same schema alone; `timeout` is in seconds.
 
-    C(token) makes the names of the files that it makes unique, C(aside) is the folder for what it replaces.
+    `token` makes the names of the files that it makes unique, `aside` is the folder for what it replaces.
     """
 
     real: Path
@@ -54,7 +54,7 @@ class Restore:
 
     @property
     def keeping(self) -> Path:
-        """Hidden name of C(kept) as long as it is not complete."""
+        """Hidden name of `kept` as long as it is not complete."""
         return self.aside / f".{self.kept.name}.partial"
 
     @property
@@ -77,7 +77,7 @@ class Replacement:
 
 
 def check_backup(wanted: Restore) -> None:
-    """Raise SqliteError for a backup that is damaged, or of another database unless C(force)."""
+    """Raise SqliteError for a backup that is damaged, or of another database unless `force`."""
     manifest = wanted.manifest
     problem = verify_backup(manifest)
     if problem:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which rows a restore would lose: two databases compared row by row, by their keys.
 
-The result is table -> counts, for the tables that differ: C(live) and C(backup) are the numbers of rows, C(newer) the
-rows that only the live database has, C(changed) those that read otherwise in the backup, C(gone) those that only the
+The result is table -> counts, for the tables that differ: `live` and `backup` are the numbers of rows, `newer` the
+rows that only the live database has, `changed` those that read otherwise in the backup, `gone` those that only the
 backup has. Where rows cannot be compared, only the first two are there.
 """
 

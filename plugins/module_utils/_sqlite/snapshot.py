@@ -39,9 +39,9 @@ _NO_KERNEL_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How the copy was made (C(clone), C(copy) or C(backup_api)), and what the read transaction saw.
+    """How the copy was made (`clone`, `copy` or `backup_api`), and what the read transaction saw.
 
-    C(row_counts) is None when they were not asked for. C(wal_salt) names the generation of the WAL: as long as the live
+    `row_counts` is None when they were not asked for. `wal_salt` names the generation of the WAL: as long as the live
     WAL has the same, every later change is in it. None when it is not known.
     """
 
@@ -54,10 +54,10 @@ class Snapshot:
 def take_snapshot(
     real: Path, partial: Path, timeout: float, with_rows: bool = False, descriptors: Optional[ExitStack] = None
 ) -> Snapshot:
-    """Copy the database into the new file C(partial), a complete database in rollback-journal mode, not yet synced.
+    """Copy the database into the new file `partial`, a complete database in rollback-journal mode, not yet synced.
 
     Closing any descriptor of a database drops this process's locks on it, so all outlive the connection. A caller who
-    holds locks of its own gives C(descriptors), and closes it after them. Raises SqliteError, OSError.
+    holds locks of its own gives `descriptors`, and closes it after them. Raises SqliteError, OSError.
     """
     if is_read_only(real):
         return _copy_unchanging(real, partial, timeout, with_rows)

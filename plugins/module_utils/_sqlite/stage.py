@@ -37,7 +37,7 @@ def is_plain(manifest: Manifest) -> bool:
 
 
 def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
-    """Bring a verified backup back into the new file C(staged), mode 0600, not yet synced.
+    """Bring a verified backup back into the new file `staged`, mode 0600, not yet synced.
 
     Raises SqliteError, OSError.
     """

@@ -45,7 +45,7 @@ _COMPARED_AT_ONCE = 1 << 18
 
 
 def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
-    """Make the update that C(plan) describes of a backup, and return its manifest; None when a whole one is needed.
+    """Make the update that `plan` describes of a backup, and return its manifest; None when a whole one is needed.
 
     That is so for a backup that is compressed, unverified, or in another folder, and while another process has the
     database open. Raises SqliteError.

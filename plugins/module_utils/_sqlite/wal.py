@@ -28,7 +28,7 @@ _MOST_TRIES = 1000
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a read transaction stands: it sees the frames up to C(frames) of the WAL with that C(salt) (hex)."""
+    """Where a read transaction stands: it sees the frames up to `frames` of the WAL with that `salt` (hex)."""
 
     change: int
     frames: int
@@ -48,7 +48,7 @@ def read_mark(index: int) -> Optional[Mark]:
 def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[Mark]:
     """Begin a read transaction, and return where it stands; None when that cannot be known.
 
-    Closing a descriptor of the index drops this process's locks on it, so C(descriptors) must outlive the connection.
+    Closing a descriptor of the index drops this process's locks on it, so `descriptors` must outlive the connection.
     """
     opened.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     try:
@@ -79,7 +79,7 @@ def size_up_to(mark: Mark, page_size: int) -> int:
 
 
 def pages_in(wal: Path, page_size: int, salt: Optional[str]) -> Optional[Set[int]]:
-    """Return the pages that the WAL holds, committed or not; None when it was begun anew since C(salt) was seen."""
+    """Return the pages that the WAL holds, committed or not; None when it was begun anew since `salt` was seen."""
     if salt is None or not wal.exists():
         return None
     found: Set[int] = set()

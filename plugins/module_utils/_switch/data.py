@@ -30,9 +30,9 @@ _TOLD = ("restored", "reason", "set_aside", "differences", "lost")
 
 @dataclass(frozen=True)
 class Database:
-    """The database and its backup. C(timeout) is in seconds, C(token) makes the names of new files unique.
+    """The database and its backup. `timeout` is in seconds, `token` makes the names of new files unique.
 
-    C(restore) is auto, restore or keep, for the way back.
+    `restore` is auto, restore or keep, for the way back.
     """
 
     path: str

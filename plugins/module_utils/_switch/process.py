@@ -26,9 +26,9 @@ _PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Processes:
-    """The app, and the names of C(others) that run anew when it serves.
+    """The app, and the names of `others` that run anew when it serves.
 
-    C(state) is what becomes of the app, started or reloaded; C(uid) is the user who acts.
+    `state` is what becomes of the app, started or reloaded; `uid` is the user who acts.
     """
 
     host: Host
@@ -66,7 +66,7 @@ def _other(wanted: Processes, name: str) -> Request:
 def check(wanted: Processes, hidden: Set[str], with_others: bool) -> State:
     """Return what PM2 says of the app. Raises PM2Error where the switch could not be made.
 
-    The set C(hidden) gets what messages must not show.
+    The set `hidden` gets what messages must not show.
     """
     before = manage.read_state(wanted.host, wanted.app)
     hidden.update(report.running_secrets(before, wanted.app))
@@ -130,7 +130,7 @@ def restart_others(wanted: Processes) -> List[Done]:
 
 
 def describe(done: Done, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
-    """Return what the start of the app came to; C(now) is the time in seconds since 1970."""
+    """Return what the start of the app came to; `now` is the time in seconds since 1970."""
     outcome = done.outcome
     after = report.facts(outcome.after, now)
     seen = outcome.ready or Readiness(True, "", [], [])

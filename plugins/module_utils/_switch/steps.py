@@ -36,7 +36,7 @@ _MOVE = ("mark", "note_switching", "stop", "back_up", "move", "note_switched")
 _START = ("migrate", "start", "restart_others")
 _BACK = ("stop", "restore", "move", "mark", "start", "restart_others")
 
-# What is true when a step fails; C(app) says what the app does meanwhile.
+# What is true when a step fails; `app` says what the app does meanwhile.
 _TRUTH_FORWARD = {
     "check": "nothing was changed",
     "mark": "nothing was changed",
@@ -71,9 +71,9 @@ class SwitchError(Exception):
 
 @dataclass(frozen=True)
 class Course:
-    """Which way it goes; C(old) and C(new) are full SHAs.
+    """Which way it goes; `old` and `new` are full SHAs.
 
-    C(direction), C(phase) and C(strategy) are those of the module. Without C(restart_app) only the code is moved.
+    `direction`, `phase` and `strategy` are those of the module. Without `restart_app` only the code is moved.
     """
 
     direction: str
@@ -133,7 +133,7 @@ def attempt(course: Course, step: str, action: Callable[[], Any]) -> Any:
 
 
 def travel(course: Course, actions: Mapping[str, Action], now: Callable[[], float], journey: Journey) -> None:
-    """Take the steps of the course one after another; C(journey) gets what each returns. Raises SwitchError."""
+    """Take the steps of the course one after another; `journey` gets what each returns. Raises SwitchError."""
     for step in steps_of(course):
         began = now()
         try:
@@ -178,7 +178,7 @@ def root_of(move: Move) -> Path:
 
 
 def check_code(run: Run, move: Move, course: Course, may_be_missing: bool) -> None:
-    """Raise GitError where the code could not be moved. C(may_be_missing) allows a commit that is not fetched yet."""
+    """Raise GitError where the code could not be moved. `may_be_missing` allows a commit that is not fetched yet."""
     if course.direction == "back":
         layout.check_back(run, move)
     elif not may_be_missing or has_commit(run, move.to_sha):
@@ -186,7 +186,7 @@ def check_code(run: Run, move: Move, course: Course, may_be_missing: bool) -> No
 
 
 def note(state_path: Path, release_id: str, change: Change, now: datetime, uid: int) -> None:
-    """Write a change into a release record, locked by its run, as the user C(uid). Raises RecordError."""
+    """Write a change into a release record, locked by its run, as the user `uid`. Raises RecordError."""
     with store.exclusive(state_path, uid):
         record = store.find_record(store.read_records(state_path), release_id)
         store.write_record(state_path, release_record.note(record, change, now))

@@ -49,7 +49,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_read_integer)
 
 
 def is_path(path: Any) -> bool:
-    """Say whether a text is a path such as C(a.b[0].c)."""
+    """Say whether a text is a path such as `a.b[0].c`."""
     return isinstance(path, str) and _PATH.fullmatch(path) is not None
 
 
@@ -59,7 +59,7 @@ def names_in(path: str) -> List[str]:
 
 
 def value_at(document: Any, path: str) -> Any:
-    """Return what C(a.b[0].c) leads to. Raises JSONPathError when the path ends before."""
+    """Return what `a.b[0].c` leads to. Raises JSONPathError when the path ends before."""
     value = document
     for name, index in _STEP.findall(path):
         if name and isinstance(value, Mapping) and name in value:
@@ -72,7 +72,7 @@ def value_at(document: Any, path: str) -> Any:
 
 
 def to_number(value: Any) -> Optional[float]:
-    """Return a finite number, or the one in a text such as C("95.67%"); None for anything else."""
+    """Return a finite number, or the one in a text such as `"95.67%"`; None for anything else."""
     if isinstance(value, str) and len(value) <= _LONGEST_NUMBER and _NUMBER.fullmatch(value):
         value = float(value.strip().rstrip("%"))
     if isinstance(value, bool) or not isinstance(value, (int, float)):

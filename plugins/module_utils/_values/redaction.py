@@ -54,14 +54,14 @@ def clean(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return a text with everything that looks like a secret replaced by C(***)."""
+    """Return a text with everything that looks like a secret replaced by `***`."""
     for pattern in _SECRETS:
         text = pattern.sub(r"\1***", text)
     return text
 
 
 def show(text: str, limit: int = SHOWN) -> str:
-    """Return the beginning of a text as it may be shown: clean, without secrets, cut after C(limit) characters."""
+    """Return the beginning of a text as it may be shown: clean, without secrets, cut after `limit` characters."""
     # A secret that the cut would halve is replaced first; what lies far behind the cut need not be looked at.
     shown = redact(clean(text[: 8 * limit]))
     return shown[:limit] + ("..." if len(shown) > limit or len(text) > 8 * limit else "")

@@ -31,7 +31,7 @@ class Interval(NamedTuple):
 
 
 def wilson_interval(events: int, total: int) -> Tuple[float, float]:
-    """Return the Wilson score interval (0..1) of the share C(events) out of C(total); (0.0, 1.0) when total is 0.
+    """Return the Wilson score interval (0..1) of the share `events` out of `total`; (0.0, 1.0) when total is 0.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """
@@ -48,7 +48,7 @@ def wilson_interval(events: int, total: int) -> Tuple[float, float]:
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """Return the C(q) quantile (0..1) of ascending, non-empty values, interpolated between neighbours."""
+    """Return the `q` quantile (0..1) of ascending, non-empty values, interpolated between neighbours."""
     position = q * (len(ordered) - 1)
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
@@ -56,7 +56,7 @@ def quantile(ordered: Sequence[float], q: float) -> float:
 
 
 def quantile_interval(ordered: Sequence[float], q: float) -> Tuple[float, float]:
-    """Return the order-statistic interval of the C(q) quantile of ascending, non-empty values.
+    """Return the order-statistic interval of the `q` quantile of ascending, non-empty values.
 
     It assumes nothing about the distribution, so a heavy tail does not matter. With fewer than about ten values it is
     all of them, which is less than 99 %: ask for more samples in the matrix row.
@@ -69,11 +69,11 @@ def quantile_interval(ordered: Sequence[float], q: float) -> Tuple[float, float]
 
 
 def relative_change(now: Interval, base: Interval) -> Interval:
-    """Return the change from C(base) to C(now) in percent, with a 99.9 % interval.
+    """Return the change from `base` to `now` in percent, with a 99.9 % interval.
 
     The distances of both values to the ends of their intervals are combined on the logarithmic scale. For two shares
     with Wilson's intervals that is close to the inverse sinh interval of their ratio; for two medians with the
-    intervals of their ranks it assumes nothing about the distribution. C(base.value) must be above zero. Where the
+    intervals of their ranks it assumes nothing about the distribution. `base.value` must be above zero. Where the
     baseline's interval reaches down to zero, no upper bound exists.
 
     Source: G. Y. Zou and A. Donner, Construction of confidence limits about effect measures: a general approach (2008);
@@ -91,7 +91,7 @@ def relative_change(now: Interval, base: Interval) -> Interval:
 
 
 def difference(now: Interval, base: Interval) -> Interval:
-    """Return C(now) minus C(base) in their own unit, with a 99.9 % interval; for two shares it is Newcombe's.
+    """Return `now` minus `base` in their own unit, with a 99.9 % interval; for two shares it is Newcombe's.
 
     Source: R. G. Newcombe, Interval estimation for the difference between independent proportions (1998), method 10.
     """
@@ -104,10 +104,10 @@ def difference(now: Interval, base: Interval) -> Interval:
 def samples_to_show(
     now: Interval, base: Interval, samples: Tuple[int, int], change: float, line: float, floor: float
 ) -> int:
-    """Return how many samples each side needs, so that a true C(change) is seen to lie beyond C(line) 99 times in 100.
+    """Return how many samples each side needs, so that a true `change` is seen to lie beyond `line` 99 times in 100.
 
-    Both are in percent, and above zero. C(samples) are those of now and of the baseline; how far their intervals reach
-    says how much the metric scatters. A baseline of 0 is taken for C(floor), the least that matters.
+    Both are in percent, and above zero. `samples` are those of now and of the baseline; how far their intervals reach
+    says how much the metric scatters. A baseline of 0 is taken for `floor`, the least that matters.
     """
     least = base.value or floor or base.high
     # Squared distances on the logarithmic scale shrink in proportion to the samples.

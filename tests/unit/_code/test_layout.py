@@ -113,7 +113,7 @@ def releases(tmp_path):
 
 
 def dying_at(monkeypatch, layout, number):
-    """Let the move die before its step C(number), and return a run of git that counts as well."""
+    """Let the move die before its step `number`, and return a run of git that counts as well."""
     left = [number]
 
     def count():

@@ -37,7 +37,7 @@ def patience(time, deadline=10, consecutive=3):
 
 
 def world_of(fetch, explain_owner=lambda _connection, _pids: "", **more):
-    """A world that answers as C(fetch) does, and runs jobs one after the other."""
+    """A world that answers as `fetch` does, and runs jobs one after the other."""
     return health_wait.World(
         lambda: contextlib.nullcontext(fetch), explain_owner, lambda jobs, _seconds: [job() for job in jobs], **more
     )

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def live(tmp_path):
-    """A connection to a database in WAL mode with two rows, C(data/app.db)."""
+    """A connection to a database in WAL mode with two rows, `data/app.db`."""
     (tmp_path / "data").mkdir()
     connection = sqlite3.connect(tmp_path / "data" / "app.db", isolation_level=None)
     connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")

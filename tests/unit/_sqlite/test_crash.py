@@ -36,7 +36,7 @@ MOST_CALLS = 500
 
 
 def run_with_fault(work, at, fault):
-    """Do the work in a child whose call number C(at) meets the fault, and say whether it got that far."""
+    """Do the work in a child whose call number `at` meets the fault, and say whether it got that far."""
     pid = os.fork()
     if pid:
         return os.waitpid(pid, 0)[1] != 0

@@ -157,7 +157,7 @@ def test_a_backup_that_is_gone_or_cut_is_not_there(tmp_path):
 
 
 def manifests(days, bases=()):
-    """Return manifests of backups that many days ago, oldest first; C(bases) is day -> day of what it rests on."""
+    """Return manifests of backups that many days ago, oldest first; `bases` is day -> day of what it rests on."""
     return [
         {
             "path": f"/b/{day}",
