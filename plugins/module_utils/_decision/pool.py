@@ -14,10 +14,8 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import Measured, parse_measurement
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
-
-# Measurements with samples that are no percentage of them.
-_MEDIANS = ("response_time",)
 
 
 def pool(hosts: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -41,9 +39,15 @@ def _together(name: str, found: Sequence[Optional[Measured]]) -> Any:
     if any(isinstance(each.value, bool) for each in measured):
         notes = [each.note for each in measured if each.note]
         return {"value": all(each.value for each in measured), "note": "; ".join(notes)}
-    if all(each.samples is not None for each in measured) and name not in _MEDIANS:
+    if all(each.samples is not None for each in measured) and _is_share(name):
         return _rate(measured)
     return _mean(measured)
+
+
+def _is_share(name: str) -> bool:
+    """Say whether a value with samples is a percentage of them, as that of a user's own probe is."""
+    metric = find_metric(name)
+    return metric is None or metric.pooled == "requests"
 
 
 def _rate(measured: Sequence[Measured]) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import COMPARISONS, Bound, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric
 
 ACTIONS = ("proceed", "adjust", "monitor", "rollback")
 ROW_KEYS = (
@@ -31,10 +32,6 @@ ROW_KEYS = (
 # A row is judged on every host by itself, or once on what all hosts of a batch were measured as together.
 SCOPES = ("host", "fleet")
 ADJUST_KEYS = ("env", "maximum", "minimum", "multiply")
-# What the measurements of the role verify can be at all; those of a user's own probes can be any number.
-BOOLEANS = ("server_starts",)
-PERCENTAGES = ("cache_hit_rate", "error_rate")
-COUNTS = ("critical_errors", "new_warnings", "pool_exhausted", "response_time")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -217,12 +214,9 @@ def _refuse_contradictions(index: int, row: Row, has_until: bool) -> None:
 
 def _refuse_impossible_bounds(index: int, row: Row) -> None:
     """Refuse a bound that no value of the metric can meet, and a target that every value meets."""
-    if isinstance(row.target.limit, bool) != (row.metric in BOOLEANS) and row.metric in (
-        *BOOLEANS,
-        *PERCENTAGES,
-        *COUNTS,
-    ):
-        kind = "true or false" if row.metric in BOOLEANS else "a number"
+    metric = find_metric(row.metric)
+    if metric and isinstance(row.target.limit, bool) != (metric.kind == "boolean"):
+        kind = "true or false" if metric.kind == "boolean" else "a number"
         raise wrong(index, "target", f"{row.metric} is {kind}, which {row.target.describe()} cannot judge")
     ends = _possible_values(row)
     for key, bound in (("target", row.target), ("rollback_if", row.rollback_if)):
@@ -235,9 +229,11 @@ def _refuse_impossible_bounds(index: int, row: Row) -> None:
 def _possible_values(row: Row) -> Tuple[Bound, ...]:
     if row.relative:
         return (Bound("at_least", -100),)
-    if row.metric in PERCENTAGES:
-        return (Bound("at_least", 0), Bound("at_most", 100))
-    return (Bound("at_least", 0),) if row.metric in COUNTS else ()
+    # Values of a user's own probes can be any number.
+    metric = find_metric(row.metric)
+    least, greatest = metric.range if metric else (None, None)
+    ends = (("at_least", least), ("at_most", greatest))
+    return tuple(Bound(comparison, limit) for comparison, limit in ends if limit is not None)
 
 
 def _subject(row: Row) -> str:

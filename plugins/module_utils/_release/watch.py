@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     age_of,
     parse_time,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import metrics_of_requests
 
 # A judgement looks back over at least this time, so that an hourly watch has an hour's requests and sees each of them.
 WINDOW = timedelta(hours=1)
@@ -30,8 +31,6 @@ _SAME_HOUR = timedelta(minutes=45)
 _DAYS = 7
 # For so long after a rollback the log is read from it on: before it lie the lines of the rejected release.
 _AFTER_ROLLBACK = timedelta(days=1)
-# The metrics whose samples are lines of the log.
-_LOG_RATES = ("error_rate",)
 _SUMMARY = ("id", "status", "stage", "from_revision", "to_revision", "opened_at", "closed_at", "decision", "reason")
 
 
@@ -65,7 +64,7 @@ def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
     """Say whether the log told of too few requests; more of it does not mend a baseline or a response time."""
     return any(
         finding["outcome"] == "too_few_samples"
-        and finding["metric"] in _LOG_RATES
+        and finding["metric"] in metrics_of_requests()
         and (finding["samples"] or 0) < finding.get("minimum_samples", 0)
         for finding in observation.get("findings", [])
     )
