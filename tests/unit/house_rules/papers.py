@@ -1,0 +1,68 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must say the same in two places."""
+
+from __future__ import annotations
+
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
+
+from .roles import ROLES
+from .source import load
+
+_ROWS = ("greenlight_decision_matrix", "greenlight_first_hour_rows", "greenlight_watch_rows")
+
+
+def metrics(tree):
+    """Every metric that a default row judges is one of the registry, and every metric of the registry is judged."""
+    defaults = load(tree / "roles" / "verify" / "defaults" / "main.yml")
+    judged = {row["metric"] for name in _ROWS for row in defaults[name]}
+    return [
+        f"roles/verify/defaults/main.yml: the registry does not know {name}"
+        for name in sorted(judged - set(known_metrics()))
+    ] + [f"roles/verify/defaults/main.yml: no row judges {name}" for name in sorted(set(known_metrics()) - judged)]
+
+
+def readme(tree):
+    """The README names every module, every playbook and every role."""
+    text = (tree / "README.md").read_text(encoding="utf-8")
+    names = [path.stem for pattern in ("plugins/modules/*.py", "playbooks/*.yml") for path in tree.glob(pattern)]
+    return [
+        f"README.md: it does not name {name}"
+        for name in sorted({*names, *ROLES})
+        if f"`{name}`" not in text and f"greenlight.release.{name}" not in text
+    ]
+
+
+def action_group(tree):
+    """The action group is the modules."""
+    group = set(load(tree / "meta" / "runtime.yml")["action_groups"]["release"])
+    modules = {path.stem for path in tree.glob("plugins/modules/*.py")}
+    return [f"meta/runtime.yml: the action group lacks {name}" for name in sorted(modules - group)] + [
+        f"meta/runtime.yml: no module is called {name}" for name in sorted(group - modules)
+    ]
+
+
+def sanity(tree):
+    """Nothing is excused from the sanity tests."""
+    return [f"{path.relative_to(tree)}: remove it" for path in sorted(tree.glob("tests/sanity/ignore*"))]
+
+
+def versions(tree):
+    """The version, and the oldest releases of Ansible and Python, are the same wherever they are named."""
+    version = load(tree / "galaxy.yml")["version"]
+    ansible = load(tree / "meta" / "runtime.yml")["requires_ansible"]
+    python = load(tree / "tests" / "config.yml")["modules"]["python_requires"]
+    sought = (
+        ("CHANGELOG.rst", f"v{version}\n"),
+        ("README.md", ansible.split(">=")[-1].rsplit(".", 1)[0]),
+        ("README.md", f"Python {python.split('>=')[-1]}"),
+    )
+    return [
+        f"{file}: it does not name {text.strip()}"
+        for file, text in sought
+        if text not in (tree / file).read_text(encoding="utf-8")
+    ]
+
+
+RULES = (metrics, readme, action_group, sanity, versions)
