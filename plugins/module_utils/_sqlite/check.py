@@ -9,7 +9,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import List, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import stand_in
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SqliteError,
+    newer_sql,
+    passes_over_sql,
+    stand_in,
+)
 
 # Far more than any schema names; it only keeps a bug from becoming an endless loop.
 _MOST_UNKNOWN = 1000
@@ -19,7 +24,8 @@ _MOST_UNKNOWN = 1000
 class Checked:
     """The result of a check: `problem` is "" for a sound database, else what SQLite found first.
 
-    `unknown` names the app's own collations and functions, which limit what could be checked.
+    `unknown` names the app's own collations and functions, which limit what could be checked, and says so where a view
+    or a trigger is in SQL that only a newer SQLite understands.
     """
 
     problem: str
@@ -29,10 +35,14 @@ class Checked:
 def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
     """Check a database. Raises sqlite3.OperationalError for a lock or an I/O error: these say nothing about it.
 
+    Raises SqliteError for a table that only a newer SQLite can read: whether it is sound cannot be told here.
+
     `quick_check` reads every page and the order of its cells; `integrity_check` compares the indexes with the tables
     as well, at several times the cost. With a stand-in for what only the app knows, only `quick_check` can be asked.
     """
-    unknown: List[str] = []
+    unknown: List[str] = ["SQL of a newer SQLite in the schema"] if passes_over_sql(opened) else []
+    if unknown and _has_unreadable_table(opened):
+        raise SqliteError(newer_sql("The database"))
     opened.execute(f"PRAGMA mmap_size={1 << 40}")
     while True:
         try:
@@ -46,3 +56,10 @@ def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
             unknown.append(defined)
         except sqlite3.DatabaseError as error:
             return Checked(str(error), tuple(unknown))
+
+
+def _has_unreadable_table(opened: sqlite3.Connection) -> bool:
+    """Say whether a table or an index has pages, but SQL that SQLite passed over: it would pass over the pages too."""
+    stored = opened.execute("SELECT type, name FROM sqlite_master WHERE rootpage > 0").fetchall()
+    asked = {"table": "SELECT count(*) FROM pragma_table_info(?)", "index": "SELECT count(*) FROM pragma_index_info(?)"}
+    return any(opened.execute(asked[kind], (name,)).fetchone()[0] == 0 for kind, name in stored)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import sqlite3
@@ -23,6 +24,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import pr
 
 _MAGIC = b"SQLite format 3\x00"
 _UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
+_UNREADABLE_SCHEMA = "malformed database schema"
 SIDECARS = ("-wal", "-shm", "-journal")
 
 
@@ -130,15 +132,35 @@ def connection(real: Path, timeout: float, mode: str = "rw", immutable: bool = F
     """
     uri = uri_of(real, mode, immutable)
     try:
-        opened = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+        opened = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise SqliteError(f"Cannot open {real}: {error}") from error
     try:
+        _accept_newer_sql(opened)
+        opened.execute(f"PRAGMA busy_timeout = {math.ceil(timeout * 1000)}")
         yield opened
     except sqlite3.DatabaseError as error:
         raise SqliteError(explain(real, error, timeout)) from error
     finally:
         opened.close()
+
+
+def _accept_newer_sql(opened: sqlite3.Connection) -> None:
+    """Let SQLite pass over what it cannot parse in the schema: an app may bring a newer SQLite than the host has.
+
+    https://www.sqlite.org/pragma.html#pragma_writable_schema; nothing of ours writes to the schema.
+    """
+    try:
+        opened.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.DatabaseError as error:
+        # Anything else, such as a lock, comes again with the caller's first question, and is handled there.
+        if _UNREADABLE_SCHEMA in str(error):
+            opened.execute("PRAGMA writable_schema = ON")
+
+
+def passes_over_sql(opened: sqlite3.Connection) -> bool:
+    """Say whether there is SQL in the schema that this SQLite cannot parse."""
+    return bool(_pragma(opened, "writable_schema"))
 
 
 def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
@@ -151,6 +173,8 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
         )
     if "not a database" in text:
         return f"{real} is not a SQLite database, or it is encrypted"
+    if _UNREADABLE_SCHEMA in text:
+        return newer_sql(str(real))
     if "malformed" in text:
         return f"{real} is damaged: {text}; restore a backup of it"
     if "full" in text:
@@ -158,6 +182,14 @@ def explain(real: Path, error: sqlite3.DatabaseError, timeout: float) -> str:
     if "readonly" in text:
         return f"{real} cannot be written: {text}; check its mode and that its filesystem is not mounted read-only"
     return f"SQLite cannot use {real}: {text}"
+
+
+def newer_sql(name: str) -> str:
+    """Return what to say of a database whose schema SQLite cannot read."""
+    return (
+        f"{name} cannot be checked here: its schema uses SQL that SQLite {sqlite3.sqlite_version} of this host cannot "
+        "read, or is damaged; give the host's Python a SQLite as new as that of the app"
+    )
 
 
 def openers_of(real: Path) -> str:

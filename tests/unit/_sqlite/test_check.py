@@ -8,7 +8,11 @@ import sqlite3
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import check as sqlite_check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import Checked
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError, connection
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SqliteError,
+    connection,
+    read_contents,
+)
 
 
 @pytest.fixture
@@ -83,3 +87,57 @@ def test_a_schema_that_never_ends_to_name_something_unknown_ends_the_check(tmp_p
     with pytest.raises(SqliteError, match="unknown function: slug|no such collation"):
         with connection(tmp_path / "app.db", 1) as opened:
             sqlite_check.check(opened, False)
+
+
+OF_A_NEWER_SQLITE = {
+    "v": "CREATE VIEW v AS SELECT x FROM t FROM THE FUTURE",
+    "g": "CREATE TRIGGER g FROM THE FUTURE",
+    "future": "CREATE TABLE future (x, FROM THE FUTURE)",
+}
+
+
+def make_with_sql_of_a_newer_sqlite(path, name):
+    """Make a database in whose schema stands SQL that this SQLite cannot parse, as a newer one would write it."""
+    made = sqlite3.connect(path, isolation_level=None)
+    made.executescript(
+        "CREATE TABLE t (x); INSERT INTO t VALUES (1), (2); CREATE TABLE future (x);"
+        "CREATE VIEW v AS SELECT x FROM t; CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END;"
+        "PRAGMA writable_schema = ON;"
+    )
+    made.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (OF_A_NEWER_SQLITE[name], name))
+    made.close()
+
+
+@pytest.mark.parametrize("thoroughly", [False, True])
+@pytest.mark.parametrize("name", ["v", "g"])
+def test_a_view_or_trigger_that_only_a_newer_sqlite_can_read_is_no_damage(tmp_path, name, thoroughly):
+    make_with_sql_of_a_newer_sqlite(tmp_path / "app.db", name)
+    with connection(tmp_path / "app.db", 1) as opened:
+        checked = sqlite_check.check(opened, thoroughly)
+        assert read_contents(opened).row_counts == {"t": 2, "future": 0}
+    assert (checked.problem, checked.unknown) == ("", ("SQL of a newer SQLite in the schema",))
+
+
+def test_a_table_that_only_a_newer_sqlite_can_read_is_neither_sound_nor_damaged(tmp_path):
+    make_with_sql_of_a_newer_sqlite(tmp_path / "app.db", "future")
+    with pytest.raises(SqliteError, match=r"cannot be checked here.*uses SQL that SQLite [0-9.]+ of this host"):
+        with connection(tmp_path / "app.db", 1) as opened:
+            sqlite_check.check(opened, False)
+
+
+def test_damage_beside_sql_of_a_newer_sqlite_is_damage(tmp_path):
+    make_with_sql_of_a_newer_sqlite(tmp_path / "app.db", "v")
+    with connection(tmp_path / "app.db", 1) as opened:
+        opened.executemany("INSERT INTO t VALUES (?)", [("y" * 500,)] * 200)
+    with (tmp_path / "app.db").open("r+b") as file:
+        file.seek(16384)
+        file.write(b"\xff" * 8192)
+    with connection(tmp_path / "app.db", 1) as opened:
+        assert sqlite_check.check(opened, False).problem != ""
+
+
+def test_a_newer_schema_that_shows_itself_late_is_not_called_damaged(tmp_path):
+    make_with_sql_of_a_newer_sqlite(tmp_path / "app.db", "v")
+    with pytest.raises(SqliteError, match="cannot be checked here"), connection(tmp_path / "app.db", 1) as opened:
+        opened.execute("PRAGMA writable_schema = RESET")
+        opened.execute("SELECT count(*) FROM t")
