@@ -137,7 +137,6 @@ forced:
 """
 
 import os
-import re
 import tempfile
 from pathlib import Path
 
@@ -145,6 +144,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout
 from ansible_collections.greenlight.release.plugins.module_utils._code import fetch as code_fetch
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
@@ -160,7 +160,7 @@ ARGUMENTS = {
 
 
 def check_sha(name, value):
-    if value is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value):
+    if value is not None and not is_sha(value):
         raise git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
 
 

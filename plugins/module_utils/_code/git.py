@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
+
 # What git-check-ref-format(1) forbids, and a leading dash, which would be an option.
 _FORBIDDEN = re.compile(r"^-|\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock$|\.lock/|^/|/$|\.$|/\.")
 _CREDENTIALS = re.compile(r"(\w://)[^\s/@]+@")
@@ -28,7 +30,7 @@ _UNTRUSTED = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.sshComma
 _LISTED_COMMITS = 50
 
 
-class GitError(Exception):
+class GitError(GreenlightError):
     """A revision, a repository or a checkout does not allow what was asked."""
 
 
@@ -143,13 +145,13 @@ def demand(done: Done, what: str) -> str:
 def resolve(run: Run, repository: str, revision: str) -> str:
     """Ask a repository for the full SHA of a branch, tag or SHA. Raises GitError."""
     shown = mask(repository)
-    is_sha = _SHA.fullmatch(revision) is not None
-    wanted = ["HEAD"] if is_sha else [f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/tags/{revision}^{{}}"]
+    is_full = is_sha(revision)
+    wanted = ["HEAD"] if is_full else [f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/tags/{revision}^{{}}"]
     clean = split_credentials(repository)[0]
     refs = parse_ls_remote(
         demand(run(["ls-remote", "--", clean, *wanted]), f"The repository {shown} cannot be asked for {revision}")
     )
-    if is_sha:
+    if is_full:
         return revision
     branch = refs.get(wanted[0])
     tag = refs.get(wanted[2], refs.get(wanted[1]))

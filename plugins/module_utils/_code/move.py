@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id, is_sha
 
 KINDS = ("in_place", "releases")
-_RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Plan = Dict[str, Any]
 
@@ -39,10 +37,6 @@ class Move:
     shared_paths: Tuple[str, ...] = ()
 
 
-def is_release_id(text: str) -> bool:
-    return _RELEASE.fullmatch(text) is not None
-
-
 def check_move(move: Move) -> None:
     """Raise GitError when a move cannot be meant as it is written."""
     if move.kind not in KINDS:
@@ -52,7 +46,7 @@ def check_move(move: Move) -> None:
     if not is_release_id(move.release_id):
         raise GitError(f"The release id must look like 20260219T020000Z-0639294c, not {move.release_id!r}")
     for sha in (move.from_sha, move.to_sha):
-        if not _SHA.fullmatch(sha):
+        if not is_sha(sha):
             raise GitError(f"A revision must be a full commit SHA in lower case, not {sha!r}")
     check_paths("built", move.built_paths)
     check_paths("shared", move.shared_paths)

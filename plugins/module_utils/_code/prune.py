@@ -18,12 +18,13 @@ from typing import Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, in_place, releases, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
-from ansible_collections.greenlight.release.plugins.module_utils._code.move import is_release_id, read_plan
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import read_plan
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc as host_proc
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import RELEASE_ID, is_release_id
 
-_LEFT_BEHIND = re.compile(r"\.(?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})\.(partial|removed)")
+_LEFT_BEHIND = re.compile(rf"\.(?P<id>{RELEASE_ID})\.(partial|removed)")
 
 Records = Sequence[release_record.Record]
 

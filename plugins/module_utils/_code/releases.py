@@ -18,11 +18,11 @@ from typing import Optional
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
     Move,
-    is_release_id,
     read_plan,
     write_plan,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id
 
 
 def release_of(app_path: Path, release_id: str) -> Path:

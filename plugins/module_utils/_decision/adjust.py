@@ -16,11 +16,12 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import is_number
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 Adjustment = Dict[str, Any]
 
 
-class AdjustError(ValueError):
+class AdjustError(GreenlightError):
     """An environment that cannot be read."""
 
 

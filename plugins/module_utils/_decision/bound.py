@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Tuple, Union
 
-COMPARISONS = ("below", "at_most", "equals", "at_least", "above")
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import COMPARISONS, describe
 
 Number = Union[int, float]
 
@@ -23,13 +23,8 @@ class Bound:
 
     def holds(self, low: Number, high: Number) -> bool:
         """Say whether the whole range from `low` to `high` satisfies the comparison."""
-        return {
-            "below": high < self.limit,
-            "at_most": high <= self.limit,
-            "equals": low == high == self.limit,
-            "at_least": low >= self.limit,
-            "above": low > self.limit,
-        }[self.comparison]
+        compare = COMPARISONS[self.comparison]
+        return compare(low, self.limit) and compare(high, self.limit)
 
     def meets(self, other: Bound) -> bool:
         """Say whether one value satisfies both bounds."""
@@ -56,7 +51,7 @@ class Bound:
 
     def describe(self) -> str:
         limit = str(self.limit).lower() if isinstance(self.limit, bool) else f"{self.limit:g}"
-        words = "equal to" if self.comparison == "equals" else self.comparison.replace("_", " ")
+        words = "equal to" if self.comparison == "equals" else describe(self.comparison)
         return f"{words} {limit}"
 
 

@@ -22,7 +22,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.judge
     show,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
-from ansible_collections.greenlight.release.plugins.module_utils._decision.row import ACTIONS, Row, describe_duration
+from ansible_collections.greenlight.release.plugins.module_utils._decision.row import ACTIONS, Row
+from ansible_collections.greenlight.release.plugins.module_utils._values import table
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import LEAST_SAMPLES
 
 
@@ -109,7 +111,7 @@ def render_table(result: Mapping[str, Any]) -> List[str]:
     Beside what `decide` returned, the decision may have the adjustments that were made, and notes about others.
     """
     head = ("metric", "baseline", "value", "target", "outcome", "action", "reason")
-    lines = [head] + [
+    rows = [
         (
             _metric_with_due(finding),
             _show_or_dash(finding["baseline"]),
@@ -121,10 +123,12 @@ def render_table(result: Mapping[str, Any]) -> List[str]:
         )
         for finding in result["findings"]
     ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-    table.insert(1, "  ".join("-" * width for width in widths))
-    return [*table, "", f"decision: {result['decision']} ({result['reason']})", *_what_to_do(result)]
+    return [
+        *table.render_table(head, rows),
+        "",
+        f"decision: {result['decision']} ({result['reason']})",
+        *_what_to_do(result),
+    ]
 
 
 def _what_to_do(result: Mapping[str, Any]) -> List[str]:

@@ -12,9 +12,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.bound
 from ansible_collections.greenlight.release.plugins.module_utils._decision.row import (
     MatrixError,
     Row,
-    describe_duration,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values import statistics
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import Interval
 
 # Outcomes that say nothing about the new revision.

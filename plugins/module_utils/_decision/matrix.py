@@ -12,13 +12,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.row i
     MatrixError,
     Row,
     default_name,
-    describe_duration,
-    parse_duration,
     parse_row,
     wrong,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
 
-__all__ = ["ACTIONS", "MatrixError", "Row", "describe_duration", "parse_duration", "parse_matrix", "patch_matrix"]
+__all__ = ["ACTIONS", "MatrixError", "Row", "parse_matrix", "patch_matrix"]
 
 
 def parse_matrix(rows: Any, known_metrics: Optional[Sequence[str]] = None) -> List[Row]:
@@ -110,6 +109,6 @@ def _places(rows: Sequence[Any]) -> Dict[str, Tuple[int, ...]]:
 def _derived_name(row: Mapping[str, Any]) -> str:
     try:
         return default_name(str(row.get("metric")), parse_duration(row.get("due", 0)))
-    except ValueError:
+    except DurationError:
         # The row is refused when it is parsed; until then it has the name that it would have without its age.
         return str(row.get("metric"))

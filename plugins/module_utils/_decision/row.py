@@ -10,7 +10,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import COMPARISONS, Bound, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Bound, is_number
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import COMPARISONS
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import (
+    DurationError,
+    describe_duration,
+    parse_duration,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric
 
 ACTIONS = ("proceed", "adjust", "monitor", "rollback")
@@ -32,12 +39,10 @@ ROW_KEYS = (
 # A row is judged on every host by itself, or once on what all hosts of a batch were measured as together.
 SCOPES = ("host", "fleet")
 ADJUST_KEYS = ("env", "maximum", "minimum", "multiply")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+)([smhd])")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class MatrixError(ValueError):
+class MatrixError(GreenlightError):
     """A row of the decision matrix, or a measurement given to it, that cannot be judged."""
 
 
@@ -67,27 +72,6 @@ class Row:
         if self.rollback_if:
             text += f", rollback if {self.rollback_if.describe()}" + (" %" if self.relative else "")
         return text
-
-
-def parse_duration(value: Any) -> int:
-    """Return the seconds of `"90s"`, `"30m"`, `"1h"`, `"1d"` or a plain number of seconds.
-
-    Raises ValueError for anything else.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(f"{value!r} is no duration; write seconds, or a number with s, m, h or d")
-    return int(match.group(1)) * _SECONDS[match.group(2)]
-
-
-def describe_duration(seconds: int) -> str:
-    """Return the shortest exact text of a duration, `1h` for 3600."""
-    if seconds == 0:
-        return "0s"
-    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0 and (unit != "d" or seconds > 86400))
-    return f"{seconds // _SECONDS[unit]}{unit}"
 
 
 def default_name(metric: str, due: int) -> str:
@@ -159,7 +143,7 @@ def _choice(index: int, key: str, value: Any, choices: Sequence[str]) -> str:
 def _duration(index: int, key: str, value: Any) -> int:
     try:
         return parse_duration(value)
-    except ValueError as error:
+    except DurationError as error:
         raise wrong(index, key, str(error)) from error
 
 

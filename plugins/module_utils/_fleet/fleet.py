@@ -13,8 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._decision.row import parse_duration
 from ansible_collections.greenlight.release.plugins.module_utils._release.status import revision_in_place
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 # Where a host stands. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
 # lost: it cannot be reached any more; stuck: it should have been taken back, and could not be.
@@ -24,7 +25,7 @@ _SIZE = re.compile(r"(\d+)(%?)")
 Facts = Mapping[str, Any]
 
 
-class FleetError(ValueError):
+class FleetError(GreenlightError):
     """A setting of the roll-out, or a difference between two hosts, that it cannot begin with."""
 
 
@@ -112,7 +113,7 @@ def batches_of(name: str, hosts: Sequence[str], settings: Mapping[str, Any]) -> 
 def _seconds(soak: Any) -> int:
     try:
         return parse_duration(soak)
-    except ValueError as error:
+    except DurationError as error:
         raise FleetError(f"greenlight_soak: {error}") from error
 
 

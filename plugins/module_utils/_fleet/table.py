@@ -9,6 +9,7 @@ import shlex
 from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet import Host, Stop
+from ansible_collections.greenlight.release.plugins.module_utils._values import table
 
 _SAID = {
     "waiting": "not touched",
@@ -26,13 +27,11 @@ _SHOWN = 8
 
 def render(hosts: Sequence[Host], stop: Optional[Stop], commands: Sequence[str]) -> List[str]:
     """Return the lines of the table, one a host, and below it why the run stopped and how to go on."""
-    rows = [_HEAD] + [
+    rows = [
         (host.name, str(host.batch), _short(host.before), _short(host.now), host.decision or "-", describe(host))
         for host in hosts
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = table.render_table(_HEAD, rows)
     if stop:
         lines += ["", f"stopped: {stop.reason}"]
     return lines + list(commands)

@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._health.probe import CONDITIONS, Answer, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import (
+    CONDITIONS,
+    describe,
+    make_test,
+    to_text,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, names_secret, show
 
 _MISSING = object()
-_COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
-    "below": lambda value, limit: value < limit,
-    "at_most": lambda value, limit: value <= limit,
-    "at_least": lambda value, limit: value >= limit,
-    "above": lambda value, limit: value > limit,
-}
 
 
 def judge(probe: Probe, answer: Answer) -> str:
@@ -87,18 +85,8 @@ def _judge_value(subject: str, value: Any, expectation: Mapping[str, Any]) -> st
         return "" if exists == bool(limit) else f"{subject} {'exists' if exists else 'does not exist'}"
     if value is _MISSING:
         return f"there is no {subject}"
-    if condition == "equals":
-        good = json_path.is_equal(value, limit)
-    elif condition == "matches":
-        good = re.search(str(limit), _text(value)) is not None
-    else:
-        number, bound = json_path.to_number(value), json_path.to_number(limit)
-        good = number is not None and bound is not None and _COMPARISONS[condition](number, bound)
+    if make_test(condition, limit)(value):
+        return ""
     secret = any(map(names_secret, json_path.names_in(subject.rpartition("the header ")[2])))
-    shown, wanted = ("***", "***") if secret else (quote(_text(value)), repr(limit))
-    return "" if good else f"{subject} is {shown}, expected {condition.replace('_', ' ')} {wanted}"
-
-
-def _text(value: Any) -> str:
-    """Return a value as it stands in JSON, a text without its quotes."""
-    return value if isinstance(value, str) else json.dumps(value)
+    shown, wanted = ("***", "***") if secret else (quote(to_text(value)), repr(limit))
+    return f"{subject} is {shown}, expected {describe(condition)} {wanted}"

@@ -13,13 +13,18 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
-    CONDITIONS,
     HealthError,
     Measurement,
     Probe,
     mask_url,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import CONDITIONS, ORDERED
+from ansible_collections.greenlight.release.plugins.module_utils._values.numbers import (
+    LONGEST,
+    first_problem,
+    problem_with,
+)
 
 PROBE_KEYS = (
     "body",
@@ -51,20 +56,17 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_CONCURRENT = 64
 
 
-# The least that the numbers of the module may be.
-LEAST = {"timeout": 0.001, "deadline": 0, "interval": 0, "consecutive": 1}
-# A timer of the kernel does not take every number, and nobody waits for longer than a week, or takes more samples.
-LONGEST = 7 * 86400
+LEAST_TIMEOUT = 0.001
+_ENDS = {"timeout": (LEAST_TIMEOUT, LONGEST), "deadline": (0, LONGEST), "interval": (0, LONGEST)}
+_ENDS["consecutive"] = (1, LONGEST)
 _MOST_SAMPLES = 1_000_000
 
 
 def check_numbers(params: Mapping[str, Any]) -> None:
     """Raise HealthError for a number of the module that is too small, or without end."""
-    for name, least in LEAST.items():
-        if not least <= params[name] < math.inf:
-            raise HealthError(f"{name} must be a number of at least {least}, not {params[name]}")
-        if params[name] > LONGEST:
-            raise HealthError(f"{name} must be {LONGEST} at most, not {params[name]}")
+    problem = first_problem(params, _ENDS)
+    if problem:
+        raise HealthError(problem)
 
 
 def parse_probes(given: Sequence[Mapping[str, Any]], timeout: float) -> List[Probe]:
@@ -107,7 +109,7 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         expect_text=tuple(map(str, probe.get("expect_text", ()))),
         pids=_parse_numbers(label, "pids", probe.get("pids", [])),
         max_latency=None if latency is None else _number(label, "max_latency", latency),
-        timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST["timeout"], LONGEST),
+        timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST_TIMEOUT, LONGEST),
         validate_certs=bool(probe.get("validate_certs", True)),
         samples=int(_number(label, "samples", probe.get("samples", 0), most=_MOST_SAMPLES)),
         concurrency=_parse_concurrency(label, probe.get("concurrency", 1)),
@@ -176,15 +178,10 @@ def _parse_concurrency(label: str, value: Any) -> int:
 
 
 def _number(label: str, key: str, value: Any, least: float = 0, most: float = math.inf) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise HealthError(f"{label}: {key} must be a number, not {value!r}") from error
-    if not least <= number < math.inf:
-        raise HealthError(f"{label}: {key} must be a number of at least {least}, not {value!r}")
-    if number > most:
-        raise HealthError(f"{label}: {key} must be {most} at most, not {value!r}")
-    return number
+    problem = problem_with(value, least, most)
+    if problem:
+        raise HealthError(f"{label}: {key} {problem}")
+    return float(value)
 
 
 def _parse_expectations(
@@ -203,7 +200,7 @@ def _parse_expectation(label: str, subject: str, conditions: Sequence[str], give
     if len(kinds) != 1 or kinds[0] not in conditions:
         raise HealthError(f"{label} of {given[subject]} needs exactly one of {', '.join(conditions)}")
     condition, limit = kinds[0], given[kinds[0]]
-    if condition in ("below", "at_most", "at_least", "above") and json_path.to_number(limit) is None:
+    if condition in ORDERED and json_path.to_number(limit) is None:
         raise HealthError(f"{label} of {given[subject]}: {condition} must be a number, not {limit!r}")
     if condition == "matches":
         try:

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret
 
-CONDITIONS = ("equals", "below", "at_most", "at_least", "above", "matches", "exists")
 
-
-class HealthError(ValueError):
+class HealthError(GreenlightError):
     """A probe that cannot be sent, or an assertion that cannot be judged."""
 
 

@@ -14,11 +14,12 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _SHOWN_LINES = 5
 
 
-class CommandError(Exception):
+class CommandError(GreenlightError):
     """A command could not be started, did not succeed, or did not end."""
 
 

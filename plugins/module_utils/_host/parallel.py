@@ -16,12 +16,14 @@ import time
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 T = TypeVar("T")
 _PIECE = 1 << 16
 _AGAIN = 0.5
 
 
-class TooSlowError(Exception):
+class TooSlowError(GreenlightError):
     """An action took longer than it may."""
 
 

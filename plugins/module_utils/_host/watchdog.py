@@ -20,12 +20,14 @@ import time
 import traceback
 from typing import Any, Callable, List, Type
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 _POLL_SECONDS = 0.5
 # prctl(2): which signal this process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
 
 
-class GivenUp(Exception):
+class GivenUp(GreenlightError):
     """The work has not moved for too long, or ended without a result."""
 
 

@@ -9,7 +9,6 @@ writes it with `--log-type json`.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Callable, Dict, Set
 
@@ -21,14 +20,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.match imp
     Needle,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import ORDERED, describe, make_test
 
-COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
-    "below": lambda value, limit: value < limit,
-    "at_most": lambda value, limit: value <= limit,
-    "at_least": lambda value, limit: value >= limit,
-    "above": lambda value, limit: value > limit,
-}
-CONDITIONS = (*COMPARISONS, "equals", "matches", "exists")
 _REMEMBERED = 1000
 # Text before the document may hold braces too, but a line of nothing but braces must not take long.
 _BEGINNINGS = 8
@@ -63,8 +56,8 @@ def value_in(line: str, path: str) -> Any:
 
 
 def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
-    """Return what finds lines whose field meets a condition of CONDITIONS. Raises re.error, ValueError, TypeError."""
-    holds = _condition(condition, limit)
+    """Return what finds lines whose field meets a condition of CONDITIONS. Raises re.error, ConditionError."""
+    holds = make_test(condition, limit)
 
     def matches(line: str) -> bool:
         try:
@@ -73,25 +66,8 @@ def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
             return condition == "exists" and not limit and parse_line(line) is not None
 
     value = f"{limit:g}" if isinstance(limit, float) else str(limit)
-    shown = f"{path} {condition.replace('_', ' ')} {value}"
+    shown = f"{path} {describe(condition)} {value}"
     return Matcher(shown, matches, [_finder(path, condition, limit, matches)])
-
-
-def _condition(condition: str, limit: Any) -> Callable[[Any], bool]:
-    if condition in COMPARISONS:
-        compare, bound = COMPARISONS[condition], float(limit)
-
-        def is_within(value: Any) -> bool:
-            number = json_path.to_number(value)
-            return number is not None and compare(number, bound)
-
-        return is_within
-    if condition == "matches":
-        search = re.compile(str(limit)).search
-        return lambda value: search(value if isinstance(value, str) else json.dumps(value)) is not None
-    if condition == "exists":
-        return lambda _value: bool(limit)
-    return lambda value: json_path.is_equal(value, limit)
 
 
 def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool]) -> Finder:
@@ -100,8 +76,8 @@ def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool
     if not key or not re.fullmatch(r"[A-Za-z0-9_-]+", key[0]) or (condition == "exists" and not limit):
         return Alternative([], matches)
     # The number of an element of a list does not follow its key.
-    if condition in COMPARISONS and not path.endswith("]"):
-        return NumberAlternative(key[0], _condition(condition, limit), matches)
+    if condition in ORDERED and not path.endswith("]"):
+        return NumberAlternative(key[0], make_test(condition, limit), matches)
     if condition == "equals" and isinstance(limit, str) and re.fullmatch(r"[A-Za-z0-9_-]+", limit):
         return Alternative([Needle(limit.encode())], matches)
     return Alternative([Needle(f'"{key[0]}'.encode())], matches)

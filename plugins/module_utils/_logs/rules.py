@@ -14,14 +14,20 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import fi
 from ansible_collections.greenlight.release.plugins.module_utils._logs import match as logs_match
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Matcher
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.condition import CONDITIONS, ConditionError
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._values.numbers import (
+    LONGEST,
+    first_problem,
+    problem_with,
+)
 
-RULE_KEYS = ("field", *sorted(logs_fields.CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
+RULE_KEYS = ("field", *sorted(CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
 RULE_KEYS += ("per", "regex", "stream")
-# A timer of the kernel does not take every number, and nobody waits for longer than a week.
-LONGEST = 7 * 86400
+_ENDS = {"wait": (0, LONGEST), "timeout": (1, LONGEST), "tail_bytes": (0, math.inf)}
 
 
-class LogError(ValueError):
+class LogError(GreenlightError):
     """A rule that cannot be used, or a log that cannot be read."""
 
 
@@ -72,17 +78,17 @@ def compile_pattern(label: str, pattern: Any, regex: bool) -> Matcher:
 
 def compile_rule(label: str, rule: Mapping[str, Any]) -> Matcher:
     """Return what finds the lines of a rule, by its pattern or its field. Raises LogError."""
-    conditions = [name for name in logs_fields.CONDITIONS if name in rule]
+    conditions = [name for name in CONDITIONS if name in rule]
     if "field" not in rule:
         if conditions:
             raise LogError(f"{label}: {conditions[0]} needs field, the path of a field in lines of JSON")
         return compile_pattern(label, rule.get("pattern"), bool(rule.get("regex")))
     path = rule["field"]
     if "pattern" in rule or len(conditions) != 1 or not json_path.is_path(path):
-        raise LogError(f"{label}: field needs a path, no pattern, and one of {', '.join(logs_fields.CONDITIONS)}")
+        raise LogError(f"{label}: field needs a path, no pattern, and one of {', '.join(CONDITIONS)}")
     try:
         return logs_fields.field_matcher(path, conditions[0], rule[conditions[0]])
-    except (re.error, TypeError, ValueError, RecursionError, OverflowError) as error:
+    except (re.error, ConditionError, RecursionError, OverflowError) as error:
         raise LogError(f"{label}: {conditions[0]} cannot be {rule[conditions[0]]!r}: {error}") from error
 
 
@@ -143,11 +149,9 @@ def check_names(rules: Rules) -> Rules:
 
 def check_numbers(params: Mapping[str, Any]) -> None:
     """Raise LogError for a number of the module that is too small, or without end."""
-    for name, least in (("wait", 0), ("timeout", 1), ("tail_bytes", 0)):
-        if not least <= params[name] < math.inf:
-            raise LogError(f"{name} must be a number of at least {least}, not {params[name]}")
-        if name != "tail_bytes" and params[name] > LONGEST:
-            raise LogError(f"{name} must be {LONGEST} seconds at most, not {params[name]}")
+    problem = first_problem(params, _ENDS)
+    if problem:
+        raise LogError(problem)
 
 
 def check_kinds(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -158,10 +162,7 @@ def check_kinds(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _number(label: str, key: str, value: Any) -> float:
-    try:
-        number = float(value or 0)
-    except (TypeError, ValueError) as error:
-        raise LogError(f"{label}: {key} must be a number, not {value!r}") from error
-    if not 0 <= number < math.inf:
-        raise LogError(f"{label}: {key} must be a number of at least 0, not {value!r}")
-    return number
+    problem = problem_with(value or 0)
+    if problem:
+        raise LogError(f"{label}: {key} {problem}")
+    return float(value or 0)

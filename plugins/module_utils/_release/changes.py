@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 _KEYS = ("name", "paths", "run", "migrate", "restart")
 _PM2_WORDS = re.compile(r"all|\d+|/.*/")
 
 
-class ChangesError(ValueError):
+class ChangesError(GreenlightError):
     """A rule or a setting that cannot be meant as it is written."""
 
 

@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import fi
 from ansible_collections.greenlight.release.plugins.module_utils._logs.files import Piece, open_since, read_chunks
 from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import Mark, check_cursor
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret, redact, show
 
 # Of how many releases the evidence is kept, and how much of each end of a log.
@@ -30,7 +31,7 @@ ENDS = 1 << 18
 _LINE = 2000
 
 
-class EvidenceError(Exception):
+class EvidenceError(GreenlightError):
     """The evidence cannot be kept."""
 
 

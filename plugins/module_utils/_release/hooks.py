@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 HOOKS = ("drain", "before_switch", "migrate", "after_switch", "undrain", "before_rollback", "after_rollback")
 
 
-class HookError(Exception):
+class HookError(GreenlightError):
     """The hooks are not described as they must be, or a file of them is missing."""
 
 

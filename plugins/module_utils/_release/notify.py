@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 EVENTS = ("start", "success", "decision", "rollback", "failed_rollback")
@@ -36,7 +37,7 @@ _TITLES = {
 _REASON, _CELL, _TEXT_FINDINGS, _FINDINGS = 600, 120, 5, 20
 
 
-class NotifyError(Exception):
+class NotifyError(GreenlightError):
     """A notification is not described as it must be. The message holds no value of it, as each may be a secret."""
 
 

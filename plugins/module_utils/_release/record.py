@@ -18,10 +18,12 @@ Times are UTC with whole seconds. Nothing here reads a clock or a file.
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id, is_sha
 
 FORMAT = 1
 # in_progress: locked, or left behind by a run that died. watching: green, judged again until watch_until.
@@ -31,14 +33,12 @@ OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted")
 OBSERVATIONS_KEPT = 200
 # The app has not been touched as long as a release is at one of these.
 UNTOUCHED_STAGES = ("opened", "prepared", "backed_up")
-_REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 Record = Dict[str, Any]
 
 
-class RecordError(Exception):
+class RecordError(GreenlightError):
     """The release record, or the lock in it, does not allow what was asked."""
 
 
@@ -79,14 +79,6 @@ def parse_time(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
-def is_revision(text: str) -> bool:
-    return _REVISION.fullmatch(text) is not None
-
-
-def is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
-
-
 def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> Record:
     """Return the record of a new release, locked by its run.
 
@@ -112,9 +104,9 @@ def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> R
 
 def _check_opening(wanted: Opening) -> None:
     for name, value in (("from_revision", wanted.from_revision), ("to_revision", wanted.to_revision)):
-        if not is_revision(value):
+        if not is_sha(value):
             raise RecordError(f"{name} must be a full commit SHA in lower case, not {value!r}")
-    if not is_id(wanted.release_id):
+    if not is_release_id(wanted.release_id):
         raise RecordError(f"release_id must look like 20260219T020000Z-0639294c, not {wanted.release_id!r}")
     if wanted.lease < 1:
         raise RecordError(f"lease must be at least 1 second, not {wanted.lease}")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(r"(?:(?P<first>[A-Za-z]{3})(?:-(?P<last>[A-Za-z]{3}))? +)?(?P<start>[0-9:]+)-(?P<end>[0-9:]+)")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
@@ -26,7 +28,7 @@ _FARTHEST = timedelta(days=800)
 _MINUTE = timedelta(minutes=1)
 
 
-class ScheduleError(Exception):
+class ScheduleError(GreenlightError):
     """The hours or a freeze are not written as they must be."""
 
 

@@ -12,10 +12,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     OUTCOMES,
     Record,
     RecordError,
-    is_id,
-    is_revision,
     parse_time,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id, is_sha
 
 
 def _is_text(value: Any) -> bool:
@@ -49,12 +48,12 @@ def _or_null(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 _FIELDS: Dict[str, Callable[[Any], bool]] = {
-    "id": lambda value: _is_text(value) and is_id(value),
+    "id": lambda value: _is_text(value) and is_release_id(value),
     "app": _is_text,
     "status": lambda value: value in ("in_progress", *OUTCOMES),
     "stage": _is_text,
-    "from_revision": lambda value: _is_text(value) and is_revision(value),
-    "to_revision": lambda value: _is_text(value) and is_revision(value),
+    "from_revision": lambda value: _is_text(value) and is_sha(value),
+    "to_revision": lambda value: _is_text(value) and is_sha(value),
     "opened_at": _is_time,
     "closed_at": _or_null(_is_time),
     "switched_at": _or_null(_is_time),

@@ -14,12 +14,14 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     is_stale,
     parse_time,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values import table
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 _HEAD = ("host", "revision", "release", "state", "watch", "decision", "lock", "rejected")
 
 
-class StatusError(Exception):
+class StatusError(GreenlightError):
     """The status was asked for in a form that there is not."""
 
 
@@ -77,12 +79,8 @@ def show_as(rows: Sequence[Mapping[str, Any]], form: str) -> Sequence[Any]:
 
 def render_table(rows: Sequence[Mapping[str, Any]]) -> List[str]:
     """Return rows as the lines of a table, and a line for each problem and each missed target below it."""
-    cells = [_HEAD, *map(_cells, rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
-    table.insert(1, "  ".join("-" * width for width in widths))
     notes = [f"{row['host']}: {_note(row)}" for row in rows if _note(row)]
-    return [*table, *([""] if notes else []), *notes]
+    return [*table.render_table(_HEAD, [_cells(row) for row in rows]), *([""] if notes else []), *notes]
 
 
 def _note(row: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from typing import Dict, Iterator, List, Optional
 from urllib.parse import quote
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _MAGIC = b"SQLite format 3\x00"
 _UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
@@ -28,7 +29,7 @@ _UNREADABLE_SCHEMA = "malformed database schema"
 SIDECARS = ("-wal", "-shm", "-journal")
 
 
-class SqliteError(Exception):
+class SqliteError(GreenlightError):
     """A database or a backup is not what it should be, or cannot be reached."""
 
 

@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any, List, Mapping, Optional, Union
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[\d+\])(?:\.[^.\[\]]+|\[\d+\])*")
 _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*%?\s*")
@@ -17,7 +19,7 @@ _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d+)?\s*%?\s*")
 _LONGEST_NUMBER = 64
 
 
-class JSONPathError(ValueError):
+class JSONPathError(GreenlightError):
     """A text that is no JSON, or a path that leads nowhere in it."""
 
 

@@ -10,8 +10,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.bound
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import (
     MatrixError,
     Row,
-    describe_duration,
-    parse_duration,
     parse_matrix,
     patch_matrix,
 )
@@ -19,26 +17,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.matri
 BOOLEAN = {"metric": "server_starts", "target": {"equals": True}}
 GOOD = {"metric": "error_rate", "target": {"below": 10}, "action": "monitor"}
 LATER = {**GOOD, "due": "1h", "remedy": "Look."}
-
-
-@pytest.mark.parametrize(
-    "text, seconds", [(0, 0), (90, 90), ("90s", 90), ("30m", 1800), ("1h", 3600), ("24h", 86400), ("2d", 172800)]
-)
-def test_durations_are_read_as_seconds(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("wrong", [-1, True, 1.5, "1.5h", "h", "1 h", "", None, "1w"])
-def test_other_durations_are_refused(wrong):
-    with pytest.raises(ValueError, match="is no duration"):
-        parse_duration(wrong)
-
-
-@pytest.mark.parametrize(
-    "seconds, text", [(0, "0s"), (61, "61s"), (1800, "30m"), (3600, "1h"), (86400, "24h"), (172800, "2d")]
-)
-def test_durations_are_told_in_the_largest_exact_unit(seconds, text):
-    assert describe_duration(seconds) == text
 
 
 def test_a_full_row_is_read():

@@ -1,0 +1,10 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error that all errors of this collection derive from."""
+
+from __future__ import annotations
+
+
+class GreenlightError(Exception):
+    """What was asked cannot be done. The message says what is wrong, with which value, and what to do."""
