@@ -241,16 +241,19 @@ set_aside:
   sample: /var/lib/greenlight/shop/backups/shop.db.20260219T021500Z.91ab3e.replaced
 """
 
+import functools
 import secrets
 import traceback
 from datetime import datetime, timezone
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
+    from ansible_collections.greenlight.release.plugins.module_utils._release import store
     from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import database
+    from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
@@ -280,7 +283,9 @@ ARGUMENTS = {
 
 
 def run(params, check_mode, now, token):
-    retention = sqlite_api.Retention(params["keep"], params["protect"], params["state_path"])
+    state_path = Path(params["state_path"]) if params["state_path"] else None
+    needed = functools.partial(store.backups_to_keep, state_path, check_mode)
+    retention = sqlite_api.Retention(params["keep"], params["protect"], needed)
     if params["state"] == "present":
         names = ("path", "dest", "update", "verify", "timeout", "release_id", "compression", "owner", "group", "mode")
         wanted = sqlite_api.BackUp(**{name: params[name] for name in names}, retention=retention)
@@ -329,12 +334,12 @@ def main():
         result = watchdog.run_watched(
             lambda: sqlite_api.explained(lambda: run(module.params, module.check_mode, now, token)),
             module.params["timeout"],
-            database.SqliteError,
+            GreenlightError,
         )
-    except database.SqliteError as error:
-        module.fail_json(msg=str(error))
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
+    except GreenlightError as error:
+        module.fail_json(msg=str(error))
     for unknown in result.get("backup", {}).get("unknown", []):
         module.warn(f"The database uses the {unknown} of the app, so the backup could be checked only in part.")
     if module._diff:

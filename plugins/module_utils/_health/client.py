@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.owner import plain_address
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Connection, Fetch, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._host.http import explain_failure
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 LARGEST_BODY = 1 << 20
@@ -114,33 +114,3 @@ def _read_body(response: Any, method: str) -> Tuple[str, str]:
     if has_body and announced.isdecimal() and len(received) < int(announced):
         return "", f"the body was broken off after {len(received)} of {announced} bytes"
     return received.decode("utf-8", "replace"), ""
-
-
-def explain_failure(requests: Any, error: BaseException, timeout: float) -> str:
-    """Return why a request failed, without its URL, in which there may be a secret; `timeout` is in seconds."""
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {timeout:g} seconds"
-    if isinstance(error, requests.exceptions.SSLError):
-        reason = next((reason for reason in map(_certificate_problem, _causes(error)) if reason), "")
-        return f"the certificate was not accepted: {reason}" if reason else "the TLS connection failed"
-    if isinstance(error, requests.ConnectionError):
-        refused = any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error))
-        return "connection refused, nothing listens there" if refused else "the connection failed or was broken off"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was broken off in the body"
-    return f"the request failed ({type(error).__name__})"
-
-
-def _certificate_problem(error: BaseException) -> str:
-    """Return what an error says against a certificate, "" when it says nothing."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return str(getattr(error, "verify_message", "") or "it could not be verified")
-    # Older versions of urllib3 compare the names themselves.
-    return "it is for another host" if type(error).__name__ == "CertificateError" else ""
-
-
-def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:
-    """Yield an error and those that led to it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import mmap
 import os
+import pwd
 from pathlib import Path
 from typing import Iterator
 
@@ -24,6 +25,18 @@ _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def explain(error: OSError) -> str:
     """Return what the system said, and of which file."""
     return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+
+
+def owner_of(path: Path) -> str:
+    """Return the name of the user that a file belongs to, in words where it cannot be seen."""
+    try:
+        uid = path.stat().st_uid
+    except OSError:
+        return "another user"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def sync(path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
     control,
@@ -33,7 +34,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import
     NoDaemonError,
     PM2Error,
     ProtocolError,
-    owner_of,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import (
     Program,

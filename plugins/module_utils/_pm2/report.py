@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config, control, dump
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process as pm2_process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 # A shorter value would tear holes into the message wherever it occurs by chance.

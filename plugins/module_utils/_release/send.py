@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._health.client import explain_failure
+from ansible_collections.greenlight.release.plugins.module_utils._host.http import explain_failure
 from ansible_collections.greenlight.release.plugins.module_utils._release.notify import (
     SHORTEST_SECRET,
     Event,

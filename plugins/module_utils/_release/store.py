@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._release.record import Record, RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
+    Record,
+    RecordError,
+    needed_backups,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._release.shape import check_record
 
 # What a full disk must leave for the record: more than any needs, twice, as the old one stays until the new is whole.
@@ -101,6 +105,16 @@ def read_records(state_path: Path) -> List[Record]:
         return [_read_record(path) for path in sorted((state_path / "releases").glob("*.json"))]
     except OSError as error:
         raise RecordError(f"Cannot read the release records in {state_path}: {error.strerror}") from error
+
+
+def backups_to_keep(state_path: Optional[Path], check_mode: bool) -> List[str]:
+    """Return the backups that a rollback could need, none without a folder to read records from. Raises RecordError."""
+    # In the rehearsal of the first release its record is not there, nor the folder.
+    if state_path is None or (check_mode and not state_path.exists()):
+        return []
+    if not (state_path / "releases").is_dir():
+        raise RecordError(f"state_path {state_path} is not a folder of release records; correct it, or leave it out")
+    return needed_backups(read_records(state_path))
 
 
 def _read_record(path: Path) -> Record:

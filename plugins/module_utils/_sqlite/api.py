@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
-from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup_plan, database, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
@@ -32,11 +30,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Retention:
-    """Which backups are kept: rules, paths, and those that a rollback of the releases in `state_path` could need."""
+    """Which backups are kept: rules, and the paths of others. `needed` returns more paths, and is asked last."""
 
     keep: Mapping[str, Any] = field(default_factory=dict)
     protect: Sequence[str] = ()
-    state_path: Optional[str] = None
+    needed: Callable[[], Sequence[str]] = tuple
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,9 @@ class BackUp:
 
 
 def explained(work: Callable[[], Result]) -> Result:
-    """Do some work, and raise what the system or a record refused as SqliteError."""
+    """Do some work, and raise what the system refused as SqliteError."""
     try:
         return work()
-    except release_record.RecordError as error:
-        raise database.SqliteError(str(error)) from error
     except OSError as error:
         raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
 
@@ -152,11 +148,7 @@ def prune(
     `wanted` is the database whose backups are meant, None for all. `made` is the manifest of the backup that was just
     taken. While another run works in the folder nothing is removed; the next run does that.
     """
-    protect = [
-        *retention.protect,
-        *_needed_by_releases(retention.state_path, check_mode),
-        *([made["path"]] if made else []),
-    ]
+    protect = [*retention.protect, *retention.needed(), *([made["path"]] if made else [])]
     protect = [str(database.resolve(Path(path))) for path in protect]
     alone_in: ContextManager[bool] = contextlib.nullcontext(True) if check_mode else sqlite_backup.alone_in(folder)
     with alone_in as alone:
@@ -171,17 +163,6 @@ def prune(
         if not check_mode:
             sqlite_manifest.remove_backups(chosen)
     return [backup["path"] for backup in chosen]
-
-
-def _needed_by_releases(state_path: Optional[str], check_mode: bool) -> List[str]:
-    # In the rehearsal of the first release its record is not there, nor the folder.
-    if not state_path or (check_mode and not Path(state_path).exists()):
-        return []
-    if not Path(state_path, "releases").is_dir():
-        raise database.SqliteError(
-            f"state_path {state_path} is not a folder of release records; correct it, or leave it out"
-        )
-    return release_record.needed_backups(store.read_records(Path(state_path)))
 
 
 def plan_restore(

@@ -108,7 +108,7 @@ def test_measurements_are_read(how, measurement):
         ({"expect_json": [{"path": "a", "like": 1}]}, "needs exactly one of"),
         ({"expect_json": [{"path": "a", "below": "much"}]}, "below must be a number, not 'much'"),
         ({"expect_json": [{"path": "a", "matches": "("}]}, "is no regular expression"),
-        ({"expect_headers": [{"name": "a", "below": 1}]}, "expect_headers of a needs exactly one of below, matches"),
+        ({"expect_headers": [{"name": "a", "below": 1}]}, "expect_headers of a needs exactly one of equals, matches"),
         ({"measurements": ["m"]}, "measurements must be a mapping"),
         ({"measurements": {"m": {}}}, "measurement m needs a path"),
         ({"measurements": {"m": {"path": "a", "type": "text"}}}, "type must be number or percent, not 'text'"),

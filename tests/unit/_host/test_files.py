@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import stat
+from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
@@ -133,3 +135,14 @@ def test_a_name_is_on_the_disk_before_it_is_relied_on(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda descriptor: synced.append(os.listdir(f"/proc/self/fd/{descriptor}")))
     files.name_exclusively(tmp_path / "partial", tmp_path / "final")
     assert synced == [["final"]]
+
+
+@pytest.mark.parametrize(
+    "uid, owner", [(os.getuid(), None), (4242424242 % 2**31, "uid 2094940594"), (None, "another user")]
+)
+def test_the_owner_of_a_file_is_named(tmp_path, monkeypatch, uid, owner):
+    if uid is None:
+        assert files.owner_of(tmp_path / "missing") == owner
+        return
+    monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result((0, 0, 0, 0, uid, 0, 0, 0, 0, 0)))
+    assert files.owner_of(tmp_path) == (owner or pwd.getpwuid(uid).pw_name)

@@ -147,17 +147,6 @@ def test_the_daemon_is_who_listens_on_the_socket(daemon):
         assert (client.call("ping", {}), client.daemon_pid) == (1, os.getpid())
 
 
-@pytest.mark.parametrize(
-    "uid, owner", [(os.getuid(), None), (4242424242 % 2**31, "uid 2094940594"), (None, "another user")]
-)
-def test_the_owner_of_a_file_is_named(tmp_path, monkeypatch, uid, owner):
-    if uid is None:
-        assert rpc.owner_of(tmp_path / "missing") == owner
-        return
-    monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result((0, 0, 0, 0, uid, 0, 0, 0, 0, 0)))
-    assert rpc.owner_of(tmp_path) == (owner or rpc.pwd.getpwuid(uid).pw_name)
-
-
 def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
     class Refusing:
         def __init__(self, _family):

@@ -176,3 +176,20 @@ def test_a_release_begins_only_where_its_notes_have_room(tmp_path, full_disk):
     ):
         store.reserve_space(tmp_path)
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_the_backups_of_releases_that_could_be_rolled_back_are_kept(tmp_path):
+    with store.exclusive(tmp_path, ME):
+        store.write_record(tmp_path, {**RECORD, "facts": {"backup": "/backups/shop.db"}})
+    assert store.backups_to_keep(tmp_path, check_mode=False) == ["/backups/shop.db"]
+
+
+@pytest.mark.parametrize("state_path, check_mode", [(None, False), (None, True), (Path("/nowhere"), True)])
+def test_without_a_folder_of_records_no_backup_is_kept(state_path, check_mode):
+    assert store.backups_to_keep(state_path, check_mode) == []
+
+
+@pytest.mark.parametrize("name, check_mode", [("missing", False), ("", False), ("", True)])
+def test_a_folder_that_holds_no_records_is_refused(tmp_path, name, check_mode):
+    with pytest.raises(RecordError, match="is not a folder of release records; correct it, or leave it out"):
+        store.backups_to_keep(tmp_path / name, check_mode)
