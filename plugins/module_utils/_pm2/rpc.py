@@ -24,6 +24,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _VERSION = 1
 _LENGTH = struct.Struct(">I")
@@ -35,7 +36,7 @@ _SLICE = 20
 _LARGEST = 256 * 1024 * 1024
 
 
-class PM2Error(Exception):
+class PM2Error(GreenlightError):
     """PM2 could not be asked, or did not do what was asked."""
 
 

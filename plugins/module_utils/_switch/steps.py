@@ -29,6 +29,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     RecordError,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 FAILURES = (CommandError, GitError, GivenUp, LogError, OSError, PM2Error, RecordError, SqliteError)
 
@@ -61,7 +62,7 @@ _TRUTH_BACK = {
 }
 
 
-class SwitchError(Exception):
+class SwitchError(GreenlightError):
     """A step failed; the message says what is true of the host now."""
 
     def __init__(self, text: str, step: str) -> None:

@@ -1,7 +1,39 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The error that all errors of this collection derive from."""
+"""The error that all errors of this collection derive from, and the tree of them.
+
+A subject has one error. Those below it are for callers that do something else about them::
+
+    GreenlightError
+        AdjustError
+        ChangesError
+        CommandError
+        ConditionError
+        DurationError
+        EvidenceError
+        FleetError
+        GitError
+        GivenUp
+        HealthError
+        HookError
+        JSONPathError
+        LogError
+            LostLinesError
+            NoLogError
+        MatrixError
+        NotifyError
+        PM2Error
+            NoDaemonError
+            ProtocolError
+            ReloadError
+        RecordError
+        ScheduleError
+        SqliteError
+        StatusError
+        SwitchError
+        TooSlowError
+"""
 
 from __future__ import annotations
 

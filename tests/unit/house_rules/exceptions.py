@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 EXCEPTIONS = {
-    "arrows": ("plugins/module_utils/_sqlite/api.py",),
     "private_files": (
         "plugins/module_utils/_logs/process.py",
-        "plugins/module_utils/_release/store.py",
         "plugins/module_utils/_switch/data.py",
         "plugins/module_utils/_switch/process.py",
         "plugins/modules/log_assert.py",
         "plugins/modules/pm2_process.py",
         "plugins/modules/pm2_process_info.py",
         "plugins/modules/release_switch.py",
-        "plugins/modules/sqlite_backup.py",
         "plugins/modules/sqlite_backup_info.py",
     ),
     "function_sizes": ("plugins/modules/release_switch.py",),
