@@ -16,7 +16,7 @@ description:
   - The same command of two rules runs once.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: rules, app
+positional: rules, app, layout, built_paths
 options:
   _input:
     description: The changed paths, as M(greenlight.release.git_revision) returns them.
@@ -56,6 +56,15 @@ options:
     description: Name of the app's own PM2 process.
     type: str
     required: true
+  layout:
+    description: How the app lies on the host, V(in_place) or V(releases).
+    type: str
+    default: in_place
+  built_paths:
+    description: Paths that are no part of the repository, and that the new tree gets from the old one.
+    type: list
+    elements: str
+    default: []
   install_command:
     description: The command and arguments that install what the app depends on.
     type: list
@@ -105,6 +114,7 @@ _value:
   description:
     - The commands to C(run) aside and to C(migrate) with, each with its arguments, whether to C(restart_app), which other processes to C(restart)
       after it, and the C(reasons), which are the paths that asked for each.
+    - Whether the new tree is C(staged), which is made ready beside the old one, and the built paths that are C(built_anew).
   type: dict
   sample:
     run: [[npm, run, build]]
@@ -114,21 +124,34 @@ _value:
     reasons:
       rules: {pages: [web/index.html]}
       restart_app: every changed path is covered by a rule that does not restart the app
+    staged: true
+    built_anew: []
 """
 
+from typing import Any, Callable, Dict, Mapping, Sequence
+
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils._release import changes
+from ansible_collections.greenlight.release.plugins.module_utils._release import changes, plan
 
 
-def plan_changes(changed_paths, rules, app, **settings):
+def plan_changes(
+    changed_paths: Sequence[str],
+    rules: Sequence[Mapping[str, Any]],
+    app: str,
+    layout: str = "in_place",
+    built_paths: Sequence[str] = (),
+    **settings: Any,
+) -> Dict[str, Any]:
     try:
-        return changes.plan_changes(changed_paths, rules, app, **settings)
+        planned = changes.plan_changes(changed_paths, rules, app, **settings)
     except (changes.ChangesError, TypeError) as error:
         raise AnsibleFilterError(f"plan_changes: {error}") from error
+    anew = plan.built_anew(settings.get("install_command", ()), planned["reasons"], built_paths)
+    return {**planned, "staged": plan.needs_stage(layout, planned["run"]), "built_anew": anew}
 
 
 class FilterModule:
     """Filter that tells what changed paths ask for."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"plan_changes": plan_changes}

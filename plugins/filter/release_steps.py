@@ -6,53 +6,107 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: release_steps
-short_description: Add hooks and notifications to the steps of a release
+short_description: Plan the steps of a release
 version_added: 0.1.0
 description:
-  - Returns the steps of the role P(greenlight.release.deploy#role), with one for every hook and every notification that is used, so that those
-    which are not used cost nothing.
-  - A step is the name of a task file of the role, and after a colon what the file is told.
+  - Returns the steps of the role P(greenlight.release.deploy#role) on one host. What is not used has no step, so that it costs no task.
+  - Used by the role itself.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: hooks, events
+positional: events, already, staged, check_mode, auto_adjust, save, startup_user
 options:
   _input:
-    description: The steps without them.
-    type: list
-    elements: str
-    required: true
-  hooks:
     description: The files of every hook, as P(greenlight.release.hook_files#filter) returns them.
     type: dict
     required: true
   events:
-    description: The events that somebody is told of, as P(greenlight.release.notified_events#filter) returns them.
+    description: The events that somebody is notified of, as P(greenlight.release.notified_events#filter) returns them.
     type: list
     elements: str
     required: true
+  already:
+    description: Whether the host runs the revision already.
+    type: bool
+    required: true
+  staged:
+    description: Whether the new tree is made ready beside the old one.
+    type: bool
+    required: true
+  check_mode:
+    description: Whether nothing is to be changed.
+    type: bool
+    default: false
+  auto_adjust:
+    description: Whether a missed row of the matrix may adjust the environment of the app.
+    type: bool
+    default: false
+  save:
+    description: Whether PM2 saves what it starts after a reboot.
+    type: bool
+    default: false
+  startup_user:
+    description: The user whose PM2 starts with the host, empty for none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
 - name: Show the steps of a release
   ansible.builtin.debug:
-    msg: "{{ ['stage', 'switch', 'judge', 'conclude'] | greenlight.release.release_steps(hooks, ['success']) }}"
+    msg: "{{ hooks | greenlight.release.release_steps(['success'], false, true) }}"
   vars:
     hooks: "{{ greenlight_hooks | greenlight.release.hook_files(playbook_dir) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The steps in their order.
+  description:
+    - The steps in their order. Each has the name of a file with tasks of the role in C(tasks), and a C(phase) of the switch, a C(hook) or an
+      C(event) where the file is told one.
   type: list
-  elements: str
-  sample: [stage, "hook:drain", "switch:whole", "hook:undrain", judge, conclude, "notify:success"]
+  elements: dict
+  sample:
+    - {tasks: stage}
+    - {tasks: hook, hook: drain}
+    - {tasks: switch, phase: whole}
+    - {tasks: hook, hook: undrain}
+    - {tasks: judge}
+    - {tasks: conclude}
+    - {tasks: notify, event: success}
+    - {tasks: prune}
 """
 
-from ansible_collections.greenlight.release.plugins.module_utils._release import hooks
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.greenlight.release.plugins.module_utils._release import plan
+
+
+def release_steps(
+    hooks: Mapping[str, Sequence[str]],
+    events: Sequence[str],
+    already: Any,
+    staged: Any,
+    check_mode: Any = False,
+    auto_adjust: Any = False,
+    save: Any = False,
+    startup_user: str = "",
+) -> List[plan.Step]:
+    deploy = plan.Deploy(
+        already=boolean(already, strict=False),
+        staged=boolean(staged, strict=False),
+        check_mode=boolean(check_mode, strict=False),
+        auto_adjust=boolean(auto_adjust, strict=False),
+        saves=boolean(save, strict=False),
+        starts_at_boot=bool(startup_user),
+        hooks=frozenset(name for name, files in hooks.items() if files),
+        events=frozenset(events),
+    )
+    return plan.plan_steps(deploy)
 
 
 class FilterModule:
-    """Filter that adds hooks and notifications to the steps of a release."""
+    """Filter that plans the steps of a release."""
 
-    def filters(self):
-        return {"release_steps": hooks.add_steps}
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        return {"release_steps": release_steps}

@@ -55,12 +55,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Whether the run stopped and why, the hosts to be taken back, the state of every host and why it is that, and the lines to show.
+  description:
+    - Whether the run stopped and why, the hosts to be taken back, those that were released, the state of every host and why it is that, and the
+      lines to show.
   type: dict
   sample:
     stopped: true
     reason: "batch 2 of 3: web2 failed: response_time: +31.0 % (10 to 13.1) is above 20 %"
     take_back: [web1]
+    released: [web1]
     states: {"web1": "released", "web2": "failed", "web3": "waiting"}
     reasons: {"web1": "released", "web2": "failed: response_time: +31.0 % (10 to 13.1) is above 20 %", "web3": "not touched"}
     lines:
@@ -87,6 +90,7 @@ def roll_out(facts, alive, batches, fleet_rollback=True, check_mode=False, sourc
         "stopped": stop is not None,
         "reason": stop.reason if stop else "",
         "take_back": fleet.choose_back(hosts, stop, fleet_rollback),
+        "released": [host.name for host in hosts if host.state == "released"],
         "states": {host.name: host.state for host in hosts},
         "reasons": {host.name: table.describe(host) for host in hosts},
         "lines": table.render(hosts, stop, commands),

@@ -4,8 +4,9 @@
 """Render expressions of the roles with Ansible's own templates and filters, as a play would.
 
 Run as a program of its own, since Ansible finds collections by an import hook that the other tests do not have. Reads
-`{"collections": path, "files": [...], "expressions": {name: template}, "cases": {name: variables}}` as JSON from
-standard input, and writes for each case the value of every expression, or `{"fails": message}`.
+`{"collections": path, "files": [...], "variables": {...}, "expressions": {...}, "cases": {name: variables}}`
+as JSON from standard input, and writes for each case the value of every expression, or `{"fails": message}`. The
+variables and expressions are templates, the cases are data.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ def render(asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     from ansible.template import trust_as_template
 
     loader = DataLoader()
-    of_the_roles: dict[str, Any] = {}
+    of_the_roles = trust(asked["variables"], trust_as_template)
     for path in asked["files"]:
         of_the_roles.update(loader.load_from_file(path, trusted_as_template=True))
-    expressions = {name: trust(text, trust_as_template) for name, text in asked["expressions"].items()}
+    expressions = trust(asked["expressions"], trust_as_template)
     return {
         name: {each: value_of(loader, {**of_the_roles, **given}, text) for each, text in expressions.items()}
         for name, given in asked["cases"].items()

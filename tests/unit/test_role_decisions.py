@@ -63,7 +63,7 @@ DEPLOY = {
 BOOT = {
     "is_safe": part(BOOT_TASKS, "Boot | Refuse a path that is more than a path", ASSERT, "that"),
     "home": "{{ __greenlight_pm2_startup_home }}",
-    "service": "{{ __greenlight_pm2_service }}",
+    "service": (CHECKOUT / "roles/deploy/templates/pm2.service.j2").read_text(encoding="utf-8"),
 }
 GO_BACK, CONCLUDE, VERIFY, MAIN = (
     f"roles/rollback/tasks/{name}.yml" for name in ("go_back", "conclude", "verify", "main")
@@ -90,7 +90,7 @@ ROLLBACK = {
     "success": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "success_msg"),
     "failure": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "fail_msg"),
     "missed_hooks": part(CONCLUDE, "Conclude | Name the hooks that a person must make up for", ASSERT, "fail_msg"),
-    "context": "{{ __greenlight_backward }}",
+    "context": "{{ __greenlight_rollback_plan.context }}",
     "told": part(CONCLUDE, "Conclude | Tell that the release was taken back", "vars", "__greenlight_told"),
     "tells": part(CONCLUDE, "Conclude | Tell that the release was taken back", "when"),
 }
@@ -109,6 +109,11 @@ PLAYBOOKS = {
     "judged_together": part("playbooks/tasks/gated.yml", "Gate | Judge the hosts together", "vars", "__greenlight_new"),
     "compared_with": part("playbooks/tasks/together.yml", "Together | Judge the batch", "vars", "__greenlight_old"),
 }
+OF_TASKS = {
+    **part(FAILED, "Take back | Roll back what was begun, and fail", "vars"),
+    **part(BOOT_TASKS, "Boot | Refuse a path that is more than a path", "vars"),
+    **part(CONCLUDE, "Conclude | Name the hooks that a person must make up for", "vars"),
+}
 EXPRESSIONS = {"deploy": DEPLOY, "boot": BOOT, "rollback": ROLLBACK, "playbooks": PLAYBOOKS}
 VARIABLES = {"deploy": "deploy", "boot": "deploy", "rollback": "rollback", "playbooks": "rollback"}
 
@@ -124,6 +129,7 @@ def render(name):
     asked = {
         "collections": str(CHECKOUT / ".cache" / "collections"),
         "files": [str(CHECKOUT / path) for path in [*files, f"roles/{VARIABLES[name]}/vars/main.yml"]],
+        "variables": OF_TASKS,
         "expressions": EXPRESSIONS[name],
         "cases": {case: {**recording["given"], **told["given"]} for case, told in recording["cases"].items()},
     }

@@ -248,3 +248,10 @@ def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) 
     if stop is None or not stop.speaks_against:
         return []
     return [host.name for host in hosts if host.stands and (whole_fleet or host.batch == stop.batch)]
+
+
+def stay_old(facts: Sequence[Facts], revision: str) -> List[str]:
+    """Return the names of the hosts that do not run `revision`, as they were measured beside a batch."""
+    return [
+        str(each["inventory_hostname"]) for each in facts if _of(each, "__greenlight_beside", "revision") != revision
+    ]

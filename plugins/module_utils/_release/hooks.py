@@ -1,12 +1,12 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks: task files on the controller that run at certain moments of a release, and the steps between which they do."""
+"""Hooks: task files on the controller that run at certain moments of a release."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
@@ -39,20 +39,3 @@ def _find_files(name: str, files: Any, base: Path, is_file: Callable[[Path], boo
         if not each or not is_file(path):
             raise HookError(f"greenlight_hooks.{name} has {each!r}, but there is no file {path} on the controller")
     return [str(path) for path in paths]
-
-
-def add_steps(steps: Sequence[str], hooks: Mapping[str, Sequence[str]], events: Sequence[str]) -> List[str]:
-    """Return the steps of a release with those for the hooks and notifications that are used, each where it belongs.
-
-    A step is the name of a task file, after a colon what it is told: `hook:drain`, `notify:start`, `switch:whole`.
-    """
-    used = {name: [f"hook:{name}"] if hooks[name] else [] for name in HOOKS}
-    told = {event: [f"notify:{event}"] if event in events else [] for event in ("start", "decision", "success")}
-    phases = (
-        ["switch:before_migrate", *used["migrate"], "switch:from_migrate"] if hooks["migrate"] else ["switch:whole"]
-    )
-    around = {
-        "switch": [*used["drain"], *used["before_switch"], *phases, *used["after_switch"], *used["undrain"]],
-        "conclude": [*told["decision"], "conclude", *told["success"]],
-    }
-    return [*told["start"], *(each for step in steps for each in around.get(step, [step]))]

@@ -10,6 +10,7 @@ back since, is passed over. Nothing here reads a clock or a file.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
@@ -42,6 +43,14 @@ def choose_moment(given: Optional[str], clock: Callable[[], datetime]) -> dateti
         return parse_time(given)
     except ValueError as error:
         raise RecordError(f"now must be a time in UTC such as 2026-02-19T02:00:00Z, not {given!r}") from error
+
+
+def next_observation(now: float, interval: int, age: int, watch_seconds: int) -> int:
+    """Return when a watched release is observed next, in whole seconds since 1970 and never earlier than is due.
+
+    That is after `interval`, or at the end of the watch where that comes first. `age` counts from the switch.
+    """
+    return math.ceil(now + max(1, min(interval, watch_seconds - age)))
 
 
 def read_since(record: Record, now: datetime) -> Dict[str, Any]:

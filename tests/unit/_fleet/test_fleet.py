@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.greenlight.release.plugins.filter.old_hosts import old_hosts
+from ansible_collections.greenlight.release.plugins.filter.roll_out import roll_out
 from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet import (
     FleetError,
     Host,
@@ -243,3 +245,16 @@ def test_only_what_speaks_against_the_revision_has_hosts_taken_back(kind, batch,
     hosts = [replace(host, stands=host.state == "released") for host in hosts_of("released", "released", "failed")]
     assert choose_back(hosts, Stop(kind, batch, ""), whole_fleet) == back
     assert choose_back(hosts, None, whole_fleet) == []
+
+
+def test_the_fleet_is_compared_with_hosts_that_answer_and_have_the_old_revision():
+    hosts = {name: facts(name, __greenlight_beside={"revision": OLD}) for name in ("web2", "web3", "web4")}
+    hosts["web3"]["__greenlight_beside"] = {"revision": NEW}
+    later = ["web4", "web3", "web2", "web5"]
+    assert old_hosts(later, ["web1", "web2", "web3", "web4"], hosts, NEW) == ["web4", "web2"]
+    assert old_hosts(later, ["web1"], hosts, NEW) == []
+
+
+def test_a_host_that_was_released_is_named():
+    rolled_out = roll_out([facts("web1"), facts("web2", __greenlight_failed="x")], ["web1", "web2"], ["100%"])
+    assert rolled_out["released"] == ["web1"]

@@ -7,7 +7,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.filter.hook_files import hook_files
 from ansible_collections.greenlight.release.plugins.filter.notified_events import notified_events
-from ansible_collections.greenlight.release.plugins.module_utils._release.hooks import HOOKS, add_steps
+from ansible_collections.greenlight.release.plugins.module_utils._release.hooks import HOOKS
 
 NONE = {name: [] for name in HOOKS}
 
@@ -54,55 +54,3 @@ def test_the_events_are_those_that_somebody_wants():
     assert notified_events(wanted) == ["start", "rollback"]
     with pytest.raises(AnsibleFilterError, match=r"^greenlight_notifications\[1\].url is missing"):
         notified_events([slack, {"type": "slack"}])
-
-
-STEPS = ["stage", "switch", "judge", "adjust", "conclude"]
-
-
-@pytest.mark.parametrize(
-    "used, events, steps",
-    [
-        ([], [], ["stage", "switch:whole", "judge", "adjust", "conclude"]),
-        ([], ["rollback"], ["stage", "switch:whole", "judge", "adjust", "conclude"]),
-        (
-            ["drain", "before_switch", "after_switch", "undrain", "before_rollback"],
-            [],
-            [
-                "stage",
-                "hook:drain",
-                "hook:before_switch",
-                "switch:whole",
-                "hook:after_switch",
-                "hook:undrain",
-                "judge",
-                "adjust",
-                "conclude",
-            ],
-        ),
-        (
-            ["migrate"],
-            [],
-            ["stage", "switch:before_migrate", "hook:migrate", "switch:from_migrate", "judge", "adjust", "conclude"],
-        ),
-        (
-            [],
-            ["start", "success", "decision"],
-            [
-                "notify:start",
-                "stage",
-                "switch:whole",
-                "judge",
-                "adjust",
-                "notify:decision",
-                "conclude",
-                "notify:success",
-            ],
-        ),
-    ],
-)
-def test_a_release_has_steps_for_what_is_used_and_no_others(used, events, steps):
-    assert add_steps(STEPS, {**NONE, **{name: ["x.yml"] for name in used}}, events) == steps
-
-
-def test_a_rehearsal_has_no_end_to_tell_of():
-    assert add_steps(["switch", "rehearse"], NONE, []) == ["switch:whole", "rehearse"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import yaml
+from ansible_collections.greenlight.release.plugins.filter.next_observation import next_observation
 from ansible_collections.greenlight.release.plugins.module_utils._release import watch
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError, format_time
 from ansible_collections.greenlight.release.plugins.modules import release_record_info
@@ -216,3 +217,21 @@ def test_a_release_that_was_given_up_hides_neither_the_one_that_stands_nor_its_w
     assert (told["record"]["id"], told["watch_open"], told["watch"]["since"]["cursor"]) == ("1", True, {"taken": 1})
     assert [release["id"] for release in told["releases"]] == ["0", "1", "2", "3"]
     assert watch.describe(tmp_path, stories[2:], at(3))["record"]["id"] == "3"
+
+
+@pytest.mark.parametrize(
+    "now, interval, age, seconds",
+    [
+        (1000.0, 3600, 10, 3600),
+        (1000.2, 3600, 10, 3601),
+        (1000.0, 3600, 86000, 400),
+        (1000.0, 3600, 86400, 1),
+        (1000.0, 3600, 90000, 1),
+        (1000.0, 0, 10, 1),
+    ],
+)
+def test_the_next_observation_is_after_the_interval_or_at_the_end_of_the_watch_and_never_early(
+    now, interval, age, seconds
+):
+    decision = {"age": age, "watch_seconds": 86400}
+    assert next_observation(decision, str(interval), str(now)) == 1000 + seconds

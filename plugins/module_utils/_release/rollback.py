@@ -1,0 +1,126 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether and how a release is rolled back, and what is said of it at the end.
+
+A record is the newest release of the host that was not aborted, as release_record_info returns it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence
+
+Record = Mapping[str, Any]
+
+# give_up closes a release that had changed nothing on the host yet.
+Action = Literal["nothing", "give_up", "roll_back"]
+# The releases that are over and can still be rolled back: those that stand, and those whose rollback failed.
+_CLOSED = ("watching", "healthy", "failed")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: `release_id` is empty for the newest release; `decision` is {} where nothing was judged."""
+
+    app: str
+    state_path: str
+    release_id: str
+    reason: str
+    decision: Mapping[str, Any]
+
+
+def choose_action(record: Record, newest: Record, release_id: str) -> Action:
+    """Return what to do. `newest` is the newest release, aborted or not, `release_id` the one that was asked for."""
+    asked_for_another = release_id not in ("", record["id"])
+    is_over = record["status"] not in ("in_progress", *_CLOSED)
+    if is_over or asked_for_another or _is_behind_aborted(record, newest, release_id):
+        return "nothing"
+    return "give_up" if _is_at(record, "opened") else "roll_back"
+
+
+def _is_behind_aborted(record: Record, newest: Record, release_id: str) -> bool:
+    """Say whether the newest release was aborted: the one before it is rolled back only if it is named."""
+    return bool(newest["status"] == "aborted" and release_id != record["id"])
+
+
+def _is_at(record: Record, stage: str) -> bool:
+    return bool(record["status"] == "in_progress" and record["stage"] == stage)
+
+
+def explain_nothing(request: Request, record: Record, newest: Record) -> str:
+    """Return why nothing is rolled back, and how to roll back the release before one that was aborted."""
+    told = f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is taken back"
+    hidden = _is_behind_aborted(record, newest, request.release_id) and record["status"] in _CLOSED
+    if not hidden:
+        return told
+    return (
+        f"{told}; to take back the one before it, which is {record['status']}, set greenlight_rollback_release "
+        f"to {record['id']}"
+    )
+
+
+def resumes(record: Record) -> bool:
+    """Say whether a rollback that died is to be finished."""
+    return _is_at(record, "rolling_back")
+
+
+def choose_observation(request: Request, record: Record) -> Optional[Dict[str, Any]]:
+    """Return the decision to roll back, for the record; None when resuming, which keeps the reason of the first one."""
+    if resumes(record):
+        return None
+    return {**request.decision, "decision": "rollback", "reason": request.reason}
+
+
+def original_environment(adjustments: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Return the variables that a release adjusted with the values from before: the first adjustment of each has it."""
+    before: Dict[str, Any] = {}
+    for adjustment in adjustments:
+        before.setdefault(adjustment["env"], adjustment["from"])
+    return before
+
+
+def describe_context(request: Request, record: Record) -> Dict[str, Any]:
+    """Return what hooks and notifications are told of the rollback."""
+    return {
+        "direction": "back",
+        "app": request.app,
+        "app_path": record["facts"].get("app_path", ""),
+        "state_path": request.state_path,
+        "database_path": record["facts"].get("database_path", ""),
+        "release_id": record["id"],
+        "from_revision": record["from_revision"],
+        "to_revision": record["to_revision"],
+    }
+
+
+def plan_rollback(request: Request, record: Record, newest: Record) -> Dict[str, Any]:
+    """Return `{action, why_nothing, environment, context}`, and `observation` unless a rollback is resumed."""
+    observation = choose_observation(request, record)
+    return {
+        "action": choose_action(record, newest, request.release_id),
+        "why_nothing": explain_nothing(request, record, newest),
+        "environment": original_environment(record["facts"].get("adjustments", [])),
+        "context": describe_context(request, record),
+        **({} if observation is None else {"observation": observation}),
+    }
+
+
+def choose_restored(now: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is known of the database: what this rollback restored, else what one that died had restored."""
+    if now.get("restored"):
+        return now
+    before: Mapping[str, Any] = facts.get("restored", now)
+    return before
+
+
+def summarize(restored: Mapping[str, Any], evidence_path: Optional[str]) -> str:
+    """Return what a person should know at the end: what became of the database, and where the evidence is."""
+    told: List[str] = []
+    if restored.get("restored"):
+        lost = f"; not in the backup are: {restored['lost']}" if restored["lost"] else ""
+        replaced = restored["set_aside"] or "no place, as there was nothing"
+        told.append(f"The database was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}.")
+    if evidence_path:
+        told.append(f"What was seen of the release is in {evidence_path}.")
+    return " ".join(told)

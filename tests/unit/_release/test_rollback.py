@@ -1,0 +1,181 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.filter.plan_rollback import plan_rollback
+from ansible_collections.greenlight.release.plugins.filter.rollback_end import rollback_end
+from ansible_collections.greenlight.release.plugins.module_utils._release import rollback
+
+ID, NEWER = "20260219T020000Z-bbbbbbbb", "20260220T020000Z-cccccccc"
+ABORTED = {"id": NEWER, "status": "aborted"}
+
+
+def record(status="watching", stage="switched", **facts):
+    return {
+        "id": ID,
+        "status": status,
+        "stage": stage,
+        "from_revision": "a" * 40,
+        "to_revision": "b" * 40,
+        "facts": {"app_path": "/srv/shop", "database_path": "/srv/shop/app.db", **facts},
+    }
+
+
+def plan(given, newest=None, release="", reason="asked for by a person", decision=None):
+    records = {"record": given, "releases": [given, *([newest] if newest else [])]}
+    return plan_rollback(records, "shop", "/var/lib/greenlight/shop", release, reason, decision)
+
+
+@pytest.mark.parametrize(
+    "status, stage, action",
+    [
+        ("in_progress", "opened", "give_up"),
+        ("in_progress", "prepared", "roll_back"),
+        ("in_progress", "switched", "roll_back"),
+        ("in_progress", "rolling_back", "roll_back"),
+        ("watching", "switched", "roll_back"),
+        ("healthy", "switched", "roll_back"),
+        ("failed", "rolling_back", "roll_back"),
+        ("failed", "opened", "roll_back"),
+        ("rolled_back", "rolling_back", "nothing"),
+        ("aborted", "opened", "nothing"),
+    ],
+)
+@pytest.mark.parametrize("release", ["", ID])
+def test_the_newest_release_is_rolled_back_as_far_as_it_had_come(status, stage, release, action):
+    given = record(status, stage)
+    assert rollback.choose_action(given, given, release) == action
+
+
+@pytest.mark.parametrize(
+    "newest, release, action",
+    [
+        (None, "20260218T020000Z-aaaaaaaa", "nothing"),
+        (ABORTED, "", "nothing"),
+        (ABORTED, NEWER, "nothing"),
+        (ABORTED, ID, "roll_back"),
+        ({"id": NEWER, "status": "in_progress"}, "", "roll_back"),
+    ],
+)
+def test_a_release_that_was_not_meant_is_left_alone(newest, release, action):
+    assert plan(record(), newest, release)["action"] == action
+
+
+@pytest.mark.parametrize(
+    "given, newest, release, hint",
+    [
+        (record("rolled_back"), None, "", ""),
+        (record("rolled_back"), ABORTED, "", ""),
+        (record("in_progress"), ABORTED, "", ""),
+        (record("watching"), ABORTED, ID, ""),
+        *(
+            (record(status), ABORTED, "", f"; to take back the one before it, which is {status}, set ")
+            for status in ("watching", "healthy", "failed")
+        ),
+    ],
+)
+def test_why_nothing_is_rolled_back_and_how_to_is_said(given, newest, release, hint):
+    last = newest or given
+    end = f"{hint}greenlight_rollback_release to {ID}" if hint else ""
+    said = f"The newest release of shop here is {last['id']}, {last['status']}, so nothing is taken back{end}"
+    assert plan(given, newest, release)["why_nothing"] == said
+
+
+def test_the_decision_to_roll_back_goes_into_the_record_with_its_reason():
+    assert plan(record())["observation"] == {"decision": "rollback", "reason": "asked for by a person"}
+    judged = {"decision": "monitor", "reason": "x", "age": 3}
+    assert plan(record(), reason="no answer", decision=judged)["observation"] == {
+        "decision": "rollback",
+        "reason": "no answer",
+        "age": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "status, stage, resumes",
+    [
+        ("in_progress", "rolling_back", True),
+        ("in_progress", "switched", False),
+        ("failed", "rolling_back", False),
+        ("rolled_back", "rolling_back", False),
+    ],
+)
+def test_a_rollback_that_is_resumed_keeps_the_reason_of_the_first_one(status, stage, resumes):
+    assert ("observation" not in plan(record(status, stage))) is resumes
+
+
+def adjust(env, before, after):
+    return {"env": env, "from": before, "to": after}
+
+
+@pytest.mark.parametrize(
+    "adjustments, environment",
+    [
+        ([], {}),
+        ([adjust("TTL", "30", "60")], {"TTL": "30"}),
+        ([adjust("TTL", "30", "60"), adjust("TTL", "60", "120")], {"TTL": "30"}),
+        ([adjust("TTL", None, "60"), adjust("POOL", "5", "10"), adjust("TTL", "60", None)], {"TTL": None, "POOL": "5"}),
+    ],
+)
+def test_of_several_adjustments_of_a_variable_the_first_says_what_it_was(adjustments, environment):
+    assert plan(record(adjustments=adjustments))["environment"] == environment
+    assert plan(record())["environment"] == {}
+
+
+def test_hooks_and_notifications_are_told_of_the_release_and_the_direction():
+    assert plan(record())["context"] == {
+        "direction": "back",
+        "app": "shop",
+        "app_path": "/srv/shop",
+        "state_path": "/var/lib/greenlight/shop",
+        "database_path": "/srv/shop/app.db",
+        "release_id": ID,
+        "from_revision": "a" * 40,
+        "to_revision": "b" * 40,
+    }
+
+
+KEPT = {"restored": False, "reason": "it is sound", "set_aside": None, "lost": ""}
+RESTORED = {"restored": True, "reason": "its schema changed", "set_aside": "/aside", "lost": "3 rows of items"}
+AGAIN = {**RESTORED, "reason": "its file is not sound"}
+
+
+@pytest.mark.parametrize(
+    "now, before, known",
+    [
+        (RESTORED, {}, RESTORED),
+        (KEPT, {}, KEPT),
+        ({}, {}, {}),
+        (KEPT, {"restored": RESTORED}, RESTORED),
+        ({}, {"restored": RESTORED}, RESTORED),
+        (AGAIN, {"restored": RESTORED}, AGAIN),
+    ],
+)
+def test_what_a_rollback_that_died_had_restored_is_not_forgotten(now, before, known):
+    assert rollback_end(before, now)["restored"] == known
+
+
+SAID = "The database was restored, as its schema changed. What it replaced is in "
+
+
+@pytest.mark.parametrize(
+    "restored, evidence, message",
+    [
+        ({}, None, ""),
+        (KEPT, "", ""),
+        (KEPT, "/evidence", "What was seen of the release is in /evidence."),
+        (RESTORED, "", f"{SAID}/aside; not in the backup are: 3 rows of items."),
+        ({**RESTORED, "lost": ""}, "", f"{SAID}/aside."),
+        ({**RESTORED, "lost": "", "set_aside": None}, "", f"{SAID}no place, as there was nothing."),
+        (
+            {**RESTORED, "lost": ""},
+            "/evidence",
+            f"{SAID}/aside. What was seen of the release is in /evidence.",
+        ),
+    ],
+)
+def test_the_end_says_what_became_of_the_database_and_where_the_evidence_is(restored, evidence, message):
+    facts = {} if evidence is None else {"evidence_path": evidence}
+    assert rollback_end(facts, restored)["message"] == message
