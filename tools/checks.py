@@ -240,13 +240,13 @@ def molecule(scenario: str) -> Callable[[Path], None]:
     return action
 
 
-UTILS = "ansible_collections.greenlight.release.plugins.module_utils"
+PLUGINS = "ansible_collections.greenlight.release.plugins"
 LANES = (
     (
         Step("ruff", in_order(python("-m", "ruff", "check", "."), python("-m", "ruff", "format", "--check", "."))),
         Step("yamllint", python("-m", "yamllint", "--strict", ".")),
         Step(
-            "mypy", python("-m", "mypy", "--config-file", CHECKOUT / "pyproject.toml", "-p", UTILS, where=COLLECTIONS)
+            "mypy", python("-m", "mypy", "--config-file", CHECKOUT / "pyproject.toml", "-p", PLUGINS, where=COLLECTIONS)
         ),
         Step("ansible-lint", python("-m", "ansiblelint", "--offline", "--strict")),
         Step("unit", pytest("unit", *COVERAGE)),

@@ -70,6 +70,7 @@ _value:
 """
 
 from datetime import datetime, timezone
+from typing import Any, Callable, Dict
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
@@ -77,7 +78,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 from zoneinfo import ZoneInfo
 
 
-def find_zone(name):
+def find_zone(name: str) -> ZoneInfo:
     """Return the time zone of that name. Raises ScheduleError."""
     try:
         return ZoneInfo(name)
@@ -88,7 +89,7 @@ def find_zone(name):
         ) from error
 
 
-def allowed_now(hours, time_zone="UTC", freeze=(), now=""):
+def allowed_now(hours: Any, time_zone: str = "UTC", freeze: Any = (), now: str = "") -> Dict[str, Any]:
     try:
         moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
         windows, freezes = schedule.parse_windows(hours), schedule.parse_freezes(freeze)
@@ -102,5 +103,5 @@ def allowed_now(hours, time_zone="UTC", freeze=(), now=""):
 class FilterModule:
     """Filter that says whether a release may begin now."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"allowed_now": allowed_now}

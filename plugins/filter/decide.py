@@ -85,12 +85,22 @@ _value:
         action: monitor
 """
 
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
 from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix as decision_matrix
 
 
-def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch_seconds=0, scope=""):
+def decide(
+    measurements: Mapping[str, Any],
+    matrix: Any,
+    baseline: Optional[Mapping[str, Any]] = None,
+    age: int = 0,
+    known_metrics: Optional[Sequence[str]] = None,
+    watch_seconds: int = 0,
+    scope: str = "",
+) -> Dict[str, Any]:
     try:
         return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope)
     except decision_matrix.MatrixError as error:
@@ -100,5 +110,5 @@ def decide(measurements, matrix, baseline=None, age=0, known_metrics=None, watch
 class FilterModule:
     """Filter that turns measurements into a decision."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"decide": decide}

@@ -38,11 +38,13 @@ _value:
     - "decision: proceed (every row that is due passes)"
 """
 
+from typing import Any, Callable, Dict
+
 from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
 
 
 class FilterModule:
     """Filter that shows a decision to a person."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"decision_table": decision.render_table}

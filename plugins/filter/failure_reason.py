@@ -38,11 +38,13 @@ _value:
   sample: "npm run build ended with status 1: error TS2304: Cannot find name 'x'."
 """
 
+from typing import Any, Callable, Dict
+
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 
 
 class FilterModule:
     """Filter that tells why a task failed."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"failure_reason": commands.describe_failure}

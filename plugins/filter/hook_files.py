@@ -46,12 +46,13 @@ _value:
 """
 
 from pathlib import Path
+from typing import Any, Callable, Dict, List
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._release import hooks as release_hooks
 
 
-def hook_files(hooks, folder):
+def hook_files(hooks: Any, folder: str) -> Dict[str, List[str]]:
     try:
         return release_hooks.find_hooks(hooks, Path(folder), Path.is_file)
     except release_hooks.HookError as error:
@@ -61,5 +62,5 @@ def hook_files(hooks, folder):
 class FilterModule:
     """Filter that finds the task files of hooks."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"hook_files": hook_files}

@@ -35,11 +35,13 @@ _value:
   sample: [start, rollback]
 """
 
+from typing import Any, Callable, Dict, List
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._release import notify
 
 
-def notified_events(services):
+def notified_events(services: Any) -> List[str]:
     try:
         wanted = {
             event for each in notify.parse_services(services, "greenlight_notifications") for event in each.events
@@ -52,5 +54,5 @@ def notified_events(services):
 class FilterModule:
     """Filter that says of which events somebody is told."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"notified_events": notified_events}

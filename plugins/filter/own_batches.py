@@ -50,11 +50,13 @@ _value:
   sample: [{"number": 1, "of": 2, "hosts": ["web1"], "later": ["web2", "web3"], "soak": 600, "together": false, "tasks": "gated"}]
 """
 
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet
 
 
-def own_batches(name, hosts, settings):
+def own_batches(name: str, hosts: Sequence[str], settings: Mapping[str, Any]) -> List[Dict[str, Any]]:
     try:
         return fleet.batches_of(name, hosts, settings)
     except fleet.FleetError as error:
@@ -64,5 +66,5 @@ def own_batches(name, hosts, settings):
 class FilterModule:
     """Filter that divides the hosts of a run."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"own_batches": own_batches}

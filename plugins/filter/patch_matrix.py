@@ -53,11 +53,13 @@ _value:
       rollback_if: {above: 30}
 """
 
+from typing import Any, Callable, Dict, List
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix
 
 
-def patch_matrix(rows, patches):
+def patch_matrix(rows: Any, patches: Any) -> List[Any]:
     try:
         return matrix.patch_matrix(rows, patches)
     except matrix.MatrixError as error:
@@ -67,5 +69,5 @@ def patch_matrix(rows, patches):
 class FilterModule:
     """Filter that changes rows of a decision matrix."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"patch_matrix": patch_matrix}

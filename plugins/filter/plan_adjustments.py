@@ -63,11 +63,13 @@ _value:
     notes: []
 """
 
+from typing import Any, Callable, Dict
+
 from ansible_collections.greenlight.release.plugins.module_utils._decision import adjust
 
 
 class FilterModule:
     """Filter that chooses adjustments."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"plan_adjustments": adjust.plan_adjustments}

@@ -40,11 +40,13 @@ _value:
   sample: {"error_rate": {"value": 1.5, "low": 1.5, "high": 1.5}}
 """
 
+from typing import Any, Callable, Dict, Iterable, Mapping
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._decision import matrix, pool
 
 
-def pool_measurements(hosts):
+def pool_measurements(hosts: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
     try:
         return pool.pool(list(hosts))
     except matrix.MatrixError as error:
@@ -54,5 +56,5 @@ def pool_measurements(hosts):
 class FilterModule:
     """Filter that makes one host's measurements of those of several."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"pool_measurements": pool_measurements}

@@ -45,11 +45,13 @@ _value:
   sample: {CACHE_TTL_SECONDS: "30"}
 """
 
+from typing import Any, Callable, Dict, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._decision import adjust
 
 
-def process_environment(encoded, names):
+def process_environment(encoded: str, names: Sequence[str]) -> Dict[str, str]:
     try:
         return adjust.read_environment(encoded, names)
     except adjust.AdjustError as error:
@@ -59,5 +61,5 @@ def process_environment(encoded, names):
 class FilterModule:
     """Filter that reads environment variables of a process."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"process_environment": process_environment}

@@ -72,13 +72,16 @@ _value:
 """
 
 from datetime import datetime, timezone
+from typing import Any, Callable, Dict, Iterable, List, Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import status, watch
 
 
-def release_status(hosts, hostvars, variable, now=""):
+def release_status(
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], variable: str, now: str = ""
+) -> List[Dict[str, Any]]:
     try:
         moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
     except release_record.RecordError as error:
@@ -89,5 +92,5 @@ def release_status(hosts, hostvars, variable, now=""):
 class FilterModule:
     """Filter that gathers what is released where."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"release_status": release_status}

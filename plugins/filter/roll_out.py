@@ -74,11 +74,20 @@ _value:
       - "web3  3      -         5f0c1c2a  -         not touched"
 """
 
+from typing import Any, Callable, Dict, Mapping, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet, table
 
 
-def roll_out(facts, alive, batches, fleet_rollback=True, check_mode=False, sources=()):
+def roll_out(
+    facts: Sequence[Mapping[str, Any]],
+    alive: Sequence[str],
+    batches: Any,
+    fleet_rollback: bool = True,
+    check_mode: bool = False,
+    sources: Sequence[str] = (),
+) -> Dict[str, Any]:
     try:
         hosts = fleet.look(facts, alive, batches, check_mode)
     except fleet.FleetError as error:
@@ -100,5 +109,5 @@ def roll_out(facts, alive, batches, fleet_rollback=True, check_mode=False, sourc
 class FilterModule:
     """Filter that tells how far a run is."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"roll_out": roll_out}

@@ -43,11 +43,13 @@ _value:
     - "web1  0639294c  20260219T020000Z-0639294c  watching  23h 10m  proceed   -     -"
 """
 
+from typing import Any, Callable, Dict, Mapping, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._release import status
 
 
-def show_status(rows, form="table"):
+def show_status(rows: Sequence[Mapping[str, Any]], form: str = "table") -> Sequence[Any]:
     try:
         return status.show_as(rows, form)
     except status.StatusError as error:
@@ -57,5 +59,5 @@ def show_status(rows, form="table"):
 class FilterModule:
     """Filter that shows what is released where to a person."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"show_status": show_status}

@@ -48,11 +48,13 @@ _value:
     run_id: 5c9d2b4e-8d5f-5a55-9d36-0c1c8a0b7c11
 """
 
+from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet
 
 
-def this_run(wanted, hosts, batch):
+def this_run(wanted: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]], batch: Sequence[str]) -> Dict[str, str]:
     try:
         return fleet.agreed(wanted, list(hosts), batch)
     except fleet.FleetError as error:
@@ -62,5 +64,5 @@ def this_run(wanted, hosts, batch):
 class FilterModule:
     """Filter that holds the batches of a run together."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"this_run": this_run}

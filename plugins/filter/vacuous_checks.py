@@ -53,11 +53,13 @@ _value:
   sample: ["cache_hit_rate: it was 0 in the last 3 readings, so it may never vary"]
 """
 
+from typing import Any, Callable, Dict
+
 from ansible_collections.greenlight.release.plugins.module_utils._decision import vacuous
 
 
 class FilterModule:
     """Filter that finds checks which cannot fail."""
 
-    def filters(self):
+    def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"vacuous_checks": vacuous.find_vacuous}

@@ -139,6 +139,7 @@ forced:
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout
@@ -159,12 +160,12 @@ ARGUMENTS = {
 }
 
 
-def check_sha(name, value):
+def check_sha(name: str, value: Optional[str]) -> None:
     if value is not None and not is_sha(value):
         raise git.GitError(f"{name} must be a full commit SHA in lower case, not {value!r}")
 
 
-def fetch(params, environment, check_mode):
+def fetch(params: Mapping[str, Any], environment: Mapping[str, str], check_mode: bool) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
         place = code_fetch.Place(
             params["layout"],
@@ -175,7 +176,7 @@ def fetch(params, environment, check_mode):
         return code_fetch.fetch(place, params["repository"], params["sha"])
 
 
-def check_out(run, params, check_mode):
+def check_out(run: git.Run, params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     path = Path(params["path"])
     if not git.has_commit(run, params["sha"]):
         raise git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
@@ -192,7 +193,7 @@ def check_out(run, params, check_mode):
     return {"changed": changed, "sha": params["sha"], "head": status.head}
 
 
-def act(params, check_mode):
+def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     check_sha("sha", params["sha"])
     check_sha("from_sha", params["from_sha"])
     settings = git.split_credentials(params["repository"])[1] if params["repository"] else {}
@@ -208,7 +209,7 @@ def act(params, check_mode):
     return check_out(run, params, check_mode)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

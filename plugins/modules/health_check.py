@@ -315,11 +315,13 @@ counters:
 """
 
 import time
+from typing import Any, List, Mapping, Tuple
 
+HAS_REQUESTS = True
 try:
     import requests
 except ImportError:
-    requests = None
+    HAS_REQUESTS = False
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.greenlight.release.plugins.module_utils._health import client, measure, owner, parse
@@ -366,7 +368,9 @@ ARGUMENTS = {
 }
 
 
-def parse_arguments(params):
+def parse_arguments(
+    params: Mapping[str, Any],
+) -> Tuple[List[health_probe.Probe], health_wait.World, health_wait.Patience]:
     """Return the probes, with what to ask them and for how long. Raises HealthError."""
     parse.check_numbers(params)
     asked = params["probes"] or [{"url": params["url"], "expect_json": params["expect_json"]}]
@@ -384,7 +388,7 @@ def parse_arguments(params):
     return parse.parse_probes(given, params["timeout"]), world, patience
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
@@ -395,7 +399,7 @@ def main():
     given = [module.params["url"], *(probe["url"] for probe in module.params["probes"] or [])]
     secrets = module.no_log_values.union(*map(health_probe.secrets_in, given))
     module.no_log_values = {value for value in secrets if len(value) >= SHORTEST_SECRET}
-    if requests is None:
+    if not HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         probes, world, patience = parse_arguments(module.params)

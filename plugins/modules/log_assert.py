@@ -295,6 +295,7 @@ measurements:
 
 import os
 import time
+from typing import Any, Dict, List, Mapping, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
@@ -365,13 +366,13 @@ ARGUMENTS = {
 }
 
 
-def parse_rules(params):
+def parse_rules(params: Mapping[str, Any]) -> rules.Rules:
     parsed = {kind: rules.parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
     ignored, rates = rules.parse_ignored(params["ignore"]), rules.parse_rates(params["rates"])
     return rules.check_names(rules.Rules(ignore=ignored, rates=rates, **parsed))
 
 
-def find_logs(params):
+def find_logs(params: Mapping[str, Any]) -> Tuple[List[logs_process.LogFile], List[str]]:
     """Return the logs that are named and those of the process, and a note when the process could not be asked for."""
     if params["files"] is None and not params["process"] and (params["state"] == "mark" or not params["cursor"]):
         raise rules.LogError("There is no log to read; give files or process")
@@ -391,7 +392,7 @@ def find_logs(params):
     return logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
 
 
-def run(params, scan):
+def run(params: Mapping[str, Any], scan: logs_scan.Scan) -> Dict[str, Any]:
     """Take a mark, or read until nothing is waited for any more or the time is up; return the module's result."""
     files, notes = find_logs(params)
     at, cursor = time.time(), params["cursor"]
@@ -404,7 +405,7 @@ def run(params, scan):
     return logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time())
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

@@ -318,6 +318,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
@@ -387,7 +388,7 @@ ARGUMENTS = {
 }
 
 
-def read_config(params, env, host):
+def read_config(params: Mapping[str, Any], env: Mapping[str, str], host: manage.Host) -> Optional[config.Config]:
     """Return the wanted configuration, None when nothing of it is given."""
     options = {name: params[option] for option, name in SETTINGS.items() if params[option] is not None}
     options.update({"env": env} if env else {})
@@ -409,7 +410,7 @@ def read_config(params, env, host):
     return config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
 
 
-def act(module, home, env, secrets):
+def act(module: AnsibleModule, home: Path, env: Mapping[str, str], secrets: Set[str]) -> Dict[str, Any]:
     """Bring the process to the wanted state, and return the module's result.
 
     The set `secrets` gets everything that comes to light and must not be shown, also where this fails.
@@ -443,7 +444,7 @@ def act(module, home, env, secrets):
     return {**report.done(before, plan, outcome, time.time()), **diff}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     env = config.take_variables(module.params, module.no_log_values)
     secrets = set(env.values())

@@ -167,11 +167,14 @@ measurements:
 
 import os
 import time
+from pathlib import Path
+from typing import Any, Dict, Mapping, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, limits, manage, process, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport as pm2_transport
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
 
 ARGUMENTS = {
@@ -188,7 +191,7 @@ ARGUMENTS = {
 }
 
 
-def watch(params, home):
+def watch(params: Mapping[str, Any], home: Path) -> Tuple[process.Readiness, State]:
     """Watch the process for as long as asked, and return what was seen and PM2's own state.
 
     One look is enough when it is not ready, as waiting would change nothing.
@@ -197,7 +200,7 @@ def watch(params, home):
     clock = readiness.Clock(time.monotonic, time.sleep)
     patience = min(3.0, params["timeout"])
 
-    def program():
+    def program() -> pm2_transport.Program:
         return pm2_api.find_program(params["executable"], home, params["timeout"], os.environ)
 
     try:
@@ -214,7 +217,7 @@ def watch(params, home):
         return process.Readiness(False, str(error), [], []), manage.NOTHING
 
 
-def describe(seen, state, home, name):
+def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Dict[str, Any]:
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
     return {
@@ -232,7 +235,7 @@ def describe(seen, state, home, name):
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     home = pm2_transport.home_of(module.params["pm2_home"], os.environ)
     try:

@@ -150,11 +150,13 @@ services:
 """
 
 import math
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+HAS_REQUESTS = True
 try:
     import requests
 except ImportError:
-    requests = None
+    HAS_REQUESTS = False
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
@@ -177,7 +179,7 @@ ARGUMENTS = {
 }
 
 
-def parse_arguments(params):
+def parse_arguments(params: Mapping[str, Any]) -> Tuple[List[notify.Service], notify.Event]:
     """Return the services that want the event, and the event. Raises NotifyError."""
     for name in ("timeout", "deadline"):
         if not math.isfinite(params[name]) or params[name] <= 0:
@@ -190,10 +192,10 @@ def parse_arguments(params):
     return [service for service in services if event.kind in service.events], event
 
 
-def tell(module, services, event):
+def tell(module: AnsibleModule, services: Sequence[notify.Service], event: notify.Event) -> List[Dict[str, Any]]:
     """Return what became of each service."""
     problem = "nothing is sent in check mode" if module.check_mode else ""
-    if requests is None:
+    if not HAS_REQUESTS:
         problem = missing_required_lib("requests")
     if not problem:
         timeout, deadline = module.params["timeout"], module.params["deadline"]
@@ -201,7 +203,7 @@ def tell(module, services, event):
     return [{"name": each.label, "type": each.kind, "sent": False, "problem": problem} for each in services]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.no_log_values = notify.only_secrets(module.no_log_values, module.params["services"])
     try:

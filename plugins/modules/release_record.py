@@ -199,6 +199,7 @@ import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, watch
@@ -230,10 +231,12 @@ ARGUMENTS = {
 }
 
 
-def keep_evidence(module, record, change):
+def keep_evidence(
+    module: AnsibleModule, record: release_record.Record, change: release_record.Change
+) -> release_record.Change:
     """Return the change with the folder of the evidence, which is kept if the run holds the record `record`."""
     state_path, given = Path(module.params["state_path"]), module.params["evidence"]
-    folder = evidence.folder_of(state_path, record["id"])
+    folder = str(evidence.folder_of(state_path, record["id"]))
     try:
         if not module.check_mode:
             evidence.keep(state_path, record["id"], evidence.Evidence(**given), time.time())
@@ -241,16 +244,18 @@ def keep_evidence(module, record, change):
         # A host that must go back does not wait for a disk that has room.
         module.warn(str(error))
         folder = ""
-    return dataclasses.replace(change, facts={**change.facts, "evidence_path": str(folder)})
+    return dataclasses.replace(change, facts={**change.facts, "evidence_path": folder})
 
 
-def changed_records(records, module, now):
+def changed_records(
+    records: Sequence[release_record.Record], module: AnsibleModule, now: datetime
+) -> Tuple[Optional[release_record.Record], release_record.Record, Sequence[release_record.Record]]:
     """Return (record before or None, record after, further records to write)."""
     params = module.params
     if params["state"] == "opened":
-        names = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
+        given = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
         wanted = release_record.Opening(
-            **{name: params[name] for name in names}, retry_rejected=params["retry_rejected"], facts=params["facts"]
+            **{name: params[name] for name in given}, retry_rejected=params["retry_rejected"], facts=params["facts"]
         )
         after = release_record.open_release(records, wanted, now)
         if after in records:
@@ -269,7 +274,7 @@ def changed_records(records, module, now):
     return before, release_record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
 
 
-def update_records(module, now):
+def update_records(module: AnsibleModule, now: datetime) -> Dict[str, Any]:
     """Read, judge and write the records in one step, and return the module's result."""
     state_path = Path(module.params["state_path"])
     before, after, others = changed_records(store.read_records(state_path), module, now)
@@ -288,7 +293,7 @@ def update_records(module, now):
     return result
 
 
-def refuse_to_open(module):
+def refuse_to_open(module: AnsibleModule) -> None:
     """Fail where no release may begin now; a rehearsal only tells it."""
     params = module.params
     if params["state"] == "opened" and params["refuse"]:
@@ -298,7 +303,7 @@ def refuse_to_open(module):
         module.warn(problem)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

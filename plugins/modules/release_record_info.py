@@ -152,7 +152,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 from ansible_collections.greenlight.release.plugins.module_utils._release import store, watch
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={"state_path": {"type": "path", "required": True}, "now": {"type": "str"}},
         supports_check_mode=True,

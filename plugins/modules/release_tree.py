@@ -169,6 +169,7 @@ swept:
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, stage_plan
@@ -194,14 +195,14 @@ ARGUMENTS = {
 }
 
 
-def make_run(params, **more):
+def make_run(params: Mapping[str, Any], **more: str) -> git.Run:
     environment = {**git.make_environment(os.environ, {}), **more}
     return git.make_run(
         environment, params["timeout"], str(layout.repository_of(params["layout"], Path(params["path"])))
     )
 
 
-def make_wanted(params):
+def make_wanted(params: Mapping[str, Any]) -> stage_plan.Wanted:
     if params["shared_paths"] and params["layout"] == "in_place":
         raise git.GitError(
             "shared_paths are for the layout releases; in a checkout nothing is replaced, so leave them out"
@@ -214,7 +215,7 @@ def make_wanted(params):
     return stage_plan.Wanted(move, tuple(params["built_anew"]), database)
 
 
-def stage(params, check_mode):
+def stage(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     wanted, run = make_wanted(params), make_run(params)
     planned = stage_plan.plan(run, wanted)
     if not planned.done and not check_mode:
@@ -235,7 +236,7 @@ def stage(params, check_mode):
     return {**result, "diff": {"before": text if planned.done else "", "after": text}}
 
 
-def prune(params, check_mode):
+def prune(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     path, run = Path(params["path"]), make_run(params)
     records = store.read_records(Path(params["state_path"]))
     if params["layout"] == "releases":
@@ -252,7 +253,7 @@ def prune(params, check_mode):
     return {"changed": bool(gone), **planned, "diff": {"before": before, "after": after}}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

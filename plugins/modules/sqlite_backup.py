@@ -246,9 +246,11 @@ import secrets
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+IMPORT_ERROR = ""
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
     from ansible_collections.greenlight.release.plugins.module_utils._release import store
@@ -256,8 +258,6 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
-else:
-    IMPORT_ERROR = None
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "restored", "absent"], "default": "present"},
@@ -282,7 +282,7 @@ ARGUMENTS = {
 }
 
 
-def run(params, check_mode, now, token):
+def run(params: Mapping[str, Any], check_mode: bool, now: datetime, token: str) -> Dict[str, Any]:
     state_path = Path(params["state_path"]) if params["state_path"] else None
     needed = functools.partial(store.backups_to_keep, state_path, check_mode)
     retention = sqlite_api.Retention(params["keep"], params["protect"], needed)
@@ -292,7 +292,7 @@ def run(params, check_mode, now, token):
         return sqlite_api.back_up(wanted, now, token, check_mode)
     if params["state"] == "absent":
         return sqlite_api.remove(params["dest"], params["path"], retention, check_mode)
-    wanted = sqlite_api.plan_restore(
+    planned = sqlite_api.plan_restore(
         params["src"],
         params["path"],
         params["timeout"],
@@ -302,10 +302,10 @@ def run(params, check_mode, now, token):
         force=params["force"],
         set_aside=params["set_aside"],
     )
-    return sqlite_api.restore(wanted, params["online"], check_mode)
+    return sqlite_api.restore(planned, params["online"], check_mode)
 
 
-def diff_of(result):
+def diff_of(result: Mapping[str, Any]) -> Dict[str, Any]:
     """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
     if "restored" in result:
         counts = result["differences"] if result["restored"] else {}
@@ -317,7 +317,7 @@ def diff_of(result):
     return {"before": result["before"], "after": {**result["backup"], **gone}}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

@@ -66,9 +66,11 @@ database:
 
 import traceback
 from pathlib import Path
+from typing import Any, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+IMPORT_ERROR = ""
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
     from ansible_collections.greenlight.release.plugins.module_utils._sqlite import database
@@ -76,14 +78,12 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
-else:
-    IMPORT_ERROR = None
 
 ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"type": "float", "default": 60}}
 
 
-def describe(params):
-    result = {}
+def describe(params: Mapping[str, Any]) -> Dict[str, Any]:
+    result: Dict[str, Any] = {}
     if params["dest"]:
         manifests, unreadable = sqlite_manifest.read_folder(Path(params["dest"]))
         problems = [sqlite_manifest.verify_backup(manifest, params["timeout"]) for manifest in manifests]
@@ -94,7 +94,7 @@ def describe(params):
     return result
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("dest", "path")])
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
