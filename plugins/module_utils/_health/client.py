@@ -9,9 +9,9 @@ import contextlib
 from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
-from ansible_collections.greenlight.release.plugins.module_utils._health.owner import plain_address
-from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Connection, Fetch, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Fetch, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._host.http import explain_failure
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection, plain_address
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 LARGEST_BODY = 1 << 20

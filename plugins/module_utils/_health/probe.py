@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret
 
@@ -60,14 +61,6 @@ class Probe:
     warmup: int = 0
     response_time: bool = False
     measurements: Dict[str, Measurement] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Connection:
-    """The ends of a TCP connection as (address, port), ours and the peer's."""
-
-    own: Tuple[str, int]
-    peer: Tuple[str, int]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._health.measure
 )
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     Answer,
-    Connection,
     Fetch,
     Probe,
     mask_url,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._host.parallel import TooSlowError, within
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import quantile_interval
 
 # Failures are asked about ever more slowly, so that a struggling app is not pushed further down.

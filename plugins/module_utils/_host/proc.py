@@ -11,16 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import stat
-import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, TextIO, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
 
-PROC = Path("/proc")
-# State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
-_LISTEN = "0A"
+from ansible_collections.greenlight.release.plugins.module_utils._host import sockets
+
+PROC = sockets.PROC
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 FileId = Tuple[int, int]
 
@@ -68,66 +67,36 @@ def with_descendants(roots: Iterable[int], proc: Path = PROC) -> Set[int]:
     return found
 
 
-def _tables(proc: Path) -> Iterator[TextIO]:
-    """Yield the tables of TCP sockets behind their headings, read no further than they are used: they may be long."""
-    for table in ("tcp", "tcp6"):
-        try:
-            with (proc / "net" / table).open() as rows:
-                rows.readline()
-                yield rows
-        except OSError:
-            continue  # A kernel without IPv6 has no such table.
-
-
-def _listening(proc: Path) -> Iterator[List[str]]:
-    """Yield the fields of every listening TCP socket, 1 its address, 9 its inode; the kernel lists them first."""
-    for rows in _tables(proc):
-        for fields in map(str.split, rows):
-            if fields[3] != _LISTEN:
-                break
-            yield fields
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2], 16)
-
-
 def _reachable(address: str) -> str:
-    """Return the address in words of four bytes of the machine's order, the loopback one where it stands for any."""
-    words = address.rpartition(":")[0]
-    packed = b"".join(struct.pack("=I", int(words[at : at + 8], 16)) for at in range(0, len(words), 8))
-    if len(packed) == 4:
-        return socket.inet_ntop(socket.AF_INET, packed) if any(packed) else "127.0.0.1"
-    return socket.inet_ntop(socket.AF_INET6, packed) if any(packed) else "::1"
+    """Return the address, the loopback one where it stands for any."""
+    return _LOOPBACK.get(address, address)
 
 
 def listeners(proc: Path = PROC) -> List[Listener]:
     """Return every listening TCP socket, IPv4 and IPv6."""
-    return [Listener(_reachable(fields[1]), _port(fields[1]), fields[9]) for fields in _listening(proc)]
+    found = map(sockets.read_socket, sockets.listening_rows(proc))
+    return [Listener(_reachable(each.local[0]), each.local[1], each.inode) for each in found]
 
 
 def open_ports(proc: Path = PROC) -> Set[int]:
     """Return the TCP ports that anything listens on."""
-    return {_port(fields[1]) for fields in _listening(proc)}
+    return {sockets.port_of(fields[1]) for fields in sockets.listening_rows(proc)}
 
 
 def accepted(remote_ports: Iterable[int], proc: Path = PROC) -> Dict[Tuple[int, int], str]:
     """Return (local port, remote port) -> inode of the connections from these ports; 0 before one was accepted."""
     wanted = "|".join(f"{port:04X}" for port in remote_ports)
     row = re.compile(rf"^ *\d+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:({wanted}) [0-9A-F]{{2}} (?:\S+ +){{5}}(\d+)", re.M)
-    found = [match for rows in _tables(proc) for match in row.findall(rows.read())]
+    found = [match for rows in sockets.tables(proc) for match in row.findall(rows.read())]
     return {(int(local, 16), int(remote, 16)): inode for local, remote, inode in found}
 
 
 def sockets_of(processes: Iterable[int], proc: Path = PROC) -> Set[str]:
-    """Return the inodes of the sockets that the processes hold."""
-    found = set()
+    """Return the inodes of the sockets that the processes hold; those of other users are passed over."""
+    found: Set[str] = set()
     for pid in processes:
-        for path in _descriptors(pid, proc):
-            with contextlib.suppress(OSError):
-                target = os.readlink(path)
-                if target.startswith("socket:["):
-                    found.add(target[8:-1])
+        with contextlib.suppress(PermissionError):
+            found.update(sockets.inodes_of(pid, proc))
     return found
 
 

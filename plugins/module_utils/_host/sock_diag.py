@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Address, Connection
 
 # struct nlmsghdr, struct inet_diag_req_v2 and struct inet_diag_sockid of linux/netlink.h and linux/inet_diag.h.
 _HEADER = struct.Struct("=IHHII")
@@ -25,17 +26,6 @@ _NLM_F_REQUEST = 1
 # Where an answer has its ports and its inode: struct inet_diag_msg begins behind the header of 16 bytes.
 _PORTS_AT, _INODE_AT = 20, 84
 
-Address = Tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Connection:
-    """A connection that this process made: its family, our end and the other one."""
-
-    family: int
-    mine: Address
-    other: Address
-
 
 def other_ends(connections: Sequence[Connection]) -> Optional[List[str]]:
     """Return the inode of the other end of each connection, 0 before it was accepted and after it was closed.
@@ -45,15 +35,16 @@ def other_ends(connections: Sequence[Connection]) -> Optional[List[str]]:
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
             kernel.settimeout(1)
-            known = [_ask(kernel, each.family, each.mine, each.other) for each in connections]
-            found = [_ask(kernel, each.family, each.other, each.mine) for each in connections]
+            known = [_ask(kernel, each.own, each.peer) for each in connections]
+            found = [_ask(kernel, each.peer, each.own) for each in connections]
     except OSError:
         return None
     return found if any(inode != "0" for inode in known) else None
 
 
-def _ask(kernel: socket.socket, family: int, source: Address, target: Address) -> str:
+def _ask(kernel: socket.socket, source: Address, target: Address) -> str:
     """Return the inode of the socket that is bound to a source and connected to a target, 0 for none."""
+    family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
     ends = b"".join(socket.inet_pton(family, address).ljust(16, b"\0") for address, _port in (source, target))
     # No interface, and no cookie: any socket with these ends.
     socket_id = _PORTS.pack(source[1], target[1]) + ends + _REST.pack(0, 0xFFFFFFFF, 0xFFFFFFFF)

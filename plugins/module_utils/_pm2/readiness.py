@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag
-from ansible_collections.greenlight.release.plugins.module_utils._host.sock_diag import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness, Sight, Wanted
@@ -155,7 +155,7 @@ class _Probe:
     def _attribute(self) -> None:
         held = {pm_id: proc.sockets_of(self._families[pm_id]) for pm_id in self._waiting()}
         for (connection, ends), inode in zip(self._open, _other_ends([ends for _socket, ends in self._open])):
-            port = ends.other[1]
+            port = ends.peer[1]
             for pm_id, inodes in held.items():
                 # An app may end a connection that says nothing at once, so that nobody holds it when it is looked for.
                 if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
@@ -177,7 +177,7 @@ def _connect(listener: proc.Listener) -> Iterator[Tuple[socket.socket, Connectio
         return
     connection.setblocking(False)
     mine = connection.getsockname()[:2]
-    yield connection, Connection(family, mine, (listener.address, listener.port))
+    yield connection, Connection(mine, (listener.address, listener.port))
 
 
 def _other_ends(connections: Sequence[Connection]) -> List[str]:
@@ -185,8 +185,8 @@ def _other_ends(connections: Sequence[Connection]) -> List[str]:
     found = sock_diag.other_ends(connections)
     if found is not None:
         return found
-    known = proc.accepted(each.mine[1] for each in connections)
-    return [known.get((each.other[1], each.mine[1]), "0") for each in connections]
+    known = proc.accepted(each.own[1] for each in connections)
+    return [known.get((each.peer[1], each.own[1]), "0") for each in connections]
 
 
 def _ended(connection: socket.socket) -> bool:

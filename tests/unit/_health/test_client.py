@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import requests
 from ansible_collections.greenlight.release.plugins.module_utils._health import client
-from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Connection, Probe
+from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Probe
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 
 PROBE = Probe(name="x", url="http://127.0.0.1:3000/?token=hunter2", timeout=3)
 

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._health import owner
-from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 
 # As Linux 5.10 prints it on x86-64, for a server on 127.0.0.1:3000 and one on [::]:8080.
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -106,20 +106,6 @@ def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
     told = owner.explain_owner(connection(54321, 3000), [11], proc)
     assert told == "it cannot be told which process answers; become the user of the app, or root"
     assert "one of another user" in owner.explain_owner(connection(54321, 3000), [12], proc)
-
-
-def test_processes_and_files_that_vanish_meanwhile_are_passed_over(proc, monkeypatch):
-    def vanish(_path):
-        raise FileNotFoundError
-
-    assert list(owner.socket_inodes(99, proc)) == []
-    monkeypatch.setattr(os, "readlink", vanish)
-    assert list(owner.socket_inodes(11, proc)) == []
-
-
-def test_a_kernel_without_ipv6_has_the_sockets_of_ipv4(proc):
-    (proc / "net" / "tcp6").unlink()
-    assert len(owner.read_sockets(proc)) == 3
 
 
 @pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])

@@ -11,10 +11,10 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     Answer,
-    Connection,
     Measurement,
     Probe,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 
 PROBE = Probe(name="health", url="http://127.0.0.1/health")
 GOOD, BAD = Answer(200, 2.0, {}, "{}"), Answer(503, 1.0)

@@ -57,11 +57,18 @@ def test_listening_ports_are_those_of_the_processes(proc):
     assert host_proc.listening_ports([11], proc) == []
 
 
-def test_a_file_that_is_closed_meanwhile_hides_no_other(proc, monkeypatch):
-    process(proc, 10, files=["gone", "socket:[777]"])
-    paths = [str(proc / "10" / "fd" / "9"), str(proc / "10" / "fd" / "1")]
-    monkeypatch.setattr(host_proc, "_descriptors", lambda *_arguments: iter(paths))
-    assert host_proc.listening_ports([10], proc) == [3000]
+def test_the_sockets_of_other_users_are_passed_over(proc, monkeypatch):
+    process(proc, 10, files=["socket:[777]"])
+    process(proc, 11, files=["socket:[778]"])
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("11/fd"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert host_proc.sockets_of([11, 10], proc) == {"777"}
 
 
 def test_a_real_socket_is_seen():
@@ -78,6 +85,7 @@ def test_holders_of_a_file_are_found_by_device_and_inode(proc, tmp_path):
     process(proc, 10, files=["gone", database], name="server")
     process(proc, 11, files=[tmp_path])
     process(proc, os.getpid(), files=[database])
+    (proc / "12").mkdir()
     assert host_proc.holders(frozenset({(status.st_dev, status.st_ino)}), proc) == {10: "server"}
 
 

@@ -9,7 +9,7 @@ import struct
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import sock_diag
-from ansible_collections.greenlight.release.plugins.module_utils._host.sock_diag import Connection
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 
 
 def answer(kind=20, ports=(3000, 40000), inode=777):
@@ -36,7 +36,7 @@ def connected(request):
     with server, socket.socket(request.param) as client:
         server.listen()
         client.connect(server.getsockname())
-        yield server, Connection(request.param, client.getsockname()[:2], server.getsockname()[:2])
+        yield server, Connection(client.getsockname()[:2], server.getsockname()[:2])
 
 
 def test_the_kernel_knows_who_accepted_a_connection(connected):
