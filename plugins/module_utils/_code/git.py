@@ -10,16 +10,14 @@ ever made. Credentials in a URL travel in the environment, never in an argument,
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import re
-import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import run_group
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
 
@@ -109,27 +107,13 @@ def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", g
 
     def run(arguments: Sequence[str]) -> Done:
         try:
-            process = subprocess.Popen(
-                ["git", "-C", where, *settings, *arguments],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            ended = run_group(["git", "-C", where, *settings, *arguments], environment, timeout, grace=grace)
         except FileNotFoundError as error:
             raise GitError("git is not installed on this host; install it") from error
-        try:
-            output, problem = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(grace)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; look at the remote") from error
-        return Done(process.returncode, output.decode("utf-8", "surrogateescape"), problem.decode("utf-8", "replace"))
+        if ended.state != "ended":
+            raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; look at the remote")
+        output, problem = ended.output.decode("utf-8", "surrogateescape"), ended.error.decode("utf-8", "replace")
+        return Done(ended.code, output, problem)
 
     return run
 

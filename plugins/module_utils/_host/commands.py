@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands of the app's own, such as a migration: run in its folder, ended when they take too long."""
+"""Commands: started, ended with all that they started when they take too long, and explained when they fail."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import contextlib
 import os
 import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Literal, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
@@ -18,9 +19,21 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.errors 
 
 _SHOWN_LINES = 5
 
+State = Literal["ended", "killed", "held"]
+
 
 class CommandError(GreenlightError):
     """A command could not be started, did not succeed, or did not end."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. killed: it did not end in time; held: it did, and left something that holds its output."""
+
+    state: State
+    code: int
+    output: bytes = b""
+    error: bytes = b""
 
 
 def check(commands: Sequence[Sequence[str]], name: str) -> None:
@@ -30,6 +43,48 @@ def check(commands: Sequence[Sequence[str]], name: str) -> None:
             raise CommandError(f"{name}[{index}] must be a list of words, the first one a program, not {words!r}")
 
 
+def run_group(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    folder: Optional[Path] = None,
+    one_output: bool = False,
+    grace: float = 0,
+) -> Ended:
+    """Run a command in a session of its own, and end it with all that it started after `timeout` seconds.
+
+    With a `grace` it is asked to end first, so that it clears up, and killed so many seconds later. With `one_output`
+    what it says of errors stands among its output. Raises OSError when it cannot be started.
+    """
+    process = subprocess.Popen(
+        list(words),
+        cwd=str(folder) if folder else None,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if one_output else subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        output, problem = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        state: State = "killed" if process.poll() is None else "held"
+        # Nothing waits for the output: what went into a session of its own may hold it for ever.
+        with process:
+            _end_group(process, grace)
+        return Ended(state, process.returncode)
+    return Ended("ended", process.returncode, output, problem or b"")
+
+
+def _end_group(process: subprocess.Popen[bytes], grace: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if grace:
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float) -> None:
     """Run a command to its end. Raises CommandError with its last words, secrets taken out.
 
@@ -37,28 +92,15 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
     """
     shown = redaction.show(" ".join(words))
     try:
-        process = subprocess.Popen(
-            list(words),
-            cwd=str(folder),
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        ended = run_group(words, environment, timeout, folder, one_output=True)
     except OSError as error:
         raise CommandError(f"{shown} cannot be started in {folder}: {explain(error)}") from error
-    try:
-        output = process.communicate(timeout=timeout)[0]
-    except subprocess.TimeoutExpired as error:
-        # Nothing waits for the output: what went into a session of its own may hold it for ever.
-        is_over = process.poll() is not None
-        with process, contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        left = "ended and left something that holds its output for" if is_over else "did not end in"
-        raise CommandError(f"{shown} {left} {timeout:g} seconds{'' if is_over else ' and was killed'}") from error
-    if process.returncode != 0:
-        raise CommandError(_describe_end(shown, process.returncode, output.decode("utf-8", "replace")))
+    if ended.state == "killed":
+        raise CommandError(f"{shown} did not end in {timeout:g} seconds and was killed")
+    if ended.state == "held":
+        raise CommandError(f"{shown} ended and left something that holds its output for {timeout:g} seconds")
+    if ended.code != 0:
+        raise CommandError(_describe_end(shown, ended.code, ended.output.decode("utf-8", "replace")))
 
 
 def _describe_end(shown: str, status: int, output: str) -> str:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands as host_commands
-from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError, Ended
 
 
 @pytest.mark.parametrize("commands", [[], [["true"]], [("npm", "run", "migrate"), ["true"]]], ids=str)
@@ -21,6 +21,26 @@ def test_commands_are_lists_of_words(commands):
 def test_what_is_no_command_is_refused_by_its_index(wrong):
     with pytest.raises(CommandError, match=r"migrate\[1\] must be a list of words"):
         host_commands.check([["true"], wrong], "migrate")
+
+
+@pytest.mark.parametrize(
+    "script, timeout, more, ended",
+    [
+        ("echo out; echo err >&2; exit 3", 20, {}, Ended("ended", 3, b"out\n", b"err\n")),
+        ("echo err >&2", 20, {"one_output": True}, Ended("ended", 0, b"err\n")),
+        ("exec tail -f /dev/null", 1, {}, Ended("killed", -9)),
+        ("exec tail -f /dev/null", 1, {"grace": 20}, Ended("killed", -15)),
+        ("trap '' TERM; exec tail -f /dev/null", 1, {"grace": 0.2}, Ended("killed", -9)),
+    ],
+)
+def test_how_a_command_ended_is_told(script, timeout, more, ended):
+    assert host_commands.run_group(["sh", "-c", script], os.environ, timeout, **more) == ended
+
+
+def test_a_command_that_is_asked_to_end_can_clear_up(tmp_path):
+    script = "trap 'touch cleared; exit 0' TERM; touch begun; while :; do sleep 0.05; done"
+    ended = host_commands.run_group(["sh", "-c", script], os.environ, 1, tmp_path, grace=20)
+    assert (ended, sorted(os.listdir(tmp_path))) == (Ended("killed", 0), ["begun", "cleared"])
 
 
 def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
