@@ -162,7 +162,7 @@ def verified_vacuum(source: Path, target: Path) -> None:
     verify_one_after_the_other(target)
 
 
-def plan_of(source: Path, token: str, verify: str = "quick") -> backup_plan.Plan:
+def plan_of(source: Path, token: str, verify: str = "quick") -> backup_plan.BackupPlan:
     folder = str(source.parent / "ours")
     return backup_plan.plan_backup(source, folder, datetime.now(timezone.utc), token, verify=verify)
 

@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.identit
 
 KINDS = ("in_place", "releases")
 
-Plan = Dict[str, Any]
+MovePlan = Dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def lies_free(root: Path, path: str) -> bool:
     return all(not os.path.lexists(str(each)) or (each.is_dir() and not each.is_symlink()) for each in between)
 
 
-def read_plan(file: Path) -> Optional[Plan]:
+def read_plan(file: Path) -> Optional[MovePlan]:
     """Return the plan of a move, None when it has not begun. Raises GitError for a file that is no plan."""
     try:
         plan = json.loads(file.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def read_plan(file: Path) -> Optional[Plan]:
     return plan
 
 
-def write_plan(file: Path, plan: Plan) -> None:
+def write_plan(file: Path, plan: MovePlan) -> None:
     """Write a plan so that a crash leaves it whole or leaves none."""
     files.write_whole(file, json.dumps(plan, sort_keys=True) + "\n")
 

@@ -24,19 +24,19 @@ _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _BEYOND = 0.005
 
 # A counter as it stood: when, in seconds since 1970, its numbers by path, and the epoch of the app.
-Reading = Dict[str, Any]
+CounterReading = Dict[str, Any]
 
 
 @dataclass
-class Measured:
+class AnswerMeasurements:
     """The measurements in an answer, a reason for each that could not be taken, and the counters as they stand."""
 
     values: Dict[str, Any] = field(default_factory=dict)
     reasons: List[str] = field(default_factory=list)
-    counters: Dict[str, Reading] = field(default_factory=dict)
+    counters: Dict[str, CounterReading] = field(default_factory=dict)
 
 
-def check_counters(given: Any) -> Mapping[str, Reading]:
+def check_counters(given: Any) -> Mapping[str, CounterReading]:
     """Return the readings of an earlier call. Raises HealthError for what this module did not make."""
     known = isinstance(given, Mapping) and all(
         isinstance(reading, Mapping)
@@ -49,9 +49,11 @@ def check_counters(given: Any) -> Mapping[str, Reading]:
     return dict(given)
 
 
-def read_measurements(probe: Probe, answer: Answer, earlier: Mapping[str, Reading], at: float) -> Measured:
+def read_measurements(
+    probe: Probe, answer: Answer, earlier: Mapping[str, CounterReading], at: float
+) -> AnswerMeasurements:
     """Read the measurements of a probe in a good answer; `at` is the time in seconds since 1970."""
-    measured = Measured()
+    measured = AnswerMeasurements()
     document = parse_json(answer) if probe.measurements else None
     for metric, how in probe.measurements.items():
         try:
@@ -73,7 +75,7 @@ def _number_at(document: Any, path: str) -> float:
     return number
 
 
-def _difference(now: Reading, earlier: Union[Reading, None]) -> Dict[str, float]:
+def _difference(now: CounterReading, earlier: Union[CounterReading, None]) -> Dict[str, float]:
     """Return what was counted since an earlier reading; since its start when the app was started again in between."""
     if earlier is None or set(earlier["values"]) != set(now["values"]):
         raise JSONPathError("there is no earlier reading of its counter")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.judge import judge
 from ansible_collections.greenlight.release.plugins.module_utils._health.measure import (
-    Reading,
+    CounterReading,
     read_measurements,
     summarise_latency,
 )
@@ -59,7 +59,7 @@ class World:
     connect: Callable[[], ContextManager[Fetch]]
     explain_owner: Callable[[Connection, Sequence[int]], str]
     run_all: Callable[[Sequence[Job], float], List[Any]]
-    counters: Mapping[str, Reading] = field(default_factory=dict)
+    counters: Mapping[str, CounterReading] = field(default_factory=dict)
     at: float = 0.0
 
 

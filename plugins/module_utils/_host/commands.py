@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.errors 
 
 _SHOWN_LINES = 5
 
-State = Literal["ended", "killed", "held"]
+EndState = Literal["ended", "killed", "held"]
 
 
 class CommandError(GreenlightError):
@@ -30,7 +30,7 @@ class CommandError(GreenlightError):
 class Ended:
     """How a command ended. killed: it did not end in time; held: it did, and left something that holds its output."""
 
-    state: State
+    state: EndState
     code: int
     output: bytes = b""
     error: bytes = b""
@@ -68,7 +68,7 @@ def run_group(
     try:
         output, problem = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        state: State = "killed" if process.poll() is None else "held"
+        state: EndState = "killed" if process.poll() is None else "held"
         # Nothing waits for the output: what went into a session of its own may hold it for ever.
         with process:
             _end_group(process, grace)

@@ -21,7 +21,7 @@ class ChangesError(GreenlightError):
 
 
 @dataclass(frozen=True)
-class Rule:
+class ChangeRule:
     """What to do when one of the paths changed. `restart` is None where the rule says nothing of restarts."""
 
     name: str
@@ -38,7 +38,7 @@ def _matching(changed_paths: Sequence[str], patterns: Sequence[str]) -> List[str
     return [path for path in changed_paths if any(fnmatchcase(path, pattern) for pattern in patterns)]
 
 
-def parse_rules(rules: Any) -> List[Rule]:
+def parse_rules(rules: Any) -> List[ChangeRule]:
     """Return the rules. Raises ChangesError that names the rule by its index, and the key."""
     if not isinstance(rules, (list, tuple)):
         raise ChangesError(f"The rules must be a list of mappings, not {rules!r}")
@@ -50,7 +50,7 @@ def parse_rules(rules: Any) -> List[Rule]:
     return parsed
 
 
-def _parse_rule(where: str, rule: Any) -> Rule:
+def _parse_rule(where: str, rule: Any) -> ChangeRule:
     if not isinstance(rule, Mapping):
         raise ChangesError(f"{where} must be a mapping with {', '.join(_KEYS)}, not {rule!r}")
     for key in rule:
@@ -72,7 +72,7 @@ def _parse_rule(where: str, rule: Any) -> Rule:
         if _PM2_WORDS.fullmatch(process):
             raise ChangesError(f"{where}: restart must name PM2 processes, and {process!r} means others to PM2")
     run, migrate = (_texts(f"{where}: {key}", rule.get(key, [])) for key in ("run", "migrate"))
-    return Rule(name, paths, run, migrate, restart)
+    return ChangeRule(name, paths, run, migrate, restart)
 
 
 def _texts(where: str, value: Any) -> Tuple[str, ...]:
@@ -129,7 +129,7 @@ def _once(commands: Sequence[List[str]]) -> List[List[str]]:
 
 
 def _reason_to_restart(
-    paths: Sequence[str], matched: Sequence[Tuple[Rule, List[str]]], app: str, always: bool, migrates: bool
+    paths: Sequence[str], matched: Sequence[Tuple[ChangeRule, List[str]]], app: str, always: bool, migrates: bool
 ) -> str:
     """Return why the app must be restarted, empty when it need not be."""
     deciding = [(rule, found) for rule, found in matched if rule.restart is not None]

@@ -58,7 +58,7 @@ class Freeze:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Permission:
     """Whether a release may begin now, why not, and when it may; `next_at` is None when no time was found."""
 
     allowed: bool
@@ -135,15 +135,15 @@ def _parse_moment(given: Any, where: str, days: int) -> datetime:
     return moment
 
 
-def judge(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, now: datetime) -> Verdict:
+def judge(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, now: datetime) -> Permission:
     """Say whether a release may begin at `now`, a time of any time zone. Without windows every hour is allowed."""
     local = _on_the_wall(now, zone)
     frozen = _frozen(freezes, local)
     if frozen is None and _within(windows, local):
-        return Verdict(True)
+        return Permission(True)
     at = f"{_DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} in {zone}"
     why = f"and releases are frozen: {frozen.reason}" if frozen else "outside of the allowed hours"
-    return Verdict(False, f"it is {at}, {why}", _next(windows, freezes, zone, now))
+    return Permission(False, f"it is {at}, {why}", _next(windows, freezes, zone, now))
 
 
 def _on_the_wall(moment: datetime, zone: tzinfo) -> datetime:
@@ -178,7 +178,7 @@ def _next(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, no
     return None
 
 
-def describe(verdict: Verdict) -> str:
+def describe(verdict: Permission) -> str:
     """Return why a release may not begin and when it may, in one sentence, and "" where it may."""
     if verdict.allowed:
         return ""

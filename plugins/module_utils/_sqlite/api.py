@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore as sqlite_restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import update as sqlite_update
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import Plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 
@@ -79,7 +79,7 @@ def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False)
     return {"changed": True, "backup": manifest, "removed": removed, "before": before}
 
 
-def plan_backup(wanted: BackUp, now: datetime, token: str) -> Tuple[Plan, Optional[Plan]]:
+def plan_backup(wanted: BackUp, now: datetime, token: str) -> Tuple[BackupPlan, Optional[BackupPlan]]:
     """Return the plan of a whole backup, and of the update where one is asked for. Raises SqliteError."""
     plan = backup_plan.plan_backup(
         Path(wanted.path),
@@ -98,8 +98,8 @@ def plan_backup(wanted: BackUp, now: datetime, token: str) -> Tuple[Plan, Option
 def _predict(
     wanted: BackUp,
     keep: Dict[str, int],
-    plan: Plan,
-    update: Optional[Plan],
+    plan: BackupPlan,
+    update: Optional[BackupPlan],
     known: Optional[Manifest],
     before: Manifest,
 ) -> Dict[str, Any]:

@@ -24,7 +24,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import fi
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import compress
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import (
     Access,
-    Plan,
+    BackupPlan,
     refuse_lack_of_space,
     signature_of,
 )
@@ -66,7 +66,7 @@ def is_up_to_date(manifest: Manifest, real: Path) -> bool:
     return all(changed / 1e9 < created - _COARSE_SECONDS for _size, changed in manifest["signature"].values())
 
 
-def make_backup(plan: Plan) -> Manifest:
+def make_backup(plan: BackupPlan) -> Manifest:
     """Take, verify, sync and name a backup, and return its manifest with its path. Raises SqliteError."""
     refuse_lack_of_space(plan)
     with writing_to(plan) as partial:
@@ -90,7 +90,7 @@ def make_backup(plan: Plan) -> Manifest:
         return store(plan, packed, _compress(partial, packed, plan, str(sha256)), manifest)
 
 
-def describe(plan: Plan, contents: Contents, signature: Dict[str, List[int]]) -> Manifest:
+def describe(plan: BackupPlan, contents: Contents, signature: Dict[str, List[int]]) -> Manifest:
     """Return what the manifests of all kinds of backup say of the database."""
     return {
         "format": FORMAT,
@@ -107,7 +107,7 @@ def describe(plan: Plan, contents: Contents, signature: Dict[str, List[int]]) ->
 
 
 @contextlib.contextmanager
-def writing_to(plan: Plan) -> Iterator[Path]:
+def writing_to(plan: BackupPlan) -> Iterator[Path]:
     """Give a hidden name in the folder, and leave nothing under it. Raises SqliteError for what the system says."""
     folder = plan.final.parent
     try:
@@ -202,7 +202,7 @@ def together(tasks: Dict[str, Callable[[], Any]]) -> Dict[str, Any]:
     return results
 
 
-def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[Optional[str], Checked, Contents]:
+def _verify(partial: Path, plan: BackupPlan, snapshot: Snapshot) -> Tuple[Optional[str], Checked, Contents]:
     """Sync, hash and check the copy at the same time: none of the three holds Python's lock for long."""
     is_needed = plan.verify != "none" or plan.compression != "none"
     results = together(
@@ -221,7 +221,7 @@ def _verify(partial: Path, plan: Plan, snapshot: Snapshot) -> Tuple[Optional[str
     return results["sha256"], checked, contents
 
 
-def _check_copy(partial: Path, plan: Plan) -> Tuple[Checked, Contents]:
+def _check_copy(partial: Path, plan: BackupPlan) -> Tuple[Checked, Contents]:
     is_checked = plan.verify != "none"
     with connection(partial, plan.timeout, mode="ro", immutable=True) as copy:
         checked = check(copy, plan.verify == "full") if is_checked else Checked("")
@@ -233,7 +233,7 @@ def _check_copy(partial: Path, plan: Plan) -> Tuple[Checked, Contents]:
             raise SqliteError(explain(plan.real, error, plan.timeout)) from error
 
 
-def _compress(partial: Path, packed: Path, plan: Plan, sha256: str) -> str:
+def _compress(partial: Path, packed: Path, plan: BackupPlan, sha256: str) -> str:
     """Compress the copy, make sure that it can be brought back, and return the SHA-256 of the file."""
     compress.compress(partial, packed, plan.compression)
     results = together(
@@ -248,7 +248,7 @@ def _compress(partial: Path, packed: Path, plan: Plan, sha256: str) -> str:
     return str(results["sha256"])
 
 
-def store(plan: Plan, finished: Path, sha256: Optional[str], manifest: Manifest) -> Manifest:
+def store(plan: BackupPlan, finished: Path, sha256: Optional[str], manifest: Manifest) -> Manifest:
     """Give a synced backup its manifest and its name, and return the manifest with the paths."""
     _give_to(finished, plan.access)
     manifest = {**manifest, "size": finished.stat().st_size, "sha256": sha256}

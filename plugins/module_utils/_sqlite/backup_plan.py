@@ -39,7 +39,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackupPlan:
     """One backup to be made as the file `final`.
 
     `verify` is full, quick or none, `compression` none, gzip or zstd. `timeout` in seconds bounds every wait for a
@@ -71,7 +71,7 @@ def plan_backup(
     release_id: str = "",
     compression: str = "none",
     access: Optional[Access] = None,
-) -> Plan:
+) -> BackupPlan:
     """Check everything that can be checked before anything is written. `token` makes the name in a folder unique.
 
     `dest` is a folder, or the file to be made: what does not exist yet is a file when its name has an ending.
@@ -88,10 +88,10 @@ def plan_backup(
     _check_folder(final.parent, real)
     if os.path.lexists(str(final)):
         raise SqliteError(f"{final} exists already, and a backup is never overwritten; give another name, or a folder")
-    return Plan(real, final, verify, timeout, release_id, created, token, compression, access or Access())
+    return BackupPlan(real, final, verify, timeout, release_id, created, token, compression, access or Access())
 
 
-def plan_update(plan: Plan, dest: str) -> Plan:
+def plan_update(plan: BackupPlan, dest: str) -> BackupPlan:
     """Return the same plan for an update, which is no database file and so has another ending in a folder."""
     if is_file(dest):
         return replace(plan, compression="none")
@@ -119,7 +119,7 @@ def _check_folder(folder: Path, real: Path) -> None:
         raise SqliteError(f"{folder} belongs to uid {status.st_uid}, who could replace a backup; chown it")
 
 
-def refuse_lack_of_space(plan: Plan) -> None:
+def refuse_lack_of_space(plan: BackupPlan) -> None:
     """Raise SqliteError unless a whole backup has room.
 
     Folding the WAL can make the copy longer by as much, and a compressed file is written beside it.

@@ -78,7 +78,7 @@ def take_snapshot(
     return Snapshot(method, contents, counts if with_rows else None, mark.salt if mark and mark.frames else None)
 
 
-def _begin(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[wal.Mark]:
+def _begin(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[wal.WalMark]:
     if opened.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         return wal.begin_at_mark(opened, real, descriptors)
     opened.execute("BEGIN")
@@ -124,7 +124,7 @@ def _copy(real: Path, partial: Path, descriptors: ExitStack) -> str:
         return "backup_api"
 
 
-def _copy_wal(real: Path, partial: Path, mark: wal.Mark, page_size: int, descriptors: ExitStack) -> int:
+def _copy_wal(real: Path, partial: Path, mark: wal.WalMark, page_size: int, descriptors: ExitStack) -> int:
     """Copy the WAL up to the mark, or nothing when the file alone is the snapshot, and return the number of frames."""
     target = partial.with_name(partial.name + "-wal")
     reading = os.open(f"{real}-wal", os.O_RDONLY)

@@ -23,7 +23,7 @@ from typing import Iterable, Iterator, Optional, Tuple
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal as sqlite_wal
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup import describe, store, writing_to
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import Plan, signature_of
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan, signature_of
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     Contents,
     SqliteError,
@@ -44,7 +44,7 @@ _NUMBER = struct.Struct(">I")
 _COMPARED_AT_ONCE = 1 << 18
 
 
-def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
+def update_backup(plan: BackupPlan, manifest: Manifest) -> Optional[Manifest]:
     """Make the update that `plan` describes of a backup, and return its manifest; None when a whole one is needed.
 
     That is so for a backup that is compressed, unverified, or in another folder, and while another process has the
@@ -68,7 +68,7 @@ def update_backup(plan: Plan, manifest: Manifest) -> Optional[Manifest]:
         return store(plan, partial, files.sha256_of(partial), {**described, **about})
 
 
-def _can_be_updated(base: Manifest, plan: Plan) -> bool:
+def _can_be_updated(base: Manifest, plan: BackupPlan) -> bool:
     same_folder = resolve(Path(base["path"])).parent == resolve(plan.final.parent)
     return (
         base["compression"] == "none"
@@ -79,7 +79,7 @@ def _can_be_updated(base: Manifest, plan: Plan) -> bool:
     )
 
 
-def _write_changed(plan: Plan, base: Manifest, partial: Path) -> Optional[Manifest]:
+def _write_changed(plan: BackupPlan, base: Manifest, partial: Path) -> Optional[Manifest]:
     """Write what changed if nobody else has the database open, and return what the manifest says of it, else None."""
     # Closing any descriptor of the database drops this process's locks on it, so all outlive the connection.
     with ExitStack() as descriptors:
@@ -93,7 +93,7 @@ def _write_changed(plan: Plan, base: Manifest, partial: Path) -> Optional[Manife
 
 
 def _write_alone(
-    opened: sqlite3.Connection, plan: Plan, base: Manifest, partial: Path, descriptors: ExitStack
+    opened: sqlite3.Connection, plan: BackupPlan, base: Manifest, partial: Path, descriptors: ExitStack
 ) -> Optional[Manifest]:
     opened.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
     opened.execute("BEGIN EXCLUSIVE")

@@ -27,7 +27,7 @@ _MOST_TRIES = 1000
 
 
 @dataclass(frozen=True)
-class Mark:
+class WalMark:
     """Where a read transaction stands: it sees the frames up to `frames` of the WAL with that `salt` (hex)."""
 
     change: int
@@ -35,17 +35,17 @@ class Mark:
     salt: str
 
 
-def read_mark(index: int) -> Optional[Mark]:
+def read_mark(index: int) -> Optional[WalMark]:
     """Read the newest mark from a descriptor of the index, the file -shm; None while somebody is changing it."""
     size = _INDEX_HEADER.size
     found = os.pread(index, 2 * size, 0)
     if len(found) < 2 * size or found[:size] != found[size:]:
         return None
     change, valid, frames, salt = _INDEX_HEADER.unpack(found[:size])
-    return Mark(change, frames, salt.hex()) if valid else None
+    return WalMark(change, frames, salt.hex()) if valid else None
 
 
-def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[Mark]:
+def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[WalMark]:
     """Begin a read transaction, and return where it stands; None when that cannot be known.
 
     Closing a descriptor of the index drops this process's locks on it, so `descriptors` must outlive the connection.
@@ -73,7 +73,7 @@ def salt_of(header: bytes) -> Optional[str]:
     return header[16:24].hex() if len(header) == HEADER_SIZE else None
 
 
-def size_up_to(mark: Mark, page_size: int) -> int:
+def size_up_to(mark: WalMark, page_size: int) -> int:
     """Return the size in bytes of a WAL that ends at a mark."""
     return HEADER_SIZE + mark.frames * (FRAME_HEADER_SIZE + page_size)
 

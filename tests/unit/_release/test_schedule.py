@@ -144,7 +144,7 @@ MONDAYS = [(5, 4), (5, 11), (5, 18), (5, 25), (6, 1), (6, 8), (6, 15), (6, 22), 
 @pytest.mark.parametrize(
     "verdict, sentence",
     [
-        (schedule.Verdict(True), ""),
+        (schedule.Permission(True), ""),
         (
             judge("02:00-04:00", "2026-02-19 14:05", BERLIN),
             "it is Thu 2026-02-19 15:05 in Europe/Berlin, outside of the allowed hours; "
@@ -156,7 +156,7 @@ MONDAYS = [(5, 4), (5, 11), (5, 18), (5, 25), (6, 1), (6, 8), (6, 15), (6, 22), 
             "a release may begin at Wed 2027-01-06 00:00 (2027-01-06T00:00Z)",
         ),
         (
-            schedule.Verdict(False, "it is late"),
+            schedule.Permission(False, "it is late"),
             "it is late; no time to release in was found in the next two months without a freeze",
         ),
     ],

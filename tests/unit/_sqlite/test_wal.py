@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal as sqlite_wal
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.wal import Mark
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.wal import WalMark
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def index_header(valid=1, frames=7):
 @pytest.mark.parametrize(
     "content, mark",
     [
-        (index_header() * 2, Mark(41, 7, b"saltsalt".hex())),
+        (index_header() * 2, WalMark(41, 7, b"saltsalt".hex())),
         (index_header() + index_header(frames=8), None),
         (index_header(valid=0) * 2, None),
         (index_header(), None),
