@@ -16,6 +16,7 @@ import time
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import child
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 T = TypeVar("T")
@@ -51,28 +52,12 @@ def within(seconds: float, action: Callable[[], T]) -> T:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def run_all(
-    jobs: Sequence[Callable[[], Any]],
-    seconds: float,
-    fork: Callable[[], int] = os.fork,
-    leave: Callable[[int], Any] = os._exit,
-) -> List[Any]:
+def run_all(jobs: Sequence[Callable[[], Any]], seconds: float) -> List[Any]:
     """Run jobs at the same time, each in a process of its own, and return their results, which must fit into JSON.
 
     The result is None for a job that ended without one, or was killed since `seconds` were over.
     """
-    readers: Dict[int, int] = {}
-    for job in jobs:
-        reader, writer = os.pipe()
-        pid = fork()
-        if pid == 0:
-            status = 1
-            try:
-                status = work(job, writer)
-            finally:
-                leave(status)
-        os.close(writer)
-        readers[pid] = reader
+    readers = dict(child.start(job) for job in jobs)
     received = _receive(list(readers.values()), time.monotonic() + seconds)
     results = []
     for pid, reader in readers.items():
@@ -82,13 +67,6 @@ def run_all(
         status = os.waitpid(pid, 0)[1]
         results.append(json.loads(received[reader]) if status == 0 else None)
     return results
-
-
-def work(job: Callable[[], Any], writer: int) -> int:
-    """Write the result of a job to a descriptor, and return the status to end with."""
-    with os.fdopen(writer, "wb") as file:
-        file.write(json.dumps(job()).encode())
-    return 0
 
 
 def _receive(readers: Sequence[int], ends: float) -> Dict[int, bytes]:

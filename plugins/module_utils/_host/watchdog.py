@@ -15,11 +15,11 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 import traceback
 from typing import Any, Callable, List, Type
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import child
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _POLL_SECONDS = 0.5
@@ -50,9 +50,7 @@ def run_watched(
 
     Raises GivenUp when it has not used the processor for `timeout` seconds, and kills it, and when it ends otherwise.
     """
-    reading, writing = os.pipe()
-    pid = os.fork() or _work_and_exit(work, failure, writing)
-    os.close(writing)
+    pid, reading = child.start(lambda: _outcome(work, failure))
     try:
         answer = _read_all(reading, pid, timeout, used, clock)
     except GivenUp:
@@ -72,22 +70,16 @@ def run_watched(
     return value
 
 
-def _work_and_exit(work: Callable[[], Any], failure: Type[Exception], writing: int) -> int:
-    """Do the work in the child, which ends with its parent, and write the outcome into the pipe. It never returns."""
+def _outcome(work: Callable[[], Any], failure: Type[Exception]) -> List[Any]:
+    """Do the work in the child, which ends with its parent, and return how it went and what came of it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    answer: List[Any] = []
     try:
-        try:
-            answer = ["done", work()]
-        except failure as error:
-            answer = ["failed", str(error)]
-    finally:
-        if not answer:
-            traceback.print_exc()
-            answer = ["broken", "".join(traceback.format_exception_only(*sys.exc_info()[:2])).strip()]
-        with os.fdopen(writing, "w", encoding="utf-8") as pipe:
-            json.dump(answer, pipe)
-        os._exit(0)
+        return ["done", work()]
+    except failure as error:
+        return ["failed", str(error)]
+    except Exception as error:
+        traceback.print_exc()
+        return ["broken", "".join(traceback.format_exception_only(type(error), error)).strip()]
 
 
 def _read_all(

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -66,18 +65,3 @@ def test_a_result_may_be_large():
 @pytest.mark.parametrize("job", [lambda: os._exit(3), lambda: time.sleep(600), lambda: os.kill(os.getpid(), 9)])
 def test_a_job_that_dies_or_hangs_has_no_result_and_holds_up_no_other(job):
     assert parallel.run_all([job, lambda: 2], 0.5) == [None, 2]
-
-
-def test_the_process_of_a_job_writes_its_result_and_leaves():
-    left, (reader, writer) = [], os.pipe()
-
-    def leave(status):
-        left.append(status)
-        raise SystemExit
-
-    with pytest.raises(SystemExit):
-        parallel.run_all([lambda: {"a": 1}], 60, fork=lambda: 0, leave=leave)
-    assert left == [0]
-    assert parallel.work(lambda: {"a": 1}, writer) == 0
-    assert json.loads(os.read(reader, 100)) == {"a": 1}
-    os.close(reader)
