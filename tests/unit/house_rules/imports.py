@@ -22,6 +22,21 @@ LAYERS = (
     {"_switch"},
     {"filter", "modules"},
 )
+# What of it each module ships to a host, directly and by way of others.
+SHIPPED = {
+    "git_revision": {"_code", "_host", "_values"},
+    "health_check": {"_health", "_host", "_values"},
+    "log_assert": {"_host", "_logs", "_pm2", "_values"},
+    "pm2_process": {"_host", "_pm2", "_values"},
+    "pm2_process_info": {"_host", "_pm2", "_values"},
+    "release_notify": {"_host", "_release", "_values"},
+    "release_record": {"_decision", "_host", "_logs", "_release", "_values"},
+    "release_record_info": {"_decision", "_host", "_release", "_values"},
+    "release_switch": {"_code", "_decision", "_host", "_logs", "_pm2", "_release", "_sqlite", "_switch", "_values"},
+    "release_tree": {"_code", "_host", "_release", "_values"},
+    "sqlite_backup": {"_host", "_release", "_sqlite", "_values"},
+    "sqlite_backup_info": {"_host", "_sqlite", "_values"},
+}
 # _measure asks nobody: what was measured is handed to it.
 ONLY = {"_measure": {"_values", "_decision"}}
 
@@ -136,6 +151,19 @@ def _reachable(graph, start):
     return seen
 
 
+def shipped(tree):
+    """A module ships the packages that its subject needs, and no others."""
+    files = {name: path for path, name in utils(tree)}
+    graph = {name: _files_imported(path, name, files) for name, path in files.items()}
+    found = []
+    for path, name in plugins(tree, "modules/*.py"):
+        direct = _files_imported(path, name, files)
+        packages = {package_of(each) for each in direct.union(*(_reachable(graph, each) for each in direct))}
+        for package in sorted(packages - SHIPPED.get(path.stem, set())):
+            found.append(f"{name}: it ships {package}; import less, or add it to SHIPPED")
+    return found
+
+
 def foreign_imports(tree):
     """Utils import this collection and the standard library; what else they need is handed to them."""
     found = []
@@ -147,4 +175,4 @@ def foreign_imports(tree):
     return found
 
 
-RULES = (arrows, packages, private_files, circles, foreign_imports)
+RULES = (arrows, packages, private_files, circles, shipped, foreign_imports)
