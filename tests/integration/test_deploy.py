@@ -10,10 +10,9 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import COLLECTIONS, wait_for
+from machine import play, wait_for
 from small_app import Load
 
 TASKS = 20
@@ -48,17 +47,7 @@ class Site:
 
     def play(self, name, *words):
         """Run a playbook of the collection, and return its status and what it printed."""
-        settings = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
-        program = Path(sys.executable).parent / "ansible-playbook"
-        done = subprocess.run(
-            [program, "-i", self.inventory, f"greenlight.release.{name}", *words],
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        return play("-i", self.inventory, f"greenlight.release.{name}", *words)
 
     def deploy(self, revision, *words):
         return self.play("deploy", "-e", f"greenlight_revision={revision}", *words)
@@ -67,8 +56,7 @@ class Site:
         return [json.loads(path.read_text()) for path in sorted((self.state / "releases").glob("*.json"))]
 
     def pids(self):
-        listed = self.pm2("jlist")
-        return [process["pid"] for process in json.loads(listed[listed.index("[{") :])]
+        return [process["pid"] for process in self.pm2.processes()]
 
     def revision(self):
         return self.app.get("/health")["revision"]
@@ -229,16 +217,8 @@ def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, r
         {**common, "vars": {**settings, "greenlight_revision": "better"}, "tasks": [plan, shows]},
     ]
     (tmp_path / "plays.json").write_text(json.dumps(plays))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.json", "plays.json"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert f"planned {repository[1]['better']}" in done.stdout, done.stdout + done.stderr
+    output = play("-i", "hosts.json", "plays.json", cwd=tmp_path)[1]
+    assert f"planned {repository[1]['better']}" in output, output
 
 
 def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(site):

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import COLLECTIONS, MODULES, call_module, wait_for
+from machine import COLLECTIONS, MODULES, call_module, wait_for
 
 FILES = 200
 

@@ -11,15 +11,12 @@ import os
 import socket
 import ssl
 import threading
-from pathlib import Path
 
 import pytest
-from conftest import PATIENT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
+from machine import PATIENT, call_module_alone
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -388,10 +385,9 @@ def test_a_short_header_does_not_blot_out_the_results(run_module, server):
     assert result["probes"][0]["attempts"] == 3
 
 
-def test_a_host_without_requests_is_told(run_module, tmp_path):
+def test_a_host_without_requests_is_told(tmp_path):
     (tmp_path / "requests.py").write_text("raise ImportError\n")
-    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(COLLECTIONS)])}
-    result = run_module("health_check", {"url": "http://127.0.0.1/"}, env=env)
+    result = call_module_alone("health_check", {"url": "http://127.0.0.1/"}, tmp_path)
     assert "Failed to import the required Python library (requests)" in result["msg"]
 
 

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
+import machine
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
@@ -22,21 +19,16 @@ GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port"
 def test_a_balancer_that_cannot_be_reached_fails_the_hook_and_keeps_the_host_in_the_run(tmp_path, hook, said):
     hosts = {"all": {"children": {"app": {"hosts": {"web1": LOCAL}}, "balancer": {"hosts": {"lb1": GONE}}}}}
     (tmp_path / "hosts.json").write_text(json.dumps(hosts))
-    told = {"greenlight_hooks": {hook: [f"{ROOT}/examples/haproxy/{hook}.yml"]}, "greenlight_app_name": "shop"}
+    told = {
+        "greenlight_hooks": {hook: [f"{machine.CHECKOUT}/examples/haproxy/{hook}.yml"]},
+        "greenlight_app_name": "shop",
+    }
     role = {"name": "greenlight.release.verify", "tasks_from": "hook"}
     run = {"ansible.builtin.include_role": role, "vars": {"__greenlight_hook": hook, "__greenlight_way": {}}}
     saved = {"ansible.builtin.debug": {"msg": "taken back, as {{ ansible_failed_result.msg }}"}}
     play = {"hosts": "app", "gather_facts": False, "vars": told, "tasks": [{"block": [run], "rescue": [saved]}]}
     (tmp_path / "play.json").write_text(json.dumps([play]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.json", "play.json"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"taken back, as The hook {hook} failed" in done.stdout
-    assert f"web1 could not be {said}" in done.stdout
+    status, output = machine.play("-i", "hosts.json", "play.json", cwd=tmp_path)
+    assert status == 0, output
+    assert f"taken back, as The hook {hook} failed" in output
+    assert f"web1 could not be {said}" in output

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
+import machine
 import pytest
 import yaml
 
-COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
 WHO = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
 
 
@@ -51,15 +49,7 @@ def plan(tmp_path, repository, hosts, serial):
     }
     inventory = {"all": {"vars": common, "hosts": hosts}}
     (tmp_path / "hosts.json").write_text(json.dumps(inventory))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.yml"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    return machine.play("-i", tmp_path / "hosts.json", tmp_path / "play.yml")
 
 
 def test_batches_of_a_play_release_what_the_first_one_resolved(tmp_path, repository):

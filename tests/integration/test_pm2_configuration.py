@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import PATIENT, SHORT
+from machine import PATIENT, SHORT
 from small_app import Load, SmallApp, flip
 
 

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import COLLECTIONS, PATIENT, SHORT, wait_for
+from machine import COLLECTIONS, PATIENT, SHORT, wait_for
 from small_app import SmallApp
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PATIENT
+from machine import PATIENT
 
 
 def manage(run_module, pm2, **arguments):

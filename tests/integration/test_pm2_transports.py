@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import PATIENT
+from machine import PATIENT
 from small_app import SmallApp
 
 WAYS = ("socket", "program")

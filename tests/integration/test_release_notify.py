@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
-import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 import yaml
+from machine import CHECKOUT, play
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-COLLECTIONS = CHECKOUT / ".cache" / "collections"
 SECRET = "hunter2hunter2"
 
 
@@ -187,19 +183,11 @@ def test_wrong_arguments_are_refused_without_a_secret(run_module, given, problem
 def run_play(folder, variables, tasks, *words):
     """Run tasks on a host, and return all that the run printed."""
     local = {"greenlight_app_name": "shop", "ansible_python_interpreter": sys.executable}
-    play = {"hosts": "all", "gather_facts": False, "vars": {**local, **variables}, "tasks": tasks}
-    (folder / "play.json").write_text(json.dumps([play]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "web1,", *words, "play.json"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout + done.stderr
+    written = {"hosts": "all", "gather_facts": False, "vars": {**local, **variables}, "tasks": tasks}
+    (folder / "play.json").write_text(json.dumps([written]))
+    status, output = play("-i", "web1,", *words, "play.json", cwd=folder)
+    assert status == 0, output
+    return output
 
 
 WAY = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}

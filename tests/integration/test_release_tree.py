@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
-from conftest import call_module, wait_for
+from machine import call_module, wait_for
 
 IDS = [f"2026021{day}T020000Z-0639294{day}" for day in range(5)]
 

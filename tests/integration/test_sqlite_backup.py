@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, COLLECTIONS, MODULES, wait_for
+from machine import CHECKOUT, COLLECTIONS, MODULES, call_module_alone, wait_for
 
 # Every transaction adds a row and its number to a counter, so a snapshot that is torn or old contradicts itself.
 WRITER = """
@@ -378,10 +378,10 @@ def test_a_disk_that_is_full_leaves_nothing_under_a_final_name(database):
     assert (visible(database.backups), "Traceback" in done.stderr) == ([], False)
 
 
-def test_a_python_without_sqlite_is_told_in_a_sentence(run_module, tmp_path):
+def test_a_python_without_sqlite_is_told_in_a_sentence(tmp_path):
     (tmp_path / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')")
     for name in ("sqlite_backup", "sqlite_backup_info"):
-        result = run_module(name, {"path": "/x", "dest": "/y"}, env={"PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"})
+        result = call_module_alone(name, {"path": "/x", "dest": "/y"}, tmp_path)
         assert "Failed to import the required Python library (sqlite3)" in result["msg"]
 
 

@@ -4,36 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
+import machine
 import pytest
 
-COLLECTIONS = Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"
 OLD, NEW = "a" * 40, "b" * 40
 
 
 def play(folder, *words):
     """Run the playbook on the hosts of an inventory; return its code, and what it printed."""
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            folder / "hosts.json",
-            "greenlight.release.status",
-            *words,
-        ],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    return machine.play("-i", folder / "hosts.json", "greenlight.release.status", *words, cwd=folder)
 
 
 @pytest.fixture

@@ -1,0 +1,233 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run ansible-playbook and modules as forks of one process that has imported Ansible and this collection.
+
+Importing and packing them costs more than most of what the tests let them do. Each run is still a process of its own,
+with its own environment, folder, files and process group, and it can be killed like any other.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+COLLECTIONS = CHECKOUT / ".cache" / "collections"
+# Ansible asks its workers a thousand times a second by default, which keeps a processor busy for nothing.
+ANSIBLE_CFG = "[defaults]\ninternal_poll_interval = 0.01\n"
+# More than any request is long.
+LONGEST = 200_000
+
+
+class Process:
+    """A run that has begun. Its methods are those of subprocess.Popen."""
+
+    def __init__(self, connection, output, errors):
+        self._connection, self._output, self._errors = connection, output, errors
+        self.pid = int(connection.recv(100))
+        self.returncode = None
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                self.returncode = int(self._connection.recv(100))
+            except socket.timeout as error:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout) from error
+            self._connection.close()
+        return self.returncode
+
+    def kill(self):
+        """Kill the run, but not what it has started."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self, timeout=None):
+        """Wait for the end, and return what was printed: as output, and as errors where they were kept apart."""
+        self.wait(timeout)
+        return tuple(file and _read(file) for file in (self._output, self._errors))
+
+
+def _read(descriptor):
+    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor has no path)
+        file.seek(0)
+        return file.read().decode()
+
+
+class Warm:
+    """The process that forks, for C(playbooks) or for C(modules). It ends with the one that started it.
+
+    A module behaves differently in a process that has imported the part of Ansible for controllers.
+    """
+
+    def __init__(self, kind, **settings):
+        self._folder = tempfile.TemporaryDirectory(prefix="gl-warm-")
+        self._address = f"{self._folder.name}/socket"
+        if "ANSIBLE_CONFIG" not in settings:
+            settings["ANSIBLE_CONFIG"] = f"{self._folder.name}/ansible.cfg"
+            Path(settings["ANSIBLE_CONFIG"]).write_text(ANSIBLE_CFG, encoding="utf-8")
+        self.environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **settings}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, kind, self._address],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout.readline() == b"ready\n", "the process that forks did not start"
+
+    def stop(self):
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def begin(self, *words, given="", env=None, cwd=None, errors_apart=False):
+        """Begin a run and return its Process. What it prints is kept, so that nobody has to read meanwhile."""
+        output = os.memfd_create("output")
+        errors = os.memfd_create("errors") if errors_apart else None
+        request = {
+            "words": [str(word) for word in words],
+            "env": {**self.environment, **(env or {})},
+            "cwd": str(cwd or Path.cwd()),
+        }
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.connect(self._address)
+        with tempfile.TemporaryFile() as source:
+            source.write(given.encode())
+            source.seek(0)
+            files = [source.fileno(), output, errors or output]
+            socket.send_fds(connection, [json.dumps(request).encode()], files)
+            return Process(connection, output, errors)
+
+    def playbook(self, *words, env=None, cwd=None):
+        """Begin ansible-playbook with these words."""
+        return self.begin("ansible-playbook", *words, env=env, cwd=cwd)
+
+    def module(self, name, arguments, env=None, timeout=120):
+        """Run a module to its end, and return what it printed as output and as errors."""
+        given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
+        process = self.begin(name, given=given, env=env, cwd="/", errors_apart=True)
+        try:
+            return process.communicate(timeout)
+        finally:
+            process.kill()
+
+
+def serve(run, address):
+    """Fork for every request until the standard input is closed."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen()
+    # What is imported is never garbage; looking through it again in every run would only copy its memory.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
+    print("ready", flush=True)
+    while True:
+        ready, _writable, _failed = select.select([listener, 0], [], [])
+        reap()
+        if 0 in ready:
+            return
+        connection, _peer = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            attend(run, connection)
+        connection.close()
+
+
+def reap():
+    """Take leave of the runs that have ended, so that their time counts as that of this process."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def attend(run, connection):
+    """Start what is asked for, and tell its pid and how it ended."""
+    os.setsid()
+    message, files, _flags, _address = socket.recv_fds(connection, LONGEST, 3)
+    pid = os.fork()
+    # Both do it, so that neither goes on before it is done.
+    os.setpgid(pid, pid)
+    if pid == 0:
+        connection.close()
+        become(run, json.loads(message), files)
+    for file in files:
+        os.close(file)
+    connection.send(str(pid).encode())
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(BrokenPipeError):
+        connection.send(str(status).encode())
+    os._exit(0)
+
+
+def become(run, request, files):
+    """Be the process that was asked for, and end."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    sys.argv = request["words"]
+    status = 0
+    try:
+        run()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def prepare_playbooks():
+    """Import what a playbook needs, and return what runs one."""
+    cli = importlib.import_module("ansible.cli.playbook")
+    for part in ("executor.playbook_executor", "plugins.strategy.linear", "plugins.callback.default"):
+        importlib.import_module(f"ansible.{part}")
+    from ansible.plugins.loader import filter_loader, init_plugin_loader
+    from ansible.utils.path import cleanup_tmp_file
+
+    init_plugin_loader()
+    warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
+    for path in (CHECKOUT / "plugins" / "filter").glob("*.py"):
+        filter_loader.get(f"greenlight.release.{path.stem}")
+
+    def run():
+        # The folder with the packed modules stays: the next runs need it, and the process that forks removes it.
+        atexit.unregister(cleanup_tmp_file)
+        cli.main(sys.argv)
+
+    return run
+
+
+def prepare_modules():
+    """Import all modules, and return what runs one."""
+    sys.path.insert(0, str(COLLECTIONS))
+    modules = {
+        path.stem: importlib.import_module(f"ansible_collections.greenlight.release.plugins.modules.{path.stem}")
+        for path in (CHECKOUT / "plugins" / "modules").glob("*.py")
+    }
+    return lambda: modules[sys.argv[0]].main()
+
+
+if __name__ == "__main__":
+    serve({"playbooks": prepare_playbooks, "modules": prepare_modules}[sys.argv[1]](), sys.argv[2])
