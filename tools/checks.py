@@ -24,7 +24,8 @@ from environment import CACHE, CHECKOUT, COLLECTIONS, VENV, Missing, run, variab
 
 RESULTS = CACHE / "results"
 LINKED = COLLECTIONS / "ansible_collections" / "greenlight" / "release"
-SCENARIOS = ("default", "rollback", "storage", "reboot", "matrix", "watch", "crash", "layouts", "hooks", "fleet")
+# The longest first, so that the last ones to end are short.
+SCENARIOS = ("crash", "fleet", "matrix", "watch", "hooks", "layouts", "reboot", "default", "rollback", "storage")
 # What the containers need of the machine, as packages of Debian.
 PACKAGES = {
     "podman": "podman",
@@ -43,10 +44,23 @@ PACKAGES = {
 _providing = threading.Lock()
 
 
+# Seconds of the processors that the step of a thread has used so far, without daemons and containers.
+_spent = threading.local()
+
+
 @dataclass(frozen=True)
 class Step:
     name: str
     action: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended: what is wrong, empty when nothing is; how long it took, and of that on the processors."""
+
+    problem: str
+    seconds: float
+    processor: float
 
 
 class Failed(Exception):
@@ -58,19 +72,27 @@ def command(*words: str | Path, where: Path = CHECKOUT, extra: dict[str, str] | 
 
     def action(log: Path) -> None:
         with log.open("a") as output:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [str(word) for word in words],
                 cwd=where,
                 env={**variables(), **(extra or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                check=False,
             )
-        if done.returncode != 0:
-            raise Failed(f"{Path(str(words[0])).name} ended with status {done.returncode}")
+        returncode = _wait(process)
+        if returncode != 0:
+            raise Failed(f"{Path(str(words[0])).name} ended with status {returncode}")
 
     return action
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process, and count what it and its children have used of the processors for this thread's step."""
+    _pid, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    _spent.seconds += used.ru_utime + used.ru_stime
+    return process.returncode
 
 
 def in_order(*actions: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -234,6 +256,8 @@ def molecule(scenario: str) -> Callable[[Path], None]:
     def action(log: Path) -> None:
         provide_containers(log)
         extra = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()}
+        # What an earlier run left there would make Molecule believe that its hosts are there; they are replaced.
+        shutil.rmtree(scratch_folder() / scenario, ignore_errors=True)
         extra["MOLECULE_EPHEMERAL_DIRECTORY"] = str(scratch_folder() / scenario)
         command(*words, where=LINKED, extra=extra)(log)
 
@@ -261,9 +285,10 @@ NAMES = [step.name for lane in LANES for step in lane]
 
 def run_all(only: list[str] | None, fast: bool) -> int:
     """Run the steps, print a table, and return 0 only when every one passed."""
+    began = time.monotonic()
     RESULTS.mkdir(parents=True, exist_ok=True)
     lanes = [[step for step in lane if not only or step.name in only] for lane in (LANES[:1] if fast else LANES)]
-    outcomes: dict[str, tuple[str, float]] = {}
+    outcomes: dict[str, Outcome] = {}
     queues = [collections.deque(lane) for lane in lanes]
     # Who is done with the steps of its own lane helps with those of the other.
     threads = [threading.Thread(target=_run_steps, args=([own, *queues], outcomes)) for own in queues]
@@ -271,14 +296,17 @@ def run_all(only: list[str] | None, fast: bool) -> int:
         thread.start()
     for thread in threads:
         thread.join()
-    failed = [name for name in NAMES if name in outcomes and outcomes[name][0]]
+    failed = [name for name in NAMES if name in outcomes and outcomes[name].problem]
     for name in failed:
-        print(f"\n==== {name}: {outcomes[name][0]}\n{_log(name).read_text()}", flush=True)
-    print()
+        print(f"\n==== {name}: {outcomes[name].problem}\n{_log(name).read_text()}", flush=True)
+    print(f"\n{'step':<20} result  {'seconds':>8}  {'processor':>9}")
     for name in [name for name in NAMES if name in outcomes]:
-        problem, seconds = outcomes[name]
-        print(f"{name:<20} {'failed' if problem else 'passed'}  {seconds:7.1f} s  {problem}")
-    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed", flush=True)
+        ended = outcomes[name]
+        result = "failed" if ended.problem else "passed"
+        print(f"{name:<20} {result}  {ended.seconds:8.1f}  {ended.processor:9.1f}  {ended.problem}")
+    processor = sum(ended.processor for ended in outcomes.values())
+    took = f"{time.monotonic() - began:.0f} s, {processor:.0f} s of the processors without containers and daemons"
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed, {took}", flush=True)
     return 1 if failed or not outcomes else 0
 
 
@@ -286,13 +314,13 @@ def _log(name: str) -> Path:
     return RESULTS / f"{name}.log"
 
 
-def _run_steps(queues: list[collections.deque[Step]], outcomes: dict[str, tuple[str, float]]) -> None:
+def _run_steps(queues: list[collections.deque[Step]], outcomes: dict[str, Outcome]) -> None:
     while any(queues):
         try:
             step = next(queue for queue in queues if queue).popleft()
         except (IndexError, StopIteration):  # The other thread has just taken the last one.
             continue
-        began = time.monotonic()
+        began, _spent.seconds = time.monotonic(), 0.0
         _log(step.name).write_text("")
         problem = ""
         try:
@@ -300,7 +328,7 @@ def _run_steps(queues: list[collections.deque[Step]], outcomes: dict[str, tuple[
         except (Failed, Missing, OSError, StopIteration) as error:
             problem = str(error) or type(error).__name__
         seconds = time.monotonic() - began
-        outcomes[step.name] = (problem, seconds)
+        outcomes[step.name] = Outcome(problem, seconds, _spent.seconds)
         print(f"{step.name}: {'failed, ' + problem if problem else 'passed'} ({seconds:.0f} s)", flush=True)
 
 
