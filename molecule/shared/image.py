@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 CACHE = CHECKOUT / ".cache"
 CONTEXT = CACHE / "image"
 SAMPLE, UNITS = CHECKOUT / "examples" / "sample-app", Path(__file__).with_name("units")
+COMPILED = CHECKOUT / "tests" / "support" / "compiled"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-requests,git,sqlite3,procps,sudo,openssh-server,curl,ca-certificates,"
     "libatomic1,haproxy,socat"
@@ -45,7 +46,7 @@ def recipe_hash(base: str) -> str:
     for path in (Path(__file__), Path(__file__).with_name("Containerfile"), CHECKOUT / "tools/node/package-lock.json"):
         digest.update(path.read_bytes())
     digest.update((CHECKOUT / "requirements" / "demo.txt").read_bytes())
-    for path in sorted(each for folder in (SAMPLE, UNITS) for each in folder.rglob("*") if each.is_file()):
+    for path in sorted(each for folder in (SAMPLE, UNITS, COMPILED) for each in folder.rglob("*") if each.is_file()):
         digest.update(f"{path.relative_to(CHECKOUT)} {path.stat().st_mode:o}".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -67,6 +68,7 @@ def build(base: str, tag: str) -> None:
     shutil.copytree(CACHE / "node" / "node_modules", CONTEXT / "node_modules", symlinks=True)
     shutil.copytree(SAMPLE, CONTEXT / "sample-app")
     shutil.copytree(UNITS, CONTEXT / "units")
+    shutil.copytree(COMPILED, CONTEXT / "compiled")
     containerfile = Path(__file__).with_name("Containerfile")
     run("podman", "build", "--build-arg", f"BASE={base}", "--tag", tag, "--file", containerfile, CONTEXT)
     shutil.rmtree(CONTEXT)

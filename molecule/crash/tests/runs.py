@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import host as sample
-import testinfra
+from shell import Shell
+from warm import Process, Warm
 
 HERE = Path(__file__).resolve().parent.parent
 KILLER = (HERE / "tests" / "killer.py").read_text(encoding="utf-8")
@@ -37,6 +38,17 @@ SETTINGS = {
 }
 
 
+def warm_up() -> Warm:
+    """Start what the runs are forked from, with the callback that kills them."""
+    return Warm(
+        "playbooks",
+        ANSIBLE_CONFIG=str(EPHEMERAL / "ansible.cfg"),
+        ANSIBLE_CALLBACK_PLUGINS=str(HERE / "plugins" / "callback"),
+        ANSIBLE_CALLBACKS_ENABLED="crash",
+        ANSIBLE_FORCE_COLOR="0",
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """How a run of ansible-playbook ended."""
@@ -52,9 +64,9 @@ class Run:
 class Host:
     """One container, asked from outside."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.shell = testinfra.get_host(f"podman://{name}")
+    def __init__(self, name: str, warm: Warm) -> None:
+        self.name, self.warm = name, warm
+        self.shell = Shell(name)
         # Rows that the database must have: those of the beginning, and what was acknowledged before a reboot.
         self.rows = 20000
 
@@ -73,30 +85,13 @@ class Host:
         log.unlink()
         return Run(process.returncode, output, boundaries)
 
-    def begin(self, playbook: str, die_at: int = 0, **settings: Any) -> tuple[subprocess.Popen[str], Path]:
+    def begin(self, playbook: str, die_at: int = 0, **settings: Any) -> tuple[Process, Path]:
         descriptor, name = tempfile.mkstemp(prefix="boundaries-", dir=EPHEMERAL)
         os.close(descriptor)
         given = {**SETTINGS, **settings, "ansible_host": self.address()}
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(EPHEMERAL / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins" / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "crash",
-            "ANSIBLE_FORCE_COLOR": "0",
-            "GREENLIGHT_CRASH_LOG": name,
-            "GREENLIGHT_CRASH_AT": str(die_at),
-        }
-        words = ["ansible-playbook", "-i", str(EPHEMERAL / "inventory"), "--limit", self.name]
-        process = subprocess.Popen(
-            [*words, "-e", json.dumps(given), f"greenlight.release.{playbook}"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return process, Path(name)
+        environment = {"GREENLIGHT_CRASH_LOG": name, "GREENLIGHT_CRASH_AT": str(die_at)}
+        words = ["-i", str(EPHEMERAL / "inventory"), "--limit", self.name, "-e", json.dumps(given)]
+        return self.warm.playbook(*words, f"greenlight.release.{playbook}", env=environment), Path(name)
 
     def kill(self, victim: str, stage: str, *more: str) -> str:
         """Wait on the host until the newest release is at a stage, kill something there, and return what happened."""
@@ -152,6 +147,7 @@ class Host:
         wait_for(lambda: self.shell.run("systemctl is-active sample-traffic").stdout.strip() != "active", "its end")
         self.rows += sample.read_json(self.shell, "cat /srv/sample-app-data/traffic.json")["acknowledged"]
         self.shell.check_output("rm /srv/sample-app-data/traffic.json")
+        self.shell.close()
         for words in (["kill", "--signal=KILL"], ["start"]):
             subprocess.run(["podman", *words, self.name], check=True, stdout=subprocess.DEVNULL)
 

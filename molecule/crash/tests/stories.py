@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import host as sample
@@ -108,7 +109,7 @@ def die_at_stage(host: Host, stage: str) -> int:
     """Return the boundary behind the task after which a release is at a stage, found by a rehearsal that dies."""
     process, log = host.begin("deploy", greenlight_revision="breaking-migration")
     host.kill("nothing", stage)
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     passed = len(log.read_text().splitlines())
     log.unlink()
@@ -130,7 +131,7 @@ def root_believes_nothing_that_the_user_of_the_app_says(host: Host) -> list[str]
     return unexpected(
         status=(run.status, 2),
         told=("cannot be in a unit of systemd" in run.output, True),
-        unit=(host.shell.file("/etc/systemd/system/pm2-sample.service").exists, False),
+        unit=(host.shell.run("test -e /etc/systemd/system/pm2-sample.service").rc, 1),
         serves=(host.serves(), "good"),
     ) + ([run.output[-3000:]] if "cannot be in a unit" not in run.output else [])
 

@@ -8,13 +8,13 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from subprocess import Popen
 
 import pytest
 import stories
-from runs import SECONDS, Host, Run, come_back, wait_for
+from runs import SECONDS, Host, Run, come_back, wait_for, warm_up
+from warm import Process
 
 NAMES = ("greenlight-crash-1", "greenlight-crash-2", "greenlight-crash-3")
 
@@ -57,8 +57,13 @@ def die_in_parallel(hosts: list[Host], cases: list[Case]) -> dict[str, list[str]
 
 
 @pytest.fixture(scope="module")
-def hosts() -> list[Host]:
-    return [Host(name) for name in NAMES]
+def hosts() -> Iterator[list[Host]]:
+    warm = warm_up()
+    made = [Host(name, warm) for name in NAMES]
+    yield made
+    for host in made:
+        host.shell.close()
+    warm.stop()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def at_boundary(number: int, task: str) -> Case:
     return Case(f"{number:2} after {task}", die)
 
 
-def under_way(host: Host, interrupt: Callable[[Popen[str]], object]) -> None:
+def under_way(host: Host, interrupt: Callable[[Process], object]) -> None:
     """Begin the bad release, interrupt it, and wait until the run has ended."""
     process, log = host.begin("deploy", greenlight_revision="breaking-migration")
     try:
@@ -110,7 +115,7 @@ def at_once(stage: str) -> Case:
     """The run is killed in the middle of a module, which goes on alone, and a person takes the release back at once."""
 
     def die(host: Host) -> list[str]:
-        def interrupt(run: Popen[str]) -> None:
+        def interrupt(run: Process) -> None:
             host.kill("nothing", stage)
             os.killpg(run.pid, signal.SIGKILL)
 
@@ -124,7 +129,7 @@ def without_power(stage: str, *more: str) -> Case:
     """The host is switched off while the bad release is under way."""
 
     def die(host: Host) -> list[str]:
-        def interrupt(run: Popen[str]) -> None:
+        def interrupt(run: Process) -> None:
             host.kill("nothing", stage, *more)
             host.reboot()
             os.killpg(run.pid, signal.SIGKILL)
