@@ -13,6 +13,8 @@ import machine
 import pytest
 import yaml
 
+# The role wants to know them before it plans.
+UNUSED = ("greenlight_app_path", "greenlight_database_path", "greenlight_health_url")
 WHO = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
 
 
@@ -46,6 +48,7 @@ def plan(tmp_path, repository, hosts, serial):
         "greenlight_app_name": "shop",
         "greenlight_repository": str(repository),
         "greenlight_revision": "main",
+        **dict.fromkeys(UNUSED, "not read by a plan"),
     }
     inventory = {"all": {"vars": common, "hosts": hosts}}
     (tmp_path / "hosts.json").write_text(json.dumps(inventory))
