@@ -37,19 +37,20 @@ _value:
 """
 
 from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.greenlight.release.plugins.module_utils._options.check import find_problems
-from ansible_collections.greenlight.release.plugins.module_utils._options.spec import OptionsError, read_spec
+from ansible_collections.greenlight.release.plugins.module_utils._options.spec import OptionsError, Spec, read_spec
 
 ROLES = Path(__file__).resolve().parent.parent.parent / "roles"
 
 
-def documented_options():
-    """Return the options of each role, which are read once per process."""
+def documented_options() -> Dict[str, Any]:
+    """Return the options of each role, by its name."""
     files = {path.parent.parent.name: path for path in ROLES.glob("*/meta/argument_specs.yml")}
     specs = {role: yaml_load(path.read_text(encoding="utf-8")) for role, path in files.items()}
     return {role: spec["argument_specs"]["main"]["options"] for role, spec in specs.items()}
@@ -58,20 +59,20 @@ def documented_options():
 class LookupModule(LookupBase):
     """Lookup that reads the variables of the host for which it runs."""
 
-    def run(self, terms, variables=None, **kwargs):
-        self.set_options(var_options=variables, direct=kwargs)
-        problems = []
+    def run(self, terms: Sequence[str], variables: Optional[Mapping[str, Any]] = None, **kwargs: Any) -> List[str]:
+        given, problems = variables or {}, []
         for task in terms:
             try:
                 spec = read_spec(task, documented_options())
             except OptionsError as error:
                 raise AnsibleError(str(error)) from error
-            values, unreadable = self._read(spec, variables)
-            problems += find_problems(spec, variables, values, unreadable)
+            values, unreadable = self._read(spec, given)
+            problems += find_problems(spec, given, values, unreadable)
         return problems
 
-    def _read(self, spec, variables):
-        values, unreadable = {}, {}
+    def _read(self, spec: Spec, variables: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str, str]]:
+        values: Dict[str, Any] = {}
+        unreadable: Dict[str, str] = {}
         for option in spec.options:
             if option.name in variables:
                 try:
@@ -81,6 +82,6 @@ class LookupModule(LookupBase):
         return values, unreadable
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return a text that the vault hides as a text."""
     return to_text(value) if getattr(value, "__ENCRYPTED__", False) else value

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+
 # Whose options a task depends on. A watch may roll back, and a release does both.
 ROLES: Dict[str, Tuple[str, ...]] = {
     "deploy": ("deploy", "rollback", "verify"),
@@ -17,7 +19,7 @@ ROLES: Dict[str, Tuple[str, ...]] = {
 }
 
 
-class OptionsError(ValueError):
+class OptionsError(GreenlightError):
     """A task that the collection does not have."""
 
 

@@ -23,6 +23,7 @@ A subject has one error. Those below it are for callers that do something else a
             NoLogError
         MatrixError
         NotifyError
+        OptionsError
         PM2Error
             NoDaemonError
             ProtocolError

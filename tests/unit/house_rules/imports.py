@@ -14,13 +14,13 @@ from .source import COLLECTION, nodes, plugins, utils
 # A package imports only packages of the rows above its own.
 LAYERS = (
     {"_values"},
-    {"_host", "_decision"},
+    {"_host", "_decision", "_options"},
     {"_measure", "_sqlite", "_pm2", "_health"},
     {"_logs"},
     {"_release"},
     {"_code", "_fleet"},
     {"_switch"},
-    {"filter", "modules"},
+    {"filter", "lookup", "modules"},
 )
 # What of it each module ships to a host, directly and by way of others.
 SHIPPED = {
