@@ -78,8 +78,14 @@ class LookupModule(LookupBase):
                 try:
                     values[option.name] = plain(self._templar.template(variables[option.name]))
                 except AnsibleError as error:
-                    unreadable[option.name] = to_text(getattr(error, "message", error))
+                    unreadable[option.name] = describe(error)
         return values, unreadable
+
+
+def describe(error: AnsibleError) -> str:
+    """Return the message of an error without where it was, each sentence once: ansible-core 2.16 repeats them."""
+    sentences = to_text(error.message).rstrip(".").split(". ")
+    return ". ".join(dict.fromkeys(sentences))
 
 
 def plain(value: Any) -> Any:
