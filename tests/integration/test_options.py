@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
+import machine
 import pytest
-from conftest import COLLECTIONS
 
 # What each host of the inventory has wrong, and the sentence that refuses it.
 WRONG = {
@@ -74,15 +71,7 @@ def play(folder, playbook, wrong, *words):
     """Run a playbook for one good host and one host for each wrong variable; return its status and output."""
     hosts = {"good": good(folder), **{name: {**good(folder), **more} for name, (more, told) in wrong.items()}}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", folder / "hosts.json", playbook, *words],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    return machine.play("-i", folder / "hosts.json", playbook, *words)
 
 
 def refusals(output):
