@@ -167,15 +167,10 @@ measurements:
 
 import os
 import time
-from pathlib import Path
-from typing import Any, Dict, Mapping, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, limits, manage, process, readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport as pm2_transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, PM2Error
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -191,33 +186,20 @@ ARGUMENTS = {
 }
 
 
-def watch(params: Mapping[str, Any], home: Path) -> Tuple[process.Readiness, State]:
-    """Watch the process for as long as asked, and return what was seen and PM2's own state.
-
-    One look is enough when it is not ready, as waiting would change nothing.
-    """
-    wanted = process.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"])
-    clock = readiness.Clock(time.monotonic, time.sleep)
-    patience = min(3.0, params["timeout"])
-
-    def program() -> pm2_transport.Program:
-        return pm2_api.find_program(params["executable"], home, params["timeout"], os.environ)
-
+def observe(params, home):
+    """Watch the process for as long as asked, and return what was seen and PM2's own state."""
+    requirements = pm2.requirements_of(
+        params["port"], params["path_under"], params["revision_path"], params["revision"]
+    )
+    clock = pm2.Clock(time.monotonic, time.sleep)
+    host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, set())
     try:
-        with manage.connect(params["transport"], home, params["timeout"], program) as transport:
-            seen, _after = process.wait_until_ready(
-                lambda: readiness.look(transport, params["name"], wanted, patience, clock),
-                0,
-                params["stable_for"],
-                clock.now,
-                clock.sleep,
-            )
-            return seen, manage.state_of(transport, params["name"])
+        return pm2.observe(host, params["name"], requirements, min(3.0, params["timeout"]), params["stable_for"])
     except NoDaemonError as error:
-        return process.Readiness(False, str(error), [], []), manage.NOTHING
+        return pm2.Readiness(False, str(error), [], []), pm2.NOTHING
 
 
-def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Dict[str, Any]:
+def describe(seen, state, home, name):
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
     return {
@@ -226,21 +208,21 @@ def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Di
         "reason": seen.reason,
         "processes": [instance.as_result(time.time(), state.version) for instance in seen.instances],
         "ports": seen.ports,
-        "orphans": readiness.orphans(home, name, seen.instances, state.daemon),
+        "orphans": pm2.orphans(home, name, seen.instances, state.daemon),
         "log_files": [{"path": path, "stream": stream} for path, stream in sorted(logs) if path],
-        "saved": bool(seen.instances) and dump.is_saved(dump.read_dump(home), state.processes, name),
+        "saved": bool(seen.instances) and pm2.is_saved(pm2.read_dump(home), state.processes, name),
         "transport": state.transport,
         "pm2_version": state.version,
         "measurements": {"server_starts": seen.ready},
     }
 
 
-def main() -> None:
+def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = pm2_transport.home_of(module.params["pm2_home"], os.environ)
+    home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:
-        limits.check(module.params, home)
-        seen, state = watch(module.params, home)
+        pm2.check_options(module.params, home)
+        seen, state = observe(module.params, home)
     except PM2Error as error:
         module.fail_json(msg=str(error))
     module.exit_json(**describe(seen, state, home, module.params["name"]))

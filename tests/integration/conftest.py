@@ -18,7 +18,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import select
 import socket
 import struct
@@ -23,8 +24,11 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
+    NoDaemonError,
+    PM2Error,
+    ProtocolError,
+)
 
 _VERSION = 1
 _LENGTH = struct.Struct(">I")
@@ -34,18 +38,6 @@ _CREDENTIALS = struct.Struct("3i")
 _SLICE = 20
 # A daemon with hundreds of processes answers with a few megabytes.
 _LARGEST = 256 * 1024 * 1024
-
-
-class PM2Error(GreenlightError):
-    """PM2 could not be asked, or did not do what was asked."""
-
-
-class ProtocolError(PM2Error):
-    """What came over the socket is not axon-rpc."""
-
-
-class NoDaemonError(PM2Error):
-    """No PM2 daemon runs for this PM2_HOME."""
 
 
 def encode_request(method: str, arguments: List[Any], request_id: str) -> bytes:
@@ -67,6 +59,18 @@ def decode_answer(parts: List[bytes]) -> Any:
         raise PM2Error(f"The PM2 daemon refused: {answer['error']}")
     values = answer.get("args", [])
     return values[0] if values else None
+
+
+def owner_of(path: Path) -> str:
+    """Return the name of the user that a file belongs to, in words where it cannot be seen."""
+    try:
+        uid = path.stat().st_uid
+    except OSError:
+        return "another user"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 class Client:

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a switch does to the database: its backup is brought up to the last committed write, or it is put back.
+"""What a switch does to the database: its backup is brought up to the last committed write, or it is restored.
 
 The work is done in watched children, which are given up where the storage does not answer.
 """
@@ -25,14 +25,14 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 
-_TOLD = ("restored", "reason", "set_aside", "differences", "lost")
+_RETURNED = ("restored", "reason", "set_aside", "differences", "lost")
 
 
 @dataclass(frozen=True)
 class Database:
     """The database and its backup. `timeout` is in seconds, `token` makes the names of new files unique.
 
-    `restore` is auto, restore or keep, for the way back.
+    `restore` is auto, restore or keep, for a rollback.
     """
 
     path: str
@@ -102,7 +102,7 @@ def back_up(wanted: Database) -> str:
 
 
 def will_restore(wanted: Database) -> bool:
-    """Say whether the way back looks at the database; a release that took no backup left it alone."""
+    """Say whether a rollback judges the database; a release that took no backup left it alone."""
     return wanted.restore != "keep" and bool(wanted.backup)
 
 
@@ -117,8 +117,8 @@ def check_restore(wanted: Database) -> None:
 
 
 def restore(wanted: Database) -> Dict[str, Any]:
-    """Put the database back where that is needed, and say what became of it. Raises as check_restore."""
+    """Restore the database where that is needed, and say what became of it. Raises as check_restore."""
     if not will_restore(wanted):
         return {}
     done = _watched(wanted, lambda: sqlite_api.restore(wanted.plan_restore(is_checked=True)))
-    return {"restored": {name: done[name] for name in _TOLD}}
+    return {"restored": {name: done[name] for name in _RETURNED}}
