@@ -316,6 +316,8 @@ pm2_version:
 
 import os
 import time
+from pathlib import Path
+from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
@@ -357,7 +359,7 @@ ARGUMENTS = {
 }
 
 
-def act(module, home, env, secrets):
+def act(module: AnsibleModule, home: Path, env: Dict[str, str], secrets: Set[str]) -> Dict[str, Any]:
     """Bring the process to the wanted state, and return the module's result.
 
     The set `secrets` gets everything that comes to light and must not be shown, also where this fails.
@@ -366,11 +368,10 @@ def act(module, home, env, secrets):
     pm2.check_options(params, home)
     clock = pm2.Clock(time.monotonic, time.sleep)
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets)
-    path = os.environ.get("PATH", os.defpath)
     request = pm2.Request(
         params["name"],
         params["state"],
-        pm2.read_config(params, env, host, os.cpu_count() or 1, path),
+        pm2.read_config(params, env, host, os.cpu_count() or 1, os.environ.get("PATH", os.defpath)),
         pm2.requirements_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
         params["stable_for"],
         params["timeout"],
@@ -390,7 +391,7 @@ def act(module, home, env, secrets):
     return {**pm2.report.done(before, plan, outcome, time.time()), **diff}
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     env = pm2.take_variables(module.params, module.no_log_values)
     secrets = set(env.values())

@@ -167,6 +167,8 @@ measurements:
 
 import os
 import time
+from pathlib import Path
+from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
@@ -186,7 +188,7 @@ ARGUMENTS = {
 }
 
 
-def observe(params, home):
+def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.State]:
     """Watch the process for as long as asked, and return what was seen and PM2's own state."""
     requirements = pm2.requirements_of(
         params["port"], params["path_under"], params["revision_path"], params["revision"]
@@ -199,7 +201,7 @@ def observe(params, home):
         return pm2.Readiness(False, str(error), [], []), pm2.NOTHING
 
 
-def describe(seen, state, home, name):
+def describe(seen: pm2.Readiness, state: pm2.State, home: Path, name: str) -> Dict[str, Any]:
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
     return {
@@ -217,7 +219,7 @@ def describe(seen, state, home, name):
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:

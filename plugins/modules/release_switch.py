@@ -246,6 +246,7 @@ import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -288,7 +289,7 @@ ARGUMENTS = {
 }
 
 
-def switch(module, env, hidden):
+def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict[str, Any]:
     """Plan, check and make the switch, in check mode without the last, and return the result of the module."""
     clock = pm2.Clock(time.monotonic, time.sleep)
     system = inputs.System(os.environ, os.geteuid(), lambda: datetime.now(timezone.utc), clock, secrets.token_hex(3))
@@ -303,7 +304,7 @@ def switch(module, env, hidden):
     return report.describe(planned, progress, module._diff)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)

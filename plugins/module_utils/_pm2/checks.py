@@ -9,13 +9,13 @@ import os
 import shutil
 from pathlib import Path
 
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
 
 
 def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> ProcessPlan:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
-class PM2Error(Exception):
+
+class PM2Error(GreenlightError):
     """PM2 could not be asked, or did not do what was asked."""
 
 

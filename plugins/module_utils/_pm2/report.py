@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences, dump, instances
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import owner_of
 
 
 def facts(state: State, now: float) -> List[Dict[str, Any]]:

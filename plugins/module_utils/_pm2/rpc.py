@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import select
 import socket
 import struct
@@ -24,6 +23,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
     NoDaemonError,
     PM2Error,
@@ -59,18 +59,6 @@ def decode_answer(parts: List[bytes]) -> Any:
         raise PM2Error(f"The PM2 daemon refused: {answer['error']}")
     values = answer.get("args", [])
     return values[0] if values else None
-
-
-def owner_of(path: Path) -> str:
-    """Return the name of the user that a file belongs to, in words where it cannot be seen."""
-    try:
-        uid = path.stat().st_uid
-    except OSError:
-        return "another user"
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 class Client:

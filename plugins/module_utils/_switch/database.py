@@ -16,14 +16,8 @@ from typing import Any, Callable, Dict
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
-    SqliteError,
-    real_database,
-    resolve,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
 _RETURNED = ("restored", "reason", "set_aside", "differences", "lost")
 
@@ -74,10 +68,10 @@ def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
         raise SqliteError("backup is needed to go forward; give the one that was taken while the app served")
 
     def work() -> None:
-        _refuse_inside(real_database(Path(wanted.path)), move)
+        _refuse_inside(sqlite_api.real_database(Path(wanted.path)), move)
         if may_be_missing and not Path(wanted.backup).exists():
             return
-        if not manifest.is_there(manifest.read_manifest(Path(wanted.backup))):
+        if not sqlite_api.is_intact(wanted.backup):
             raise SqliteError(f"The backup {wanted.backup} is not what it was; take it again")
         sqlite_api.plan_backup(wanted.update, wanted.now(), wanted.token)
 
@@ -90,7 +84,7 @@ def _refuse_inside(database: Path, move: Move) -> None:
     if move.kind == "releases":
         replaced = [move.app_path / "releases", move.app_path / "repository"]
     for folder in replaced:
-        if resolve(folder) in database.parents:
+        if sqlite_api.resolve(folder) in database.parents:
             raise SqliteError(f"The database {database} lies in {folder}, which a release replaces; move it elsewhere")
 
 

@@ -17,6 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan, state_after_failure
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 # What a step may fail with; anything else is a fault of this collection, and is shown as one.
 FAILURES = (CommandError, GitError, GivenUp, LogError, OSError, PM2Error, RecordError, SqliteError)
@@ -55,7 +56,7 @@ class Progress:
         return replace(self, completed=(*self.completed, *completed))
 
 
-class SwitchError(Exception):
+class SwitchError(GreenlightError):
     """A step failed. The message says what is true of the host now, `progress` how far it came, None before a step."""
 
     def __init__(self, text: str, step: str, progress: Optional[Progress] = None) -> None:
