@@ -16,6 +16,7 @@ description:
     it should, and neither its process nor its restart counter changes for O(stable_for) seconds.
   - Stopped is a measured fact too. The processes are gone, and what they listened on is closed.
   - The whole wanted configuration counts, with O(config) or O(script) also what is not wanted any more. What differs is changed.
+  - Over the program (O(transport)) a process whose configuration differs is always made anew, which needs O(config) or O(script).
   - Only the process whose name is exactly O(name) is touched. The daemon is never updated, and the environment of the caller
     does not reach the app.
   - Made for PM2 5, 6 and 7.
@@ -24,6 +25,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.pm2
 attributes:
   check_mode:
     support: full
@@ -36,11 +38,6 @@ attributes:
     platforms: linux
   action_group: {}
 options:
-  name:
-    description:
-      - Exact name of the process. All of its instances are meant.
-    type: str
-    required: true
   state:
     description:
       - V(started) starts what does not run and waits until it is ready. A process that PM2 does not know needs O(config) or O(script).
@@ -126,25 +123,6 @@ options:
     description:
       - Whether PM2 puts the time before every line of the logs.
     type: bool
-  port:
-    description:
-      - TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
-    type: int
-  path_under:
-    description:
-      - Folder in which the script must really lie, symbolic links followed.
-    type: path
-  revision_path:
-    description:
-      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
-        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
-      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
-    type: str
-  revision:
-    description:
-      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
-      - Needs O(revision_path), and O(revision_path) needs it.
-    type: str
   stable_for:
     description:
       - Seconds that a ready process must stay so, without a restart.
@@ -161,17 +139,6 @@ options:
         Nothing is saved when that is so already. The file is made private, as it holds the environment of every process.
     type: bool
     default: false
-  transport:
-    description:
-      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
-      - Over the program a process whose configuration differs is always made anew, which needs O(config) or O(script).
-    type: str
-    choices: [auto, socket, program]
-    default: auto
-  pm2_home:
-    description:
-      - Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
-    type: path
   executable:
     description:
       - The C(pm2) program, a name on PATH or an absolute path. Its folder is also where C(node) is looked for first.

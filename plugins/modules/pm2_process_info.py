@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.pm2
 attributes:
   check_mode:
     support: full
@@ -28,27 +29,6 @@ attributes:
     platforms: linux
   action_group: {}
 options:
-  name:
-    description: Exact name of the process.
-    type: str
-    required: true
-  port:
-    description: TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
-    type: int
-  path_under:
-    description: Folder in which the script must really lie, symbolic links followed.
-    type: path
-  revision_path:
-    description:
-      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
-        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
-      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
-    type: str
-  revision:
-    description:
-      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
-      - Needs O(revision_path), and O(revision_path) needs it.
-    type: str
   stable_for:
     description: Seconds to watch it for, in which it must not be restarted. V(0) looks once.
     type: float
@@ -57,15 +37,6 @@ options:
     description: Seconds that the daemon may take to give one answer. An instance has at most 3 of them to take a connection.
     type: float
     default: 10
-  pm2_home:
-    description: Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
-    type: path
-  transport:
-    description:
-      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
-    type: str
-    choices: [auto, socket, program]
-    default: auto
   executable:
     description: The C(pm2) program, a name on PATH or an absolute path. It is only needed where the socket cannot be used.
     type: str

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Go from the old revision to the new one, or back, in one go
+short_description: Switch an app to the new revision, or roll it back, in one process
 version_added: 0.1.0
 description:
   - Does in one process what must happen while nobody is served, so that this is hardly longer than a restart by PM2.
   - Forward, it marks the end of the log, stops the app, brings the backup up to the last committed write, moves the code, migrates, starts the app,
-    and waits until it is ready. Back, it stops the app, puts the database back where that is needed, moves the code, and starts the app.
-  - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. The release record on the host is told of each stage.
+    and waits until it is ready. Back, it stops the app, restores the database where that is needed, moves the code, and starts the app.
+  - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
   - What the app is and where comes from the facts of the release record.
   - A failure says which step it was, and what is true of the host then.
 author:
@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.release_run
 attributes:
   check_mode:
     support: full
@@ -34,29 +35,13 @@ attributes:
 options:
   direction:
     description:
-      - V(forward) goes to the new revision of the release, V(back) to the old one, from wherever the release has come to.
+      - V(forward) goes to the new revision of the release, V(back) rolls back to the old one, from wherever the release has come to.
     type: str
     choices: [forward, back]
-    required: true
-  state_path:
-    description: Folder of the app's release records.
-    type: path
-    required: true
-  run_id:
-    description: Id of the run that holds the lock of the release.
-    type: str
     required: true
   release_id:
     description: Id of the release. The default is the newest.
     type: str
-  by:
-    description: Who releases, for the lock.
-    type: str
-    default: unknown
-  lease:
-    description: Seconds for which the lock holds after each stage.
-    type: int
-    default: 1800
   record:
     description:
       - The release record that M(greenlight.release.release_record) would have opened. Only for check mode, in which it is not on the host.
@@ -116,7 +101,7 @@ options:
     type: float
     default: 600
   env:
-    description: Environment variables that the app is started with when going back. Their values are never shown.
+    description: Environment variables that the app is started with in a rollback. Their values are never shown.
     type: dict
     default: {}
   port:
@@ -159,7 +144,7 @@ EXAMPLES = r"""
       - [npm, run, migrate]
     port: 3000
 
-- name: Go back, and put the database back only if its schema changed
+- name: Roll back, and restore the database only if its schema changed
   greenlight.release.release_switch:
     direction: back
     state_path: /var/lib/greenlight/shop
@@ -187,8 +172,8 @@ seconds:
   sample: {"check": 0.12, "stop": 0.11, "back_up": 0.03, "move": 0.06, "start": 5.31}
 cursor:
   description:
-    - Where the log of the old revision ended, or going back that of the new one, for M(greenlight.release.log_assert).
-    - Empty where the log could not be read on the way back, which goes on with a warning.
+    - Where the log of the old revision ended, or in a rollback that of the new one, for M(greenlight.release.log_assert).
+    - Empty where the log could not be read in a rollback, which goes on with a warning.
   returned: when the log was marked
   type: dict
   sample: {"version": 2, "at": 1771466402.1, "files": []}
@@ -201,7 +186,7 @@ restored:
   description:
     - What became of the database. C(restored) says whether it was replaced, C(reason) why, C(set_aside) where the replaced one is,
       C(differences) and C(lost) which rows differ.
-  returned: when going back has come as far and O(database) is not V(keep)
+  returned: when a rollback has come as far and O(database) is not V(keep)
   type: dict
   sample: {"restored": true, "reason": "the schema changed since the backup", "set_aside": null, "differences": {}, "lost": ""}
 before:

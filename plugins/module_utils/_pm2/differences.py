@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between the wanted configuration of a process and what runs, and how PM2 is told of it."""
+"""What differs between the wanted configuration of a process and what runs, and what PM2 is handed to change it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What there is to act with: the PM2_HOME, ways to the daemon and the program, time, and what PM2 says of a process."""
+"""What there is to act with: PM2_HOME, connections to the daemon, the program, time, and what PM2 says of a process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = State([], [], "none", "", 0, changes_live=False)
 
 @dataclass(frozen=True)
 class PM2Host:
-    """What is there to act with: the PM2_HOME, ways to the daemon and the program, and time.
+    """What is there to act with: the PM2_HOME, connections to the daemon, the program, and time.
 
     `idle` is what is done while something is awaited, by whoever waits; `hide` takes known secrets out of a text.
     """
@@ -49,20 +49,24 @@ class PM2Host:
 
 @contextlib.contextmanager
 def connect(
-    way: str, home: Path, timeout: float, program: Callable[[], Program], idle: Callable[[], None] = lambda: None
+    transport_name: str,
+    home: Path,
+    timeout: float,
+    program: Callable[[], Program],
+    idle: Callable[[], None] = lambda: None,
 ) -> Iterator[Transport]:
-    """Open a way to PM2: `socket`, `program`, or with `auto` the program where the socket speaks another protocol.
+    """Connect to PM2, by `socket`, `program`, or with `auto` the program where the socket speaks another protocol.
 
     Raises NoDaemonError where no daemon runs, PM2Error where it hangs or belongs to another user.
     """
-    if way == "program":
+    if transport_name == "program":
         yield ProgramTransport(program(), home)
         return
     with Client(home, timeout, idle) as client:
         try:
             transport: Transport = SocketTransport(client)
         except ProtocolError:
-            if way == "socket":
+            if transport_name == "socket":
                 raise
             transport = ProgramTransport(program(), home)
         yield transport
@@ -86,14 +90,14 @@ def state_of(transport: Transport, name: str) -> State:
 
 def make_host(
     home: Path,
-    way: str,
+    transport_name: str,
     executable: str,
     timeout: float,
     caller: Mapping[str, str],
     clock: Clock,
     secrets: Set[str],
 ) -> PM2Host:
-    """Return what there is to act with; whoever waits for something lets the watches look meanwhile.
+    """Return what there is to act with; whoever waits for something lets the port watches sample meanwhile.
 
     `caller` is the environment, and `secrets` what messages must not show, also what is added to the set later.
     """
@@ -114,7 +118,7 @@ def make_host(
 
     return PM2Host(
         home,
-        lambda: connect(way, home, timeout, program, idle),
+        lambda: connect(transport_name, home, timeout, program, idle),
         program,
         Clock(clock.now, pause),
         watches,

@@ -34,7 +34,7 @@ _VERSION = 1
 _LENGTH = struct.Struct(">I")
 # struct ucred of unix(7): pid, uid, gid.
 _CREDENTIALS = struct.Struct("3i")
-# Milliseconds between two looks at other things while an answer is awaited.
+# Milliseconds between two turns of other work while an answer is awaited.
 _SLICE = 20
 # A daemon with hundreds of processes answers with a few megabytes.
 _LARGEST = 256 * 1024 * 1024

@@ -48,7 +48,7 @@ def parse_jlist(output: str) -> List[Listed]:
 
 
 class Transport(Protocol):
-    """A way to talk to PM2; both classes below are one. `changes_live` says whether it hands changes over."""
+    """What both classes below can do. `changes_live` says whether it hands changes over."""
 
     name: str
     changes_live: bool

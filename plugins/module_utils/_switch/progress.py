@@ -28,8 +28,8 @@ class Progress:
     """What the steps so far have come to.
 
     `before` is the app before anything was done. `seconds` are those of every step, `results` what the module returns,
-    and `facts` what the release record may be told. `completed` is what PM2 has done. `stopping` waits until PM2 knows
-    that the stopped app has ended, None where nothing is to be waited for.
+    and `facts` what may be written into the release record. `completed` is what PM2 has done. `stopping` waits until
+    PM2 knows that the stopped app has ended, None where nothing is to be waited for.
     """
 
     before: State

@@ -113,7 +113,7 @@ def test_the_end_of_the_log_is_marked_and_noted(make, tmp_path):
 
 
 @pytest.mark.parametrize("direction, goes_on", [("forward", False), ("back", True)])
-def test_a_log_that_cannot_be_marked_hinders_only_the_way_forward(make, monkeypatch, direction, goes_on):
+def test_a_log_that_cannot_be_marked_fails_only_a_switch_forward(make, monkeypatch, direction, goes_on):
     def refuse(*_given):
         raise OSError("no such disk")
 

@@ -27,7 +27,7 @@ def database(host):
     return Database(str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz")
 
 
-def test_the_backup_is_brought_up_to_the_last_write_and_put_back(host, database):
+def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database):
     switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
     host.sql("INSERT INTO t VALUES (3)")
     updated = replace(database, backup=switch_database.back_up(database), token="uvw")
@@ -40,7 +40,7 @@ def test_the_backup_is_brought_up_to_the_last_write_and_put_back(host, database)
 
 
 @pytest.mark.parametrize("restore, restored", [("auto", False), ("restore", True)])
-def test_a_database_of_the_same_schema_is_put_back_only_when_asked(host, database, restore, restored):
+def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, database, restore, restored):
     host.sql("INSERT INTO t VALUES (3)")
     assert switch_database.restore(replace(database, restore=restore))["restored"]["restored"] is restored
 

@@ -68,7 +68,7 @@ def test_a_list_that_is_to_be_saved_needs_the_program(make_processes):
     assert processes.check(there, with_others=True).instances
 
 
-def test_other_processes_do_not_hinder_the_way_back(make_processes):
+def test_other_processes_are_not_needed_for_a_rollback(make_processes):
     wanted = make_processes(FakeTransport([SHOP]), others=("worker",))
     assert processes.check(wanted, with_others=False).instances
 
