@@ -244,7 +244,7 @@ try:
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
-    IMPORT_ERROR = None
+    IMPORT_ERROR = ""
 
 ARGUMENTS = {
     "direction": {"type": "str", "choices": ["forward", "back"], "required": True},
