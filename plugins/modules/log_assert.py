@@ -304,8 +304,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import fi
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
 # Seconds that the PM2 daemon may take to answer.
 PM2_TIMEOUT = 10
@@ -379,11 +379,9 @@ def find_logs(params: Mapping[str, Any]) -> Tuple[List[logs_process.LogFile], Li
     files = logs_process.parse_files(params["files"] or [])
     if not params["process"]:
         return files, []
-    home = transport.home_of(params["pm2_home"], os.environ)
+    home = pm2.home_of(params["pm2_home"], os.environ)
     try:
-        with Client(home, PM2_TIMEOUT) as client:
-            listed = transport.SocketTransport(client).processes()
-        instances = process.instances_of(listed, params["process"])
+        instances = pm2.read_instances(home, params["process"], PM2_TIMEOUT)
         files = logs_process.merge([*files, *logs_process.files_of(params["process"], instances)])
     except (PM2Error, rules.LogError) as error:
         if params["state"] == "mark" or not params["cursor"]:

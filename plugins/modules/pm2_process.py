@@ -16,6 +16,7 @@ description:
     it should, and neither its process nor its restart counter changes for O(stable_for) seconds.
   - Stopped is a measured fact too. The processes are gone, and what they listened on is closed.
   - The whole wanted configuration counts, with O(config) or O(script) also what is not wanted any more. What differs is changed.
+  - Over the program (O(transport)) a process whose configuration differs is always made anew, which needs O(config) or O(script).
   - Only the process whose name is exactly O(name) is touched. The daemon is never updated, and the environment of the caller
     does not reach the app.
   - Made for PM2 5, 6 and 7.
@@ -24,6 +25,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.pm2
 attributes:
   check_mode:
     support: full
@@ -36,11 +38,6 @@ attributes:
     platforms: linux
   action_group: {}
 options:
-  name:
-    description:
-      - Exact name of the process. All of its instances are meant.
-    type: str
-    required: true
   state:
     description:
       - V(started) starts what does not run and waits until it is ready. A process that PM2 does not know needs O(config) or O(script).
@@ -126,25 +123,6 @@ options:
     description:
       - Whether PM2 puts the time before every line of the logs.
     type: bool
-  port:
-    description:
-      - TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
-    type: int
-  path_under:
-    description:
-      - Folder in which the script must really lie, symbolic links followed.
-    type: path
-  revision_path:
-    description:
-      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
-        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
-      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
-    type: str
-  revision:
-    description:
-      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
-      - Needs O(revision_path), and O(revision_path) needs it.
-    type: str
   stable_for:
     description:
       - Seconds that a ready process must stay so, without a restart.
@@ -161,17 +139,6 @@ options:
         Nothing is saved when that is so already. The file is made private, as it holds the environment of every process.
     type: bool
     default: false
-  transport:
-    description:
-      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
-      - Over the program a process whose configuration differs is always made anew, which needs O(config) or O(script).
-    type: str
-    choices: [auto, socket, program]
-    default: auto
-  pm2_home:
-    description:
-      - Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
-    type: path
   executable:
     description:
       - The C(pm2) program, a name on PATH or an absolute path. Its folder is also where C(node) is looked for first.
@@ -315,43 +282,14 @@ pm2_version:
 """
 
 import os
-import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Set
+from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
-    config,
-    ecosystem,
-    limits,
-    manage,
-    process,
-    readiness,
-    report,
-    transport,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
-# Options that are settings of PM2, by their names in an ecosystem file.
-SETTINGS = {
-    "args": "args",
-    "cwd": "cwd",
-    "error_file": "error_file",
-    "exec_mode": "exec_mode",
-    "instances": "instances",
-    "interpreter": "exec_interpreter",
-    "kill_timeout": "kill_timeout",
-    "listen_timeout": "listen_timeout",
-    "max_memory_restart": "max_memory_restart",
-    "node_args": "node_args",
-    "out_file": "out_file",
-    "script": "script",
-    "time": "time",
-    "wait_ready": "wait_ready",
-}
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "state": {
@@ -388,71 +326,47 @@ ARGUMENTS = {
 }
 
 
-def read_config(params: Mapping[str, Any], env: Mapping[str, str], host: manage.Host) -> Optional[config.Config]:
-    """Return the wanted configuration, None when nothing of it is given."""
-    options = {name: params[option] for option, name in SETTINGS.items() if params[option] is not None}
-    options.update({"env": env} if env else {})
-    if params["state"] in ("stopped", "absent") or not (options or params["config"]):
-        return None
-    described = None
-    folder = Path(options.get("cwd") or os.path.dirname(options.get("script") or "/"))
-    path = os.environ.get("PATH", os.defpath)
-    if params["config"]:
-        file = Path(os.path.abspath(params["config"]))
-        program = ecosystem.with_variables(host.program(), env)
-        path = program.environment["PATH"]
-        node = shutil.which("node", path=path)
-        if not node:
-            raise PM2Error(
-                f"node was not found beside {program.executable} or on PATH; set executable to pm2 beside node"
-            )
-        described, folder = ecosystem.read_app(program, node, file, params["name"]), file.parent
-    return config.make_config(params["name"], described, options, folder, os.cpu_count() or 1, path)
-
-
-def act(module: AnsibleModule, home: Path, env: Mapping[str, str], secrets: Set[str]) -> Dict[str, Any]:
+def act(module: AnsibleModule, home: Path, env: Dict[str, str], secrets: Set[str]) -> Dict[str, Any]:
     """Bring the process to the wanted state, and return the module's result.
 
     The set `secrets` gets everything that comes to light and must not be shown, also where this fails.
     """
     params = module.params
-    limits.check(params, home)
-    clock = readiness.Clock(time.monotonic, time.sleep)
-    host = pm2_api.make_host(
-        home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets
-    )
-    request = pm2_plan.Request(
+    pm2.check_options(params, home)
+    clock = pm2.Clock(time.monotonic, time.sleep)
+    host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets)
+    request = pm2.Request(
         params["name"],
         params["state"],
-        read_config(params, env, host),
-        process.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
+        pm2.read_config(params, env, host, os.cpu_count() or 1, os.environ.get("PATH", os.defpath)),
+        pm2.requirements_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
         params["stable_for"],
         params["timeout"],
         params["save"],
     )
     secrets.update(request.config.env.values() if request.config else ())
-    before = manage.read_state(host, request.name)
-    secrets.update(report.running_secrets(before, request.name))
-    plan = pm2_api.make_plan(request, host, before, os.geteuid())
-    diff = {"diff": report.diff(before, plan)} if module._diff else {}
+    before = pm2.read_state(host, request.name)
+    secrets.update(pm2.running_secrets(before.processes, request.name))
+    plan = pm2.checked_plan(request, host, before, os.geteuid())
+    diff = {"diff": pm2.report.diff(before, plan)} if module._diff else {}
     if module.check_mode or (not before.instances and not plan.changed):
-        return {**report.planned(before, plan, time.time()), **diff}
-    outcome = manage.carry_out(request, host, before, plan)
-    version = report.version_of(transport.find_executable(params["executable"]))
-    for warning in report.warnings(request, before, outcome, home, os.geteuid(), version, plan.action):
+        return {**pm2.report.planned(before, plan, time.time()), **diff}
+    outcome = pm2.carry_out(request, host, before, plan)
+    version = pm2.version_of(pm2.find_executable(params["executable"]))
+    for warning in pm2.report.warnings(request, before, outcome, home, os.geteuid(), version, plan.action):
         module.warn(host.hide(warning))
-    return {**report.done(before, plan, outcome, time.time()), **diff}
+    return {**pm2.report.done(before, plan, outcome, time.time()), **diff}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    env = config.take_variables(module.params, module.no_log_values)
+    env = pm2.take_variables(module.params, module.no_log_values)
     secrets = set(env.values())
-    home = transport.home_of(module.params["pm2_home"], os.environ)
+    home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:
         result = act(module, home, env, secrets)
     except PM2Error as error:
-        module.fail_json(msg=report.hide(str(error), secrets))
+        module.fail_json(msg=pm2.hide(str(error), secrets))
     module.exit_json(**result)
 
 

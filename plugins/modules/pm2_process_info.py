@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.pm2
 attributes:
   check_mode:
     support: full
@@ -28,27 +29,6 @@ attributes:
     platforms: linux
   action_group: {}
 options:
-  name:
-    description: Exact name of the process.
-    type: str
-    required: true
-  port:
-    description: TCP port on which every instance must take connections. By default any port will do. V(0) is for a process that serves no port.
-    type: int
-  path_under:
-    description: Folder in which the script must really lie, symbolic links followed.
-    type: path
-  revision_path:
-    description:
-      - File that names the revision that the process must run, relative to its working folder. It is read in the folder that the
-        process really works in, as the kernel knows it, so that a flipped link or a changed configuration does not count.
-      - Every instance must find O(revision) there to be ready. At most 4096 bytes are read.
-    type: str
-  revision:
-    description:
-      - Text that O(revision_path) must hold, such as the full commit. Blanks around both do not count.
-      - Needs O(revision_path), and O(revision_path) needs it.
-    type: str
   stable_for:
     description: Seconds to watch it for, in which it must not be restarted. V(0) looks once.
     type: float
@@ -57,15 +37,6 @@ options:
     description: Seconds that the daemon may take to give one answer. An instance has at most 3 of them to take a connection.
     type: float
     default: 10
-  pm2_home:
-    description: Folder of the PM2 daemon. The default is E(PM2_HOME), else C(~/.pm2).
-    type: path
-  transport:
-    description:
-      - How PM2 is asked. V(auto) takes the daemon's V(socket), and the pm2 V(program) where the daemon speaks another protocol.
-    type: str
-    choices: [auto, socket, program]
-    default: auto
   executable:
     description: The C(pm2) program, a name on PATH or an absolute path. It is only needed where the socket cannot be used.
     type: str
@@ -168,14 +139,11 @@ measurements:
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, limits, manage, process, readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport as pm2_transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import State
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, PM2Error
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -191,33 +159,20 @@ ARGUMENTS = {
 }
 
 
-def watch(params: Mapping[str, Any], home: Path) -> Tuple[process.Readiness, State]:
-    """Watch the process for as long as asked, and return what was seen and PM2's own state.
-
-    One look is enough when it is not ready, as waiting would change nothing.
-    """
-    wanted = process.wanted_of(params["port"], params["path_under"], params["revision_path"], params["revision"])
-    clock = readiness.Clock(time.monotonic, time.sleep)
-    patience = min(3.0, params["timeout"])
-
-    def program() -> pm2_transport.Program:
-        return pm2_api.find_program(params["executable"], home, params["timeout"], os.environ)
-
+def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.State]:
+    """Watch the process for as long as asked, and return what was seen and PM2's own state."""
+    requirements = pm2.requirements_of(
+        params["port"], params["path_under"], params["revision_path"], params["revision"]
+    )
+    clock = pm2.Clock(time.monotonic, time.sleep)
+    host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, set())
     try:
-        with manage.connect(params["transport"], home, params["timeout"], program) as transport:
-            seen, _after = process.wait_until_ready(
-                lambda: readiness.look(transport, params["name"], wanted, patience, clock),
-                0,
-                params["stable_for"],
-                clock.now,
-                clock.sleep,
-            )
-            return seen, manage.state_of(transport, params["name"])
+        return pm2.observe(host, params["name"], requirements, min(3.0, params["timeout"]), params["stable_for"])
     except NoDaemonError as error:
-        return process.Readiness(False, str(error), [], []), manage.NOTHING
+        return pm2.Readiness(False, str(error), [], []), pm2.NOTHING
 
 
-def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Dict[str, Any]:
+def describe(seen: pm2.Readiness, state: pm2.State, home: Path, name: str) -> Dict[str, Any]:
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
     return {
@@ -226,9 +181,9 @@ def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Di
         "reason": seen.reason,
         "processes": [instance.as_result(time.time(), state.version) for instance in seen.instances],
         "ports": seen.ports,
-        "orphans": readiness.orphans(home, name, seen.instances, state.daemon),
+        "orphans": pm2.orphans(home, name, seen.instances, state.daemon),
         "log_files": [{"path": path, "stream": stream} for path, stream in sorted(logs) if path],
-        "saved": bool(seen.instances) and dump.is_saved(dump.read_dump(home), state.processes, name),
+        "saved": bool(seen.instances) and pm2.is_saved(pm2.read_dump(home), state.processes, name),
         "transport": state.transport,
         "pm2_version": state.version,
         "measurements": {"server_starts": seen.ready},
@@ -237,10 +192,10 @@ def describe(seen: process.Readiness, state: State, home: Path, name: str) -> Di
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    home = pm2_transport.home_of(module.params["pm2_home"], os.environ)
+    home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:
-        limits.check(module.params, home)
-        seen, state = watch(module.params, home)
+        pm2.check_options(module.params, home)
+        seen, state = observe(module.params, home)
     except PM2Error as error:
         module.fail_json(msg=str(error))
     module.exit_json(**describe(seen, state, home, module.params["name"]))

@@ -10,14 +10,16 @@ module: release_record
 short_description: Keep the record of a release, and the lock in it, on the host
 version_added: 0.1.0
 description:
-  - Writes the JSON file that tells a release's story, so that whatever dies half-way leaves a host that knows what it was doing.
+  - Writes the JSON file that says how far a release has come, so that whatever dies half-way leaves a host that knows what it was doing.
   - The lock is a part of the record. Both change in one atomic write, and a lease says how long a silent run may hold it.
-  - The records of an app lie in C(<state_path>/releases/), one file of mode 0600 a release.
+  - The records of an app lie in C(<state_path>/releases/), one file of mode 0600 a release. The folder is created with mode 0700
+    where the user may do that.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.release_run
 attributes:
   check_mode:
     support: full
@@ -38,18 +40,6 @@ options:
     type: str
     choices: [opened, noted, closed, unlocked]
     required: true
-  state_path:
-    description: Folder of the app's records. It is created with mode 0700 where the user may do that.
-    type: path
-    required: true
-  run_id:
-    description: A text that is the same for all tasks of one run and differs between two runs.
-    type: str
-    required: true
-  by:
-    description: Who runs it, for the message that another run gets.
-    type: str
-    default: unknown
   app:
     description: Name of the app. Needed by O(state=opened).
     type: str
@@ -64,10 +54,6 @@ options:
   to_revision:
     description: Full commit SHA that is released. Needed by O(state=opened).
     type: str
-  lease:
-    description: Seconds after which a run that gave no sign of life counts as dead.
-    type: int
-    default: 1800
   take_over:
     description:
       - Whose lock may be taken over. V(stale) allows one whose lease has expired, V(any) allows every one.

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Go from the old revision to the new one, or back, in one go
+short_description: Switch an app to the new revision, or roll it back, in one process
 version_added: 0.1.0
 description:
   - Does in one process what must happen while nobody is served, so that this is hardly longer than a restart by PM2.
   - Forward, it marks the end of the log, stops the app, brings the backup up to the last committed write, moves the code, migrates, starts the app,
-    and waits until it is ready. Back, it stops the app, puts the database back where that is needed, moves the code, and starts the app.
-  - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. The release record on the host is told of each stage.
+    and waits until it is ready. Back, it stops the app, restores the database where that is needed, moves the code, and starts the app.
+  - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
   - What the app is and where comes from the facts of the release record.
   - A failure says which step it was, and what is true of the host then.
 author:
@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.release_run
 attributes:
   check_mode:
     support: full
@@ -34,29 +35,13 @@ attributes:
 options:
   direction:
     description:
-      - V(forward) goes to the new revision of the release, V(back) to the old one, from wherever the release has come to.
+      - V(forward) goes to the new revision of the release, V(back) rolls back to the old one, from wherever the release has come to.
     type: str
     choices: [forward, back]
-    required: true
-  state_path:
-    description: Folder of the app's release records.
-    type: path
-    required: true
-  run_id:
-    description: Id of the run that holds the lock of the release.
-    type: str
     required: true
   release_id:
     description: Id of the release. The default is the newest.
     type: str
-  by:
-    description: Who releases, for the lock.
-    type: str
-    default: unknown
-  lease:
-    description: Seconds for which the lock holds after each stage.
-    type: int
-    default: 1800
   record:
     description:
       - The release record that M(greenlight.release.release_record) would have opened. Only for check mode, in which it is not on the host.
@@ -116,7 +101,7 @@ options:
     type: float
     default: 600
   env:
-    description: Environment variables that the app is started with when going back. Their values are never shown.
+    description: Environment variables that the app is started with in a rollback. Their values are never shown.
     type: dict
     default: {}
   port:
@@ -159,7 +144,7 @@ EXAMPLES = r"""
       - [npm, run, migrate]
     port: 3000
 
-- name: Go back, and put the database back only if its schema changed
+- name: Roll back, and restore the database only if its schema changed
   greenlight.release.release_switch:
     direction: back
     state_path: /var/lib/greenlight/shop
@@ -187,8 +172,8 @@ seconds:
   sample: {"check": 0.12, "stop": 0.11, "back_up": 0.03, "move": 0.06, "start": 5.31}
 cursor:
   description:
-    - Where the log of the old revision ended, or going back that of the new one, for M(greenlight.release.log_assert).
-    - Empty where the log could not be read on the way back, which goes on with a warning.
+    - Where the log of the old revision ended, or in a rollback that of the new one, for M(greenlight.release.log_assert).
+    - Empty where the log could not be read in a rollback, which goes on with a warning.
   returned: when the log was marked
   type: dict
   sample: {"version": 2, "at": 1771466402.1, "files": []}
@@ -201,7 +186,7 @@ restored:
   description:
     - What became of the database. C(restored) says whether it was replaced, C(reason) why, C(set_aside) where the replaced one is,
       C(differences) and C(lost) which rows differ.
-  returned: when going back has come as far and O(database) is not V(keep)
+  returned: when a rollback has come as far and O(database) is not V(keep)
   type: dict
   sample: {"restored": true, "reason": "the schema changed since the backup", "set_aside": null, "differences": {}, "lost": ""}
 before:
@@ -246,33 +231,20 @@ import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
-    from ansible_collections.greenlight.release.plugins.module_utils._host import commands
-    from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
-    from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
-    from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
-    from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2_api
-    from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
-        config,
-        limits,
-        process,
-        readiness,
-        report,
-        transport,
-    )
-    from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+    from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
     from ansible_collections.greenlight.release.plugins.module_utils._release import store
-    from ansible_collections.greenlight.release.plugins.module_utils._release import watch as release_watch
-    from ansible_collections.greenlight.release.plugins.module_utils._switch import data, steps
-    from ansible_collections.greenlight.release.plugins.module_utils._switch import process as switch_process
+    from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+    from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, inputs, report
+    from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 else:
-    IMPORT_ERROR = None
+    IMPORT_ERROR = ""
 
 ARGUMENTS = {
     "direction": {"type": "str", "choices": ["forward", "back"], "required": True},
@@ -302,198 +274,36 @@ ARGUMENTS = {
 }
 
 
-def find_record(params, check_mode):
-    if check_mode and params["record"]:
-        return params["record"]
-    records = store.read_records(Path(params["state_path"]))
-    return store.find_record(records, params["release_id"])
-
-
-def course_of(params, record):
-    ways = [params[name] for name in ("direction", "phase", "strategy")]
-    return steps.Course(*ways, record["from_revision"], record["to_revision"], params["restart_app"])
-
-
-def processes_of(params, record, course, env, hidden):
-    """Return the processes, and what there is to act on them with."""
-    facts, root = record["facts"], steps.root_of(steps.move_of(record))
-    home = transport.home_of(facts["pm2_home"] or None, os.environ)
-    clock = readiness.Clock(time.monotonic, time.sleep)
-    reloads = (course.direction, course.strategy) == ("forward", "reload")
-    return switch_process.Processes(
-        pm2_api.make_host(home, "auto", params["executable"], params["timeout"], os.environ, clock, hidden),
-        os.geteuid(),
-        facts["process_name"],
-        "reloaded" if reloads else "started",
-        process.Wanted(params["port"], str(root)),
-        params["stable_for"],
-        params["timeout"],
-        params["save"],
-        switch_process.environment_of(facts["process_name"], env, os.environ.get("PATH", os.defpath)),
-        tuple(params["restart"]),
-    )
-
-
-def database_of(params, record, course):
-    backup = record["facts"].get("backup") if course.direction == "back" else params["backup"]
-    given = [params[name] for name in ("backup_verify", "backup_timeout")]
-    path, token = record["facts"]["database_path"], secrets.token_hex(3)
-    wanted, was_restored = params["database"], record["facts"].get("restored", {}).get("restored", False)
-    policy = "auto" if wanted == "restore" and was_restored else wanted
-    return data.Database(path, backup or "", *given, record["id"], utcnow, token, policy)
-
-
-def utcnow():
-    return datetime.now(timezone.utc)
-
-
-def actions_of(params, record, run, processes, database, done, warn):
-    """Return what each step does. A step returns what the result of the module says of it."""
-    move, state_path = steps.move_of(record), Path(params["state_path"])
-    found, stopping = {}, []
-
-    def note(stage, *names):
-        facts = {"backup": database.backup, **found}
-        change = change_of(params, stage, {name: facts[name] for name in names})
-        steps.note(state_path, record["id"], change, utcnow(), os.geteuid())
-        return {}
-
-    def mark():
-        files = logs_process.parse_files(record["facts"]["log_files"])
-        try:
-            found["cursor"] = logs_files.take_cursor(files, time.time())
-        except (rules.LogError, OSError) as error:
-            if params["direction"] == "forward":
-                raise
-            # The app is stopped, and users do not wait for a log.
-            warn(f"The log was not marked, so all of it is read: {error}")
-            found["cursor"] = {}
-        return {"cursor": found["cursor"]}
-
-    def stop():
-        stopping.append(switch_process.stop(processes))
-        return {}
-
-    def settle():
-        done.extend(finish() for finish in stopping)
-        stopping.clear()
-        return {}
-
-    def back_up():
-        found["backup"] = data.back_up(database)
-        return {"backup": found["backup"]}
-
-    def restore():
-        result = data.restore(database)
-        # Whoever finishes a rollback that died must not put the same backup back twice: users have written since.
-        if result.get("restored", {}).get("restored"):
-            found.update(result)
-            note(None, "restored")
-        return result
-
-    def move_code():
-        (layout.back if params["direction"] == "back" else layout.forward)(run, move)
-        return {}
-
-    def migrate():
-        for words in params["migrate"]:
-            commands.run(words, steps.root_of(move), os.environ, params["migrate_timeout"])
-        return {}
-
-    def start():
-        settle()
-        done.append(switch_process.start(processes))
-        return switch_process.describe(done[-1], record["facts"]["log_files"], time.time())
-
-    def restart_others():
-        done.extend(switch_process.restart_others(processes))
-        return {}
-
-    return {
-        "mark": mark,
-        "note_switching": lambda: note("switching", "backup", "cursor"),
-        "stop": stop,
-        "settle": settle,
-        "back_up": back_up,
-        "restore": restore,
-        "move": move_code,
-        "note_switched": lambda: note("switched", "backup"),
-        "migrate": migrate,
-        "start": start,
-        "look": lambda: switch_process.look(processes, record["facts"]["log_files"], time.time()),
-        "restart_others": restart_others,
-    }
-
-
-def change_of(params, stage=None, facts=None):
-    return release_record.Change(params["run_id"], params["by"], params["lease"], stage=stage, facts=facts or {})
-
-
-def check(module, record, course, run, processes, database, hidden):
-    """Find out, before anything is touched, whether all is there that the switch needs; return what PM2 says."""
-    params, move, is_back = module.params, steps.move_of(record), course.direction == "back"
-    steps.check_course(course)
-    commands.check(params["migrate"], "migrate")
-    limits.check(params, processes.host.home)
-    logs_process.parse_files(record["facts"]["log_files"])
-    if not (module.check_mode and params["record"]):
-        release_record.note(record, change_of(params), utcnow())
-        steps.check_record(record, course)
-    before = switch_process.check(processes, hidden, with_others=not is_back)
-    steps.check_code(run, move, course, may_be_missing=module.check_mode)
-    if is_back:
-        data.check_restore(database)
-    elif course.phase != "from_migrate":
-        data.check_backup(database, move, may_be_missing=module.check_mode)
-    return before
-
-
-def act(module, env, hidden, journey):
-    params = module.params
+def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict[str, Any]:
+    """Plan, check and make the switch, in check mode without the last, and return the result of the module."""
+    clock = pm2.Clock(time.monotonic, time.sleep)
+    system = inputs.System(os.environ, os.geteuid(), lambda: datetime.now(timezone.utc), clock, secrets.token_hex(3))
     if not module.check_mode:
-        store.hold_switch(Path(params["state_path"]), params["timeout"], time.monotonic, time.sleep)
-    record = find_record(params, module.check_mode)
-    course, move = course_of(params, record), steps.move_of(record)
-    where = layout.repository_of(move.kind, move.app_path)
-    run = git.make_run(git.make_environment(os.environ, {}), params["git_timeout"], str(where))
-    processes, database = processes_of(params, record, course, env, hidden), database_of(params, record, course)
-    began, done = time.monotonic(), []
-    before = steps.attempt(course, "check", lambda: check(module, record, course, run, processes, database, hidden))
-    journey.seconds["check"] = round(time.monotonic() - began, 3)
-    result = {"changed": True, "steps": steps.steps_of(course), "before": report.facts(before, time.time())}
-    if module._diff:
-        result["diff"] = steps.diff_of(course)
-    if module.check_mode:
-        return result
-    watch = switch_process.watch_port(processes, before)
-    actions = actions_of(params, record, run, processes, database, done, module.warn)
-    steps.travel(course, actions, time.monotonic, journey)
-    steps.attempt(course, "stop", actions["settle"])
-    if watch:
-        watch.sample()
-        result["port_closed_for"] = round(watch.closed_for, 3)
-    records = store.read_records(Path(params["state_path"]))
-    result["story"] = release_watch.describe(Path(params["state_path"]), records, utcnow())
-    version = report.version_of(transport.find_executable(params["executable"]))
-    for warning in switch_process.warnings(processes, done, version):
+        store.hold_switch(Path(module.params["state_path"]), module.params["timeout"], clock.now, clock.sleep)
+    planned = inputs.read(module.params, env, hidden, system, module.check_mode)
+    progress = actions.check(planned)
+    if not module.check_mode:
+        progress = actions.run(planned, progress)
+    for warning in progress.warnings:
         module.warn(warning)
-    return result
+    return report.describe(planned, progress, module._diff)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
-    env, journey = config.take_variables(module.params, module.no_log_values), steps.Journey()
+    env = pm2.take_variables(module.params, module.no_log_values)
     hidden = set(env.values())
     try:
-        result = act(module, env, hidden, journey)
-    except steps.SwitchError as error:
-        told = {**journey.found, "seconds": journey.seconds, "step": error.step}
-        module.fail_json(msg=report.hide(str(error), hidden), **told)
-    except release_record.RecordError as error:
+        result = switch(module, env, hidden)
+    except SwitchError as error:
+        for warning in error.warnings:
+            module.warn(warning)
+        module.fail_json(msg=pm2.hide(str(error), hidden), **report.describe_failure(error))
+    except RecordError as error:
         module.fail_json(msg=str(error), seconds={}, step="check")
-    module.exit_json(**{**result, **journey.found, "seconds": journey.seconds})
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

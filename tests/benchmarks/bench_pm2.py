@@ -30,8 +30,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / ".cache" / "collections"))
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import control, manage, process, readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import host, process, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import instances as pm2_instances
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Requirements
 from load import RATE, Load
 
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
@@ -80,28 +81,28 @@ class App:
                 time.sleep(0.05)
 
     def connect(self):  # type: ignore[no-untyped-def]
-        return manage.connect("socket", self.home, 20, lambda: None)  # type: ignore[arg-type,return-value]
+        return host.connect("socket", self.home, 20, lambda: None)  # type: ignore[arg-type,return-value]
 
     def read(self) -> list[process.Instance]:
         with self.connect() as transport:
             return process.instances_of(transport.processes(), "app")
 
-    def look(self) -> Readiness:
+    def measure(self) -> Readiness:
         with self.connect() as transport:
-            return readiness.look(transport, "app", Wanted(), 1, self.clock)
+            return readiness.measure(transport, "app", Requirements(), 1, self.clock)
 
     def by_socket(self, action: str) -> None:
-        instances = self.read()
+        found = self.read()
         with self.connect() as transport:
             if action == "stop + start":
-                control.stop(transport, instances, 0, 20, self.clock)
+                pm2_instances.stop(transport, found, 0, 20, self.clock)()
                 stopped = process.instances_of(transport.processes(), "app")
-                control.start(transport, stopped, {})
+                pm2_instances.start(transport, stopped, {})
             elif action == "restart":
-                control.restart(transport, instances, {})
+                pm2_instances.restart(transport, found, {})
             else:
                 ready = Readiness(True, "", [], [])
-                control.reload(transport, instances, {}, lambda _pm_id: ready)
+                pm2_instances.reload(transport, found, {}, lambda _pm_id: ready)
 
     def by_program(self, action: str) -> None:
         for word in action.split(" + "):
@@ -160,7 +161,7 @@ def compare_reading(app: App, rounds: int) -> float:
         "pm2 jlist": lambda: app.pm2("jlist"),
         "pm2 describe": lambda: app.pm2("describe", "app"),
         "ours: the list of PM2": app.read,
-        "ours: and what the kernel says of it": app.look,
+        "ours: and what the kernel says of it": app.measure,
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _round in range(rounds):

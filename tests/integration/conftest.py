@@ -15,7 +15,8 @@ from pathlib import Path
 
 import machine
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 from machine import PATIENT, SAMPLE, App, Pm2, wait_for
 
 

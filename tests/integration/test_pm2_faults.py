@@ -183,7 +183,8 @@ def test_the_daemon_of_another_user_is_told_with_whom_to_become(small, pm2, mana
         os.chmod(folder, 0o755)
     program = (
         "import os, sys; from pathlib import Path; os.setgid(65534); os.setuid(65534)\n"
-        "from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error\n"
+        "from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error\n"
+        "from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client\n"
         "try: Client(Path(sys.argv[1]), 1).__enter__()\n"
         "except PM2Error as error: print(error)"
     )

@@ -5,7 +5,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance
+import contextlib
+import os
+from pathlib import Path
+
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import instances, process, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import make_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness, Requirements
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
 
 
@@ -61,3 +72,88 @@ class FakeTransport:
 
     def reload(self, pm_id, changes):
         self.calls.append(("reload", pm_id, *([changes] if changes else [])))
+
+
+ONLINE, STOPPED = listed(pid=5), listed(status="stopped")
+READY = Readiness(True, "", [instance(pid=5)], [3000])
+
+
+def request(state="started", config=None, save=False, port=None, timeout=5.0):
+    return Request("shop", state, config, Requirements(port), 0.0, timeout, save)
+
+
+def state(*processes, live=True):
+    return State(list(processes), process.instances_of(processes, "shop"), "socket", "7.0.4", 0, live)
+
+
+def config(**options):
+    return make_config("shop", None, {"script": "s.js", "cwd": "/", **options}, Path("/"), 1)
+
+
+def make_partial(**options):
+    return make_config("shop", None, options, Path("/"), 1)
+
+
+PARTIAL = make_partial(kill_timeout=9)
+
+
+def outcome(after, ready=READY, killed=(), closed=None):
+    return Outcome(after, ready, 0.12345, list(killed), closed)
+
+
+class FakeProgram:
+    """Notes how often it was looked for, and what it ran."""
+
+    def __init__(self):
+        self.asked, self.environment, self.ran = 0, {"PATH": os.defpath}, []
+
+    def run(self, *words):
+        self.ran.append(words)
+
+    def __call__(self):
+        self.asked += 1
+        return self
+
+
+def make_fake_host(home, transport, program=None):
+    """Return a host with one way to PM2, None where no daemon runs."""
+
+    @contextlib.contextmanager
+    def connect():
+        if transport is None:
+            raise NoDaemonError("No PM2 daemon runs")
+        yield transport
+
+    return PM2Host(home, connect, program or FakeProgram(), Time().clock())
+
+
+def fake_kernel(monkeypatch):
+    """Fake a kernel where every process but 10 lives, port 3000 is served, and nothing is stale."""
+    monkeypatch.setattr(proc, "is_alive", lambda pid: pid not in (0, 10))
+    monkeypatch.setattr(proc, "with_descendants", set)
+    monkeypatch.setattr(proc, "sockets_of", lambda _pids: set())
+    monkeypatch.setattr(proc, "listeners", list)
+    monkeypatch.setattr(proc, "listening_ports", lambda _pids: [3000])
+    monkeypatch.setattr(proc, "open_ports", lambda: {3000})
+    monkeypatch.setattr(instances, "is_stale", lambda _instance: False)
+    monkeypatch.setattr(readiness, "refuse_orphans", lambda *_arguments: None)
+    monkeypatch.setattr(readiness, "measure", lambda *_arguments: READY)
+    monkeypatch.setattr(readiness, "measure_instances", lambda *_arguments: READY)
+    return monkeypatch
+
+
+FOLDER = Path("/srv/shop")
+WHOLE = {"script": "server.js", "env": {"PORT": "80", "TOKEN": "hunter2"}}
+
+
+def make(options=None, described=None, cpus=4, name="shop"):
+    return make_config(name, described, options or {}, FOLDER, cpus)
+
+
+def running(config, **changes):
+    """Return what PM2 keeps of a process that was started with a configuration."""
+    kept = {key: value for key, value in config.kept.items() if value is not None and key != "instances"}
+    logs = {key: value.replace("{PM2_HOME}", "/p") for key, value in kept.items() if key.endswith("_log_path")}
+    env = {**config.env, "unique_id": "u", "PWD": config.kept["pm_cwd"]}
+    remembered = {"env_greenlight": config.app["env_greenlight"], "env": env, "PM2_HOME": "/p"}
+    return {"pm_id": 0, "name": "shop", "pm2_env": {**kept, **logs, **remembered, **changes}}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Instance
 
 STREAMS = ("out", "err", "both")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
 _FILES = ("dump.pm2", "dump.pm2.bak")
 # What changes while a process runs, and is made anew when it is resurrected.

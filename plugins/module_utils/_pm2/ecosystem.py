@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
 _MARK = "greenlight-ecosystem: "
 # What `parseConfig` in PM2's lib/Common.js does: JSON is JavaScript, YAML is read with PM2's own library, and a module
@@ -66,6 +67,11 @@ def pick_app(apps: List[Dict[str, Any]], name: str, config: Path) -> Dict[str, A
         described = ", ".join(names) or "nothing"
         raise PM2Error(f"The ecosystem file {config} describes {described}, so {name!r} is not one app; correct name")
     return apps[names.index(name)]
+
+
+def write(config: Config) -> str:
+    """Return the text of an ecosystem file with this one app."""
+    return json.dumps({"apps": [config.app]}, indent=1)
 
 
 def start(program: Program, app_text: str, folder: Path) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import control, dump, process
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config, Difference
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import instances as pm2_instances
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import Difference
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Requirements
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,20 @@ class Request:
     name: str
     state: str
     config: Optional[Config]
-    wanted: Wanted
+    requirements: Requirements
     stable_for: float
     timeout: float
     save: bool
 
+    @property
+    def ends(self) -> bool:
+        """Say whether the process does not run afterwards."""
+        return self.state in ("stopped", "absent")
+
 
 @dataclass(frozen=True)
 class State:
-    """What PM2 said of a process, and by which way."""
+    """What PM2 said of a process, and over which transport."""
 
     processes: List[Dict[str, Any]]
     instances: List[Instance]
@@ -42,7 +49,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProcessPlan:
     """What will be done, `none` for nothing, what of the configuration differs, and whether the list is saved."""
 
     action: str
@@ -54,18 +61,18 @@ class Plan:
         return self.action != "none" or self.save
 
 
-def make_plan(request: Request, before: State, home: Path) -> Plan:
+def make_plan(request: Request, before: State, home: Path) -> ProcessPlan:
     """Decide what must be done. Raises PM2Error where what is wanted is not possible."""
     found = differences(request, before)
-    if request.state in ("stopped", "absent"):
+    if request.ends:
         action = _ending_action(request.state, before.instances)
     elif not before.instances:
         action = _creation(request, dump.saved_as(home, request.name))
-    elif found and not (before.changes_live and pm2_config.can_be_handed_over(found)):
+    elif found and not (before.changes_live and pm2_differences.can_be_handed_over(found)):
         action = _recreation(request, found)
     else:
         action = _running_action(request.state, before.instances, bool(found))
-    return Plan(action, found, request.save and _must_save(action, request.name, before, home))
+    return ProcessPlan(action, found, request.save and _must_save(action, request.name, before, home))
 
 
 def _must_save(action: str, name: str, before: State, home: Path) -> bool:
@@ -77,9 +84,9 @@ def _must_save(action: str, name: str, before: State, home: Path) -> bool:
 
 
 def differences(request: Request, before: State) -> List[Difference]:
-    if request.config is None or request.state in ("stopped", "absent"):
+    if request.config is None or request.ends:
         return []
-    return pm2_config.differences(request.config, process.named(before.processes, request.name))
+    return pm2_differences.differences(request.config, process.named(before.processes, request.name))
 
 
 def _ending_action(state: str, instances: Sequence[Instance]) -> str:
@@ -101,7 +108,7 @@ def _creation(request: Request, saved: Sequence[Dict[str, Any]]) -> str:
 
 def _recreation(request: Request, found: Sequence[Difference]) -> str:
     if request.config is None or not request.config.whole:
-        settings = ", ".join(f"env.{each.key}" if each.is_env else each.key for each in found)
+        settings = ", ".join(each.shown_key for each in found)
         raise PM2Error(f"{request.name} must be made anew to change {settings}; give config or script")
     return "recreate"
 
@@ -109,6 +116,6 @@ def _recreation(request: Request, found: Sequence[Difference]) -> str:
 def _running_action(state: str, instances: Sequence[Instance], differs: bool) -> str:
     if state != "started":
         return "reload" if state == "reloaded" else "restart"
-    if differs or any(control.is_stale(each) for each in instances):
+    if differs or any(pm2_instances.is_stale(each) for each in instances):
         return "restart"
-    return "start" if control.needs_start(instances) else "none"
+    return "start" if pm2_instances.needs_start(instances) else "none"

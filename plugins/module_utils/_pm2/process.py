@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 # What PM2 waits for between the signal to end and SIGKILL, in milliseconds: KILL_TIMEOUT in its constants.js.
@@ -49,7 +49,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Sight:
+class KernelState:
     """What the kernel says of an instance.
 
     `taking` are the ports on which it took a connection just now, and `stale` the folder of an older release that it
@@ -75,7 +75,7 @@ class Readiness:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requirements:
     """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script.
 
     `revision` is the text that the file `revision_path` must hold in the folder that the process really works in,
@@ -111,9 +111,9 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
     )
 
 
-def wanted_of(
+def requirements_of(
     port: Optional[int], path_under: Optional[str], revision_path: Optional[str], revision: Optional[str]
-) -> Wanted:
+) -> Requirements:
     """Return what ready means from the options of a module, None for what is not given. Raises PM2Error."""
     if (revision_path is None) != (revision is None):
         raise PM2Error("revision_path and revision count only together; give both, or neither")
@@ -121,7 +121,7 @@ def wanted_of(
         raise PM2Error(f"revision_path must be relative to the working folder, not {revision_path!r}; correct it")
     if revision is not None and not revision.strip():
         raise PM2Error("revision is empty; give the text that revision_path must hold")
-    return Wanted(port, path_under or "", revision_path or "", (revision or "").strip())
+    return Requirements(port, path_under or "", revision_path or "", (revision or "").strip())
 
 
 def named(listed: Sequence[Mapping[str, Any]], name: str) -> List[Mapping[str, Any]]:
@@ -134,44 +134,47 @@ def instances_of(listed: Sequence[Mapping[str, Any]], name: str) -> List[Instanc
     return [parse_instance(process) for process in named(listed, name)]
 
 
-def judge(instances: Sequence[Instance], wanted: Wanted, sights: Mapping[int, Sight]) -> Readiness:
+def judge(
+    instances: Sequence[Instance], requirements: Requirements, kernel_states: Mapping[int, KernelState]
+) -> Readiness:
     """Say whether every instance is online, alive, serving, and runs a script of the wanted folder."""
-    reasons = [_problem(instance, wanted, sights[instance.pm_id]) for instance in instances]
+    reasons = [_problem(instance, requirements, kernel_states[instance.pm_id]) for instance in instances]
     reason = next(filter(None, reasons), "") if instances else "PM2 knows no process of that name"
-    ports = {port for sight in sights.values() for port in sight.listening}
+    ports = {port for kernel in kernel_states.values() for port in kernel.listening}
     return Readiness(not reason, reason, list(instances), sorted(ports))
 
 
-def _problem(instance: Instance, wanted: Wanted, sight: Sight) -> str:
+def _problem(instance: Instance, requirements: Requirements, kernel: KernelState) -> str:
     shown = f"instance {instance.pm_id}"
     if instance.status != "online":
         return f"{shown} is {instance.status} after {instance.restarts} restarts"
-    if not sight.alive:
+    if not kernel.alive:
         return f"{shown} is online in PM2, but its process {instance.pid} does not run"
-    if wanted.path_under and not _lies_under(instance.script, wanted.path_under):
-        return f"{shown} runs {instance.script}, which does not lie under {wanted.path_under}"
-    if sight.stale:
-        return f"{shown} still runs in {sight.stale}, which {instance.script} no longer leads to"
-    return _revision_problem(shown, wanted, sight) or _port_problem(shown, wanted.port, sight)
+    if requirements.path_under and not _lies_under(instance.script, requirements.path_under):
+        return f"{shown} runs {instance.script}, which does not lie under {requirements.path_under}"
+    if kernel.stale:
+        return f"{shown} still runs in {kernel.stale}, which {instance.script} no longer leads to"
+    return _revision_problem(shown, requirements, kernel) or _port_problem(shown, requirements.port, kernel)
 
 
-def _revision_problem(shown: str, wanted: Wanted, sight: Sight) -> str:
-    if not wanted.revision_path or sight.revision == wanted.revision:
+def _revision_problem(shown: str, requirements: Requirements, kernel: KernelState) -> str:
+    if not requirements.revision_path or kernel.revision == requirements.revision:
         return ""
-    if sight.revision is None:
-        return f"{shown} works in a folder where {wanted.revision_path} cannot be read"
-    return f"{shown} runs revision {show(sight.revision, 80)!r} by {wanted.revision_path}, not {wanted.revision!r}"
+    if kernel.revision is None:
+        return f"{shown} works in a folder where {requirements.revision_path} cannot be read"
+    found, wanted = show(kernel.revision, 80), requirements.revision
+    return f"{shown} runs revision {found!r} by {requirements.revision_path}, not {wanted!r}"
 
 
-def _port_problem(shown: str, port: Optional[int], sight: Sight) -> str:
+def _port_problem(shown: str, port: Optional[int], kernel: KernelState) -> str:
     if port == 0:
         return ""
-    if port and port not in sight.listening:
+    if port and port not in kernel.listening:
         return f"{shown} does not listen on port {port}"
-    if not sight.listening:
+    if not kernel.listening:
         return f"{shown} listens on no port"
-    if not sight.taking or (port and port not in sight.taking):
-        served = ", ".join(map(str, [port] if port else sight.listening))
+    if not kernel.taking or (port and port not in kernel.taking):
+        served = ", ".join(map(str, [port] if port else kernel.listening))
         return f"{shown} takes no connection on port {served}; it does not listen there, or its event loop is blocked"
     return ""
 
@@ -204,7 +207,7 @@ def stale_folder(instance: Instance, works_in: str) -> str:
 
 
 def restarted_since(before: Sequence[Instance], now: Sequence[Instance]) -> str:
-    """Say which instance was restarted between two looks, in words; empty when none was."""
+    """Say which instance was restarted between two measurements, in words; empty when none was."""
     known = {instance.pm_id: instance for instance in before}
     for instance in now:
         old = known.get(instance.pm_id)
@@ -214,7 +217,7 @@ def restarted_since(before: Sequence[Instance], now: Sequence[Instance]) -> str:
 
 
 def wait_until_ready(
-    look: Callable[[], Readiness],
+    measure: Callable[[], Readiness],
     timeout: float,
     stable_for: float,
     clock: Callable[[], float],
@@ -224,12 +227,12 @@ def wait_until_ready(
 ) -> Tuple[Readiness, float]:
     """Watch a process until it has been ready, without a restart, for `stable_for` seconds.
 
-    Returns the last look and the seconds until the first ready one. A process that is errored or was restarted ends the
-    wait at once: PM2 shows `online` between two crashes, so only the counter tells. Between two looks lie `interval`
-    seconds until it is ready, and then at most `calm_interval`, as a look opens connections.
+    Returns the last measurement and the seconds until the first ready one. A process that is errored or was restarted
+    ends the wait at once: PM2 shows `online` between two crashes, so only the counter tells. Between two measurements
+    lie `interval` seconds until it is ready, and then at most `calm_interval`, as a measurement opens connections.
     """
     began = clock()
-    first = seen = look()
+    first = seen = measure()
     ready_at: Optional[float] = clock() if seen.ready else None
     while True:
         now = clock()
@@ -243,5 +246,5 @@ def wait_until_ready(
             return seen, now - began
         left = 0.0 if ready_at is None else stable_for - (now - ready_at)
         sleep(min(calm_interval, max(interval, left)))
-        seen = look()
+        seen = measure()
         ready_at = (ready_at if ready_at is not None else clock()) if seen.ready else None

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking at a process of PM2: what PM2 says of it, and what the kernel says, which does not take PM2's word.
+"""Measuring whether a process of PM2 is ready: what PM2 says of it, and what the kernel says of that.
 
 That an instance serves is shown by a connection: it is opened, and the kernel is asked which process holds its other
 end. So a blocked event loop shows, and in cluster mode, where the daemon listens for all of its workers, which of them
@@ -20,9 +20,14 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness, Sight, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import (
+    Instance,
+    KernelState,
+    Readiness,
+    Requirements,
+)
 
 # Connections for each instance of a cluster: others take turns too, and each should get one of ours at once.
 _TURNS = 4
@@ -37,7 +42,7 @@ class Clock:
 
 
 class Source(Protocol):
-    """What a look needs of PM2: the pid of the daemon, and its list of processes."""
+    """What a measurement needs of PM2: the pid of the daemon, and its list of processes."""
 
     @property
     def daemon(self) -> int: ...
@@ -64,28 +69,32 @@ class PortWatch:
         self._last, self._was_open = now, self._is_open(self._port)
 
 
-def look(source: Source, name: str, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
-    """Look at a process once. `patience` are the seconds that an instance has to take a connection."""
-    return look_at(process.instances_of(source.processes(), name), source.daemon, wanted, patience, clock)
+def measure(source: Source, name: str, requirements: Requirements, patience: float, clock: Clock) -> Readiness:
+    """Measure a process once. `patience` are the seconds that an instance has to take a connection."""
+    return measure_instances(
+        process.instances_of(source.processes(), name), source.daemon, requirements, patience, clock
+    )
 
 
-def look_at(instances: Sequence[Instance], daemon: int, wanted: Wanted, patience: float, clock: Clock) -> Readiness:
+def measure_instances(
+    instances: Sequence[Instance], daemon: int, requirements: Requirements, patience: float, clock: Clock
+) -> Readiness:
     """Ask the kernel about instances, and judge them."""
     families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
-    listeners = [each for each in proc.listeners() if wanted.port in (None, each.port)]
+    listeners = [each for each in proc.listeners() if requirements.port in (None, each.port)]
     candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, listeners) for each in instances}
     taken = _Probe(families, candidates, patience, clock).run()
-    sights = {
-        each.pm_id: Sight(
+    kernel_states = {
+        each.pm_id: KernelState(
             alive=bool(each.pid) and proc.is_alive(each.pid),
             listening=_ports_served(each, candidates[each.pm_id], taken[each.pm_id]),
             taking=sorted(taken[each.pm_id]),
             stale=process.stale_folder(each, proc.working_folder(each.pid)) if each.pid else "",
-            revision=proc.read_in_folder(each.pid, wanted.revision_path) if wanted.revision_path else None,
+            revision=proc.read_in_folder(each.pid, requirements.revision_path) if requirements.revision_path else None,
         )
         for each in instances
     }
-    return process.judge(instances, wanted, sights)
+    return process.judge(instances, requirements, kernel_states)
 
 
 def _candidates(
@@ -126,13 +135,13 @@ class _Probe:
     def run(self) -> Dict[int, Set[int]]:
         """Return pm_id -> ports on which the instance took a connection."""
         with contextlib.ExitStack() as stack:
-            looks = 4
+            tries = 4
             while self._waiting() and self._clock.now() < self._ends:
                 for listener in self._listeners():
                     for connection, ends in _connect(listener):
                         self._open.append((stack.enter_context(connection), ends))
-                self._await(looks)
-                looks *= 2
+                self._await(tries)
+                tries *= 2
         return self._taken
 
     def _waiting(self) -> List[int]:
@@ -144,9 +153,9 @@ class _Probe:
         instances = len(self._families)
         return sorted(found, key=lambda each: each.inode) * (1 if instances == 1 else _TURNS * instances)
 
-    def _await(self, looks: int) -> None:
+    def _await(self, tries: int) -> None:
         """Wait until the connections are taken, which tells by whom, or a while before trying others."""
-        for _look in range(looks):
+        for _try in range(tries):
             self._attribute()
             if not self._waiting() or self._clock.now() >= self._ends:
                 return

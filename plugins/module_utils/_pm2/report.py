@@ -5,21 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Any, Dict, List, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config, control, dump
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process as pm2_process
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.manage import Outcome
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Plan, Request, State
-from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
-
-# A shorter value would tear holes into the message wherever it occurs by chance.
-SHORTEST_SECRET = 6
-# Variables of the shell that are called like passwords, and hold folders.
-_FOLDERS = ("PWD", "OLDPWD")
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences, dump, instances
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
 
 
 def facts(state: State, now: float) -> List[Dict[str, Any]]:
@@ -27,7 +19,7 @@ def facts(state: State, now: float) -> List[Dict[str, Any]]:
     return [each.as_result(now, state.version) for each in state.instances]
 
 
-def planned(before: State, plan: Plan, now: float) -> Dict[str, Any]:
+def planned(before: State, plan: ProcessPlan, now: float) -> Dict[str, Any]:
     """Return the result where nothing was done: in check mode, and where there is nothing to do."""
     seen = facts(before, now)
     return {
@@ -35,7 +27,7 @@ def planned(before: State, plan: Plan, now: float) -> Dict[str, Any]:
         "action": plan.action,
         "before": seen,
         "after": seen,
-        "ready": bool(before.instances) and not control.needs_start(before.instances),
+        "ready": bool(before.instances) and not instances.needs_start(before.instances),
         "killed": False,
         "saved": False,
         "transport": before.transport,
@@ -43,7 +35,7 @@ def planned(before: State, plan: Plan, now: float) -> Dict[str, Any]:
     }
 
 
-def done(before: State, plan: Plan, outcome: Outcome, now: float) -> Dict[str, Any]:
+def done(before: State, plan: ProcessPlan, outcome: Outcome, now: float) -> Dict[str, Any]:
     """Return the result of what was done."""
     result = {
         **planned(before, plan, now),
@@ -61,35 +53,14 @@ def done(before: State, plan: Plan, outcome: Outcome, now: float) -> Dict[str, A
     return result
 
 
-def diff(before: State, plan: Plan) -> Dict[str, Dict[str, Any]]:
+def diff(before: State, plan: ProcessPlan) -> Dict[str, Dict[str, Any]]:
     """Return the settings that differ, the values of variables hidden, and what becomes of the instances."""
     status = {f"instance {each.pm_id}": each.status for each in before.instances}
     ends = {"none": status, "stop": dict.fromkeys(status, "stopped"), "delete": {}, "create": {"instance": "online"}}
     after = ends.get(plan.action, dict.fromkeys(status, "online"))
     return {
-        "before": {**status, **config.describe(plan.differences, "before")},
-        "after": {**after, **config.describe(plan.differences, "after")},
-    }
-
-
-def hide(message: str, secrets: Iterable[str]) -> str:
-    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets.
-
-    Of a value of several lines each one is hidden, as something may have been put before them.
-    """
-    known = {part for secret in secrets for part in (secret, *secret.splitlines())}
-    for secret in sorted((each for each in known if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
-        message = message.replace(secret, "********")
-    return message
-
-
-def running_secrets(state: State, name: str) -> Set[str]:
-    """Return the values of the variables of what runs whose names say that they are secrets."""
-    return {
-        config.text(value)
-        for process in pm2_process.named(state.processes, name)
-        for key, value in (process.get("pm2_env", {}).get("env") or {}).items()
-        if redaction.names_secret(key) and key not in _FOLDERS
+        "before": {**status, **differences.describe(plan.differences, "before")},
+        "after": {**after, **differences.describe(plan.differences, "after")},
     }
 
 
@@ -134,16 +105,3 @@ def warnings(
 def _owners(script: Path) -> Set[int]:
     """Return who can change what a script does: the owners of it and of its folder."""
     return {path.stat().st_uid for path in (script.resolve(), script.resolve().parent)}
-
-
-def version_of(executable: Optional[str]) -> str:
-    """Return the version of the pm2 program from the package that it lies in, empty when it cannot be found."""
-    if not executable:
-        return ""
-    for folder in Path(executable).resolve().parents:
-        try:
-            package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return str(package.get("version", "")) if package.get("name") == "pm2" else ""
-    return ""

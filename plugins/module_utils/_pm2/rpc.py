@@ -24,28 +24,20 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
+    NoDaemonError,
+    PM2Error,
+    ProtocolError,
+)
 
 _VERSION = 1
 _LENGTH = struct.Struct(">I")
 # struct ucred of unix(7): pid, uid, gid.
 _CREDENTIALS = struct.Struct("3i")
-# Milliseconds between two looks at other things while an answer is awaited.
+# Milliseconds between two turns of other work while an answer is awaited.
 _SLICE = 20
 # A daemon with hundreds of processes answers with a few megabytes.
 _LARGEST = 256 * 1024 * 1024
-
-
-class PM2Error(GreenlightError):
-    """PM2 could not be asked, or did not do what was asked."""
-
-
-class ProtocolError(PM2Error):
-    """What came over the socket is not axon-rpc."""
-
-
-class NoDaemonError(PM2Error):
-    """No PM2 daemon runs for this PM2_HOME."""
 
 
 def encode_request(method: str, arguments: List[Any], request_id: str) -> bytes:

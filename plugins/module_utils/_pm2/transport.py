@@ -1,29 +1,22 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two ways to talk to PM2: the daemon's own socket, and the `pm2` program. What they do comes out the same."""
+"""One order to PM2 for one instance, over the daemon's own socket or by the `pm2` program, with the same outcome."""
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import (
-    Client,
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
     NoDaemonError,
     PM2Error,
     ProtocolError,
 )
-
-# Of the variables that a caller may have, PM2 and Node need these; all others would leak into the app.
-CLEAN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR")
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 
 Listed = Dict[str, Any]
 
@@ -33,11 +26,6 @@ def home_of(given: Optional[str], environment: Mapping[str, str]) -> Path:
     return Path(given or environment.get("PM2_HOME") or Path.home() / ".pm2")
 
 
-def find_executable(name: str) -> Optional[str]:
-    """Return the absolute path of a program that is given by a name on PATH, a path, or one below the user's home."""
-    return shutil.which(os.path.expanduser(name))
-
-
 def daemon_pid(home: Path) -> int:
     """Return the pid of the daemon as its pid file has it, 0 when that is missing, stale, or names another program."""
     try:
@@ -45,16 +33,6 @@ def daemon_pid(home: Path) -> int:
     except (OSError, ValueError):
         return 0
     return pid if "God Daemon" in proc.command_line(pid) else 0
-
-
-def clean_environment(environment: Mapping[str, str], home: Path, executable: str) -> Dict[str, str]:
-    """Return the environment for the pm2 program: what it needs, and PM2_HOME.
-
-    The program is a script that asks PATH for node, which nvm keeps beside pm2.
-    """
-    kept = {name: environment[name] for name in CLEAN_ENVIRONMENT if name in environment}
-    path = str(Path(executable).parent) + os.pathsep + environment.get("PATH", os.defpath)
-    return {**kept, "PATH": path, "PM2_HOME": str(home)}
 
 
 def parse_jlist(output: str) -> List[Listed]:
@@ -69,50 +47,28 @@ def parse_jlist(output: str) -> List[Listed]:
     raise ProtocolError("pm2 jlist printed no list of processes; run it by hand as the user who owns PM2_HOME")
 
 
-@dataclass(frozen=True)
-class Program:
-    """The pm2 program: its path, exactly the environment that it gets, its limit in seconds, what to do meanwhile."""
+class Transport(Protocol):
+    """What both classes below can do. `changes_live` says whether it hands changes over."""
 
-    executable: str
-    environment: Mapping[str, str]
-    timeout: float
-    idle: Callable[[], None] = lambda: None
+    name: str
+    changes_live: bool
+    daemon: int
+    version: str
 
-    def run(self, *words: str, folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
-        """Run it and return what it printed. Raises PM2Error with its last words when it fails or hangs."""
-        return self.run_command([self.executable, *words], folder, umask)
+    def processes(self) -> List[Dict[str, Any]]: ...
 
-    def run_command(self, command: Sequence[str], folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
-        """Run any program in the same way."""
-        shown = f"{Path(command[0]).name} {command[1]}"
-        try:
-            process = subprocess.Popen(
-                list(command),
-                env=dict(self.environment),
-                cwd=str(folder or "/"),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                preexec_fn=None if umask is None else functools.partial(os.umask, umask),
-            )
-        except OSError as error:
-            raise PM2Error(f"Cannot run {command[0]}: {error.strerror}; set executable to the pm2 program") from error
-        output = self._wait(process, shown)
-        if process.returncode != 0:
-            words = [line for line in output.splitlines() if line.strip()]
-            raise PM2Error(f"{shown} failed with status {process.returncode}: {' | '.join(words[-3:])}")
-        return output
+    def create(self, saved: Mapping[str, Any]) -> None: ...
 
-    def _wait(self, process: subprocess.Popen[bytes], shown: str) -> str:
-        """Await the end in short waits, so that the time between can be used."""
-        with process:
-            for _wait in range(max(1, round(self.timeout * 50))):
-                try:
-                    return process.communicate(timeout=0.02)[0].decode("utf-8", "replace")
-                except subprocess.TimeoutExpired:
-                    self.idle()
-            process.kill()
-        raise PM2Error(f"{shown} did not end in {self.timeout:g} seconds; look whether PM2 hangs, or raise timeout")
+    def start(self, pm_id: int) -> None: ...
+
+    def stop(self, pm_id: int) -> Callable[[], Any]:
+        """Ask for the end of a process; what is returned waits until PM2 knows that it has ended."""
+
+    def delete(self, pm_id: int) -> None: ...
+
+    def restart(self, pm_id: int, changes: Mapping[str, Any]) -> None: ...
+
+    def reload(self, pm_id: int, changes: Mapping[str, Any]) -> None: ...
 
 
 class SocketTransport:

@@ -23,9 +23,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import update as sqlite_update
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore as Restore
 
 Result = TypeVar("Result")
+
+real_database, resolve = database.real_database, database.resolve
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ def explained(work: Callable[[], Result]) -> Result:
         return work()
     except OSError as error:
         raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
+
+
+def is_intact(backup: str) -> bool:
+    """Say whether a backup is what its manifest says. Raises SqliteError."""
+    return sqlite_manifest.is_there(sqlite_manifest.read_manifest(Path(backup)))
 
 
 def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:

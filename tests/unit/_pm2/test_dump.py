@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump as pm2_dump
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
 KEPT = {"name": "shop", "pm_exec_path": "/srv/a.js", "env": {"A": "1", "unique_id": "u"}, "status": "online"}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
 CONFIG = Path("/srv/ecosystem.config.js")
 

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Sight, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import (
+    KernelState,
+    Readiness,
+    Requirements,
+)
 
 # One process as getMonitorData of PM2 7.0.4 returns it, shortened; PM2 5 and 6 use the same keys.
 LISTED = {
@@ -83,49 +87,54 @@ def test_every_version_of_pm2_is_understood(recording):
     assert "hunter2" not in str([shop, *workers])
 
 
-def sight(**changes):
-    return Sight(**{"alive": True, "listening": [3000], "taking": [3000], **changes})
+def kernel(**changes):
+    return KernelState(**{"alive": True, "listening": [3000], "taking": [3000], **changes})
 
 
 @pytest.mark.parametrize(
     "found, wanted, seen, reason",
     [
-        ([instance()], Wanted(), sight(), ""),
-        ([instance()], Wanted(3000, "/srv"), sight(), ""),
-        ([instance()], Wanted(0), sight(listening=[], taking=[]), ""),
-        ([], Wanted(), sight(), "PM2 knows no process of that name"),
-        ([instance(status="errored")], Wanted(), sight(), "instance 3 is errored after 2 restarts"),
-        ([instance()], Wanted(), sight(alive=False), "instance 3 is online in PM2, but its process 4711 does not run"),
-        ([instance()], Wanted(3001), sight(), "instance 3 does not listen on port 3001"),
-        ([instance()], Wanted(), sight(listening=[], taking=[]), "instance 3 listens on no port"),
+        ([instance()], Requirements(), kernel(), ""),
+        ([instance()], Requirements(3000, "/srv"), kernel(), ""),
+        ([instance()], Requirements(0), kernel(listening=[], taking=[]), ""),
+        ([], Requirements(), kernel(), "PM2 knows no process of that name"),
+        ([instance(status="errored")], Requirements(), kernel(), "instance 3 is errored after 2 restarts"),
         (
             [instance()],
-            Wanted(),
-            sight(listening=[3000, 3001], taking=[]),
+            Requirements(),
+            kernel(alive=False),
+            "instance 3 is online in PM2, but its process 4711 does not run",
+        ),
+        ([instance()], Requirements(3001), kernel(), "instance 3 does not listen on port 3001"),
+        ([instance()], Requirements(), kernel(listening=[], taking=[]), "instance 3 listens on no port"),
+        (
+            [instance()],
+            Requirements(),
+            kernel(listening=[3000, 3001], taking=[]),
             "instance 3 takes no connection on port 3000, 3001; it does not listen there, or its event loop is blocked",
         ),
         (
             [instance()],
-            Wanted(3001),
-            sight(listening=[3000, 3001]),
+            Requirements(3001),
+            kernel(listening=[3000, 3001]),
             "instance 3 takes no connection on port 3001; it does not listen there, or its event loop is blocked",
         ),
         (
             [instance()],
-            Wanted(path_under="/srv/other"),
-            sight(),
+            Requirements(path_under="/srv/other"),
+            kernel(),
             "instance 3 runs /srv/shop/server.js, which does not lie under /srv/other",
         ),
         (
             [instance()],
-            Wanted(),
-            sight(stale="/srv/old"),
+            Requirements(),
+            kernel(stale="/srv/old"),
             "instance 3 still runs in /srv/old, which /srv/shop/server.js no longer leads to",
         ),
         (
             [instance(), instance(pm_id=4, status="stopped"), instance(pm_id=5, status="errored")],
-            Wanted(),
-            sight(),
+            Requirements(),
+            kernel(),
             "instance 4 is stopped after 2 restarts",
         ),
     ],
@@ -144,8 +153,8 @@ def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reas
     ],
 )
 def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason):
-    wanted = process.wanted_of(3000, None, "REVISION", "abc\n")
-    assert process.judge([instance()], wanted, {3: sight(revision=found)}).reason == reason
+    wanted = process.requirements_of(3000, None, "REVISION", "abc\n")
+    assert process.judge([instance()], wanted, {3: kernel(revision=found)}).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -160,15 +169,15 @@ def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason
 )
 def test_a_revision_that_cannot_be_looked_for_is_refused(path, revision, message):
     with pytest.raises(PM2Error, match=message):
-        process.wanted_of(None, None, path, revision)
+        process.requirements_of(None, None, path, revision)
 
 
 def test_a_link_in_the_path_is_followed(tmp_path):
     (tmp_path / "release").mkdir()
     (tmp_path / "current").symlink_to(tmp_path / "release")
     script = instance(script=str(tmp_path / "current" / "server.js"))
-    wanted = Wanted(path_under=str(tmp_path / "release"))
-    assert process.judge([script], wanted, {3: sight()}).ready
+    wanted = Requirements(path_under=str(tmp_path / "release"))
+    assert process.judge([script], wanted, {3: kernel()}).ready
 
 
 @pytest.mark.parametrize(

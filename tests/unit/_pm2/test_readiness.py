@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host.proc import Listener
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Wanted
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Requirements
 from pm2_fakes import FakeTransport, Time, instance, listed
 
 PID = os.getpid()
@@ -49,7 +49,7 @@ def listener(request):
 
 def look(transport, wanted, patience=0.2):
     time = Time()
-    return readiness.look(transport, "shop", wanted, patience, time.clock())
+    return readiness.measure(transport, "shop", wanted, patience, time.clock())
 
 
 def test_a_process_that_accepts_is_ready(listener, way):
@@ -65,14 +65,14 @@ def test_a_process_that_accepts_is_ready(listener, way):
             return
 
     clock = readiness.Clock(lambda: time.now, accept)
-    seen = readiness.look(FakeTransport([listed(pid=PID)]), "shop", Wanted(port), 5, clock)
+    seen = readiness.measure(FakeTransport([listed(pid=PID)]), "shop", Requirements(port), 5, clock)
     for connection in kept:
         connection.close()
     assert (seen.ready, seen.reason, seen.ports) == (True, "", [port])
 
 
 def test_a_process_that_never_accepts_is_not(listener, way):
-    seen = look(FakeTransport([listed(pid=PID)]), Wanted(listener.getsockname()[1]))
+    seen = look(FakeTransport([listed(pid=PID)]), Requirements(listener.getsockname()[1]))
     assert "takes no connection on port" in seen.reason
 
 
@@ -81,7 +81,7 @@ def test_a_process_that_ends_a_silent_connection_is_taken_to_serve(monkeypatch):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        assert look(FakeTransport([listed(pid=PID)]), Wanted(server.getsockname()[1])).ready
+        assert look(FakeTransport([listed(pid=PID)]), Requirements(server.getsockname()[1])).ready
 
 
 def test_a_process_that_resets_every_connection_is_taken_to_serve():
@@ -99,22 +99,22 @@ def test_a_process_that_resets_every_connection_is_taken_to_serve():
             connection.close()
 
         clock = readiness.Clock(lambda: time.now, accept)
-        wanted = Wanted(server.getsockname()[1])
-        assert readiness.look(FakeTransport([listed(pid=PID)]), "shop", wanted, 1, clock).ready
+        wanted = Requirements(server.getsockname()[1])
+        assert readiness.measure(FakeTransport([listed(pid=PID)]), "shop", wanted, 1, clock).ready
 
 
 def test_what_others_serve_is_no_port_of_the_process(monkeypatch):
     monkeypatch.setattr(readiness.proc, "listeners", lambda: [Listener("127.0.0.1", 1, "none")])
-    assert look(FakeTransport([listed(pid=PID)]), Wanted()).reason == "instance 3 listens on no port"
+    assert look(FakeTransport([listed(pid=PID)]), Requirements()).reason == "instance 3 listens on no port"
 
 
 @pytest.mark.parametrize("process", [listed(pid=0), listed(pid=PID, status="stopped")])
 def test_what_does_not_run_is_not_asked_for_ports(process):
-    assert look(FakeTransport([process]), Wanted()).ready is False
+    assert look(FakeTransport([process]), Requirements()).ready is False
 
 
 def test_a_process_without_a_port_is_asked_for_none():
-    assert look(FakeTransport([listed(pid=PID)]), Wanted(0)).ready
+    assert look(FakeTransport([listed(pid=PID)]), Requirements(0)).ready
 
 
 def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeypatch):
@@ -128,7 +128,7 @@ def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeyp
     processes = [listed(number, pid, exec_mode="cluster_mode") for number, pid in ((3, 20), (4, 21))]
     transport = FakeTransport(processes)
     transport.daemon = 9
-    seen = look(transport, Wanted())
+    seen = look(transport, Requirements())
     assert seen.reason.startswith("instance 4 takes no connection on port 1, 2")
     assert seen.ports == [1, 2]
 

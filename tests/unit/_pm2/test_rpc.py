@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import rpc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client, PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error, ProtocolError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 
 
 def frame(*parts):

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import transport
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import NoDaemonError, PM2Error, ProtocolError
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import (
-    Program,
-    ProgramTransport,
-    SocketTransport,
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
+    NoDaemonError,
+    PM2Error,
+    ProtocolError,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import ProgramTransport, SocketTransport
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -30,15 +31,6 @@ RECORDINGS = Path(__file__).parent / "recordings"
 )
 def test_the_home_is_the_given_one_the_environments_or_the_users(given, environment, home):
     assert transport.home_of(given, environment) == home
-
-
-@pytest.mark.parametrize("name, found", [("~/bin/pm2", "bin/pm2"), ("pm2", "bin/pm2"), ("~/bin/pm3", None)])
-def test_a_program_is_found_on_path_and_below_the_home(tmp_path, monkeypatch, name, found):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "pm2").touch(mode=0o755)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert transport.find_executable(name) == (str(tmp_path / found) if found else None)
 
 
 @pytest.mark.parametrize(
@@ -58,15 +50,6 @@ def test_the_daemons_pid_is_believed_where_the_process_is_one(tmp_path, monkeypa
     assert transport.daemon_pid(tmp_path) == pid
 
 
-def test_the_environment_of_the_caller_does_not_reach_the_app():
-    given = {"PATH": "/bin", "HOME": "/home/shop", "AWS_SECRET": "hunter2"}
-    assert transport.clean_environment(given, Path("/p"), "/nvm/bin/pm2") == {
-        "PATH": "/nvm/bin:/bin",
-        "HOME": "/home/shop",
-        "PM2_HOME": "/p",
-    }
-
-
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*jlist*")), ids=lambda path: path.stem)
 def test_the_list_is_found_behind_whatever_pm2_prints_before_it(recording):
     names = [each["name"] for each in transport.parse_jlist(recording.read_text())]
@@ -80,37 +63,6 @@ def test_a_line_that_only_begins_like_a_list_is_passed_over():
 def test_output_without_a_list_is_an_error():
     with pytest.raises(ProtocolError, match="pm2 jlist printed no list"):
         transport.parse_jlist("Error: EACCES\n")
-
-
-def test_a_program_gets_exactly_its_environment_folder_and_umask(tmp_path):
-    script = "import os; print(os.environ.get('A'), 'HOME' in os.environ, os.getcwd(), os.umask(0))"
-    program = Program(sys.executable, {"A": "1"}, 20)
-    assert program.run("-c", script, folder=tmp_path, umask=0o077).split() == ["1", "False", str(tmp_path), "63"]
-    assert program.run("-c", script).split()[2] == "/"
-
-
-@pytest.mark.parametrize(
-    "command, message",
-    [
-        (
-            [sys.executable, "-c", "print('one\\n\\ntwo'); raise SystemExit(3)"],
-            f"{Path(sys.executable).name} -c failed with status 3: one | two",
-        ),
-        (["/nonexistent/pm2", "start"], "Cannot run /nonexistent/pm2: No such file or directory; set executable"),
-    ],
-)
-def test_a_program_that_fails_is_quoted(command, message):
-    with pytest.raises(PM2Error) as error:
-        Program("pm2", {}, 20).run_command(command)
-    assert message in str(error.value)
-
-
-def test_a_program_that_hangs_is_ended_and_the_time_is_used():
-    looked = []
-    program = Program(sys.executable, {}, 0.05, lambda: looked.append(1))
-    with pytest.raises(PM2Error, match=r"did not end in 0.05 seconds; look whether PM2 hangs, or raise timeout"):
-        program.run("-c", "import threading; threading.Event().wait()")
-    assert looked
 
 
 class FakeClient:

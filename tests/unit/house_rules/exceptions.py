@@ -6,29 +6,15 @@
 from __future__ import annotations
 
 EXCEPTIONS = {
-    "private_files": (
-        "plugins/module_utils/_logs/process.py",
-        "plugins/module_utils/_switch/data.py",
-        "plugins/module_utils/_switch/process.py",
-        "plugins/modules/log_assert.py",
-        "plugins/modules/pm2_process.py",
-        "plugins/modules/pm2_process_info.py",
-        "plugins/modules/release_switch.py",
-        "plugins/modules/sqlite_backup_info.py",
-    ),
-    "function_sizes": ("plugins/modules/release_switch.py",),
+    "private_files": ("plugins/modules/sqlite_backup_info.py",),
     "file_sizes": (
-        "plugins/module_utils/_pm2/config.py",
         "plugins/modules/git_revision.py",
         "plugins/modules/health_check.py",
         "plugins/modules/log_assert.py",
-        "plugins/modules/pm2_process.py",
         "plugins/modules/release_record.py",
-        "plugins/modules/release_switch.py",
         "plugins/modules/release_tree.py",
         "plugins/modules/sqlite_backup.py",
     ),
-    "types": ("plugins/modules/release_switch.py",),
     "unit_tests": (
         "plugins/module_utils/_code/in_place.py",
         "plugins/module_utils/_code/move.py",
@@ -36,9 +22,6 @@ EXCEPTIONS = {
         "plugins/module_utils/_code/stage_plan.py",
         "plugins/module_utils/_decision/judgement.py",
         "plugins/module_utils/_decision/row.py",
-        "plugins/module_utils/_pm2/api.py",
-        "plugins/module_utils/_pm2/plan.py",
-        "plugins/module_utils/_pm2/report.py",
     ),
     "long_expressions": (
         "roles/verify/tasks/matrix.yml",

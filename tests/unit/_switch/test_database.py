@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from ansible_collections.greenlight.release.plugins.module_utils._switch import data
-from ansible_collections.greenlight.release.plugins.module_utils._switch.data import Database
+from ansible_collections.greenlight.release.plugins.module_utils._switch import database as switch_database
+from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
 from sqlite_host import NOW, Host
 
 ID = "20260219T020000Z-bbbbbbbb"
@@ -27,44 +27,44 @@ def database(host):
     return Database(str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz")
 
 
-def test_the_backup_is_brought_up_to_the_last_write_and_put_back(host, database):
-    data.check_backup(database, ELSEWHERE, may_be_missing=False)
+def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database):
+    switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
     host.sql("INSERT INTO t VALUES (3)")
-    updated = replace(database, backup=data.back_up(database), token="uvw")
+    updated = replace(database, backup=switch_database.back_up(database), token="uvw")
     assert updated.backup.endswith(".pages")
     host.sql("ALTER TABLE t ADD COLUMN y; INSERT INTO t VALUES (4, 4)")
-    data.check_restore(updated)
-    told = data.restore(updated)["restored"]
-    assert (told["restored"], told["reason"]) == (True, "the schema changed since the backup")
+    switch_database.check_restore(updated)
+    done = switch_database.restore(updated)["restored"]
+    assert (done["restored"], done["reason"]) == (True, "the schema changed since the backup")
     assert host.read("SELECT count(*) FROM t") == 3
 
 
 @pytest.mark.parametrize("restore, restored", [("auto", False), ("restore", True)])
-def test_a_database_of_the_same_schema_is_put_back_only_when_asked(host, database, restore, restored):
+def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, database, restore, restored):
     host.sql("INSERT INTO t VALUES (3)")
-    assert data.restore(replace(database, restore=restore))["restored"]["restored"] is restored
+    assert switch_database.restore(replace(database, restore=restore))["restored"]["restored"] is restored
 
 
 @pytest.mark.parametrize("change", [{"restore": "keep"}, {"backup": ""}])
 def test_a_database_that_is_kept_or_was_never_backed_up_is_left_alone(database, change):
     left = replace(database, **{"backup": "/gone", **change})
-    data.check_restore(left)
-    assert (data.will_restore(left), data.restore(left)) == (False, {})
+    switch_database.check_restore(left)
+    assert (switch_database.will_restore(left), switch_database.restore(left)) == (False, {})
 
 
 def test_a_backup_that_is_gone_or_was_never_given_is_refused(database):
     Path(database.backup).unlink()
     with pytest.raises(SqliteError, match="is not what it was; take it again"):
-        data.check_backup(database, ELSEWHERE, may_be_missing=False)
+        switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
     with pytest.raises(SqliteError, match="is not sound"):
-        data.check_restore(database)
+        switch_database.check_restore(database)
     with pytest.raises(SqliteError, match="backup is needed to go forward"):
-        data.check_backup(replace(database, backup=""), ELSEWHERE, may_be_missing=True)
+        switch_database.check_backup(replace(database, backup=""), ELSEWHERE, may_be_missing=True)
 
 
 def test_a_backup_that_check_mode_only_planned_need_not_be_there(database):
     planned = replace(database, backup=f"{database.backup}.planned")
-    assert data.check_backup(planned, ELSEWHERE, may_be_missing=True) is None
+    assert switch_database.check_backup(planned, ELSEWHERE, may_be_missing=True) is None
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_database_in_what_a_release_replaces_is_refused(host, database, kind, 
     move = replace(ELSEWHERE, kind=kind, app_path=host.folder / app_path, built_paths=built)
     if refused:
         with pytest.raises(SqliteError, match="which a release replaces; move it elsewhere"):
-            data.check_backup(database, move, may_be_missing=False)
+            switch_database.check_backup(database, move, may_be_missing=False)
     else:
-        assert data.check_backup(database, move, may_be_missing=False) is None
+        assert switch_database.check_backup(database, move, may_be_missing=False) is None
 
 
 def test_a_database_in_a_release_folder_is_refused(tmp_path):
@@ -92,4 +92,4 @@ def test_a_database_in_a_release_folder_is_refused(tmp_path):
     host = Host(folder)
     database = Database(str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz")
     with pytest.raises(SqliteError, match="releases, which a release replaces"):
-        data.check_backup(database, replace(ELSEWHERE, kind="releases", app_path=tmp_path), False)
+        switch_database.check_backup(database, replace(ELSEWHERE, kind="releases", app_path=tmp_path), False)

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a switch does to the database: its backup is brought up to the last committed write, or it is put back.
+"""What a switch does to the database: its backup is brought up to the last committed write, or it is restored.
 
 The work is done in watched children, which are given up where the storage does not answer.
 """
@@ -16,23 +16,17 @@ from typing import Any, Callable, Dict
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
-    SqliteError,
-    real_database,
-    resolve,
-)
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
-_TOLD = ("restored", "reason", "set_aside", "differences", "lost")
+_RETURNED = ("restored", "reason", "set_aside", "differences", "lost")
 
 
 @dataclass(frozen=True)
 class Database:
     """The database and its backup. `timeout` is in seconds, `token` makes the names of new files unique.
 
-    `restore` is auto, restore or keep, for the way back.
+    `restore` is auto, restore or keep, for a rollback.
     """
 
     path: str
@@ -74,10 +68,10 @@ def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
         raise SqliteError("backup is needed to go forward; give the one that was taken while the app served")
 
     def work() -> None:
-        _refuse_inside(real_database(Path(wanted.path)), move)
+        _refuse_inside(sqlite_api.real_database(Path(wanted.path)), move)
         if may_be_missing and not Path(wanted.backup).exists():
             return
-        if not manifest.is_there(manifest.read_manifest(Path(wanted.backup))):
+        if not sqlite_api.is_intact(wanted.backup):
             raise SqliteError(f"The backup {wanted.backup} is not what it was; take it again")
         sqlite_api.plan_backup(wanted.update, wanted.now(), wanted.token)
 
@@ -90,7 +84,7 @@ def _refuse_inside(database: Path, move: Move) -> None:
     if move.kind == "releases":
         replaced = [move.app_path / "releases", move.app_path / "repository"]
     for folder in replaced:
-        if resolve(folder) in database.parents:
+        if sqlite_api.resolve(folder) in database.parents:
             raise SqliteError(f"The database {database} lies in {folder}, which a release replaces; move it elsewhere")
 
 
@@ -102,7 +96,7 @@ def back_up(wanted: Database) -> str:
 
 
 def will_restore(wanted: Database) -> bool:
-    """Say whether the way back looks at the database; a release that took no backup left it alone."""
+    """Say whether a rollback judges the database; a release that took no backup left it alone."""
     return wanted.restore != "keep" and bool(wanted.backup)
 
 
@@ -117,8 +111,8 @@ def check_restore(wanted: Database) -> None:
 
 
 def restore(wanted: Database) -> Dict[str, Any]:
-    """Put the database back where that is needed, and say what became of it. Raises as check_restore."""
+    """Restore the database where that is needed, and say what became of it. Raises as check_restore."""
     if not will_restore(wanted):
         return {}
     done = _watched(wanted, lambda: sqlite_api.restore(wanted.plan_restore(is_checked=True)))
-    return {"restored": {name: done[name] for name in _TOLD}}
+    return {"restored": {name: done[name] for name in _RETURNED}}

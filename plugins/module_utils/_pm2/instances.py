@@ -1,47 +1,24 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done to a process of PM2, one instance after another."""
+"""Orders for all instances of a process, one after another, each done when the kernel agrees."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Protocol, Sequence, Set
+from typing import Any, Callable, List, Mapping, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Instance, Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import Transport
 
 Changes = Mapping[int, Mapping[str, Any]]
 
 
-class Transport(Protocol):
-    """A way to talk to PM2; both of `transport` are one. `changes_live` says whether it hands changes over."""
-
-    name: str
-    changes_live: bool
-    daemon: int
-    version: str
-
-    def processes(self) -> List[Dict[str, Any]]: ...
-
-    def create(self, saved: Mapping[str, Any]) -> None: ...
-
-    def start(self, pm_id: int) -> None: ...
-
-    def stop(self, pm_id: int) -> Callable[[], Any]:
-        """Ask for the end of a process; what is returned waits until PM2 knows that it has ended."""
-
-    def delete(self, pm_id: int) -> None: ...
-
-    def restart(self, pm_id: int, changes: Mapping[str, Any]) -> None: ...
-
-    def reload(self, pm_id: int, changes: Mapping[str, Any]) -> None: ...
-
-
 class ReloadError(PM2Error):
-    """A new instance does not serve; `seen` is the last look at it, and `left` of them were left as they were."""
+    """A new instance does not serve; `seen` is its last measurement, and `left` of them were left as they were."""
 
     def __init__(self, seen: Readiness, left: int) -> None:
         reason = f"{seen.reason}; the other {left} instances were left as they were"
@@ -118,22 +95,14 @@ def delete(transport: Transport, instances: Sequence[Instance]) -> None:
         transport.delete(instance.pm_id)
 
 
-def stop(transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock) -> None:
-    """Stop the instances, and wait until their processes are gone, and PM2 knows that.
-
-    `port` is one more port that must be free then, 0 for none. Raises PM2Error when a process outlives `timeout`
-    seconds, or when something else holds a port.
-    """
-    begin_stop(transport, instances, port, timeout, clock)()
-
-
-def begin_stop(
+def stop(
     transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock
 ) -> Callable[[], None]:
-    """Stop the instances like `stop`, and return what waits for PM2.
+    """Stop the instances, wait until their processes are gone, and return what waits until PM2 knows that.
 
-    PM2 looks only every tenth of a second whether a process has ended (`God.processIsDead`), which need not be waited
-    for by who has something else to do. Until then it must not be asked to start them.
+    PM2 checks only every tenth of a second whether a process has ended (`God.processIsDead`); until it knows, it must
+    not be asked to start them. `port` is one more port that must be free then, 0 for none. Raises PM2Error when a
+    process outlives `timeout` seconds, or when something else holds a port.
     """
     families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
     sockets = proc.sockets_of(pid for family in families.values() for pid in family)
@@ -145,12 +114,12 @@ def begin_stop(
     def left() -> List[proc.Listener]:
         return [each for each in proc.listeners() if each.inode in sockets or each.port == port]
 
-    def settle() -> None:
+    def await_pm2() -> None:
         for answer in answers:
             answer()
 
     _await_free(left, timeout, clock)
-    return settle
+    return await_pm2
 
 
 def _await_end(name: str, family: Set[int], timeout: float, clock: Clock) -> None:

@@ -1,0 +1,82 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the modules that act on PM2: checked, and read into the wanted configuration of a process."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings import canonical
+
+_HIGHEST_PORT = 65535
+# What PM2 waits for an instance, in milliseconds; it answers only afterwards.
+_WAITS = ("kill_timeout", "listen_timeout")
+# Options that are settings of PM2.
+_SETTINGS = (
+    *("args", "cwd", "error_file", "exec_mode", "instances", "interpreter", "kill_timeout", "listen_timeout"),
+    *("max_memory_restart", "node_args", "out_file", "script", "time", "wait_ready"),
+)
+
+
+def check(params: Mapping[str, Any], home: Path) -> None:
+    """Check the options of a module, of which only those that it has are looked at. Raises PM2Error."""
+    timeout, stable_for, port = params["timeout"], params["stable_for"], params["port"]
+    if not math.isfinite(timeout) or timeout <= 0:
+        raise PM2Error(f"timeout must be a number of seconds above 0, not {timeout:g}")
+    if not math.isfinite(stable_for) or stable_for < 0:
+        raise PM2Error(f"stable_for must be a number of seconds from 0, not {stable_for:g}")
+    if port is not None and not 0 <= port <= _HIGHEST_PORT:
+        raise PM2Error(f"port must be from 0 to {_HIGHEST_PORT}, not {port}")
+    if not home.is_absolute():
+        raise PM2Error(f"PM2_HOME must be an absolute path, not {home}; correct pm2_home, or the variable PM2_HOME")
+    for name in _WAITS:
+        _check_wait(name, params.get(name), timeout)
+
+
+def _check_wait(name: str, milliseconds: Any, timeout: float) -> None:
+    if milliseconds is None:
+        return
+    if milliseconds < 0:
+        raise PM2Error(f"{name} must be a number of milliseconds from 0, not {milliseconds}")
+    if milliseconds >= timeout * 1000:
+        raise PM2Error(
+            f"{name} of {milliseconds} ms must be shorter than timeout of {timeout:g} seconds; raise timeout"
+        )
+
+
+def read_config(
+    params: Mapping[str, Any], env: Mapping[str, str], host: PM2Host, cpus: int, path: str
+) -> Optional[Config]:
+    """Return the wanted configuration from the options of pm2_process, None when nothing of it is given.
+
+    `path` is where programs are looked for, and the ecosystem file is read with the variables `env`. Raises PM2Error.
+    """
+    given = canonical({name: params[name] for name in _SETTINGS if params[name] is not None})
+    given.update({"env": env} if env else {})
+    if params["state"] in ("stopped", "absent") or not (given or params["config"]):
+        return None
+    if not params["config"]:
+        folder = Path(given.get("cwd") or os.path.dirname(given.get("script") or "/"))
+        return pm2_config.make_config(params["name"], None, given, folder, cpus, path)
+    file = Path(os.path.abspath(params["config"]))
+    program = ecosystem.with_variables(host.program(), env)
+    node = shutil.which("node", path=program.environment["PATH"])
+    if not node:
+        raise PM2Error(f"node was not found beside {program.executable} or on PATH; set executable to pm2 beside node")
+    described = ecosystem.read_app(program, node, file, params["name"])
+    return pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
+
+
+def variables_config(name: str, env: Mapping[str, str]) -> Optional[Config]:
+    """Return the configuration of an app of which only variables are wanted, None when none are."""
+    return pm2_config.make_config(name, None, {"env": dict(env)}, Path("/"), 1) if env else None

@@ -1,0 +1,59 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environment variables of a process: read, taken out of a module's arguments, and hidden in its messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Iterable, Mapping, Sequence, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
+
+# A shorter value would tear holes into the message wherever it occurs by chance.
+SHORTEST_SECRET = 6
+# Variables of the shell that are called like passwords, and hold folders.
+_FOLDERS = ("PWD", "OLDPWD")
+
+
+def text(value: Any) -> str:
+    """Return the value of a variable as JavaScript hands it to a process."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
+
+
+def take_variables(params: Dict[str, Any], no_log_values: Set[str]) -> Dict[str, str]:
+    """Return the wanted variables as text, and leave only their names where Ansible shows the arguments of a module.
+
+    Ansible would hide their values wherever they occur in the result, also a port or a part of a path; a module that
+    uses this lets no value into its result, and cleans its messages.
+    """
+    env = {name: text(value) for name, value in params["env"].items() if value is not None}
+    params["env"] = dict.fromkeys(env, "hidden")
+    no_log_values.clear()
+    return env
+
+
+def hide(message: str, secrets: Iterable[str]) -> str:
+    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets.
+
+    Of a value of several lines each one is hidden, as something may have been put before them.
+    """
+    known = {part for secret in secrets for part in (secret, *secret.splitlines())}
+    for secret in sorted((each for each in known if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
+        message = message.replace(secret, "********")
+    return message
+
+
+def running_secrets(processes: Sequence[Mapping[str, Any]], name: str) -> Set[str]:
+    """Return the values of the variables of running processes, as far as their names say that they are secrets."""
+    return {
+        text(value)
+        for each in process.named(processes, name)
+        for key, value in (each.get("pm2_env", {}).get("env") or {}).items()
+        if redaction.names_secret(key) and key not in _FOLDERS
+    }

@@ -1,0 +1,173 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each step of a switch does: one function a step, from the progress before it to the progress after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, Mapping, Optional
+
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
+from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs, root_of
+from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
+    FAILURES,
+    Progress,
+    SwitchError,
+    failed,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import contradiction_in, steps_of
+
+Step = Callable[[Inputs, Progress], Progress]
+
+
+def check(inputs: Inputs) -> Progress:
+    """Check everything that can be checked before anything is touched. Raises SwitchError."""
+    wrong = contradiction_in(inputs.plan)
+    if wrong:
+        raise SwitchError(wrong, "check")
+    began = inputs.system.clock.now()
+    try:
+        before = checks.check(inputs)
+    except FAILURES as error:
+        raise failed(inputs.plan, "check", error) from error
+    return Progress(before).took("check", inputs.system.clock.now() - began)
+
+
+def run(inputs: Inputs, progress: Progress) -> Progress:
+    """Take every step of the plan, and measure for how long the port of the app is closed. Raises SwitchError."""
+    watch = processes.watch_port(inputs.processes, progress.before)
+    for step in steps_of(inputs.plan):
+        progress = take(step, STEPS[step], inputs, progress)
+    try:
+        progress = await_stop(progress)
+    except FAILURES as error:
+        raise failed(inputs.plan, "stop", error, progress) from error
+    if watch:
+        watch.sample()
+        progress = progress.found({"port_closed_for": round(watch.closed_for, 3)})
+    version = pm2.version_of(pm2.find_executable(inputs.executable))
+    return progress.warned(*processes.warnings(inputs.processes, progress.completed, version))
+
+
+def take(name: str, step: Step, inputs: Inputs, progress: Progress) -> Progress:
+    """Take one step, and note how long it took. Raises SwitchError with the progress up to there."""
+    clock = inputs.system.clock
+    began = clock.now()
+    try:
+        after = step(inputs, progress)
+    except FAILURES as error:
+        raise failed(inputs.plan, name, error, progress.took(name, clock.now() - began)) from error
+    return after.took(name, clock.now() - began)
+
+
+def mark(inputs: Inputs, progress: Progress) -> Progress:
+    """Mark where the log ends. A rollback goes on without: the app is stopped, and users do not wait for a log."""
+    files = logs_process.parse_files(inputs.log_files)
+    try:
+        cursor = logs_files.take_cursor(files, inputs.system.now().timestamp())
+    except (LogError, OSError) as error:
+        if not inputs.plan.is_rollback:
+            raise
+        cursor = {}
+        progress = progress.warned(f"The log was not marked, so all of it is read: {error}")
+    return progress.found({"cursor": cursor}).learned({"cursor": cursor})
+
+
+def note_switching(inputs: Inputs, progress: Progress) -> Progress:
+    return _note(inputs, progress, "switching", "backup", "cursor")
+
+
+def note_switched(inputs: Inputs, progress: Progress) -> Progress:
+    return _note(inputs, progress, "switched", "backup")
+
+
+def _note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) -> Progress:
+    """Write a stage and facts into the release record, which is locked by its run."""
+    known = {"backup": inputs.database.backup, **progress.facts}
+    change = replace(inputs.change, stage=stage, facts={name: known[name] for name in names})
+    with store.exclusive(inputs.state_path, inputs.system.uid):
+        record = store.find_record(store.read_records(inputs.state_path), inputs.record["id"])
+        store.write_record(inputs.state_path, release_record.note(record, change, inputs.system.now()))
+    return progress
+
+
+def stop(inputs: Inputs, progress: Progress) -> Progress:
+    """Stop the app until its processes are gone. PM2 needs a moment to notice, in which the next steps are taken."""
+    return replace(progress, stopping=processes.stop(inputs.processes))
+
+
+def await_stop(progress: Progress) -> Progress:
+    """Wait until PM2 knows that the stopped app has ended; before that it must not be asked to start it."""
+    if progress.stopping is None:
+        return progress
+    return replace(progress, stopping=None).with_completed(progress.stopping())
+
+
+def back_up(inputs: Inputs, progress: Progress) -> Progress:
+    """Bring the backup up to the last committed write."""
+    backup = {"backup": database.back_up(inputs.database)}
+    return progress.found(backup).learned(backup)
+
+
+def restore(inputs: Inputs, progress: Progress) -> Progress:
+    """Restore the database where that is needed, and note it: whoever finishes this rollback must not do it again."""
+    result = database.restore(inputs.database)
+    if result.get("restored", {}).get("restored"):
+        progress = _note(inputs, progress.learned(result), None, "restored")
+    return progress.found(result)
+
+
+def move(inputs: Inputs, progress: Progress) -> Progress:
+    """Put the code of the new revision in place, or that of the old one."""
+    (layout.back if inputs.plan.is_rollback else layout.forward)(inputs.git, inputs.move)
+    return progress
+
+
+def migrate(inputs: Inputs, progress: Progress) -> Progress:
+    """Run the commands that migrate the database, in the tree of the new revision."""
+    for words in inputs.migrate:
+        commands.run(words, root_of(inputs.move), inputs.system.environment, inputs.migrate_timeout)
+    return progress
+
+
+def start(inputs: Inputs, progress: Progress) -> Progress:
+    """Start or reload the app, and wait until it is ready and stays so."""
+    progress = await_stop(progress)
+    completed = processes.start(inputs.processes)
+    described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
+    return progress.with_completed(completed).found(described)
+
+
+def look(inputs: Inputs, progress: Progress) -> Progress:
+    """Watch an app that runs on as it was started."""
+    return progress.found(processes.observe(inputs.processes, inputs.log_files, inputs.system.now().timestamp()))
+
+
+def restart_others(inputs: Inputs, progress: Progress) -> Progress:
+    """Restart the other processes, one after another."""
+    return progress.with_completed(*processes.restart_others(inputs.processes))
+
+
+# Every step by the name that it has in the plan, and in what the module returns.
+STEPS: Mapping[str, Step] = {
+    "mark": mark,
+    "note_switching": note_switching,
+    "stop": stop,
+    "back_up": back_up,
+    "restore": restore,
+    "move": move,
+    "note_switched": note_switched,
+    "migrate": migrate,
+    "start": start,
+    "look": look,
+    "restart_others": restart_others,
+}

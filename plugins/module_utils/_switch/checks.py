@@ -1,0 +1,43 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked before anything is touched: whether everything is there that the switch needs."""
+
+from __future__ import annotations
+
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import has_commit
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._switch import database, processes, steps
+from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
+
+
+def check(inputs: Inputs) -> pm2.State:
+    """Return what PM2 says of the app. Raises one of `progress.FAILURES` where the switch could not be made."""
+    plan, app = inputs.plan, inputs.processes
+    commands.check(inputs.migrate, "migrate")
+    limits = {"timeout": app.timeout, "stable_for": app.stable_for, "port": app.requirements.port}
+    pm2.check_options(limits, app.host.home)
+    logs_process.parse_files(inputs.log_files)
+    if not inputs.is_planned:
+        # Refuses the record when another run holds it.
+        release_record.note(inputs.record, inputs.change, inputs.system.now())
+        steps.check_record(inputs.record, plan)
+    before = processes.check(app, with_others=not plan.is_rollback)
+    check_code(inputs)
+    if plan.is_rollback:
+        database.check_restore(inputs.database)
+    elif plan.phase != "from_migrate":
+        database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
+    return before
+
+
+def check_code(inputs: Inputs) -> None:
+    """Raise GitError where the code could not be moved. In check mode the commit may not be fetched yet."""
+    if inputs.plan.is_rollback:
+        layout.check_back(inputs.git, inputs.move)
+    elif not inputs.is_rehearsal or has_commit(inputs.git, inputs.move.to_sha):
+        layout.check_forward(inputs.git, inputs.move)

@@ -1,0 +1,162 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a switch needs, read from the options of the module and the release record, and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional, Sequence, Set
+
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record
+from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
+from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
+
+
+@dataclass(frozen=True)
+class System:
+    """What comes from the host that a module runs on: variables, the user, clocks, and a text that is used once."""
+
+    environment: Mapping[str, str]
+    uid: int
+    now: Callable[[], datetime]
+    clock: pm2.Clock
+    token: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a switch needs. `change` is how its run signs what it writes into the record.
+
+    In check mode (`is_rehearsal`) the record may be one that is not on the host (`is_planned`).
+    """
+
+    plan: SwitchPlan
+    record: Record
+    state_path: Path
+    change: Change
+    move: Move
+    git: Run
+    processes: Processes
+    database: Database
+    migrate: Sequence[Sequence[str]]
+    migrate_timeout: float
+    executable: str
+    system: System
+    is_rehearsal: bool = False
+    is_planned: bool = False
+
+    @property
+    def log_files(self) -> Any:
+        return self.record["facts"]["log_files"]
+
+
+def read(
+    params: Mapping[str, Any], env: Mapping[str, str], hidden: Set[str], system: System, is_rehearsal: bool
+) -> Inputs:
+    """Read the options of the module, and the record that they name. Raises RecordError.
+
+    `env` are the variables that the app is started with, `hidden` what messages must not show.
+    """
+    state_path, is_planned = Path(params["state_path"]), bool(is_rehearsal and params["record"])
+    record = params["record"] if is_planned else find_record(state_path, params["release_id"])
+    plan, move = plan_of(params, record), move_of(record)
+    repository = layout.repository_of(move.kind, move.app_path)
+    return Inputs(
+        plan,
+        record,
+        state_path,
+        Change(params["run_id"], params["by"], params["lease"]),
+        move,
+        git.make_run(git.make_environment(system.environment, {}), params["git_timeout"], str(repository)),
+        _processes(params, record, plan, env, hidden, system),
+        _database(params, record, plan, system),
+        params["migrate"],
+        params["migrate_timeout"],
+        params["executable"],
+        system,
+        is_rehearsal,
+        is_planned,
+    )
+
+
+def find_record(state_path: Path, release_id: Optional[str]) -> Record:
+    return store.find_record(store.read_records(state_path), release_id)
+
+
+def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
+    return SwitchPlan(
+        params["direction"],
+        params["phase"],
+        params["strategy"],
+        record["from_revision"],
+        record["to_revision"],
+        params["restart_app"],
+    )
+
+
+def move_of(record: Mapping[str, Any]) -> Move:
+    """Return the move of the code that a release record describes; one that names no layout is of a checkout."""
+    facts = record["facts"]
+    return Move(
+        facts.get("layout", "in_place"),
+        Path(facts["app_path"]),
+        record["id"],
+        record["from_revision"],
+        record["to_revision"],
+        tuple(facts.get("built_paths", ())),
+        tuple(facts.get("shared_paths", ())),
+    )
+
+
+def root_of(move: Move) -> Path:
+    """Return the folder in which PM2 runs the app."""
+    return move.app_path / "current" if move.kind == "releases" else move.app_path
+
+
+def _processes(
+    params: Mapping[str, Any],
+    record: Mapping[str, Any],
+    plan: SwitchPlan,
+    env: Mapping[str, str],
+    hidden: Set[str],
+    system: System,
+) -> Processes:
+    facts, environment, timeout = record["facts"], system.environment, params["timeout"]
+    home = pm2.home_of(facts["pm2_home"] or None, environment)
+    return Processes(
+        pm2.make_host(home, "auto", params["executable"], timeout, environment, system.clock, hidden),
+        system.uid,
+        facts["process_name"],
+        "reloaded" if plan.reloads else "started",
+        pm2.Requirements(params["port"], str(root_of(move_of(record)))),
+        params["stable_for"],
+        timeout,
+        params["save"],
+        pm2.variables_config(facts["process_name"], env),
+        tuple(params["restart"]),
+    )
+
+
+def _database(params: Mapping[str, Any], record: Mapping[str, Any], plan: SwitchPlan, system: System) -> Database:
+    facts = record["facts"]
+    # Whoever finishes a rollback that died must not restore the same backup twice: users have written since.
+    was_restored = facts.get("restored", {}).get("restored", False)
+    return Database(
+        facts["database_path"],
+        (facts.get("backup") if plan.is_rollback else params["backup"]) or "",
+        params["backup_verify"],
+        params["backup_timeout"],
+        record["id"],
+        system.now,
+        system.token,
+        "auto" if params["database"] == "restore" and was_restored else params["database"],
+    )

@@ -1,0 +1,143 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a switch does to the processes of PM2: the app is stopped and started or reloaded, others are restarted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import (
+    Completed,
+    Config,
+    PM2Host,
+    PortWatch,
+    Readiness,
+    Request,
+    Requirements,
+    State,
+)
+
+# Seconds that an instance has to take a connection.
+_PATIENCE = 3.0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The app, and the names of `others` that run anew when it serves.
+
+    `state` is what becomes of the app, started or reloaded; `uid` is the user who acts.
+    """
+
+    host: PM2Host
+    uid: int
+    app: str
+    state: str
+    requirements: Requirements
+    stable_for: float
+    timeout: float
+    save: bool = False
+    config: Optional[Config] = None
+    others: Tuple[str, ...] = ()
+
+
+def _ending(processes: Processes) -> Request:
+    return Request(processes.app, "stopped", None, Requirements(), 0, processes.timeout, False)
+
+
+def _beginning(processes: Processes) -> Request:
+    return Request(
+        processes.app,
+        processes.state,
+        processes.config,
+        processes.requirements,
+        processes.stable_for,
+        processes.timeout,
+        processes.save,
+    )
+
+
+def _other(processes: Processes, name: str) -> Request:
+    """Return what is wanted of another process, of which only is known that it must stay alive."""
+    return Request(name, "restarted", None, Requirements(0), processes.stable_for, processes.timeout, False)
+
+
+def check(processes: Processes, with_others: bool) -> State:
+    """Return what PM2 says of the app. Raises PM2Error where the switch could not be made.
+
+    From then on messages do not show the secrets of the app.
+    """
+    host, uid = processes.host, processes.uid
+    before = pm2.read_state(host, processes.app)
+    host.secrets.update(pm2.running_secrets(before.processes, processes.app))
+    pm2.checked_plan(_beginning(processes), host, before, uid)
+    if processes.save:
+        host.program()
+    for name in processes.others if with_others else ():
+        pm2.checked_plan(_other(processes, name), host, pm2.read_state(host, name), uid)
+    return before
+
+
+def watch_port(processes: Processes, before: State) -> Optional[PortWatch]:
+    """Begin to measure for how long the port of the app is closed; None where no port is known."""
+    return pm2.watch_port(_beginning(processes), processes.host, before)
+
+
+def stop(processes: Processes) -> Callable[[], Completed]:
+    """Stop the app, wait until its processes are gone, and return what waits for PM2. Both raise PM2Error."""
+    return pm2.stop(_ending(processes), processes.host, processes.uid)
+
+
+def start(processes: Processes) -> Completed:
+    """Start or reload the app, and wait until it is ready and stays so. Raises PM2Error."""
+    return pm2.act(_beginning(processes), processes.host, processes.uid)
+
+
+def observe(processes: Processes, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
+    """Watch an app that is left alone, and return what was seen. Raises PM2Error where PM2 cannot be asked."""
+    requirements, stable_for = processes.requirements, processes.stable_for
+    seen, state = pm2.observe(processes.host, processes.app, requirements, _PATIENCE, stable_for)
+    return {"process": _describe(seen, pm2.report.facts(state, now), log_files)}
+
+
+def _describe(seen: Readiness, after: List[Dict[str, Any]], log_files: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    return {
+        "ready": seen.ready,
+        "reason": seen.reason,
+        "processes": after,
+        "ports": seen.ports,
+        "log_files": list(log_files),
+    }
+
+
+def restart_others(processes: Processes) -> List[Completed]:
+    """Restart the other processes one after another. Raises PM2Error."""
+    return [pm2.act(_other(processes, name), processes.host, processes.uid) for name in processes.others]
+
+
+def describe(completed: Completed, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:
+    """Return what the start of the app came to; `now` is the time in seconds since 1970."""
+    outcome = completed.outcome
+    after = pm2.report.facts(outcome.after, now)
+    seen = outcome.ready or Readiness(True, "", [], [])
+    return {"after": after, "ready_after": round(outcome.ready_after, 3), "process": _describe(seen, after, log_files)}
+
+
+def warnings(processes: Processes, completed: Sequence[Completed], program_version: str) -> List[str]:
+    """Return once each what an operator should know of what was done, though it is no error."""
+    found = [
+        warning
+        for each in completed
+        for warning in pm2.report.warnings(
+            each.request,
+            each.before,
+            each.outcome,
+            processes.host.home,
+            processes.uid,
+            program_version,
+            each.plan.action,
+        )
+    ]
+    return [processes.host.hide(warning) for warning in dict.fromkeys(found)]

@@ -1,0 +1,87 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    checks,
+    readiness,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
+    PM2Error,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import NOTHING
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan
+from pm2_fakes import (
+    ONLINE,
+    PARTIAL,
+    FakeTransport,
+    config,
+    request,
+    state,
+)
+
+
+@pytest.mark.parametrize(
+    "cwd, message",
+    [("/nonexistent", "The working folder /nonexistent does not"), ("/", "The script /s.js does not exist")],
+)
+@pytest.mark.parametrize("action", ["create", "restart", "recreate", "reload", "start"])
+def test_what_is_not_there_is_told_before_anything_is_touched(host, cwd, message, action):
+    transport = FakeTransport([ONLINE])
+    with pytest.raises(PM2Error, match=message):
+        plan = ProcessPlan(action, [], False)
+        checks.prepare(request(config=config(cwd=cwd)), host(transport), plan)
+    assert transport.calls == []
+
+
+@pytest.mark.parametrize(
+    "wanted, plan, asked",
+    [
+        (request(config=config(cwd="/nonexistent")), ProcessPlan("none", [], True), 1),
+        (request(config=PARTIAL), ProcessPlan("restart", [], False), 0),
+    ],
+)
+def test_what_is_not_needed_may_be_missing(host, wanted, plan, asked):
+    there = host(FakeTransport([ONLINE]))
+    checks.prepare(wanted, there, plan)
+    assert there.program.asked == asked
+
+
+def test_a_home_of_another_user_is_refused(tmp_path):
+    with pytest.raises(PM2Error, match="PM2_HOME .* belongs to .*; become that user"):
+        checks.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
+
+
+def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(PM2Error, match="Cannot look at PM2_HOME .*; become its user, or set pm2_home"):
+        checks.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
+
+
+@pytest.mark.parametrize(
+    "wanted, before, asked",
+    [(request(), NOTHING, True), (request("stopped"), NOTHING, True), (request("stopped"), state(ONLINE), False)],
+)
+def test_orphans_are_refused_but_where_the_app_is_stopped_first(monkeypatch, tmp_path, wanted, before, asked):
+    seen = []
+    monkeypatch.setattr(readiness, "refuse_orphans", lambda *arguments: seen.append(arguments))
+    checks.refuse(wanted, tmp_path / "new", before, os.geteuid())
+    assert bool(seen) is asked
+
+
+@pytest.mark.parametrize(
+    "interpreter, found",
+    [("sh", True), ("none", True), ("node@20", True), ("nonesuch", False), ("/nonexistent/node", False)],
+)
+def test_an_interpreter_that_is_not_there_is_told_before_anything_is_touched(host, tmp_path, interpreter, found):
+    (tmp_path / "s.js").touch()
+    wanted, there = request(config=config(cwd=str(tmp_path), exec_interpreter=interpreter)), host(FakeTransport([]))
+    if found:
+        checks.prepare(wanted, there, ProcessPlan("create", [], False))
+    else:
+        with pytest.raises(PM2Error, match=f"The interpreter {interpreter} was not found; correct interpreter"):
+            checks.prepare(wanted, there, ProcessPlan("create", [], False))

@@ -1,0 +1,121 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import Difference
+from pm2_fakes import WHOLE, make, running
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def test_what_runs_as_wanted_does_not_differ():
+    config = make(WHOLE)
+    assert pm2_differences.differences(config, [running(config)]) == []
+    assert pm2_differences.differences(make({"env": {"PORT": "80"}}), [running(config)]) == []
+
+
+@pytest.mark.parametrize(
+    "recording", sorted(RECORDINGS.glob("*fork-cluster*")), ids=lambda path: path.name.partition("-linux")[0]
+)
+def test_what_every_version_of_pm2_was_told_does_not_differ(recording):
+    listed = {each["name"]: each for each in json.loads(recording.read_text())}
+    workers = [each for each in json.loads(recording.read_text()) if each["name"] == "workers"]
+    shop = make({**WHOLE, "env": {"PORT": "4801", "TOKEN": "hunter2"}, "kill_timeout": 3000})
+    assert pm2_differences.differences(shop, [listed["shop"]]) == []
+    assert pm2_differences.differences(make({"script": "server.js", "instances": 2}, name="workers"), workers) == []
+
+
+@pytest.mark.parametrize(
+    "changes, found",
+    [
+        ({"kill_timeout": 3000}, [Difference("kill_timeout", 3000, None)]),
+        ({"args": None}, []),
+        ({"exec_mode": "cluster_mode"}, [Difference("exec_mode", "cluster_mode", "fork_mode")]),
+        ({"pm_out_log_path": "/p/logs/shop-out-3.log"}, []),
+        ({"env": {"PORT": "80"}}, [Difference("TOKEN", None, "hunter2", is_env=True)]),
+        (
+            {"env": {"PORT": 81, "TOKEN": "hunter2", "OLD": "1"}, "env_greenlight": {"OLD": "", "GONE": ""}},
+            [Difference("OLD", "1", None, is_env=True), Difference("PORT", "81", "80", is_env=True)],
+        ),
+    ],
+)
+def test_what_differs_is_found_whichever_instance_has_it(changes, found):
+    config = make({**WHOLE, "instances": 2, "exec_mode": "fork"})
+    assert pm2_differences.differences(config, [running(config), running(config, **changes)]) == found
+
+
+def test_the_number_of_instances_is_a_setting():
+    config = make({**WHOLE, "instances": 2})
+    assert pm2_differences.differences(config, [running(config)]) == [Difference("instances", 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "difference, can",
+    [
+        (Difference("kill_timeout", 1, 2), True),
+        (Difference("kill_timeout", 1, None), True),
+        (Difference("instances", 1, 2), False),
+        (Difference("log_type", None, "null"), False),
+        (Difference("TOKEN", "a", None, is_env=True), True),
+        (Difference("token", "a", None, is_env=True), False),
+        (Difference("token", "a", "b", is_env=True), True),
+        (Difference("args", "a", None, is_env=True), False),
+    ],
+)
+def test_what_pm2_takes_over_with_a_restart(difference, can):
+    assert pm2_differences.can_be_handed_over([difference]) is can
+
+
+def test_changes_carry_the_whole_environment_and_remove_by_name():
+    config = make({**WHOLE, "cwd": "/srv/new"})
+    process = running(make(WHOLE))
+    found = [
+        Difference("OLD", "1", None, is_env=True),
+        Difference("PORT", "81", "80", is_env=True),
+        Difference("kill_timeout", 3000, None),
+        Difference("pm_cwd", "/srv/shop", "/srv/new"),
+    ]
+    process["pm2_env"]["env"]["OLD"] = "1"
+    assert pm2_differences.changes_for(config, process, found) == {
+        "OLD": "null",
+        "kill_timeout": "null",
+        "pm_cwd": "/srv/new",
+        "cwd": "/srv/new",
+        "env_greenlight": {"PORT": "", "TOKEN": ""},
+        "env": {"PORT": "80", "TOKEN": "hunter2", "unique_id": "u", "PWD": "/srv/new"},
+    }
+
+
+def test_changes_of_a_part_leave_what_is_remembered():
+    changes = pm2_differences.changes_for(make({"env": {"A": "1"}}), running(make(WHOLE)), [])
+    assert set(changes) == {"env"}
+
+
+def test_differences_are_described_without_the_values_of_variables():
+    found = [
+        Difference("TOKEN", "hunter2", "hunter3", is_env=True),
+        Difference("NEW", None, "hunter2", is_env=True),
+        Difference("kill_timeout", None, 9),
+    ]
+    assert pm2_differences.describe(found, "before") == {
+        "env.TOKEN": "hidden value",
+        "env.NEW": None,
+        "kill_timeout": None,
+    }
+    assert pm2_differences.describe(found, "after") == {
+        "env.TOKEN": "another hidden value",
+        "env.NEW": "another hidden value",
+        "kill_timeout": 9,
+    }
+
+
+def test_a_variable_that_one_of_several_instances_does_not_have_is_removed_from_the_others():
+    gone = Difference("OLD", "1", None, is_env=True)
+    changes = pm2_differences.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
+    assert (changes["OLD"], "OLD" in changes["env"]) == ("null", False)

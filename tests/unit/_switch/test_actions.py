@@ -1,0 +1,241 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
+from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
+from pm2_fakes import FakeTransport, fake_kernel, listed
+from switch_fakes import ID, make_inputs, open_release
+
+RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
+BEGUN = Progress(pm2.NOTHING)
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    return fake_kernel(monkeypatch)
+
+
+@pytest.fixture
+def make(tmp_path, kernel):
+    """Return a function that makes the inputs of a switch, whose release is on record at a stage."""
+
+    def make(stage="backed_up", transport=None, facts=None, **given):
+        open_release(tmp_path, tmp_path, stage, **facts or {})
+        return make_inputs(tmp_path, transport, **given)
+
+    return make
+
+
+def noted(inputs):
+    return store.find_record(store.read_records(inputs.state_path), ID)
+
+
+def fail(*_given):
+    raise GitError("the disk is on fire.")
+
+
+def test_every_step_of_every_plan_has_an_action(make):
+    plans = [make(**given).plan for given in ({}, {"restart_app": False}, {"direction": "back"})]
+    assert {step for plan in plans for step in steps_of(plan)} == set(actions.STEPS)
+
+
+def test_every_step_gets_what_the_steps_before_it_found_and_how_long_it_took_is_told(make, monkeypatch):
+    inputs = make(direction="back")
+    seen = []
+
+    def step(name):
+        def take(_inputs, progress):
+            seen.append((name, dict(progress.results)))
+            inputs.system.clock.sleep(1)
+            return progress.found({name: "done"})
+
+        return take
+
+    names = steps_of(inputs.plan)
+    monkeypatch.setattr(actions, "STEPS", {name: step(name) for name in names})
+    ended = actions.run(inputs, BEGUN)
+    assert [name for name, _results in seen] == names
+    assert seen[1][1] == {"stop": "done"}
+    assert (ended.results, ended.seconds) == (dict.fromkeys(names, "done"), dict.fromkeys(names, 1))
+
+
+@pytest.mark.parametrize("failing", ["mark", "stop", "migrate", "restart_others"])
+def test_a_step_that_fails_ends_the_switch_and_says_what_is_true(make, monkeypatch, failing):
+    inputs = make()
+    taken = []
+    names = steps_of(inputs.plan)
+    steps = {name: lambda _inputs, progress, name=name: taken.append(name) or progress for name in names}
+    monkeypatch.setattr(actions, "STEPS", {**steps, failing: fail})
+    with pytest.raises(SwitchError, match="the disk is on fire. What is true now: ") as caught:
+        actions.run(inputs, BEGUN)
+    assert (caught.value.step, list(caught.value.progress.seconds)) == (failing, [*taken, failing])
+
+
+def test_what_is_no_failure_of_a_step_is_not_explained_away(make, monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        actions.take("mark", lambda _inputs, _progress: 1 / 0, make(), BEGUN)
+
+
+def test_the_check_is_timed_and_says_that_nothing_was_changed(make, monkeypatch):
+    inputs = make()
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or pm2.NOTHING)
+    assert actions.check(inputs) == BEGUN.took("check", 2)
+    monkeypatch.setattr(actions.checks, "check", fail)
+    with pytest.raises(SwitchError, match="What is true now: nothing was changed") as caught:
+        actions.check(inputs)
+    assert (caught.value.step, caught.value.progress) == ("check", None)
+
+
+def test_options_that_contradict_each_other_are_refused_first(make):
+    with pytest.raises(SwitchError, match="restart_app is for the direction forward") as caught:
+        actions.check(make(direction="back", restart_app=False))
+    assert caught.value.step == "check"
+
+
+def test_the_end_of_the_log_is_marked_and_noted(make, tmp_path):
+    log = tmp_path / "out.log"
+    log.write_text("a line\n")
+    inputs = make(facts={"log_files": [{"path": str(log), "stream": "out"}]})
+    progress = actions.note_switching(inputs, actions.mark(inputs, BEGUN))
+    assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switching", "/b/shop.pages")
+    assert noted(inputs)["facts"]["cursor"] == json.loads(json.dumps(progress.results["cursor"]))
+
+
+@pytest.mark.parametrize("direction, goes_on", [("forward", False), ("back", True)])
+def test_a_log_that_cannot_be_marked_fails_only_a_switch_forward(make, monkeypatch, direction, goes_on):
+    def refuse(*_given):
+        raise OSError("no such disk")
+
+    monkeypatch.setattr(actions.logs_files, "take_cursor", refuse)
+    inputs = make(direction=direction)
+    if goes_on:
+        progress = actions.mark(inputs, BEGUN)
+        assert (progress.results, progress.facts) == ({"cursor": {}}, {"cursor": {}})
+        assert progress.warnings == ("The log was not marked, so all of it is read: no such disk",)
+    else:
+        with pytest.raises(OSError, match="no such disk"):
+            actions.mark(inputs, BEGUN)
+
+
+def test_the_backup_that_was_brought_up_to_date_is_the_one_that_is_noted(make, monkeypatch):
+    inputs = make()
+    monkeypatch.setattr(actions.database, "back_up", lambda _database: "/b/newer.pages")
+    progress = actions.back_up(inputs, BEGUN)
+    assert progress.results == {"backup": "/b/newer.pages"}
+    actions.note_switching(inputs, progress.learned({"cursor": {}}))
+    actions.note_switched(inputs, progress)
+    assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switched", "/b/newer.pages")
+
+
+def test_only_the_run_that_holds_the_release_may_note(make):
+    inputs = make()
+    other = replace(inputs, change=replace(inputs.change, run_id="run-2", by="bob"))
+    with pytest.raises(RecordError, match="is held by alice"):
+        actions.note_switched(other, BEGUN)
+    assert noted(inputs)["stage"] == "backed_up"
+
+
+@pytest.mark.parametrize(
+    "result, is_noted",
+    [({}, False), ({"restored": {"restored": False}}, False), ({"restored": {"restored": True}}, True)],
+)
+def test_a_restore_is_noted_at_once(make, monkeypatch, result, is_noted):
+    monkeypatch.setattr(actions.database, "restore", lambda _database: result)
+    inputs = make("rolling_back", direction="back")
+    assert actions.restore(inputs, BEGUN).results == result
+    assert noted(inputs)["facts"].get("restored") == (result["restored"] if is_noted else None)
+    assert noted(inputs)["stage"] == "rolling_back"
+
+
+@pytest.mark.parametrize("direction", ["forward", "back"])
+def test_the_code_is_moved_in_the_direction_of_the_plan(make, monkeypatch, direction):
+    moved = []
+    for name in ("forward", "back"):
+        monkeypatch.setattr(actions.layout, name, lambda _run, _move, name=name: moved.append(name))
+    assert actions.move(make(direction=direction), BEGUN) is BEGUN
+    assert moved == [direction]
+
+
+def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path):
+    words = [["sh", "-c", "pwd > where"], ["sh", "-c", "echo $NODE_ENV >> where"]]
+    inputs = make(migrate=words, environment={"PATH": "/bin:/usr/bin", "NODE_ENV": "production"})
+    assert actions.migrate(inputs, BEGUN) is BEGUN
+    assert (tmp_path / "where").read_text().split() == [str(tmp_path), "production"]
+
+
+def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):
+    transport = FakeTransport([RUNNING], [STOPPED])
+    inputs = make(transport=transport)
+    stopped = actions.stop(inputs, BEGUN)
+    assert transport.calls == [("stop", 3)]
+    started = actions.start(inputs, stopped)
+    assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
+    assert [each.plan.action for each in started.completed] == ["stop", "start"]
+    assert (started.stopping, started.results["process"]["ready"]) == (None, True)
+
+
+def test_a_switch_that_ends_before_the_start_waits_until_pm2_knows_that_the_app_ended(make, monkeypatch):
+    transport = FakeTransport([RUNNING], [STOPPED])
+    inputs = make(transport=transport, phase="before_migrate")
+    rest = {name: lambda _inputs, progress: progress for name in steps_of(inputs.plan)}
+    monkeypatch.setattr(actions, "STEPS", {**rest, "stop": actions.stop})
+    ended = actions.run(inputs, BEGUN)
+    assert transport.calls == [("stop", 3), ("stopped", 3)]
+    assert ([each.plan.action for each in ended.completed], ended.results) == (["stop"], {})
+
+
+def test_a_pm2_that_never_knows_that_the_app_ended_fails_the_stop(make, monkeypatch):
+    inputs = make(phase="before_migrate")
+    rest = {name: lambda _inputs, progress: progress for name in steps_of(inputs.plan)}
+    stop = {"stop": lambda _inputs, progress: replace(progress, stopping=fail)}
+    monkeypatch.setattr(actions, "STEPS", {**rest, **stop})
+    with pytest.raises(SwitchError, match="the disk is on fire. What is true now: the app may be stopped") as caught:
+        actions.run(inputs, BEGUN)
+    assert caught.value.step == "stop"
+
+
+def test_an_app_that_is_left_alone_is_observed(make):
+    assert actions.look(make(restart_app=False), BEGUN).results["process"]["ready"] is True
+
+
+def test_other_processes_are_restarted(make):
+    worker = {**listed(4, pid=6), "name": "worker"}
+    transport = FakeTransport([listed(pid=5), worker])
+    progress = actions.restart_others(make(transport=transport, restart=["worker"]), BEGUN)
+    assert (transport.calls, [each.request.name for each in progress.completed]) == ([("restart", 4)], ["worker"])
+
+
+def test_for_how_long_the_port_is_closed_is_measured_over_all_steps(make, monkeypatch, kernel):
+    inputs = make(port=3000)
+    ports = {3000}
+    kernel.setattr(pm2.pm2_carry_out.proc, "open_ports", lambda: ports)
+
+    def close(_inputs, progress):
+        ports.clear()
+        for _sample in range(2):
+            for sample in inputs.processes.host.idle:
+                sample()
+            inputs.processes.host.clock.sleep(1)
+        return progress
+
+    rest = {name: lambda _inputs, progress: progress for name in steps_of(inputs.plan)}
+    monkeypatch.setattr(actions, "STEPS", {**rest, "move": close})
+    assert actions.run(inputs, BEGUN).results == {"port_closed_for": 2}
+
+
+def test_warnings_of_pm2_are_passed_on(make, monkeypatch):
+    inputs = make(transport=FakeTransport([listed(pid=5)]), strategy="reload")
+    rest = {name: lambda _inputs, progress: progress for name in steps_of(inputs.plan)}
+    monkeypatch.setattr(actions, "STEPS", {**rest, "start": actions.start})
+    assert ["in fork mode" in warning for warning in actions.run(inputs, BEGUN).warnings] == [True]

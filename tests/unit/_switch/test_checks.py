@@ -1,0 +1,101 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._switch import checks
+from pm2_fakes import fake_kernel
+from switch_fakes import make_inputs, open_release
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Note which checks of the code and of the database are asked for."""
+    fake_kernel(monkeypatch)
+    seen = []
+    for name in ("check_forward", "check_back"):
+        monkeypatch.setattr(checks.layout, name, lambda *_given, name=name: seen.append(name))
+    for name in ("check_backup", "check_restore"):
+        monkeypatch.setattr(checks.database, name, lambda *_given, name=name, **_more: seen.append(name))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "stage, given, expected",
+    [
+        ("backed_up", {}, ["check_forward", "check_backup"]),
+        ("backed_up", {"phase": "before_migrate"}, ["check_forward", "check_backup"]),
+        ("switched", {"phase": "from_migrate"}, ["check_forward"]),
+        ("rolling_back", {"direction": "back"}, ["check_back", "check_restore"]),
+    ],
+)
+def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, given, expected):
+    open_release(tmp_path, tmp_path, stage)
+    before = checks.check(make_inputs(tmp_path, **given))
+    assert (asked, [each.pid for each in before.instances]) == (expected, [5])
+
+
+@pytest.mark.parametrize(
+    "given, error, message",
+    [
+        ({"migrate": [["npm", 1]]}, CommandError, "migrate.0. must be a list of words"),
+        ({"port": -1}, PM2Error, "port must be from 0 to 65535"),
+        ({"run_id": "run-2", "by": "bob"}, RecordError, "is held by alice"),
+        (
+            {"phase": "from_migrate"},
+            RecordError,
+            "cannot be switched forward from there; that needs stage switched",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_touched(asked, tmp_path, given, error, message):
+    open_release(tmp_path, tmp_path)
+    with pytest.raises(error, match=message):
+        checks.check(make_inputs(tmp_path, **given))
+    assert asked == []
+
+
+def test_a_log_of_the_record_that_could_not_be_marked_is_refused(asked, tmp_path):
+    open_release(tmp_path, tmp_path, log_files=[{"path": "relative"}])
+    with pytest.raises(LogError, match="files needs mappings of an absolute path"):
+        checks.check(make_inputs(tmp_path))
+
+
+def test_check_mode_does_not_ask_for_the_stage_of_a_record_that_is_not_on_the_host(asked, tmp_path):
+    planned = {**open_release(tmp_path, tmp_path), "status": "planned"}
+    inputs = replace(make_inputs(tmp_path, is_rehearsal=True, record=planned), git=lambda _words: Done(0, "", ""))
+    assert checks.check(inputs).instances
+
+
+@pytest.mark.parametrize(
+    "direction, is_rehearsal, known, expected",
+    [
+        ("forward", False, True, ["check_forward"]),
+        ("forward", True, True, ["check_forward"]),
+        ("forward", True, False, []),
+        ("back", True, False, ["check_back"]),
+    ],
+)
+def test_the_code_is_checked_for_its_direction(asked, tmp_path, direction, is_rehearsal, known, expected):
+    open_release(tmp_path, tmp_path)
+    inputs = make_inputs(tmp_path, is_rehearsal=is_rehearsal, direction=direction)
+    checks.check_code(replace(inputs, git=lambda _words: Done(0 if known else 1, "", "")))
+    assert asked == expected
+
+
+def test_code_that_could_not_be_moved_is_refused(asked, tmp_path, monkeypatch):
+    def refuse(*_given):
+        raise GitError("The checkout is dirty")
+
+    monkeypatch.setattr(checks.layout, "check_forward", refuse)
+    open_release(tmp_path, tmp_path)
+    with pytest.raises(GitError, match="dirty"):
+        checks.check(make_inputs(tmp_path))

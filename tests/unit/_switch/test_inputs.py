@@ -1,0 +1,99 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._switch import inputs
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
+from switch_fakes import ID, NEW, OLD, make_inputs, open_release, params, system
+
+FOLDER = Path("/srv/shop")
+
+
+def record(**facts):
+    return {"id": ID, "from_revision": OLD, "to_revision": NEW, "facts": {"app_path": "/srv/shop", **facts}}
+
+
+def test_the_move_is_read_from_the_record():
+    plain = inputs.move_of(record())
+    assert plain == layout.Move("in_place", FOLDER, ID, OLD, NEW)
+    assert inputs.root_of(plain) == FOLDER
+    given = {"layout": "releases", "built_paths": ["dist"], "shared_paths": ["data"]}
+    rich = inputs.move_of(record(**given))
+    assert rich == layout.Move("releases", FOLDER, ID, OLD, NEW, ("dist",), ("data",))
+    assert inputs.root_of(rich) == FOLDER / "current"
+
+
+def test_the_inputs_of_a_switch_are_read_from_options_and_record(tmp_path):
+    open_release(tmp_path, FOLDER)
+    read = make_inputs(tmp_path, port=3000, restart=["worker"], migrate=[["true"]])
+    assert read.plan == SwitchPlan("forward", "whole", "restart", OLD, NEW)
+    assert (read.change.run_id, read.change.by, read.change.lease) == ("run-1", "alice", 60)
+    assert (read.processes.app, read.processes.state, read.processes.others) == ("shop", "started", ("worker",))
+    assert (read.processes.requirements.port, read.processes.requirements.path_under) == (3000, "/srv/shop")
+    assert (read.database.path, read.database.backup, read.database.token) == (
+        "/srv/shop/shop.db",
+        "/b/shop.pages",
+        "abc123",
+    )
+    assert (read.migrate, read.log_files, read.is_rehearsal) == ([["true"]], [], False)
+
+
+@pytest.mark.parametrize(
+    "given, state",
+    [
+        ({}, "started"),
+        ({"strategy": "reload"}, "reloaded"),
+        ({"strategy": "reload", "direction": "back"}, "started"),
+    ],
+)
+def test_only_a_switch_forward_reloads(tmp_path, given, state):
+    open_release(tmp_path, FOLDER)
+    assert make_inputs(tmp_path, **given).processes.state == state
+
+
+@pytest.mark.parametrize("facts, backup", [({}, ""), ({"backup": "/b/noted.pages"}, "/b/noted.pages")])
+def test_a_rollback_restores_the_backup_of_the_record(tmp_path, facts, backup):
+    open_release(tmp_path, FOLDER, **facts)
+    assert make_inputs(tmp_path, direction="back").database.backup == backup
+
+
+@pytest.mark.parametrize(
+    "asked, restored, policy",
+    [
+        ("restore", None, "restore"),
+        ("restore", False, "restore"),
+        ("restore", True, "auto"),
+        ("auto", True, "auto"),
+        ("keep", True, "keep"),
+    ],
+)
+def test_a_rollback_that_is_finished_restores_only_once(tmp_path, asked, restored, policy):
+    open_release(tmp_path, FOLDER, **({} if restored is None else {"restored": {"restored": restored}}))
+    assert make_inputs(tmp_path, direction="back", database=asked).database.restore == policy
+
+
+def test_check_mode_takes_a_record_that_is_not_on_the_host(tmp_path):
+    planned = {**open_release(tmp_path, FOLDER), "id": "20260220T020000Z-bbbbbbbb"}
+    assert make_inputs(tmp_path, is_rehearsal=True, record=planned).is_planned
+    read = make_inputs(tmp_path, record=planned)
+    assert (read.record["id"], read.is_planned) == (ID, False)
+
+
+def test_a_release_that_is_not_on_record_is_refused(tmp_path):
+    open_release(tmp_path, FOLDER)
+    with pytest.raises(RecordError, match="is on record; deploy one first"):
+        inputs.read(params(tmp_path, release_id="20260220T020000Z-bbbbbbbb"), {}, set(), system(), False)
+
+
+def test_variables_are_a_configuration_of_the_app_and_its_pm2_is_that_of_the_user(tmp_path):
+    noted = open_release(tmp_path, FOLDER)
+    noted["facts"]["pm2_home"] = ""
+    given = params(tmp_path, record=noted)
+    read = inputs.read(given, {"TTL": "30"}, set(), system(PM2_HOME="/home/shop/.pm2"), True)
+    assert (read.processes.config.env, read.processes.host.home) == ({"TTL": "30"}, Path("/home/shop/.pm2"))

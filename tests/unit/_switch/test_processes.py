@@ -1,0 +1,127 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Readiness, Requirements
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
+from pm2_fakes import FakeTransport, fake_kernel, listed, make_fake_host
+
+SHOP, STOPPED = listed(pid=5), listed(status="stopped")
+WORKER = {**listed(4, pid=6), "name": "worker"}
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A kernel where every process lives until it is stopped, and the app serves port 3000."""
+    fake_kernel(monkeypatch)
+    monkeypatch.setattr(proc, "with_descendants", lambda _pids: set())
+    return monkeypatch
+
+
+@pytest.fixture
+def make_processes(tmp_path, kernel):
+    def program():
+        raise PM2Error("pm2 was not found")
+
+    def make(transport, **more):
+        host = make_fake_host(tmp_path, transport, program)
+        given = {"state": "started", "requirements": Requirements(3000), "stable_for": 0, "timeout": 5, **more}
+        return Processes(host, os.geteuid(), "shop", **given)
+
+    return make
+
+
+def test_the_app_is_looked_at_before_anything_is_touched_and_its_secrets_are_hidden(make_processes):
+    transport = FakeTransport([listed(pid=5, env={"API_KEY": "hunter2", "PWD": "/srv/shop"}), WORKER])
+    wanted = make_processes(transport, others=("worker",))
+    before = processes.check(wanted, with_others=True)
+    assert ([each.pid for each in before.instances], wanted.host.secrets, transport.calls) == ([5], {"hunter2"}, [])
+
+
+@pytest.mark.parametrize(
+    "more, listed_now, message",
+    [
+        ({}, [], "PM2 knows no process called 'shop'"),
+        ({"others": ("worker",)}, [SHOP], "PM2 knows no process called 'worker'"),
+        ({"save": True}, [SHOP], "pm2 was not found"),
+    ],
+)
+def test_what_could_not_be_started_again_is_refused_before(make_processes, more, listed_now, message):
+    wanted = make_processes(FakeTransport(listed_now), **more)
+    with pytest.raises(PM2Error, match=message):
+        processes.check(wanted, with_others=True)
+
+
+def test_a_list_that_is_to_be_saved_needs_the_program(make_processes):
+    wanted = make_processes(FakeTransport([SHOP]), save=True)
+    there = replace(wanted, host=replace(wanted.host, program=lambda: "pm2"))
+    assert processes.check(there, with_others=True).instances
+
+
+def test_other_processes_are_not_needed_for_a_rollback(make_processes):
+    wanted = make_processes(FakeTransport([SHOP]), others=("worker",))
+    assert processes.check(wanted, with_others=False).instances
+
+
+def test_the_app_is_stopped_and_started(make_processes):
+    transport = FakeTransport([SHOP], [STOPPED])
+    wanted = make_processes(transport)
+    settle = processes.stop(wanted)
+    assert transport.calls == [("stop", 3)]
+    assert [each.status for each in settle().outcome.after.instances] == ["stopped"]
+    done = processes.start(wanted)
+    assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
+    told = processes.describe(done, [{"path": "/log"}], 0)
+    seen = {"ready": True, "reason": "", "processes": told["after"], "ports": [3000], "log_files": [{"path": "/log"}]}
+    assert (told["ready_after"], told["process"]) == (0, seen)
+
+
+def test_an_app_that_is_left_alone_is_looked_at(make_processes, kernel):
+    wanted = make_processes(FakeTransport([SHOP]))
+    kernel.setattr(readiness, "measure", lambda *_arguments: Readiness(False, "it is deaf", [], []))
+    told = processes.observe(wanted, [], 0)["process"]
+    assert (told["ready"], told["reason"], told["processes"][0]["pid"]) == (False, "it is deaf", 5)
+
+
+def test_the_app_is_reloaded_and_others_are_restarted(make_processes):
+    transport = FakeTransport([listed(pid=5, exec_mode="cluster_mode"), WORKER])
+    wanted = make_processes(transport, state="reloaded", others=("worker",))
+    done = [processes.start(wanted), *processes.restart_others(wanted)]
+    assert transport.calls == [("reload", 3), ("restart", 4)]
+    assert processes.warnings(wanted, done, "7.0.4") == []
+
+
+def test_a_warning_is_told_once(make_processes):
+    wanted = make_processes(FakeTransport([SHOP]), state="reloaded")
+    done = [processes.start(wanted), processes.start(wanted)]
+    warnings = processes.warnings(wanted, done, "")
+    assert ["runs in fork mode" in warning for warning in warnings] == [True]
+
+
+def test_the_port_of_the_app_is_watched_while_something_is_awaited(make_processes, kernel):
+    wanted = make_processes(FakeTransport([SHOP]))
+    before = pm2.read_state(wanted.host, "shop")
+    watch = processes.watch_port(wanted, before)
+    kernel.setattr(proc, "open_ports", set)
+    for _look in range(2):
+        wanted.host.idle[0]()
+        wanted.host.clock.sleep(1)
+    watch.sample()
+    assert watch.closed_for == 2
+    served_nowhere = replace(wanted, requirements=Requirements(0))
+    assert processes.watch_port(served_nowhere, before) is None
+
+
+def test_what_ended_with_its_daemon_need_not_be_stopped(make_processes):
+    done = processes.stop(make_processes(None))()
+    assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", pm2.NOTHING, None)
