@@ -40,11 +40,4 @@ EXCEPTIONS = {
         "plugins/module_utils/_pm2/plan.py",
         "plugins/module_utils/_pm2/report.py",
     ),
-    "long_expressions": (
-        "roles/verify/tasks/matrix.yml",
-        "roles/verify/tasks/set_environment.yml",
-        "roles/verify/tasks/together.yml",
-        "roles/verify/vars/main.yml",
-    ),
-    "sizes_of_variables": ("roles/verify/vars",),
 }
