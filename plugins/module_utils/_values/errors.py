@@ -22,6 +22,7 @@ A subject has one error. Those below it are for callers that do something else a
             LostLinesError
             NoLogError
         MatrixError
+        MeasureError
         NotifyError
         OptionsError
         PM2Error

@@ -23,11 +23,4 @@ EXCEPTIONS = {
         "plugins/module_utils/_decision/judgement.py",
         "plugins/module_utils/_decision/row.py",
     ),
-    "long_expressions": (
-        "roles/verify/tasks/matrix.yml",
-        "roles/verify/tasks/set_environment.yml",
-        "roles/verify/tasks/together.yml",
-        "roles/verify/vars/main.yml",
-    ),
-    "sizes_of_variables": ("roles/verify/vars",),
 }

@@ -1,0 +1,116 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to ask of an app and its log: from the settings and the release record to the arguments of modules."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
+from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Since
+from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Number, Settings
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
+
+# The probe whose failure says nothing about whether the app serves.
+CACHE_PROBE = "cache statistics"
+# A first measurement is of an app that runs: whether it serves shows at once.
+_FIRST_DEADLINE = 10
+_WARM_UP_REQUESTS = 5
+
+
+def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
+    """Return `{matrix, known_metrics, stable_for, app, log}`: what is judged by, and what is asked for it.
+
+    `stable_for` is in seconds, `app` has arguments of health_check and `log` of log_assert. Those of the log depend
+    on what health_check answered. Raises MatrixError for a wrong row.
+    """
+    since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), settings.matrix()
+    parse_matrix(matrix, known)
+    return {
+        "matrix": matrix,
+        "known_metrics": known,
+        "stable_for": max(settings.stable_seconds, cold_seconds(settings, answers)),
+        "app": {
+            "probes": probes(settings),
+            "counters": since.counters,
+            "deadline": _deadline(settings, since),
+        },
+        "log": _ask_log(settings, since, matrix, own_requests(settings, answers.health)),
+    }
+
+
+def _deadline(settings: Settings, since: Since) -> Number:
+    return settings.health_deadline if since.looks_back else min(settings.health_deadline, _FIRST_DEADLINE)
+
+
+def cold_seconds(settings: Settings, answers: Answers) -> Number:
+    """Return the seconds that a new revision has still to warm up, 0 or less for one that is warm or not new."""
+    age: Optional[Number] = answers.record.get("age")
+    if not answers.since.judges_release or age is None:
+        return 0
+    return settings.warm_up_seconds - age
+
+
+def probes(settings: Settings) -> List[Dict[str, Any]]:
+    """Return the probes of the app: its health, its response time, its cache where it has one, and the user's."""
+    response_time = {
+        "name": "response time",
+        "url": settings.response_time_url,
+        "samples": settings.response_time_samples,
+        "warmup": _WARM_UP_REQUESTS,
+        "response_time": True,
+    }
+    hit_rate = {"path": settings.cache_hit_rate_path, "type": "percent"}
+    cache = {"name": CACHE_PROBE, "url": settings.cache_stats_url, "measurements": {"cache_hit_rate": hit_rate}}
+    return [
+        {"name": "health", "url": settings.health_url, "expect_json": settings.health_expect},
+        response_time,
+        *([cache] if settings.cache_stats_url else []),
+        *settings.probes,
+    ]
+
+
+def own_requests(settings: Settings, health: Mapping[str, Any]) -> int:
+    """Return how many requests in the log health_check sent itself: they are no traffic of users."""
+    sampled = [probe for probe in probes(settings) if "samples" in probe]
+    attempts = sum(int(probe["attempts"]) for probe in health.get("probes", []))
+    return attempts + sum(int(probe["samples"]) + int(probe.get("warmup", 0)) for probe in sampled)
+
+
+def _ask_log(settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: int) -> Dict[str, Any]:
+    lines = _line_rules(settings.required_log_lines if since.required is None else since.required)
+    # Lines that nobody requires yet are counted, to see what the log has of them.
+    required, counted = (lines, []) if since.judges_release else ([], lines)
+    return {
+        "cursor": since.cursor,
+        "known_kinds": since.known_kinds,
+        "forbid": [_forbid("critical_errors", settings.critical_errors), _forbid("new_warnings", settings.warnings)],
+        "ignore": [{"pattern": any_of(settings.ignored_errors), "regex": True}] if settings.ignored_errors else [],
+        "require": required,
+        "count": [
+            {"name": "pool_exhausted", "pattern": settings.pool_exhausted, "regex": True, "per": "hour"},
+            *counted,
+        ],
+        "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + own}},
+        "wait": settings.measure_seconds if since.looks_back else 0,
+    }
+
+
+def _line_rules(lines: Sequence[str]) -> List[Dict[str, str]]:
+    return [{"name": line, "pattern": line} for line in dict.fromkeys(lines)]
+
+
+def _forbid(name: str, patterns: Sequence[str]) -> Dict[str, Any]:
+    return {"name": name, "pattern": any_of(patterns), "regex": True, "new_kinds_only": True}
+
+
+def any_of(patterns: Sequence[str]) -> str:
+    """Return one regular expression for several."""
+    return f"(?:{')|(?:'.join(patterns)})"
+
+
+def _least_requests(matrix: Sequence[Mapping[str, Any]]) -> int:
+    """Return for how many requests the matrix asks: the log is read until it has as many of the users."""
+    asked = [int(row.get("minimum_samples") or 0) for row in matrix if row.get("metric") == "error_rate"]
+    return max(asked, default=0)

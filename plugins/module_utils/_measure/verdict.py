@@ -1,0 +1,57 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge what was measured by the matrix: one release, or the hosts of a batch together."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Sequence
+
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
+from ansible_collections.greenlight.release.plugins.module_utils._decision.pool import pool
+from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
+from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read
+from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import MeasureError, Settings
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
+
+
+def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict[str, Any]:
+    """Return the decision about the newest release, with what it was made from. Raises MatrixError for a wrong row."""
+    release = answers.record.get("record")
+    if not release:
+        raise MeasureError("no release is on record, so none can be judged; release with the playbook deploy first")
+    reading, same_hour = read(settings, answers), _same_hour(settings, answers)
+    decision = decide(
+        reading.measurements,
+        settings.matrix(),
+        {**answers.facts["baseline"], **same_hour.get("measurements", {})},
+        answers.record["age"] or 0,
+        known_metrics(settings.probe_metrics()),
+        int(settings.watch_seconds),
+        scope,
+    )
+    return {
+        **decision,
+        "measurements": reading.measurements,
+        "problems": reading.problems,
+        "cursor": answers.log["cursor"],
+        "counters": answers.health["counters"],
+        "baseline_at": same_hour.get("at", release["opened_at"]),
+    }
+
+
+def _same_hour(settings: Settings, answers: Answers) -> Mapping[str, Any]:
+    """Return when and what the old revision was measured as at this hour of an earlier day, {} where it was not."""
+    return (answers.watch.get("same_hour") or {}) if settings.same_hour_baseline else {}
+
+
+def judge_together(
+    settings: Settings, decisions: Sequence[Mapping[str, Any]], old: Sequence[Measurements]
+) -> Dict[str, Any]:
+    """Return the decision about the hosts of a batch by the rows of the fleet, as old as the youngest of them.
+
+    `decisions` are those about each host alone, `old` the measurements of hosts on the old revision.
+    """
+    new = pool([decision["measurements"] for decision in decisions])
+    age = min(int(decision["age"]) for decision in decisions)
+    return decide(new, settings.matrix(), pool(old), age, known_metrics(settings.probe_metrics()), 0, "fleet")

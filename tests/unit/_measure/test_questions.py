@@ -1,0 +1,143 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import MatrixError
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import ask, own_requests
+
+from _measure.conftest import URL, make_settings, probe, well
+
+TASKS = Path(__file__).resolve().parent.parent.parent.parent / "roles" / "verify" / "tasks"
+
+
+@pytest.mark.parametrize(
+    "since, age, warm_up, stable, expected",
+    [
+        ("switch", 3, 10, 5, 7),
+        ("switch", 3, "10", "8.5", 8.5),
+        ("switch", 60, 10, 5, 5),
+        ("switch", None, 10, 5, 5),
+        ("baseline", 3, 10, 5, 5),
+        ({"cursor": {}, "required": []}, 3, 10, 5, 7),
+    ],
+)
+def test_a_new_revision_warms_up_before_it_is_measured_and_an_old_one_does_not(
+    app, since, age, warm_up, stable, expected
+):
+    results = well(since=since)
+    results["record"]["age"] = age
+    assert ask(*app(results, warm_up_seconds=warm_up, stable_seconds=stable))["stable_for"] == expected
+
+
+@pytest.mark.parametrize(
+    "since, deadline, expected",
+    [({}, 60, (10, 0)), ({}, 4, (4, 0)), ("baseline", 60, (10, 0)), ("switch", 60, (60, 30))],
+)
+def test_an_app_that_is_measured_for_the_first_time_must_serve_at_once(app, since, deadline, expected):
+    asked = ask(*app(well(since=since), health_deadline=deadline))
+    assert (asked["app"]["deadline"], asked["log"]["wait"]) == expected
+
+
+def test_the_cache_is_asked_where_the_app_has_one_and_the_probes_of_the_user_come_last(app):
+    mine = {"name": "mine", "url": URL}
+    assert [each["name"] for each in ask(*app(probes=[mine]))["app"]["probes"]] == ["health", "response time", "mine"]
+    probes = ask(*app(cache_stats_url="http://cache", cache_hit_rate_path="hits"))["app"]["probes"]
+    measured = {"cache_hit_rate": {"path": "hits", "type": "percent"}}
+    assert probes[-1] == {"name": "cache statistics", "url": "http://cache", "measurements": measured}
+
+
+def test_what_is_counted_since_the_last_observation_is_asked_for(app):
+    asked = ask(*app())
+    assert (asked["app"]["counters"], asked["log"]["cursor"]) == ({"jobs": 4}, {"at": 7})
+    assert asked["log"]["known_kinds"] == {"critical_errors": ["k1"]}
+
+
+@pytest.mark.parametrize(
+    "probes, health, expected",
+    [
+        ([], {}, 55),
+        ([], {"probes": [probe(attempts=3), probe("response time", attempts=4)]}, 62),
+        ([{"name": "a", "samples": "20", "warmup": 2}, {"name": "b", "samples": 7}, {"name": "c"}], {}, 84),
+    ],
+)
+def test_every_attempt_sample_and_warm_up_is_a_request_of_our_own(probes, health, expected):
+    assert own_requests(make_settings(probes=probes), health) == expected
+
+
+@pytest.mark.parametrize(
+    "patches, expected",
+    [
+        ({}, 100 + 58),
+        ({"error_rate": {"minimum_samples": None}}, 58),
+        ({"error_rate": {"minimum_samples": 7}, "response_time": {"minimum_samples": 400}}, 7 + 58),
+    ],
+)
+def test_the_log_is_read_until_it_has_the_requests_that_the_matrix_asks_for_besides_our_own(app, patches, expected):
+    rate = ask(*app(decision_matrix_patches=patches))["log"]["rates"]["error_rate"]
+    assert rate == {"count": '"statusCode":5', "of": '"statusCode":', "minimum": expected}
+
+
+@pytest.mark.parametrize(
+    "since, required, counted",
+    [
+        ({}, [], ["pool_exhausted", "Listening", "Ready"]),
+        ("baseline", [], ["pool_exhausted", "Listening", "Ready"]),
+        ({"required": ["Ready"]}, ["Ready"], ["pool_exhausted"]),
+        ("switch", [], ["pool_exhausted"]),
+    ],
+)
+def test_lines_are_required_of_a_release_and_otherwise_counted(app, since, required, counted):
+    log = ask(*app(well(since=since), required_log_lines=["Listening", "Ready", "Listening"]))["log"]
+    assert ([rule["name"] for rule in log["require"]], [rule["name"] for rule in log["count"]]) == (required, counted)
+    assert all(rule["pattern"] == rule["name"] for rule in [*log["require"], *log["count"][1:]])
+
+
+@pytest.mark.parametrize("ignored, expected", [([], []), (["a|b", "c"], [{"pattern": "(?:a|b)|(?:c)", "regex": True}])])
+def test_patterns_of_a_list_are_one_regular_expression(app, ignored, expected):
+    log = ask(*app(ignored_errors=ignored, critical_errors=["x", "y|z"], warnings=["w"]))["log"]
+    assert log["ignore"] == expected
+    assert log["forbid"] == [
+        {"name": "critical_errors", "pattern": "(?:x)|(?:y|z)", "regex": True, "new_kinds_only": True},
+        {"name": "new_warnings", "pattern": "(?:w)", "regex": True, "new_kinds_only": True},
+    ]
+
+
+def test_a_row_about_what_nothing_measures_is_refused_before_anything_is_asked(app):
+    row = {"metric": "queue", "target": {"below": 5}, "action": "monitor"}
+    with pytest.raises(MatrixError, match="queue"):
+        ask(*app(watch_rows=[row]))
+    probes = [{"name": "jobs", "url": URL, "measurements": {"queue": {"path": "waiting"}}}]
+    asked = ask(*app(watch_rows=[row], probes=probes))
+    assert (asked["matrix"][-1], asked["known_metrics"][-1]) == (row, "queue")
+
+
+def task_of(file, module):
+    tasks = yaml.safe_load((TASKS / file).read_text(encoding="utf-8"))
+    return next(task[module] for task in tasks if module in task)
+
+
+def test_the_tasks_ask_every_question(app):
+    asked = ask(*app())
+    stable_for = task_of("measure.yml", "greenlight.release.pm2_process_info")["stable_for"]
+    assert stable_for == "{{ __greenlight_questions.stable_for }}"
+    for part, module in (("app", "health_check"), ("log", "log_assert")):
+        arguments = task_of("ask.yml", f"greenlight.release.{module}")
+        for name in asked[part]:
+            omitted = " | default(omit, true)" if name == "cursor" else ""
+            assert arguments[name] == f"{{{{ __greenlight_questions.{part}.{name}{omitted} }}}}"
+
+
+@pytest.mark.parametrize(
+    "file, occasion",
+    [("baseline", "baseline"), ("decide", "switch"), ("decide_switched", "switch"), ("observe", "watch over")],
+)
+def test_a_task_file_that_measures_says_since_when(file, occasion):
+    tasks = yaml.safe_load((TASKS / f"{file}.yml").read_text(encoding="utf-8"))
+    assert [each["vars"]["__greenlight_since"] for each in tasks if "__greenlight_since" in each.get("vars", {})] == [
+        occasion
+    ]

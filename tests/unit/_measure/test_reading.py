@@ -1,0 +1,124 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import own_restarts, read
+
+from _measure.conftest import probe, well
+
+ILL = probe(healthy=False, reason="status 503")
+CACHE = probe("cache statistics", healthy=False, reason="status 404")
+
+
+@pytest.mark.parametrize(
+    "process, probes, required, problems",
+    [
+        ({}, [probe()], [], ""),
+        ({}, [probe()], ["Listening"], ""),
+        ({"ready": False, "reason": "it is stopped"}, [probe()], [], "it is stopped"),
+        ({}, [probe(), ILL], [], "health: status 503"),
+        ({}, [CACHE], [], ""),
+        ({}, [ILL, CACHE], [], "health: status 503"),
+        ({}, [probe()], ["Listening", "Ready", "Go", "Ready"], "missing in the log: Ready, Go"),
+        ({}, [probe()], ["pool_exhausted"], "missing in the log: pool_exhausted"),
+        (
+            {"ready": False, "reason": "it is stopped"},
+            [ILL, probe("items", healthy=False, reason="no answer")],
+            ["Ready"],
+            "it is stopped; health: status 503; items: no answer; missing in the log: Ready",
+        ),
+    ],
+)
+def test_an_app_serves_when_its_process_its_probes_and_its_log_say_so_whatever_its_cache_says(
+    app, process, probes, required, problems
+):
+    results = well(since={"required": required})
+    results["process"].update(process)
+    results["health"]["probes"] = probes
+    seen = read(*app(results))
+    assert (seen.serves, seen.problems) == (problems == "", problems)
+    assert seen.measurements["server_starts"] == {"value": problems == "", "note": problems}
+
+
+def test_required_lines_of_a_running_revision_are_not_missing(app):
+    assert read(*app(well(since="baseline"), required_log_lines=["Ready"])).serves
+
+
+@pytest.mark.parametrize("samples, expected", [(158, 100), (58, 0), (20, 0)])
+def test_our_own_requests_are_no_samples_of_the_error_rate(app, samples, expected):
+    results = well()
+    results["log"]["measurements"]["error_rate"] = {"value": 1.5, "samples": samples}
+    assert read(*app(results)).measurements["error_rate"] == {"value": 1.5, "samples": expected}
+
+
+def test_what_the_log_could_not_measure_is_no_measurement(app):
+    results = well()
+    results["log"]["measurements"] = {}
+    assert "error_rate" not in read(*app(results)).measurements
+
+
+@pytest.mark.parametrize(
+    "since, first, now, expected",
+    [
+        ("switch", 40.0, 55.5, 15.5),
+        ("switch", 40.0, 30.0, -10.0),
+        ("switch", 0, 0.0, 0.0),
+        ("switch", {"value": 50.0, "samples": 9}, {"value": 55.5, "samples": 8}, 5.5),
+        ("watch over", 40.0, 55.5, 15.5),
+        ("baseline", 40.0, 55.5, None),
+        ("switch", None, 55.5, None),
+        ("switch", 40.0, None, None),
+    ],
+)
+def test_the_trend_of_the_cache_is_measured_of_a_release_since_its_first_observation(app, since, first, now, expected):
+    results = well(since=since)
+    results["record"]["watch"]["first_measurements"] = {} if first is None else {"cache_hit_rate": first}
+    results["health"]["measurements"] = {} if now is None else {"cache_hit_rate": now}
+    assert read(*app(results)).measurements.get("cache_hit_rate_trend") == expected
+
+
+@pytest.mark.parametrize(
+    "before, counters, own, expected",
+    [
+        (None, [3], 0, (3, 0)),
+        ({"total": 1, "last": 3}, [3], 0, (3, 1)),
+        ({"total": 1, "last": 3}, [4, 2], 0, (6, 4)),
+        ({"total": 1, "last": 3}, [1], 0, (1, 2)),
+        ({"total": 1, "last": 3}, [5], 2, (3, 1)),
+        ({"total": 0, "last": 0}, [0], 0, (0, 0)),
+    ],
+    ids=["first", "none since", "two instances", "counter set back", "our own", "never"],
+)
+def test_restarts_that_nobody_asked_for_are_counted_since_the_switch(app, before, counters, own, expected):
+    results = well()
+    results["record"]["watch"]["restarts"] = before
+    results["record"]["record"]["facts"]["own_restarts"] = own
+    results["process"]["processes"] = [{"restarts": count} for count in counters]
+    seen = read(*app(results)).measurements
+    assert (seen["restart_count"], seen["restarts"]) == expected
+
+
+def test_restarts_of_a_running_revision_are_none_of_a_release(app):
+    assert {"restarts", "restart_count"} & set(read(*app(well(since="baseline"))).measurements) == set()
+
+
+@pytest.mark.parametrize(
+    "facts, noted, expected",
+    [
+        ({}, {}, 0),
+        ({"own_restarts": 2}, {}, 2),
+        ({}, {"record": {"id": "r2", "facts": {"own_restarts": 1}}}, 1),
+        ({"own_restarts": 4}, {"record": {"id": "r2", "facts": {"own_restarts": 2}}}, 4),
+        ({"own_restarts": 1}, {"record": {"id": "r1", "facts": {"own_restarts": 7}}}, 1),
+    ],
+)
+def test_an_adjustment_of_this_run_counts_and_one_of_another_release_does_not(app, facts, noted, expected):
+    results = well(noted=noted)
+    results["record"]["record"]["facts"] = facts
+    assert own_restarts(app(results)[1]) == expected
+
+
+def test_a_running_revision_without_a_release_has_no_restarts_of_our_own(app):
+    assert own_restarts(app({"noted": {"record": {"id": "r1", "facts": {"own_restarts": 7}}}})[1]) == 0

@@ -1,0 +1,74 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import MeasureError
+from ansible_collections.greenlight.release.plugins.module_utils._measure.verdict import judge_release, judge_together
+
+from _measure.conftest import make_settings, well
+
+RATE = {"metric": "error_rate", "relative": True, "target": {"below": 10}, "action": "rollback", "name": "rate"}
+ROWS = {"decision_matrix": [RATE], "first_hour_rows": [], "watch_rows": []}
+
+
+@pytest.mark.parametrize(
+    "same_hour_baseline, same_hour, expected",
+    [
+        (True, {"at": "2026-02-18T02:30:00Z", "measurements": {"error_rate": 2.0}}, (2.0, "2026-02-18T02:30:00Z")),
+        (True, {"at": "2026-02-18T02:30:00Z", "measurements": {"pool": 2.0}}, (1.0, "2026-02-18T02:30:00Z")),
+        (True, None, (1.0, "2026-02-19T02:00:00Z")),
+        (False, {"at": "2026-02-18T02:30:00Z", "measurements": {"error_rate": 2.0}}, (1.0, "2026-02-19T02:00:00Z")),
+    ],
+)
+def test_a_release_is_compared_with_the_same_hour_where_that_is_asked_for_and_was_observed(
+    app, same_hour_baseline, same_hour, expected
+):
+    results = well()
+    results["record"]["watch"]["same_hour"] = same_hour
+    decision = judge_release(*app(results, same_hour_baseline=same_hour_baseline, **ROWS))
+    assert (decision["findings"][0]["baseline"], decision["baseline_at"]) == expected
+
+
+def test_a_decision_has_what_it_was_made_from(app):
+    results = well()
+    results["process"].update(ready=False, reason="it is stopped")
+    decision = judge_release(*app(results, watch_seconds="60"))
+    assert (decision["decision"], decision["problems"]) == ("rollback", "it is stopped")
+    assert (decision["cursor"], decision["counters"], decision["age"]) == ({"at": 9}, {"jobs": 9}, 3600)
+    assert decision["measurements"]["server_starts"] == {"value": False, "note": "it is stopped"}
+    assert decision["watch_seconds"] == 86400, "the last row is due a day after the switch"
+
+
+@pytest.mark.parametrize("watch_seconds, expected", [(0, 0), ("90", 90)])
+def test_a_watch_lasts_as_long_as_it_is_asked_to(app, watch_seconds, expected):
+    assert judge_release(*app(watch_seconds=watch_seconds, **ROWS))["watch_seconds"] == expected
+
+
+def test_a_release_that_was_not_switched_to_has_no_age(app):
+    results = well()
+    results["record"]["age"] = None
+    assert judge_release(*app(results))["age"] == 0
+
+
+@pytest.mark.parametrize("scope, expected", [("", ["rate", "all"]), ("host", ["rate"]), ("fleet", ["all"])])
+def test_only_rows_of_the_scope_are_judged(app, scope, expected):
+    rows = {**ROWS, "watch_rows": [{**RATE, "name": "all", "scope": "fleet"}]}
+    assert [finding["name"] for finding in judge_release(*app(**rows), scope)["findings"]] == expected
+
+
+def test_what_was_not_released_is_not_judged(app):
+    with pytest.raises(MeasureError, match="no release is on record"):
+        judge_release(*app(well(since={}, record={"record": None, "watch": None, "age": None})))
+
+
+def test_hosts_are_judged_together_as_old_as_the_youngest_against_those_on_the_old_revision():
+    settings = make_settings(
+        **{**ROWS, "decision_matrix": [{**RATE, "scope": "fleet", "due": "1m"}, {**RATE, "name": "one"}]}
+    )
+    decisions = [{"age": "70", "measurements": {"error_rate": 4.0}}, {"age": 65, "measurements": {"error_rate": 2.0}}]
+    decision = judge_together(settings, decisions, [{"error_rate": 1.0}, {"error_rate": 2.0}])
+    finding = decision["findings"][0]
+    assert (len(decision["findings"]), decision["age"], decision["decision"]) == (1, 65, "rollback")
+    assert (finding["value"], finding["baseline"]) == (3.0, 1.5)
