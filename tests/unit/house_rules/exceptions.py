@@ -30,12 +30,6 @@ EXCEPTIONS = {
     ),
     "types": ("plugins/modules/release_switch.py",),
     "unit_tests": (
-        "plugins/module_utils/_code/in_place.py",
-        "plugins/module_utils/_code/move.py",
-        "plugins/module_utils/_code/releases.py",
-        "plugins/module_utils/_code/stage_plan.py",
-        "plugins/module_utils/_decision/judgement.py",
-        "plugins/module_utils/_decision/row.py",
         "plugins/module_utils/_pm2/api.py",
         "plugins/module_utils/_pm2/plan.py",
         "plugins/module_utils/_pm2/report.py",
