@@ -15,12 +15,4 @@ EXCEPTIONS = {
         "plugins/modules/release_tree.py",
         "plugins/modules/sqlite_backup.py",
     ),
-    "unit_tests": (
-        "plugins/module_utils/_code/in_place.py",
-        "plugins/module_utils/_code/move.py",
-        "plugins/module_utils/_code/releases.py",
-        "plugins/module_utils/_code/stage_plan.py",
-        "plugins/module_utils/_decision/judgement.py",
-        "plugins/module_utils/_decision/row.py",
-    ),
 }

@@ -1,0 +1,144 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._code import in_place
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from code_layouts import ID, ONE, Checkout, Killed
+from git_repositories import git
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path)
+
+
+@pytest.mark.parametrize("sha", ["from_sha", "to_sha"])
+def test_a_commit_that_is_gone_is_told_before_anything_is_moved(checkout, sha):
+    with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
+        in_place.check_forward(checkout.run, replace(checkout.move, **{sha: ONE}))
+    with pytest.raises(GitError, match=f"does not have the commit {ONE} any more"):
+        in_place.check_back(checkout.run, replace(checkout.move, from_sha=ONE))
+
+
+def test_both_commits_are_kept_although_their_branch_is_rewritten(checkout):
+    in_place.forward(checkout.run, checkout.move)
+    git(checkout.path, "update-ref", "-d", "refs/heads/main")
+    git(checkout.path, "update-ref", "-d", "refs/remotes/origin/main")
+    git(checkout.path, "update-ref", "-d", "refs/remotes/origin/HEAD")
+    git(checkout.path, "update-ref", "-d", "refs/greenlight/heads/main")
+    git(checkout.path, "reflog", "expire", "--expire=now", "--all")
+    git(checkout.path, "gc", "--quiet", "--prune=now")
+    in_place.back(checkout.run, checkout.move)
+    assert checkout.seen() == checkout.old
+
+
+def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, monkeypatch):
+    in_place.check_forward(checkout.run, checkout.move)
+    in_place.check_forward(checkout.run, replace(checkout.move, built_paths=()))
+    full = {"f_bavail": 1, "f_frsize": 4096, "f_files": 0, "f_favail": 0}
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), full))
+    with pytest.raises(GitError, match="There is no space for the new files"):
+        in_place.check_forward(checkout.run, checkout.move)
+
+
+def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
+    git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "local")
+    with pytest.raises(GitError, match="somebody moved it"):
+        in_place.check_forward(checkout.run, checkout.move)
+
+
+def test_a_hotfix_after_the_move_is_told_before_anything_is_moved_back(checkout):
+    in_place.forward(checkout.run, checkout.move)
+    (checkout.path / "b").write_text("hotfix")
+    for verb in (in_place.check_back, in_place.back):
+        with pytest.raises(GitError, match="has local changes in b, which no release made"):
+            verb(checkout.run, checkout.move)
+    assert (checkout.path / "node_modules" / "x").read_text() == "new"
+
+
+def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
+    (checkout.path / "b").write_text("hotfix")
+    for verb in (in_place.check_forward, in_place.forward, in_place.back):
+        with pytest.raises(GitError, match="has local changes in b"):
+            verb(checkout.run, checkout.move)
+    assert ((checkout.path / "b").read_text(), (checkout.path / "node_modules" / "x").read_text()) == ("hotfix", "old")
+
+
+@pytest.mark.parametrize(
+    "built, message",
+    [
+        ("a", "The built path a is a part of"),
+        ("b/x", "A folder on the way to .*b/x is a link or a file"),
+        ("linked/x", "A folder on the way to .*linked/x is a link or a file"),
+    ],
+)
+def test_built_paths_that_cannot_be_swapped_are_refused(checkout, built, message):
+    (checkout.path / "linked").symlink_to("/etc")
+    with pytest.raises(GitError, match=message):
+        in_place.check_forward(checkout.run, replace(checkout.move, built_paths=(built,)))
+
+
+def test_a_built_path_on_another_filesystem_is_refused(checkout, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: path.endswith("node_modules"))
+    with pytest.raises(GitError, match="node_modules is a mount of its own"):
+        in_place.check_forward(checkout.run, checkout.move)
+
+
+def test_what_others_made_where_nothing_was_before_is_left_alone(checkout):
+    def run(words):
+        if words[0] == "checkout":
+            raise Killed
+        return checkout.run(words)
+
+    with pytest.raises(Killed):
+        in_place.forward(run, checkout.move)
+    (checkout.path / "web" / "dist").mkdir(parents=True)
+    (checkout.path / "web" / "dist" / "y").write_text("theirs")
+    in_place.back(checkout.run, checkout.move)
+    assert checkout.seen() == {**checkout.old, "web/dist/y": "theirs"}
+
+
+def once(function):
+    """Return a function that can be called once; the second call is the last of its process."""
+    done = []
+
+    def call(*arguments):
+        if done:
+            raise Killed
+        done.append(function(*arguments))
+
+    return call
+
+
+def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
+    folder = checkout.path / ".git" / "greenlight" / ID
+    for number in (1, 2):
+        for verb, files in ((in_place.forward, checkout.new), (in_place.back, checkout.old)):
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                monkeypatch.setattr(os, "rename", once(os.rename))
+                with pytest.raises(Killed):
+                    verb(checkout.run, checkout.move)
+            (checkout.path / "node_modules").mkdir(exist_ok=True)
+            (checkout.path / "node_modules" / "y").write_text("theirs")
+            verb(checkout.run, checkout.move)
+            assert checkout.seen() == files
+        assert (folder / f"other-{2 * number}" / "node_modules" / "y").read_text() == "theirs"
+
+
+def test_old_built_paths_that_are_gone_are_told_before_anything_is_moved_back(checkout):
+    in_place.forward(checkout.run, checkout.move)
+    (checkout.path / ".git" / "greenlight" / ID / "old" / "node_modules").rename(checkout.path / "web" / "moved")
+    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be put back; build it anew"):
+        in_place.check_back(checkout.run, checkout.move)
+
+
+def test_a_stage_without_a_built_path_leaves_the_old_one_in_its_place(checkout):
+    move = replace(checkout.move, built_paths=("node_modules", "cache"))
+    in_place.forward(checkout.run, move)
+    assert checkout.seen() == {**checkout.old, "a": "2", "new/file": "2", "node_modules/x": "new"}
