@@ -62,6 +62,10 @@ def test_a_result_may_be_large():
     assert parallel.run_all([lambda: "x" * 1_000_000], 60) == ["x" * 1_000_000]
 
 
-@pytest.mark.parametrize("job", [lambda: os._exit(3), lambda: time.sleep(600), lambda: os.kill(os.getpid(), 9)])
-def test_a_job_that_dies_or_hangs_has_no_result_and_holds_up_no_other(job):
-    assert parallel.run_all([job, lambda: 2], 0.5) == [None, 2]
+@pytest.mark.parametrize(
+    "job, seconds",
+    [(lambda: os._exit(3), 60), (lambda: time.sleep(600), 3), (lambda: os.kill(os.getpid(), 9), 60)],
+    ids=["dies", "hangs", "is killed"],
+)
+def test_a_job_that_dies_or_hangs_has_no_result_and_holds_up_no_other(job, seconds):
+    assert parallel.run_all([job, lambda: 2], seconds) == [None, 2]
