@@ -73,9 +73,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 IMPORT_ERROR = ""
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
-    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import database
-    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import look as sqlite_look
-    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
+    from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+    from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 
@@ -85,12 +84,9 @@ ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"ty
 def describe(params: Mapping[str, Any]) -> Dict[str, Any]:
     result: Dict[str, Any] = {}
     if params["dest"]:
-        manifests, unreadable = sqlite_manifest.read_folder(Path(params["dest"]))
-        problems = [sqlite_manifest.verify_backup(manifest, params["timeout"]) for manifest in manifests]
-        result["backups"] = [{**m, "sound": not problem, "reason": problem} for m, problem in zip(manifests, problems)]
-        result["backups"] += [{"path": path, "sound": False, "reason": why} for path, why in unreadable.items()]
+        result["backups"] = sqlite_api.describe_backups(Path(params["dest"]), params["timeout"])
     if params["path"]:
-        result["database"] = sqlite_look.inspect(Path(params["path"]), params["timeout"])
+        result["database"] = sqlite_api.inspect(Path(params["path"]), params["timeout"])
     return result
 
 
@@ -99,8 +95,8 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     try:
-        work = watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], database.SqliteError)
-    except database.SqliteError as error:
+        work = watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], SqliteError)
+    except SqliteError as error:
         module.fail_json(msg=str(error))
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The look at {module.params['path'] or module.params['dest']} was given up: {error}")

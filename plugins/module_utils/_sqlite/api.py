@@ -16,7 +16,12 @@ from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional,
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup_plan, database, restore_plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
+    backup_plan,
+    database,
+    look,
+    restore_plan,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore as sqlite_restore
@@ -27,7 +32,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore
 
 Result = TypeVar("Result")
 
-real_database, resolve = database.real_database, database.resolve
+real_database, resolve, inspect = database.real_database, database.resolve, look.inspect
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,14 @@ def explained(work: Callable[[], Result]) -> Result:
 def is_intact(backup: str) -> bool:
     """Say whether a backup is what its manifest says. Raises SqliteError."""
     return sqlite_manifest.is_there(sqlite_manifest.read_manifest(Path(backup)))
+
+
+def describe_backups(folder: Path, timeout: float) -> List[Dict[str, Any]]:
+    """Return the manifests of all backups in a folder, and of each whether it is sound, and why it is not."""
+    manifests, unreadable = sqlite_manifest.read_folder(folder)
+    problems = [sqlite_manifest.verify_backup(manifest, timeout) for manifest in manifests]
+    found = [{**known, "sound": not problem, "reason": problem} for known, problem in zip(manifests, problems)]
+    return [*found, *({"path": path, "sound": False, "reason": why} for path, why in unreadable.items())]
 
 
 def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:

@@ -33,6 +33,18 @@ def age(path):
     os.utime(path, ns=(1, 1))
 
 
+def test_the_backups_of_a_folder_are_described_with_what_is_wrong_with_them(host):
+    folder = Path(host.manifest["path"]).parent
+    assert sqlite_api.describe_backups(folder, 5) == [{**host.manifest, "sound": True, "reason": ""}]
+    Path(host.manifest["path"]).write_bytes(b"damaged")
+    (folder / "other.db.20260219T020000Z.x.db.json").write_text("{")
+    damaged, unreadable = sqlite_api.describe_backups(folder, 5)
+    assert (damaged["sound"], damaged["path"]) == (False, host.manifest["path"])
+    assert damaged["reason"]
+    assert (unreadable["sound"], unreadable["path"].startswith(f"{folder}/other.db")) == (False, True)
+    assert unreadable["reason"]
+
+
 def test_a_backup_is_taken_and_those_that_no_rule_keeps_are_removed(host):
     given = wanted(host, retention=Retention({"last": "1"}))
     done = sqlite_api.back_up(given, LATER, "new")

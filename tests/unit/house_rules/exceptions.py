@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 EXCEPTIONS = {
-    "private_files": ("plugins/modules/sqlite_backup_info.py",),
     "file_sizes": (
         "plugins/modules/git_revision.py",
         "plugins/modules/health_check.py",
