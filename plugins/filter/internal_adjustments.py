@@ -42,7 +42,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The C(adjustable) variables, the C(adjustments), C(notes) about variables that stay, and C(forward) and C(back), each with C(env) to set and C(facts) for the record.
+  description:
+    - The C(adjustable) variables, the C(adjustments), C(notes) about variables that stay, and C(forward) and C(back),
+      each with C(env) to set and C(facts) for the record.
   type: dict
   sample: {adjustable: [], adjustments: [], notes: [], forward: {env: {}, facts: {}}, back: {env: {}, facts: {}}}
 """

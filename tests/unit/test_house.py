@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
-from house_rules import RULES
 from house_rules.broken import BROKEN
 from house_rules.exceptions import EXCEPTIONS
+from house_rules.rules import RULES
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 

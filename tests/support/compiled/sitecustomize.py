@@ -7,6 +7,8 @@ Ansible sends each module as a zip file of sources, and Python compiles all of t
 tests run the same modules hundreds of times.
 """
 
+from __future__ import annotations
+
 import _imp
 import contextlib
 import marshal
