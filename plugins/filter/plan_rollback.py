@@ -76,7 +76,7 @@ def plan_rollback(
     reason: str,
     decision: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
-    request = rollback.Request(str(app), str(state_path), str(release), str(reason), decision or {})
+    request = rollback.RollbackRequest(str(app), str(state_path), str(release), str(reason), decision or {})
     return rollback.plan_rollback(request, records["record"], records["releases"][-1])
 
 

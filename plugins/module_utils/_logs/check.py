@@ -30,7 +30,7 @@ class Time:
 
 
 @dataclass
-class Reading:
+class LogReading:
     """How far the logs were read. `complete` is whether nothing is missing, `missing` the logs that do not exist."""
 
     marks: List[Mark]
@@ -39,22 +39,22 @@ class Reading:
     notes: Sequence[str] = ()
 
 
-def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes: int, at: float) -> Reading:
+def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes: int, at: float) -> LogReading:
     """Return where to begin: at the cursor, and without one `tail_bytes` before the end of every file.
 
     A file that the cursor does not know is read from its beginning. Raises LogError.
     """
     if cursor is None:
-        return Reading([logs_marks.tail_file(Path(path), stream, at, tail_bytes) for path, stream in files])
+        return LogReading([logs_marks.tail_file(Path(path), stream, at, tail_bytes) for path, stream in files])
     marks = logs_marks.check_cursor(cursor)
     marked = {mark["path"] for mark in marks}
     added = [(path, stream) for path, stream in files if path not in marked]
     nothing = {"at": float(cursor["at"]), "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
     marks += [{"path": path, "stream": stream, **nothing} for path, stream in added]
-    return Reading(marks, notes=[f"{path} was not marked, so all of it was read" for path, _stream in added])
+    return LogReading(marks, notes=[f"{path} was not marked, so all of it was read" for path, _stream in added])
 
 
-def read(scan: Scan, reading: Reading, wait: float, allow_missing: bool, time: Time) -> Reading:
+def read(scan: Scan, reading: LogReading, wait: float, allow_missing: bool, time: Time) -> LogReading:
     """Read on from a reading until nothing is waited for, or for `wait` seconds, and return how far it came."""
     ends = time.now() + wait
     while True:
@@ -84,7 +84,7 @@ def _add(scan: Scan, stream: str, piece: Piece) -> bool:
     return True
 
 
-def describe(scan: Scan, reading: Reading, since: Optional[float], allow_missing: bool, at: float) -> Dict[str, Any]:
+def describe(scan: Scan, reading: LogReading, since: Optional[float], allow_missing: bool, at: float) -> Dict[str, Any]:
     """Return the module's result. `since` is when the cursor was taken, in seconds since 1970."""
     span = max(0.0, at - since) if since is not None else None
     absent = [] if allow_missing else list(reading.missing)

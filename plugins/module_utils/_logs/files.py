@@ -56,7 +56,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Since:
+class NewContent:
     """What was written since a mark: pieces of whole lines, oldest first, whether they are all, and where they end.
 
     `rest` is a last line without an end, which may still be written.
@@ -123,7 +123,7 @@ def _with_siblings(mark: Mark, siblings: _Siblings) -> Mark:
     return {**mark, "siblings": known}
 
 
-def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> Since:
+def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> NewContent:
     """Open what was written to a log since a mark. The files stay open until the stack is closed."""
     path = Path(mark["path"])
     try:
@@ -138,13 +138,13 @@ def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> Since:
     rest = Piece(current, end, size) if end < size else None
     if is_marked and mark["offset"] and _has_marked(current, mark) and not _was_copied(mark, siblings):
         grown = [sibling.piece() for sibling in siblings.files if sibling.has_grown()]
-        return Since([*grown, Piece(current, mark["offset"], end)], not siblings.lost, end_mark, rest)
+        return NewContent([*grown, Piece(current, mark["offset"], end)], not siblings.lost, end_mark, rest)
     before = _since_rotation(mark, at, siblings)
     pieces = [*before.pieces, Piece(current, 0, end)]
     complete = before.complete
     if not mark["offset"] and is_marked:
         complete = (bool(before.pieces) or not _was_emptied(current, mark)) and not siblings.lost
-    return Since(pieces, complete, end_mark, rest)
+    return NewContent(pieces, complete, end_mark, rest)
 
 
 def _was_copied(mark: Mark, siblings: _Siblings) -> bool:
@@ -156,20 +156,20 @@ def _has_changed(sibling: _Sibling, mark: Mark) -> bool:
     return bool(sibling.changed >= mark["at"] - _CLOCK)
 
 
-def _since_rotation(mark: Mark, at: float, siblings: _Siblings) -> Since:
+def _since_rotation(mark: Mark, at: float, siblings: _Siblings) -> NewContent:
     """Return what the rotated files of a log hold since a mark."""
     files = siblings.files
     if not mark["offset"]:
         pieces = [each.piece() for each in files if _has_changed(each, mark) and (not each.known or each.has_grown())]
         known = not mark["inode"] or bool(pieces) or any(_is_marked(each.file, mark) for each in files)
-        return Since(pieces, known and not siblings.lost, _mark_behind(pieces, mark, at, siblings))
+        return NewContent(pieces, known and not siblings.lost, _mark_behind(pieces, mark, at, siblings))
     index = _find_marked(mark, files)
     if index is None:
-        return Since([], False, _mark_behind([], mark, at, siblings))
+        return NewContent([], False, _mark_behind([], mark, at, siblings))
     before = [each.piece() for each in files[:index] if each.has_grown()]
     behind = [each.piece() for each in files[index + 1 :] if not each.known or each.has_grown()]
     pieces = [*before, files[index].piece_from(mark["offset"]), *behind]
-    return Since(pieces, not siblings.lost, _mark_behind(pieces, mark, at, siblings))
+    return NewContent(pieces, not siblings.lost, _mark_behind(pieces, mark, at, siblings))
 
 
 def _find_marked(mark: Mark, files: List[_Sibling]) -> Optional[int]:

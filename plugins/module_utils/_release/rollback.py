@@ -20,7 +20,7 @@ _CLOSED = ("watching", "healthy", "failed")
 
 
 @dataclass(frozen=True)
-class Request:
+class RollbackRequest:
     """What was asked for: `release_id` is empty for the newest release; `decision` is {} where nothing was judged."""
 
     app: str
@@ -48,7 +48,7 @@ def _is_at(record: Record, stage: str) -> bool:
     return bool(record["status"] == "in_progress" and record["stage"] == stage)
 
 
-def explain_nothing(request: Request, record: Record, newest: Record) -> str:
+def explain_nothing(request: RollbackRequest, record: Record, newest: Record) -> str:
     """Return why nothing is rolled back, and how to roll back the release before one that was aborted."""
     told = f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is taken back"
     hidden = _is_behind_aborted(record, newest, request.release_id) and record["status"] in _CLOSED
@@ -65,7 +65,7 @@ def resumes(record: Record) -> bool:
     return _is_at(record, "rolling_back")
 
 
-def choose_observation(request: Request, record: Record) -> Optional[Dict[str, Any]]:
+def choose_observation(request: RollbackRequest, record: Record) -> Optional[Dict[str, Any]]:
     """Return the decision to roll back, for the record; None when resuming, which keeps the reason of the first one."""
     if resumes(record):
         return None
@@ -80,7 +80,7 @@ def original_environment(adjustments: Sequence[Mapping[str, Any]]) -> Dict[str, 
     return before
 
 
-def describe_context(request: Request, record: Record) -> Dict[str, Any]:
+def describe_context(request: RollbackRequest, record: Record) -> Dict[str, Any]:
     """Return what hooks and notifications are told of the rollback."""
     return {
         "direction": "back",
@@ -94,7 +94,7 @@ def describe_context(request: Request, record: Record) -> Dict[str, Any]:
     }
 
 
-def plan_rollback(request: Request, record: Record, newest: Record) -> Dict[str, Any]:
+def plan_rollback(request: RollbackRequest, record: Record, newest: Record) -> Dict[str, Any]:
     """Return `{action, why_nothing, environment, context}`, and `observation` unless a rollback is resumed."""
     observation = choose_observation(request, record)
     return {

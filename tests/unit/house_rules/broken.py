@@ -201,6 +201,18 @@ BROKEN = [
         ],
     ),
     (
+        python.class_names,
+        {
+            f"{UTILS}/_logs/check.py": "class Reading: ...\nclass Scan: ...",
+            f"{UTILS}/_measure/reading.py": "def read():\n    class Reading: ...",
+            "plugins/modules/log_assert.py": "class Scan: ...",
+        },
+        [
+            "plugins/module_utils/_measure/reading.py: the class Reading has the name of one in "
+            "plugins/module_utils/_logs/check.py"
+        ],
+    ),
+    (
         roles.directions,
         {
             "roles/verify/tasks/main.yml": "- ansible.builtin.include_role:\n    name: greenlight.release.rollback\n",

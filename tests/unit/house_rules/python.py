@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from .source import code_lines, functions, plugins, utils
+import ast
+
+from .source import code_lines, functions, nodes, plugins, utils
 
 MOST_LINES_OF_A_FUNCTION = 36
 MOST_PARAMETERS = 9
@@ -70,4 +72,18 @@ def unit_tests(tree):
     return found
 
 
-RULES = (function_sizes, file_sizes, types, unit_tests)
+def class_names(tree):
+    """Each class of the utils has a name of its own, so that a name says which one is meant."""
+    homes = {}
+    for path, name in utils(tree):
+        for node in nodes(path):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name)
+    return [
+        f"{names[1]}: the class {each} has the name of one in {names[0]}"
+        for each, names in sorted(homes.items())
+        if len(names) > 1
+    ]
+
+
+RULES = (function_sizes, file_sizes, types, unit_tests, class_names)
