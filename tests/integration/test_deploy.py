@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 
@@ -148,6 +150,19 @@ def test_a_way_back_that_would_be_refused_is_refused_before_the_release(site):
     status, told = site.deploy("crash-at-load", "-e", "greenlight_rollback_database=kept")
     assert (status, site.revision(), site.records()) == (2, site.shas["good"], []), told
     assert "greenlight_rollback_database must be auto, restore or keep, and not kept" in told
+
+
+def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
+    assert site.deploy("better")[0] == 0
+    restore = ("rollback", "-e", "greenlight_rollback_database=restore")
+    with contextlib.closing(sqlite3.connect(site.app.database)) as other:
+        other.execute("SELECT count(*) FROM items").fetchone()
+        status, told = site.play(*restore)
+    again = "mend the cause, and run greenlight.release.rollback again: it goes on from here"
+    assert (status, "is open in process" in told, again in told) == (2, True, True), told
+    assert site.records()[-1]["lock"] is None
+    status, told = site.play(*restore)
+    assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), told
 
 
 class Asked:
