@@ -14,6 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import fi
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, processes
@@ -153,8 +154,19 @@ def look(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def restart_others(inputs: Inputs, progress: Progress) -> Progress:
-    """Restart the other processes, one after another."""
-    return progress.with_completed(*processes.restart_others(inputs.processes))
+    """Restart the other processes, one after another. In a rollback one that cannot be restarted is a warning.
+
+    The old revision serves by then. A process that somebody deleted meanwhile must not keep the release open for ever.
+    """
+    for name in inputs.processes.others:
+        try:
+            progress = progress.with_completed(processes.restart_other(inputs.processes, name))
+        except PM2Error as error:
+            if not inputs.plan.is_rollback:
+                raise
+            text = f"The rollback did not restart {name}, which may run the new code or none: {error}"
+            progress = progress.warned(inputs.processes.host.hide(text))
+    return progress
 
 
 # Every step by the name that it has in the plan, and in what the module returns.

@@ -112,9 +112,9 @@ def _describe(seen: Readiness, after: List[Dict[str, Any]], log_files: Sequence[
     }
 
 
-def restart_others(processes: Processes) -> List[Completed]:
-    """Restart the other processes one after another. Raises PM2Error."""
-    return [pm2.act(_other(processes, name), processes.host, processes.uid) for name in processes.others]
+def restart_other(processes: Processes, name: str) -> Completed:
+    """Restart another process than the app. Raises PM2Error."""
+    return pm2.act(_other(processes, name), processes.host, processes.uid)
 
 
 def describe(completed: Completed, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
@@ -214,6 +215,20 @@ def test_other_processes_are_restarted(make):
     transport = FakeTransport([listed(pid=5), worker])
     progress = actions.restart_others(make(transport=transport, restart=["worker"]), BEGUN)
     assert (transport.calls, [each.request.name for each in progress.completed]) == ([("restart", 4)], ["worker"])
+
+
+def test_a_process_that_is_gone_does_not_keep_a_rollback_from_ending(make):
+    worker = {**listed(4, pid=6), "name": "worker"}
+    transport = FakeTransport([listed(pid=5), worker])
+    inputs = make("rolling_back", transport, direction="back", restart=["deleted", "worker"])
+    progress = actions.restart_others(inputs, BEGUN)
+    assert ([each.request.name for each in progress.completed], len(progress.warnings)) == (["worker"], 1)
+    assert "did not restart deleted" in progress.warnings[0]
+
+
+def test_a_process_that_is_gone_fails_a_release(make):
+    with pytest.raises(PM2Error, match="deleted"):
+        actions.restart_others(make(transport=FakeTransport([listed(pid=5)]), restart=["deleted"]), BEGUN)
 
 
 def test_for_how_long_the_port_is_closed_is_measured_over_all_steps(make, monkeypatch, kernel):

@@ -96,7 +96,7 @@ def test_an_app_that_is_left_alone_is_looked_at(make_processes, kernel):
 def test_the_app_is_reloaded_and_others_are_restarted(make_processes):
     transport = FakeTransport([listed(pid=5, exec_mode="cluster_mode"), WORKER])
     wanted = make_processes(transport, state="reloaded", others=("worker",))
-    done = [processes.start(wanted), *processes.restart_others(wanted)]
+    done = [processes.start(wanted), processes.restart_other(wanted, "worker")]
     assert transport.calls == [("reload", 3), ("restart", 4)]
     assert processes.warnings(wanted, done, "7.0.4") == []
 
