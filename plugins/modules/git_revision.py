@@ -176,23 +176,6 @@ def fetch(params: Mapping[str, Any], environment: Mapping[str, str], check_mode:
         return code_fetch.fetch(place, params["repository"], params["sha"])
 
 
-def check_out(run: git.Run, params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
-    path = Path(params["path"])
-    if not git.has_commit(run, params["sha"]):
-        raise git.GitError(f"{path} does not have the commit {params['sha']}; fetch it first")
-    if params["recover"] and not check_mode:
-        checkout.recover(run, path, params["from_sha"], params["sha"])
-    status = checkout.read_status(run, path)
-    checkout.refuse_unfinished(run, path, status)
-    changed = status.head != params["sha"]
-    if changed:
-        paths = [each.path for each in git.files_of(run, params["sha"])]
-        checkout.refuse_in_the_way(run, path, paths, params["sha"])
-        if not check_mode:
-            checkout.check_out(run, path, params["sha"])
-    return {"changed": changed, "sha": params["sha"], "head": status.head}
-
-
 def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     check_sha("sha", params["sha"])
     check_sha("from_sha", params["from_sha"])
@@ -206,7 +189,8 @@ def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
         return fetch(params, environment, check_mode)
     if params["layout"] == "releases":
         raise git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
-    return check_out(run, params, check_mode)
+    recover_from = params["from_sha"] if params["recover"] else None
+    return checkout.bring_to(run, Path(params["path"]), params["sha"], recover_from, check_mode)
 
 
 def main() -> None:

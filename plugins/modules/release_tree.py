@@ -221,19 +221,7 @@ def stage(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     if not planned.done and not check_mode:
         with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
             code_stage.stage(make_run(params, GIT_INDEX_FILE=f"{folder}/index"), wanted.move, planned)
-    result = {
-        "changed": not planned.done,
-        "path": str(planned.path),
-        "carried_over": list(planned.carry_over),
-        "linked": list(planned.link),
-        "files": planned.files,
-        "bytes": planned.size,
-    }
-    lines = [f"revision: {params['sha']}"]
-    lines += [f"carried over: {name}" for name in planned.carry_over]
-    lines += [f"linked: {name}" for name in planned.link]
-    text = "".join(f"{line}\n" for line in lines)
-    return {**result, "diff": {"before": text if planned.done else "", "after": text}}
+    return stage_plan.describe(planned, params["sha"])
 
 
 def prune(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
@@ -247,10 +235,7 @@ def prune(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
         planned = code_prune.plan_in_place(run, path, records, params["keep"])
         if not check_mode:
             code_prune.remove_in_place(run, path, planned["removed"])
-    gone = [*planned["removed"], *planned["swept"]]
-    before = "".join(f"{name}\n" for name in sorted([*planned["kept"], *gone]))
-    after = "".join(f"{name}\n" for name in planned["kept"])
-    return {"changed": bool(gone), **planned, "diff": {"before": before, "after": after}}
+    return code_prune.describe(planned)
 
 
 def main() -> None:

@@ -12,14 +12,16 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
     GitError,
     Run,
     changed_between,
     demand,
+    files_of,
     folder_of,
+    has_commit,
     refuse_foreign,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -96,6 +98,26 @@ def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> N
     obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
     if obstacles:
         raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
+
+
+def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_mode: bool) -> Dict[str, Any]:
+    """Bring a checkout to a commit that it has, and return `{changed, sha, head}`, of which the head was there before.
+
+    `recover_from` is the commit that a killed checkout was on its way to, None where none is suspected. Raises
+    GitError, and nothing is changed then.
+    """
+    if not has_commit(run, sha):
+        raise GitError(f"{path} does not have the commit {sha}; fetch it first")
+    if recover_from is not None and not check_mode:
+        recover(run, path, recover_from, sha)
+    status = read_status(run, path)
+    refuse_unfinished(run, path, status)
+    changed = status.head != sha
+    if changed:
+        refuse_in_the_way(run, path, [each.path for each in files_of(run, sha)], sha)
+        if not check_mode:
+            check_out(run, path, sha)
+    return {"changed": changed, "sha": sha, "head": status.head}
 
 
 def check_out(run: Run, path: Path, sha: str) -> None:

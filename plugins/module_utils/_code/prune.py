@@ -14,7 +14,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterable, List, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, in_place, releases, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
@@ -122,3 +122,11 @@ def remove_in_place(run: Run, app_path: Path, removed: Sequence[str]) -> None:
             ref = f"{in_place.KEEP}/{release_id}/{name}"
             git.demand(run(["update-ref", "-d", ref]), f"Cannot remove {ref} from {app_path}")
         tree_copy.remove(folder / release_id)
+
+
+def describe(planned: Dict[str, List[str]]) -> Dict[str, Any]:
+    """Return what is kept and what goes as the result of a module, with the diff."""
+    gone = [*planned["removed"], *planned["swept"]]
+    before = "".join(f"{name}\n" for name in sorted([*planned["kept"], *gone]))
+    after = "".join(f"{name}\n" for name in planned["kept"])
+    return {"changed": bool(gone), **planned, "diff": {"before": before, "after": after}}

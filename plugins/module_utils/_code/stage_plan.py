@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, space, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Entry, GitError, Run
@@ -74,6 +74,23 @@ def plan(run: Run, wanted: Wanted) -> Planned:
         space.refuse_full(move.app_path, needed, len(sizes))
     linked = move.shared_paths if move.kind == "releases" else ()
     return Planned(path, done, running, tuple(carried), linked, len(sizes), needed)
+
+
+def describe(planned: Planned, sha: str) -> Dict[str, Any]:
+    """Return what is or was staged of a revision as the result of a module, with the diff."""
+    lines = [f"revision: {sha}"]
+    lines += [f"carried over: {name}" for name in planned.carry_over]
+    lines += [f"linked: {name}" for name in planned.link]
+    text = "".join(f"{line}\n" for line in lines)
+    return {
+        "changed": not planned.done,
+        "path": str(planned.path),
+        "carried_over": list(planned.carry_over),
+        "linked": list(planned.link),
+        "files": planned.files,
+        "bytes": planned.size,
+        "diff": {"before": text if planned.done else "", "after": text},
+    }
 
 
 def is_staged(move: Move, path: Path) -> bool:

@@ -185,3 +185,44 @@ def test_an_ignored_file_that_a_killed_checkout_or_somebody_left_is_put_aside(re
     checkout.check_out(repositories.run, repositories.path, repositories.second)
     aside = repositories.path / ".git" / "greenlight" / "aside"
     assert [(aside / number / "new" / "file").read_text() for number in "12"] == ["half", "mine"]
+
+
+@pytest.mark.parametrize("check_mode, head", [(False, "second"), (True, "first")])
+def test_a_checkout_is_brought_to_a_commit_but_not_in_a_rehearsal(repositories, check_mode, head):
+    repositories.fetch()
+    done = checkout.bring_to(repositories.run, repositories.path, repositories.second, None, check_mode)
+    assert done == {"changed": True, "sha": repositories.second, "head": repositories.first}
+    assert repositories.status().head == getattr(repositories, head)
+
+
+def test_a_checkout_that_is_at_the_commit_stays_as_it_is(repositories):
+    done = checkout.bring_to(repositories.run, repositories.path, repositories.first, None, False)
+    assert done == {"changed": False, "sha": repositories.first, "head": repositories.first}
+
+
+def test_a_commit_that_was_not_fetched_is_refused(repositories):
+    with pytest.raises(GitError, match=f"does not have the commit {repositories.second}; fetch it first"):
+        checkout.bring_to(repositories.run, repositories.path, repositories.second, None, False)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_checkout_that_was_killed_is_recovered_only_where_that_is_asked_for_and_done(repositories, check_mode):
+    repositories.fetch()
+    given = (repositories.run, repositories.path, repositories.first)
+    (repositories.path / "a").write_text("half wri")
+    with pytest.raises(GitError, match="has local changes in a"):
+        checkout.bring_to(*given, None, check_mode)
+    if check_mode:
+        with pytest.raises(GitError, match="has local changes in a"):
+            checkout.bring_to(*given, repositories.second, check_mode)
+    else:
+        assert not checkout.bring_to(*given, repositories.second, check_mode)["changed"]
+        assert repositories.status().changed == ()
+
+
+def test_a_file_in_the_way_of_the_commit_is_refused_before_anything_is_moved(repositories):
+    repositories.fetch()
+    (repositories.path / "new").mkdir()
+    (repositories.path / "new" / "file").write_text("mine")
+    with pytest.raises(GitError, match="would overwrite new/file in"):
+        checkout.bring_to(repositories.run, repositories.path, repositories.second, None, True)

@@ -137,3 +137,13 @@ def test_what_old_releases_left_in_a_checkout_is_removed(tmp_path):
 def test_a_checkout_without_releases_has_nothing_to_remove(tmp_path):
     repositories = Repositories(tmp_path)
     assert prune.plan_in_place(repositories.run, repositories.path, [], 1)["removed"] == []
+
+
+@pytest.mark.parametrize(
+    "removed, swept, before",
+    [(["a"], [".d.partial"], ".d.partial\na\nb\nc\n"), ([], [".d.partial"], ".d.partial\nb\nc\n"), ([], [], "b\nc\n")],
+)
+def test_what_is_removed_is_described_with_what_was_there(removed, swept, before):
+    planned = {"kept": ["b", "c"], "removed": removed, "swept": swept}
+    described = {"changed": bool(removed or swept), **planned, "diff": {"before": before, "after": "b\nc\n"}}
+    assert prune.describe(planned) == described

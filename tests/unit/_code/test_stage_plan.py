@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout, stage_plan
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Wanted
+from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Planned, Wanted
 from staged_host import ID, OLD_ID, Host
 
 
@@ -128,3 +128,18 @@ def test_a_database_that_the_next_release_would_not_see_is_refused(tmp_path, kin
             host.plan(database=host.path / database)
     else:
         assert host.plan(database=host.path / database).done is False
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_plan_is_described_with_what_the_tree_will_hold(tmp_path, done):
+    planned = Planned(tmp_path / "new", done, tmp_path, ("node_modules",), ("data",), 7, 4096)
+    text = f"revision: {'1' * 40}\ncarried over: node_modules\nlinked: data\n"
+    assert stage_plan.describe(planned, "1" * 40) == {
+        "changed": not done,
+        "path": str(tmp_path / "new"),
+        "carried_over": ["node_modules"],
+        "linked": ["data"],
+        "files": 7,
+        "bytes": 4096,
+        "diff": {"before": text if done else "", "after": text},
+    }

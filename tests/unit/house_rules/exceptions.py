@@ -7,11 +7,9 @@ from __future__ import annotations
 
 EXCEPTIONS = {
     "file_sizes": (
-        "plugins/modules/git_revision.py",
         "plugins/modules/health_check.py",
         "plugins/modules/log_assert.py",
         "plugins/modules/release_record.py",
-        "plugins/modules/release_tree.py",
         "plugins/modules/sqlite_backup.py",
     ),
 }
