@@ -324,40 +324,16 @@ except ImportError:
     HAS_REQUESTS = False
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils._health import client, measure, owner, parse
+from ansible_collections.greenlight.release.plugins.module_utils._health import client, measure, options, owner, parse
 from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 
 SHORTEST_SECRET = 4
-PROBE = {
-    "url": {"type": "str", "required": True},
-    "name": {"type": "str"},
-    "method": {"type": "str", "default": "GET"},
-    "headers": {"type": "dict", "default": {}, "no_log": True},
-    "body": {"type": "raw", "no_log": True},
-    "follow_redirects": {"type": "bool", "default": False},
-    "timeout": {"type": "float"},
-    "max_latency": {"type": "float"},
-    "status": {"type": "list", "elements": "int", "default": [200]},
-    "expect_json": {"type": "list", "elements": "dict", "default": []},
-    "expect_headers": {"type": "list", "elements": "dict", "default": []},
-    "expect_text": {"type": "list", "elements": "str", "default": []},
-    "pids": {"type": "list", "elements": "int", "default": []},
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_path": {"type": "path"},
-    "client_cert": {"type": "path"},
-    "client_key": {"type": "path", "no_log": False},
-    "samples": {"type": "int", "default": 0},
-    "concurrency": {"type": "int", "default": 1},
-    "warmup": {"type": "int", "default": 0},
-    "response_time": {"type": "bool", "default": False},
-    "measurements": {"type": "dict", "default": {}},
-}
 ARGUMENTS = {
     "url": {"type": "str"},
     "expect_json": {"type": "list", "elements": "dict"},
-    "probes": {"type": "list", "elements": "dict", "options": PROBE},
+    "probes": {"type": "list", "elements": "dict", "options": options.PROBE},
     "headers": {"type": "dict", "default": {}, "no_log": True},
     "counters": {"type": "dict", "default": {}},
     "consecutive": {"type": "int", "default": 3},

@@ -292,29 +292,10 @@ def run(params: Mapping[str, Any], check_mode: bool, now: datetime, token: str) 
         return sqlite_api.back_up(wanted, now, token, check_mode)
     if params["state"] == "absent":
         return sqlite_api.remove(params["dest"], params["path"], retention, check_mode)
-    planned = sqlite_api.plan_restore(
-        params["src"],
-        params["path"],
-        params["timeout"],
-        now,
-        token,
-        only_if_changed=params["restore_if"] == "changed",
-        force=params["force"],
-        set_aside=params["set_aside"],
-    )
+    if_changed = params["restore_if"] == "changed"
+    where = (params["src"], params["path"], params["timeout"])
+    planned = sqlite_api.plan_restore(*where, now, token, if_changed, params["force"], params["set_aside"])
     return sqlite_api.restore(planned, params["online"], check_mode)
-
-
-def diff_of(result: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
-    if "restored" in result:
-        counts = result["differences"] if result["restored"] else {}
-        before, after = ({table: counts[table][side] for table in counts} for side in ("live", "backup"))
-        return {"before": before, "after": after}
-    gone = dict.fromkeys(result["removed"], "removed")
-    if "backup" not in result:
-        return {"before": dict.fromkeys(result["removed"], "kept"), "after": gone}
-    return {"before": result["before"], "after": {**result["backup"], **gone}}
 
 
 def main() -> None:
@@ -331,11 +312,8 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
-        result = watchdog.run_watched(
-            lambda: sqlite_api.explained(lambda: run(module.params, module.check_mode, now, token)),
-            module.params["timeout"],
-            GreenlightError,
-        )
+        work = functools.partial(run, module.params, module.check_mode, now, token)
+        result = watchdog.run_watched(lambda: sqlite_api.explained(work), module.params["timeout"], GreenlightError)
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
     except GreenlightError as error:
@@ -343,7 +321,7 @@ def main() -> None:
     for unknown in result.get("backup", {}).get("unknown", []):
         module.warn(f"The database uses the {unknown} of the app, so the backup could be checked only in part.")
     if module._diff:
-        result["diff"] = diff_of(result)
+        result["diff"] = sqlite_api.diff_of(result)
     result.pop("before", None)
     module.exit_json(**result)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._health.options import PROBE
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     HealthError,
     Measurement,
@@ -26,30 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.numbers
     problem_with,
 )
 
-PROBE_KEYS = (
-    "body",
-    "ca_path",
-    "client_cert",
-    "client_key",
-    "concurrency",
-    "expect_headers",
-    "expect_json",
-    "expect_text",
-    "follow_redirects",
-    "headers",
-    "max_latency",
-    "measurements",
-    "method",
-    "name",
-    "pids",
-    "response_time",
-    "samples",
-    "status",
-    "timeout",
-    "url",
-    "validate_certs",
-    "warmup",
-)
+PROBE_KEYS = tuple(sorted(PROBE))
 HEADER_CONDITIONS = ("equals", "matches", "exists")
 MEASUREMENT_KEYS = ("counter", "epoch", "minimum", "of", "path", "type")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -223,3 +223,15 @@ def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: b
     source = str(database.resolve(Path(wanted))) if wanted else None
     removed = prune(source, keep, retention, Path(dest), None, check_mode)
     return {"changed": bool(removed), "removed": removed}
+
+
+def diff_of(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
+    if "restored" in result:
+        counts = result["differences"] if result["restored"] else {}
+        before, after = ({table: counts[table][side] for table in counts} for side in ("live", "backup"))
+        return {"before": before, "after": after}
+    gone = dict.fromkeys(result["removed"], "removed")
+    if "backup" not in result:
+        return {"before": dict.fromkeys(result["removed"], "kept"), "after": gone}
+    return {"before": result["before"], "after": {**result["backup"], **gone}}

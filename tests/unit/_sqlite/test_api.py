@@ -128,3 +128,25 @@ def test_what_the_system_refuses_is_explained():
     with pytest.raises(SqliteError, match=r"The system refused the work: Permission denied \(/x\)"):
         sqlite_api.explained(work)
     assert sqlite_api.explained(lambda: 5) == 5
+
+
+COUNTS = {"t": {"live": 3, "backup": 2}}
+
+
+@pytest.mark.parametrize(
+    "result, before, after",
+    [
+        ({"restored": True, "differences": COUNTS}, {"t": 3}, {"t": 2}),
+        ({"restored": False, "differences": COUNTS}, {}, {}),
+        ({"removed": ["/b/1"]}, {"/b/1": "kept"}, {"/b/1": "removed"}),
+        ({"removed": [], "backup": {"path": "/b/2"}, "before": {}}, {}, {"path": "/b/2"}),
+        (
+            {"removed": ["/b/1"], "backup": {"path": "/b/2"}, "before": {"path": "/b/1"}},
+            {"path": "/b/1"},
+            {"path": "/b/2", "/b/1": "removed"},
+        ),
+    ],
+    ids=["restored", "equal already", "removed", "the first backup", "a later backup"],
+)
+def test_the_diff_is_one_of_rows_after_a_restore_and_else_one_of_manifests(result, before, after):
+    assert sqlite_api.diff_of(result) == {"before": before, "after": after}

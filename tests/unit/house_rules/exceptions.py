@@ -7,9 +7,7 @@ from __future__ import annotations
 
 EXCEPTIONS = {
     "file_sizes": (
-        "plugins/modules/health_check.py",
         "plugins/modules/log_assert.py",
         "plugins/modules/release_record.py",
-        "plugins/modules/sqlite_backup.py",
     ),
 }
