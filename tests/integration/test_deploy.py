@@ -158,7 +158,7 @@ def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
     with contextlib.closing(sqlite3.connect(site.app.database)) as other:
         other.execute("SELECT count(*) FROM items").fetchone()
         status, told = site.play(*restore)
-    again = "mend the cause, and run greenlight.release.rollback again: it goes on from here"
+    again = "fix the cause, and run greenlight.release.rollback again: it continues from here"
     assert (status, "is open in process" in told, again in told) == (2, True, True), told
     assert site.records()[-1]["lock"] is None
     status, told = site.play(*restore)

@@ -24,7 +24,7 @@ def test_a_balancer_that_cannot_be_reached_fails_the_hook_and_keeps_the_host_in_
         "greenlight_app_name": "shop",
     }
     role = {"name": "greenlight.release.verify", "tasks_from": "hook"}
-    run = {"ansible.builtin.include_role": role, "vars": {"__greenlight_hook": hook, "__greenlight_way": {}}}
+    run = {"ansible.builtin.include_role": role, "vars": {"__greenlight_hook": hook, "__greenlight_context": {}}}
     saved = {"ansible.builtin.debug": {"msg": "taken back, as {{ ansible_failed_result.msg }}"}}
     play = {"hosts": "app", "gather_facts": False, "vars": told, "tasks": [{"block": [run], "rescue": [saved]}]}
     (tmp_path / "play.json").write_text(json.dumps([play]))

@@ -202,7 +202,7 @@ def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
         slack("http://127.0.0.1:1"),
         slack("http://hooks.invalid", proxy=f"http://u:{SECRET}@127.0.0.1:1"),
     ]
-    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
     output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": told}], "-vvvv")
     assert [path for path, _sent in receiver.got] == [f"/{SECRET}"]
     assert "services[1] (telegram): it answered with status 403" in output
@@ -233,14 +233,14 @@ def test_a_watch_tells_of_a_decision_that_is_another_one_than_before(receive, tm
 
 
 def test_a_controller_on_which_nothing_can_be_sent_fails_no_release(tmp_path):
-    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
     output = run_play(tmp_path, {"greenlight_notifications": [{"type": "fax"}]}, [{**NOTIFY, "vars": told}])
-    assert "Nobody was told of the event start: services[0].type must be one of" in output
+    assert "The notification of the event start failed: services[0].type must be one of" in output
 
 
 def test_a_controller_that_lets_nobody_in_takes_no_host_out_of_its_run(tmp_path):
     (tmp_path / "closed.ini").write_text("localhost ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n")
-    told = {"__greenlight_event": "start", "__greenlight_way": WAY, "__greenlight_told": {}}
+    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
     goes_on = {"ansible.builtin.debug": {"msg": "the release goes on"}}
     words = ["-i", "closed.ini", "--limit", "web1"]
     services = [{"type": "slack", "url": "http://127.0.0.1:1"}]

@@ -46,73 +46,77 @@ def part(path, task, *keys):
 RECORD, SWITCH, TREE = (f"greenlight.release.release_{name}" for name in ("record", "switch", "tree"))
 ASSERT, DEBUG, FAIL = (f"ansible.builtin.{name}" for name in ("assert", "debug", "fail"))
 STAGE, PREFLIGHT, FAILED, REHEARSE, BOOT_TASKS = (
-    f"roles/deploy/tasks/{name}.yml" for name in ("stage", "preflight", "take_back", "rehearse", "boot")
+    f"roles/deploy/tasks/{name}.yml" for name in ("stage", "preflight", "roll_back", "rehearse", "boot")
 )
 DEPLOY = {
     "steps": "{{ __greenlight_steps }}",
     "plan": "{{ __greenlight_plan }}",
-    "built_anew": part(STAGE, "Stage | Make the new tree ready beside the old one", TREE, "built_anew"),
+    "built_anew": part(STAGE, "Stage | Prepare the new tree next to the old one", TREE, "built_anew"),
     "opens": part(PREFLIGHT, "Preflight | Open the release record", "when"),
     "refuse": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "refuse"),
     "facts": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "facts"),
     "context": "{{ __greenlight_forward }}",
-    "rolls_back": part(FAILED, "Take back | Go back", "when"),
-    "message": part(FAILED, "Take back | Fail the host with the reason", FAIL, "msg"),
-    "rehearsal": part(REHEARSE, "Rehearse | Tell what the release would do", DEBUG, "msg"),
+    "rolls_back": part(FAILED, "Roll back | Run the role", "when"),
+    "message": part(FAILED, "Roll back | Fail the host with the reason", FAIL, "msg"),
+    "rehearsal": part(REHEARSE, "Rehearse | Show what the release would do", DEBUG, "msg"),
 }
 BOOT = {
-    "is_safe": part(BOOT_TASKS, "Boot | Refuse a path that is more than a path", ASSERT, "that"),
+    "is_safe": part(BOOT_TASKS, "Boot | Accept plain paths only", ASSERT, "that"),
     "home": "{{ __greenlight_pm2_startup_home }}",
     "service": (CHECKOUT / "roles/deploy/templates/pm2.service.j2").read_text(encoding="utf-8"),
 }
-GO_BACK, CONCLUDE, VERIFY, MAIN = (
-    f"roles/rollback/tasks/{name}.yml" for name in ("go_back", "conclude", "verify", "main")
+ROLL_BACK, CONCLUDE, VERIFY, MAIN = (
+    f"roles/rollback/tasks/{name}.yml" for name in ("roll_back", "conclude", "verify", "main")
 )
 ROLLBACK = {
-    "nothing": part(MAIN, "Tell that nothing is taken back", "when"),
-    "why_nothing": part(MAIN, "Tell that nothing is taken back", DEBUG, "msg"),
-    "rolls_back": part(MAIN, "Go back, and tell of it", "when"),
-    "gives_up": part(MAIN, "Give up a release that had changed nothing", "when"),
+    "nothing": part(MAIN, "Show why nothing is rolled back", "when"),
+    "why_nothing": part(MAIN, "Show why nothing is rolled back", DEBUG, "msg"),
+    "rolls_back": part(MAIN, "Roll back and notify", "when"),
+    "gives_up": part(MAIN, "Abort a release that had changed nothing", "when"),
     "noted": {
-        "observation": part(GO_BACK, "Go back | Note what was seen before anything is changed", RECORD, "observation"),
-        "evidence": part(GO_BACK, "Go back | Note what was seen before anything is changed", RECORD, "evidence"),
+        "observation": part(
+            ROLL_BACK, "Roll back | Record the evidence before anything is changed", RECORD, "observation"
+        ),
+        "evidence": part(ROLL_BACK, "Roll back | Record the evidence before anything is changed", RECORD, "evidence"),
     },
     "given_up": {
-        "observation": part(MAIN, "Give up a release that had changed nothing", RECORD, "observation"),
+        "observation": part(MAIN, "Abort a release that had changed nothing", RECORD, "observation"),
     },
-    "restart": part(GO_BACK, "Go back | Put process, database and code back", SWITCH, "restart"),
-    "environment": part(GO_BACK, "Go back | Put process, database and code back", SWITCH, "env"),
-    "rehearsal": part(GO_BACK, "Go back | Tell what would be done", DEBUG, "msg"),
+    "restart": part(ROLL_BACK, "Roll back | Roll back process, database and code", SWITCH, "restart"),
+    "environment": part(ROLL_BACK, "Roll back | Roll back process, database and code", SWITCH, "env"),
+    "rehearsal": part(ROLL_BACK, "Roll back | Show what would be done", DEBUG, "msg"),
     "required_lines": part(
         VERIFY, "Verify | Measure and judge the old revision", "vars", "__greenlight_since", "required"
     ),
     "restored": part(VERIFY, "Verify | Close the release", RECORD, "facts", "restored"),
-    "success": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "success_msg"),
-    "failure": part(VERIFY, "Verify | Tell whether the host is good", ASSERT, "fail_msg"),
-    "missed_hooks": part(CONCLUDE, "Conclude | Name the hooks that a person must make up for", ASSERT, "fail_msg"),
+    "success": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "success_msg"),
+    "failure": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "fail_msg"),
+    "missed_hooks": part(CONCLUDE, "Conclude | Report failed hooks that a person must make up for", ASSERT, "fail_msg"),
     "context": "{{ __greenlight_rollback_plan.context }}",
-    "told": part(CONCLUDE, "Conclude | Tell that the release was taken back", "vars", "__greenlight_told"),
-    "tells": part(CONCLUDE, "Conclude | Tell that the release was taken back", "when"),
+    "notified": part(
+        CONCLUDE, "Conclude | Notify that the release was rolled back", "vars", "__greenlight_event_decision"
+    ),
+    "notifies": part(CONCLUDE, "Conclude | Notify that the release was rolled back", "when"),
 }
-WATCH, BACK = "playbooks/tasks/watch.yml", "playbooks/tasks/take_back.yml"
+WATCH, BY_NAME = "playbooks/tasks/watch.yml", "playbooks/tasks/roll_back.yml"
 PLAYBOOKS = {
-    "finishes_a_rollback": part(WATCH, "Watch | Finish a rollback that a dead run left half-way", "when"),
-    "died": part(WATCH, "Watch | Refuse a host that a dead run left half-way", ASSERT, "fail_msg"),
+    "finishes_a_rollback": part(WATCH, "Watch | Finish a rollback that a dead run left unfinished", "when"),
+    "died": part(WATCH, "Watch | Refuse a host that a dead run left unfinished", ASSERT, "fail_msg"),
     "keeps": part(WATCH, "Watch | Keep the observation", "when"),
-    "notifies": part(WATCH, "Watch | Tell of a decision that is another one than before", "when"),
-    "rolls_back": part(WATCH, "Watch | Go back", "when"),
-    "progress": part(WATCH, "Watch | Tell how far it is", ASSERT, "success_msg"),
-    "rolled_back": part(WATCH, "Watch | Tell how far it is", ASSERT, "fail_msg"),
-    "watches_on": part(WATCH, "Watch | Go on until it ends", "when"),
-    "left_alone": part(BACK, "Take back | Leave a host alone that has another release", "when"),
-    "roll_back_asked": part(BACK, "Take back | Go back", "when"),
+    "notifies": part(WATCH, "Watch | Notify of a changed decision", "when"),
+    "rolls_back": part(WATCH, "Watch | Roll back", "when"),
+    "progress": part(WATCH, "Watch | Report the progress", ASSERT, "success_msg"),
+    "rolled_back": part(WATCH, "Watch | Report the progress", ASSERT, "fail_msg"),
+    "watches_on": part(WATCH, "Watch | Continue until the watch ends", "when"),
+    "left_alone": part(BY_NAME, "Roll back | Skip a host that has another release", "when"),
+    "roll_back_asked": part(BY_NAME, "Roll back | Run the role", "when"),
     "judged_together": part("playbooks/tasks/gated.yml", "Gate | Judge the hosts together", "vars", "__greenlight_new"),
     "compared_with": part("playbooks/tasks/together.yml", "Together | Judge the batch", "vars", "__greenlight_old"),
 }
 OF_TASKS = {
-    **part(FAILED, "Take back | Roll back what was begun, and fail", "vars"),
-    **part(BOOT_TASKS, "Boot | Refuse a path that is more than a path", "vars"),
-    **part(CONCLUDE, "Conclude | Name the hooks that a person must make up for", "vars"),
+    **part(FAILED, "Roll back | Roll back the release, and fail", "vars"),
+    **part(BOOT_TASKS, "Boot | Accept plain paths only", "vars"),
+    **part(CONCLUDE, "Conclude | Report failed hooks that a person must make up for", "vars"),
 }
 EXPRESSIONS = {"deploy": DEPLOY, "boot": BOOT, "rollback": ROLLBACK, "playbooks": PLAYBOOKS}
 VARIABLES = {"deploy": "deploy", "boot": "deploy", "rollback": "rollback", "playbooks": "rollback"}
@@ -131,7 +135,7 @@ def render(name):
         "files": [str(CHECKOUT / path) for path in [*files, f"roles/{VARIABLES[name]}/vars/main.yml"]],
         "variables": OF_TASKS,
         "expressions": EXPRESSIONS[name],
-        "cases": {case: {**recording["given"], **told["given"]} for case, told in recording["cases"].items()},
+        "cases": {case: {**recording["given"], **details["given"]} for case, details in recording["cases"].items()},
     }
     program = [sys.executable, str(Path(__file__).parent / "role_renderer.py")]
     done = subprocess.run(program, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120)

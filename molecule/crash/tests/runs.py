@@ -181,7 +181,7 @@ def come_back(host: Host, take_over: bool) -> list[str]:
     if not take_over:
         wait_for_lease(host)
     first = host.play("rollback", greenlight_take_over=take_over)
-    if host.newest() is None and "there is nothing to go back to" in first.output:
+    if host.newest() is None and "there is nothing to roll back" in first.output:
         return host.problems()
     if first.status != 0:
         return [f"the rollback failed:\n{first.output[-3000:]}"]

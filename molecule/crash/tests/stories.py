@@ -48,11 +48,11 @@ def a_run_that_may_still_live_is_not_pushed_aside(host: Host) -> list[str]:
 def the_watch_finishes_a_rollback_that_died(host: Host) -> list[str]:
     release_better(host)
     whole = host.play("verify", greenlight_decision_matrix_patches=NEVER)
-    problems = unexpected(taken_back=("The release was taken back: pool_exhausted" in whole.output, True))
+    problems = unexpected(taken_back=("The release was rolled back: pool_exhausted" in whole.output, True))
     if problems + host.problems():
         return [*problems, *host.problems(), whole.output]
     release_better(host)
-    at = next(n for n, task in enumerate(whole.boundaries, 1) if "Note what was seen" in task) + 1
+    at = next(n for n, task in enumerate(whole.boundaries, 1) if "Record the evidence" in task) + 1
     killed = host.play("verify", at, greenlight_decision_matrix_patches=NEVER, greenlight_lease_seconds=1)
     wait_for_lease(host)
     finished = host.play("verify")

@@ -170,7 +170,7 @@ def test_an_asked_for_rollback_that_is_killed_once_it_began_is_finished_by_the_n
     whole = hosts[0].play("rollback")
     assert (whole.status, hosts[0].problems()) == (0, [])
     # The tasks are those with which a release takes itself back, which was killed at each of them; so here at some.
-    begins = next(number for number, task in enumerate(whole.boundaries, 1) if "Note what was seen" in task)
+    begins = next(number for number, task in enumerate(whole.boundaries, 1) if "Record the evidence" in task)
     numbers = range(begins, len(whole.boundaries) + 1, 2)
     cases = [asked_for(number, whole.boundaries[number - 1]) for number in numbers]
     assert len(cases) >= 2

@@ -179,7 +179,7 @@ def _host(facts: Facts, batch: int, alive: bool, check_mode: bool) -> Host:
 
 def _now(facts: Facts, expected: str, before: str) -> str:
     """Return the revision in place by the record that was read last, else the expected one; empty between two."""
-    seen = facts.get("__greenlight_seen")
+    seen = facts.get("__greenlight_final_records")
     if not isinstance(seen, Mapping) or "record" not in seen:
         return expected
     return str(revision_in_place(seen["record"]) or "") if seen["record"] else before
@@ -188,7 +188,9 @@ def _now(facts: Facts, expected: str, before: str) -> str:
 def _was_closed(facts: Facts) -> bool:
     record = _of(facts, "__greenlight_closed", "record") or {}
     return (
-        bool(record) and record.get("id") == facts.get("__greenlight_release_id") and not facts.get("__greenlight_back")
+        bool(record)
+        and record.get("id") == facts.get("__greenlight_release_id")
+        and not facts.get("__greenlight_batch_rollback")
     )
 
 
@@ -200,7 +202,7 @@ def _of(facts: Facts, name: str, key: str) -> Any:
 def _state(facts: Facts, before: str, wanted: str, alive: bool, check_mode: bool) -> List[str]:
     """Return the state and, where something went wrong, why."""
     failure = str(facts.get("__greenlight_failed") or "")
-    back = facts.get("__greenlight_back")
+    back = facts.get("__greenlight_batch_rollback")
     if isinstance(back, Mapping) and back.get("problem"):
         return ["stuck", str(back["problem"])]
     if failure:
@@ -253,5 +255,7 @@ def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) 
 def stay_old(facts: Sequence[Facts], revision: str) -> List[str]:
     """Return the names of the hosts that do not run `revision`, as they were measured beside a batch."""
     return [
-        str(each["inventory_hostname"]) for each in facts if _of(each, "__greenlight_beside", "revision") != revision
+        str(each["inventory_hostname"])
+        for each in facts
+        if _of(each, "__greenlight_old_measured", "revision") != revision
     ]

@@ -162,13 +162,19 @@ DECIDED = {"decision": "proceed", "reason": "every row that is due passes"}
         ({}, False, "lost", "", "cannot be reached any more"),
         ({"__greenlight_failed": "no space"}, True, "failed", "", "no space"),
         ({"__greenlight_failed": "no space"}, False, "failed", "", "no space"),
-        ({"__greenlight_back": {"reason": "since web2 failed"}}, True, "taken_back", "", "since web2 failed"),
-        ({"__greenlight_back": {"problem": "no backup"}}, True, "stuck", "", "no backup"),
-        ({"__greenlight_failed": "x", "__greenlight_seen": record("rolled_back")}, True, "failed", OLD, "x"),
-        ({"__greenlight_failed": "x", "__greenlight_seen": {"record": None}}, True, "failed", OLD, "x"),
-        ({"__greenlight_back": {"problem": "x"}, "__greenlight_seen": record("in_progress")}, True, "stuck", "", "x"),
-        ({"__greenlight_fetched": {}, "__greenlight_seen": record("healthy")}, True, "waiting", NEW, ""),
-        ({"__greenlight_seen": record("watching")}, True, "released", NEW, ""),
+        ({"__greenlight_batch_rollback": {"reason": "since web2 failed"}}, True, "taken_back", "", "since web2 failed"),
+        ({"__greenlight_batch_rollback": {"problem": "no backup"}}, True, "stuck", "", "no backup"),
+        ({"__greenlight_failed": "x", "__greenlight_final_records": record("rolled_back")}, True, "failed", OLD, "x"),
+        ({"__greenlight_failed": "x", "__greenlight_final_records": {"record": None}}, True, "failed", OLD, "x"),
+        (
+            {"__greenlight_batch_rollback": {"problem": "x"}, "__greenlight_final_records": record("in_progress")},
+            True,
+            "stuck",
+            "",
+            "x",
+        ),
+        ({"__greenlight_fetched": {}, "__greenlight_final_records": record("healthy")}, True, "waiting", NEW, ""),
+        ({"__greenlight_final_records": record("watching")}, True, "released", NEW, ""),
     ],
 )
 def test_where_a_host_stands_is_told_by_its_facts(more, alive, state, now, reason):
@@ -187,7 +193,7 @@ CLOSED = {"__greenlight_release_id": "id", "__greenlight_closed": {"record": {"i
         ({"__greenlight_failed": "x"}, False),
         ({"__greenlight_failed": "x", **CLOSED}, True),
         ({"__greenlight_failed": "x", **CLOSED, "__greenlight_release_id": "another"}, False),
-        ({"__greenlight_failed": "x", **CLOSED, "__greenlight_back": {"reason": "y"}}, False),
+        ({"__greenlight_failed": "x", **CLOSED, "__greenlight_batch_rollback": {"reason": "y"}}, False),
     ],
 )
 def test_a_host_stands_on_the_new_revision_until_it_is_taken_back(more, stands):
@@ -248,8 +254,8 @@ def test_only_what_speaks_against_the_revision_has_hosts_taken_back(kind, batch,
 
 
 def test_the_fleet_is_compared_with_hosts_that_answer_and_have_the_old_revision():
-    hosts = {name: facts(name, __greenlight_beside={"revision": OLD}) for name in ("web2", "web3", "web4")}
-    hosts["web3"]["__greenlight_beside"] = {"revision": NEW}
+    hosts = {name: facts(name, __greenlight_old_measured={"revision": OLD}) for name in ("web2", "web3", "web4")}
+    hosts["web3"]["__greenlight_old_measured"] = {"revision": NEW}
     later = ["web4", "web3", "web2", "web5"]
     assert old_hosts(later, ["web1", "web2", "web3", "web4"], hosts, NEW) == ["web4", "web2"]
     assert old_hosts(later, ["web1"], hosts, NEW) == []
