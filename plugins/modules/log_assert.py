@@ -295,35 +295,19 @@ measurements:
 
 import os
 import time
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 from ansible_collections.greenlight.release.plugins.module_utils._logs import check as logs_check
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
+from ansible_collections.greenlight.release.plugins.module_utils._logs import options, rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
-from ansible_collections.greenlight.release.plugins.module_utils._logs import rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
 # Seconds that the PM2 daemon may take to answer.
 PM2_TIMEOUT = 10
-PATTERN = {
-    "name": {"type": "str"},
-    "pattern": {"type": "str"},
-    "regex": {"type": "bool", "default": False},
-    "field": {"type": "str"},
-    "below": {"type": "float"},
-    "at_most": {"type": "float"},
-    "equals": {"type": "raw"},
-    "at_least": {"type": "float"},
-    "above": {"type": "float"},
-    "matches": {"type": "str"},
-    "exists": {"type": "bool"},
-}
-RULE = {**PATTERN, "stream": {"type": "str", "choices": ["out", "err"]}}
-PER = {"type": "str", "choices": ["hour"]}
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["mark", "checked"], "default": "checked"},
     "files": {
@@ -339,25 +323,7 @@ ARGUMENTS = {
     "cursor": {"type": "dict"},
     "tail_bytes": {"type": "int", "default": 16777216},
     "allow_missing": {"type": "bool", "default": False},
-    "require": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {**RULE, "minimum": {"type": "int", "default": 1}},
-    },
-    "forbid": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            **RULE,
-            "maximum": {"type": "float", "default": 0},
-            "per": PER,
-            "new_kinds_only": {"type": "bool", "default": False},
-        },
-    },
-    "count": {"type": "list", "elements": "dict", "default": [], "options": {**RULE, "per": PER}},
-    "ignore": {"type": "list", "elements": "dict", "default": [], "options": PATTERN},
+    **options.RULES,
     "rates": {"type": "dict", "default": {}},
     "known_kinds": {"type": "dict", "default": {}},
     "wait": {"type": "float", "default": 0},
@@ -366,33 +332,13 @@ ARGUMENTS = {
 }
 
 
-def parse_rules(params: Mapping[str, Any]) -> rules.Rules:
-    parsed = {kind: rules.parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
-    ignored, rates = rules.parse_ignored(params["ignore"]), rules.parse_rates(params["rates"])
-    return rules.check_names(rules.Rules(ignore=ignored, rates=rates, **parsed))
-
-
-def find_logs(params: Mapping[str, Any]) -> Tuple[List[logs_process.LogFile], List[str]]:
-    """Return the logs that are named and those of the process, and a note when the process could not be asked for."""
-    if params["files"] is None and not params["process"] and (params["state"] == "mark" or not params["cursor"]):
-        raise rules.LogError("There is no log to read; give files or process")
-    files = logs_process.parse_files(params["files"] or [])
-    if not params["process"]:
-        return files, []
-    home = pm2.home_of(params["pm2_home"], os.environ)
-    try:
-        instances = pm2.read_instances(home, params["process"], PM2_TIMEOUT)
-        files = logs_process.merge([*files, *logs_process.files_of(params["process"], instances)])
-    except (PM2Error, rules.LogError) as error:
-        if params["state"] == "mark" or not params["cursor"]:
-            raise rules.LogError(str(error)) from error
-        return files, [str(error)]
-    return logs_process.with_other_instances(files, instances) if params["state"] == "mark" else files, []
+def read_instances(params: Mapping[str, Any]) -> Sequence[pm2.Instance]:
+    return pm2.read_instances(pm2.home_of(params["pm2_home"], os.environ), params["process"], PM2_TIMEOUT)
 
 
 def run(params: Mapping[str, Any], scan: logs_scan.Scan) -> Dict[str, Any]:
     """Take a mark, or read until nothing is waited for any more or the time is up; return the module's result."""
-    files, notes = find_logs(params)
+    files, notes = logs_process.find_logs(params, lambda: read_instances(params))
     at, cursor = time.time(), params["cursor"]
     if params["state"] == "mark":
         return {"cursor": logs_files.take_cursor(files, at)}
@@ -413,7 +359,7 @@ def main() -> None:
     params = module.params
     try:
         rules.check_numbers(params)
-        scan = logs_scan.Scan(parse_rules(params), rules.check_kinds(params["known_kinds"]))
+        scan = logs_scan.Scan(rules.read_rules(params), rules.check_kinds(params["known_kinds"]))
         result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
     except rules.LogError as error:
         module.fail_json(msg=str(error))

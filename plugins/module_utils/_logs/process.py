@@ -7,14 +7,39 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Instance
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
 STREAMS = ("out", "err", "both")
 
 LogFile = Tuple[str, str]
+
+
+def find_logs(
+    params: Mapping[str, Any], read_instances: Callable[[], Sequence[Instance]]
+) -> Tuple[List[LogFile], List[str]]:
+    """Return the logs that the options of log_assert name, with those of the process, and notes.
+
+    `read_instances` asks PM2 for the instances of the process. A cursor names logs too: with it, a note says why PM2
+    could not be asked. Raises LogError.
+    """
+    has_to_find = params["state"] == "mark" or not params["cursor"]
+    if params["files"] is None and not params["process"] and has_to_find:
+        raise LogError("There is no log to read; give files or process")
+    files = parse_files(params["files"] or [])
+    if not params["process"]:
+        return files, []
+    try:
+        instances = read_instances()
+        files = merge([*files, *files_of(params["process"], instances)])
+    except (PM2Error, LogError) as error:
+        if has_to_find:
+            raise LogError(str(error)) from error
+        return files, [str(error)]
+    return with_other_instances(files, instances) if params["state"] == "mark" else files, []
 
 
 def parse_files(given: Iterable[Mapping[str, Any]]) -> List[LogFile]:

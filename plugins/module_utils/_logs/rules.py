@@ -13,6 +13,7 @@ from typing import Any, List, Mapping, Sequence, Set
 from ansible_collections.greenlight.release.plugins.module_utils._logs import fields as logs_fields
 from ansible_collections.greenlight.release.plugins.module_utils._logs import match as logs_match
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Matcher
+from ansible_collections.greenlight.release.plugins.module_utils._logs.options import COUNT, FORBID, REQUIRE
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 from ansible_collections.greenlight.release.plugins.module_utils._values.condition import CONDITIONS, ConditionError
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -22,8 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.numbers
     problem_with,
 )
 
-RULE_KEYS = ("field", *sorted(CONDITIONS), "maximum", "minimum", "name", "new_kinds_only", "pattern")
-RULE_KEYS += ("per", "regex", "stream")
+RULE_KEYS = tuple(sorted({*REQUIRE, *FORBID, *COUNT}))
 _ENDS = {"wait": (0, LONGEST), "timeout": (1, LONGEST), "tail_bytes": (0, math.inf)}
 
 
@@ -90,6 +90,13 @@ def compile_rule(label: str, rule: Mapping[str, Any]) -> Matcher:
         return logs_fields.field_matcher(path, conditions[0], rule[conditions[0]])
     except (re.error, ConditionError, RecursionError, OverflowError) as error:
         raise LogError(f"{label}: {conditions[0]} cannot be {rule[conditions[0]]!r}: {error}") from error
+
+
+def read_rules(params: Mapping[str, Any]) -> Rules:
+    """Return all rules in the options of log_assert. Raises LogError."""
+    parsed = {kind: parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
+    ignored, rates = parse_ignored(params["ignore"]), parse_rates(params["rates"])
+    return check_names(Rules(ignore=ignored, rates=rates, **parsed))
 
 
 def parse_rules(kind: str, given: Sequence[Mapping[str, Any]]) -> List[Rule]:

@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
 
 def instance(pm_id, out, err):
@@ -65,3 +66,58 @@ def test_a_log_without_the_number_of_an_instance_stands_alone(tmp_path):
     instances = [instance(0, f"{tmp_path}/s.log", f"{tmp_path}/s-1.log")]
     files = logs_process.files_of("shop", instances)
     assert logs_process.with_other_instances(files, instances) == files
+
+
+NAMED = [{"path": "/x", "stream": "out"}]
+CURSOR = {"at": 1.0, "files": []}
+
+
+def find(instances=(), **given):
+    def read_instances():
+        if isinstance(instances, Exception):
+            raise instances
+        return instances
+
+    params = {"state": "checked", "files": None, "process": None, "cursor": None, **given}
+    return logs_process.find_logs(params, read_instances)
+
+
+@pytest.mark.parametrize(
+    "given, found",
+    [
+        ({"files": NAMED}, ["/x"]),
+        ({"cursor": CURSOR}, []),
+        ({"process": "shop"}, ["/l/e", "/l/o"]),
+        ({"process": "shop", "files": NAMED, "cursor": CURSOR}, ["/l/e", "/l/o", "/x"]),
+    ],
+)
+def test_the_logs_are_those_that_are_named_and_those_of_the_process(given, found):
+    files, notes = find([instance(0, "/l/o", "/l/e")], **given)
+    assert ([path for path, _stream in files], notes) == (found, [])
+
+
+@pytest.mark.parametrize("given", [{}, {"state": "mark", "cursor": CURSOR}])
+def test_without_a_log_there_is_nothing_to_read(given):
+    with pytest.raises(LogError, match="There is no log to read; give files or process"):
+        find(**given)
+
+
+@pytest.mark.parametrize("state, is_found", [("mark", True), ("checked", False)])
+def test_only_a_mark_is_of_instances_that_ran_before_too(tmp_path, state, is_found):
+    (tmp_path / "s-out-1.log").write_text("")
+    files, _notes = find([instance(0, f"{tmp_path}/s-out-0.log", "")], state=state, process="shop")
+    assert ((f"{tmp_path}/s-out-1.log", "out") in files) is is_found
+
+
+@pytest.mark.parametrize("instances", [PM2Error("PM2 is gone"), []], ids=["no PM2", "no process"])
+@pytest.mark.parametrize("state, cursor", [("checked", None), ("mark", None), ("mark", CURSOR)])
+def test_a_process_that_pm2_does_not_show_is_refused_where_nothing_else_names_its_logs(instances, state, cursor):
+    with pytest.raises(LogError, match="PM2 is gone|PM2 knows no process called 'shop'"):
+        find(instances, state=state, process="shop", cursor=cursor)
+
+
+def test_a_process_that_pm2_does_not_show_is_noted_where_a_cursor_names_its_logs():
+    assert find(PM2Error("PM2 is gone"), process="shop", files=NAMED, cursor=CURSOR) == (
+        [("/x", "out")],
+        ["PM2 is gone"],
+    )

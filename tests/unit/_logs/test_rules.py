@@ -98,3 +98,26 @@ def test_known_kinds_of_somebody_else_are_refused(kinds):
     with pytest.raises(LogError, match="known_kinds are not those that log_assert returned"):
         rules.check_kinds(kinds)
     assert rules.check_kinds({"n": ["abc"]}) == {"n": ["abc"]}
+
+
+def test_all_rules_are_read_each_from_its_option():
+    pattern = {"require": "r", "forbid": "f", "count": "c", "ignore": "i"}
+    read = rules.read_rules(
+        {
+            **{kind: [{"name": kind, "pattern": each}] for kind, each in pattern.items()},
+            "rates": {"share": {"count": "a", "of": "b"}},
+        }
+    )
+    assert [each.name for each in (*read.require, *read.forbid, *read.count, *read.rates)] == [
+        "require",
+        "forbid",
+        "count",
+        "share",
+    ]
+    assert [matcher.shown for matcher in read.ignore] == ["i"]
+
+
+def test_all_rules_have_names_of_their_own():
+    given = {"require": [{"pattern": "x"}], "forbid": [], "count": [{"pattern": "x"}], "ignore": [], "rates": {}}
+    with pytest.raises(LogError, match="two rules are called 'x'"):
+        rules.read_rules(given)
