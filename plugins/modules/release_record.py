@@ -180,15 +180,15 @@ file:
   sample: /var/lib/greenlight/shop/releases/20260219T020000Z-0639294c.json
 """
 
-import dataclasses
+import functools
 import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, watch
+from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, transition, watch
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
 ARGUMENTS = {
@@ -217,66 +217,28 @@ ARGUMENTS = {
 }
 
 
-def keep_evidence(
-    module: AnsibleModule, record: release_record.Record, change: release_record.Change
-) -> release_record.Change:
-    """Return the change with the folder of the evidence, which is kept if the run holds the record `record`."""
-    state_path, given = Path(module.params["state_path"]), module.params["evidence"]
-    folder = str(evidence.folder_of(state_path, record["id"]))
+def keep_evidence(module: AnsibleModule, release_id: str) -> str:
+    """Keep the evidence of a release, and return its folder, empty when it could not be kept."""
+    state_path = Path(module.params["state_path"])
     try:
         if not module.check_mode:
-            evidence.keep(state_path, record["id"], evidence.Evidence(**given), time.time())
+            evidence.keep(state_path, release_id, evidence.Evidence(**module.params["evidence"]), time.time())
     except evidence.EvidenceError as error:
-        # A host that must go back does not wait for a disk that has room.
+        # A host that must roll back does not wait for a disk that has room.
         module.warn(str(error))
-        folder = ""
-    return dataclasses.replace(change, facts={**change.facts, "evidence_path": folder})
-
-
-def changed_records(
-    records: Sequence[release_record.Record], module: AnsibleModule, now: datetime
-) -> Tuple[Optional[release_record.Record], release_record.Record, Sequence[release_record.Record]]:
-    """Return (record before or None, record after, further records to write)."""
-    params = module.params
-    if params["state"] == "opened":
-        given = ("app", "release_id", "from_revision", "to_revision", "run_id", "by", "lease", "take_over")
-        wanted = release_record.Opening(
-            **{name: params[name] for name in given}, retry_rejected=params["retry_rejected"], facts=params["facts"]
-        )
-        after = release_record.open_release(records, wanted, now)
-        if after in records:
-            return after, after, []
-        return None, after, release_record.abort_untouched(records, now)
-    before = store.find_record(records, params["release_id"])
-    names = ("run_id", "by", "lease", "take_over", "stage", "facts", "observation")
-    change = release_record.Change(**{name: params[name] for name in names})
-    if params["state"] == "noted":
-        after = release_record.note(before, change, now)
-        if params["evidence"] is not None:
-            after = release_record.note(before, keep_evidence(module, before, change), now)
-        return before, after, []
-    if params["state"] == "unlocked":
-        return before, release_record.unlock(before, change, now), []
-    return before, release_record.close(before, params["outcome"], change, now, params["watch_seconds"]), []
+        return ""
+    return str(evidence.folder_of(state_path, release_id))
 
 
 def update_records(module: AnsibleModule, now: datetime) -> Dict[str, Any]:
     """Read, judge and write the records in one step, and return the module's result."""
-    state_path = Path(module.params["state_path"])
-    before, after, others = changed_records(store.read_records(state_path), module, now)
-    if before != after and not module.check_mode:
-        if module.params["state"] == "opened":
-            store.reserve_space(state_path)
-        for record in [*others, after]:
-            store.write_record(state_path, record)
-    result = {
-        "changed": before != after,
-        "record": after,
-        "file": str(state_path / "releases" / f"{after['id']}.json"),
-    }
-    if module._diff:
-        result["diff"] = {"before": before or {}, "after": after}
-    return result
+    state_path, keep = Path(module.params["state_path"]), functools.partial(keep_evidence, module)
+    done = transition.plan(store.read_records(state_path), module.params, now, keep)
+    if done.changed and not module.check_mode:
+        transition.write(state_path, done)
+    file = str(state_path / "releases" / f"{done.after['id']}.json")
+    diff = {"diff": {"before": done.before or {}, "after": done.after}} if module._diff else {}
+    return {"changed": done.changed, "record": done.after, "file": file, **diff}
 
 
 def refuse_to_open(module: AnsibleModule) -> None:
