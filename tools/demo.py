@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: the sample app under a PM2 of its own, a release that goes green, and one that takes itself back."""
+"""The demo: the sample app under a PM2 of its own, a release that goes green, and one that is rolled back automatically."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ def release(scene: Scene, revision: str, expect_rollback: bool) -> dict[str, obj
     if (done.returncode != 0) != expect_rollback:
         print("\n".join(log.read_text().splitlines()[-25:]))
         raise Missing(f"The release of {revision} ended with status {done.returncode}; the whole output is in {log}")
-    return tell(scene, json.loads(traffic_report.read_text()))
+    return show_decision(scene, json.loads(traffic_report.read_text()))
 
 
-def tell(scene: Scene, traffic: dict[str, int]) -> dict[str, object]:
+def show_decision(scene: Scene, traffic: dict[str, int]) -> dict[str, object]:
     """Print the decision of the newest release, keep its report, and return it."""
     sys.path.insert(0, str(CACHE / "collections"))
     from ansible_collections.greenlight.release.plugins.module_utils._decision import decision

@@ -190,7 +190,7 @@ def run_play(folder, variables, tasks, *words):
     return output
 
 
-WAY = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}
+CONTEXT = {"release_id": "r1", "from_revision": "a" * 40, "to_revision": "b" * 40}
 NOTIFY = {"ansible.builtin.include_role": {"name": "greenlight.release.verify", "tasks_from": "notify"}}
 
 
@@ -202,8 +202,8 @@ def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
         slack("http://127.0.0.1:1"),
         slack("http://hooks.invalid", proxy=f"http://u:{SECRET}@127.0.0.1:1"),
     ]
-    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
-    output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": told}], "-vvvv")
+    variables = {"__greenlight_event": "start", "__greenlight_context": CONTEXT, "__greenlight_event_decision": {}}
+    output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": variables}], "-vvvv")
     assert [path for path, _sent in receiver.got] == [f"/{SECRET}"]
     assert "services[1] (telegram): it answered with status 403" in output
     assert SECRET not in output
@@ -219,31 +219,33 @@ def test_no_secret_is_in_the_most_talkative_output_of_a_play(receive, tmp_path):
         ([{"decision": "proceed"}, {"measurements": {}}], "rollback", ["decision"]),
     ],
 )
-def test_a_watch_tells_of_a_decision_that_is_another_one_than_before(receive, tmp_path, before, decision, events):
+def test_a_watch_notifies_of_a_changed_decision(receive, tmp_path, before, decision, events):
     receiver = receive(good)
     tasks = yaml.safe_load((CHECKOUT / "playbooks" / "tasks" / "watch.yml").read_text(encoding="utf-8"))
-    task = next(each for each in tasks if "another one than before" in each["name"])
+    task = next(each for each in tasks if each["name"] == "Watch | Notify of a changed decision")
     variables = {
         "greenlight_notifications": [{"type": "webhook", "url": receiver.url}],
         "greenlight_decision": {"decision": decision, "reason": "x", "findings": []},
-        "__greenlight_records": {"watch_open": True, "record": {**WAY, "id": "r1", "observations": before}},
+        "__greenlight_records": {"watch_open": True, "record": {**CONTEXT, "id": "r1", "observations": before}},
     }
     run_play(tmp_path, variables, [task])
     assert [(sent["event"], sent["decision"]) for _path, sent in receiver.got] == [(each, decision) for each in events]
 
 
-def test_a_controller_on_which_nothing_can_be_sent_fails_no_release(tmp_path):
-    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
-    output = run_play(tmp_path, {"greenlight_notifications": [{"type": "fax"}]}, [{**NOTIFY, "vars": told}])
+def test_a_notification_that_cannot_be_sent_fails_no_release(tmp_path):
+    variables = {"__greenlight_event": "start", "__greenlight_context": CONTEXT, "__greenlight_event_decision": {}}
+    output = run_play(tmp_path, {"greenlight_notifications": [{"type": "fax"}]}, [{**NOTIFY, "vars": variables}])
     assert "The notification of the event start failed: services[0].type must be one of" in output
 
 
-def test_a_controller_that_lets_nobody_in_takes_no_host_out_of_its_run(tmp_path):
+def test_an_unreachable_controller_removes_no_host_from_the_run(tmp_path):
     (tmp_path / "closed.ini").write_text("localhost ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n")
-    told = {"__greenlight_event": "start", "__greenlight_context": WAY, "__greenlight_event_decision": {}}
-    goes_on = {"ansible.builtin.debug": {"msg": "the release goes on"}}
+    variables = {"__greenlight_event": "start", "__greenlight_context": CONTEXT, "__greenlight_event_decision": {}}
+    continues = {"ansible.builtin.debug": {"msg": "the release continues"}}
     words = ["-i", "closed.ini", "--limit", "web1"]
     services = [{"type": "slack", "url": "http://127.0.0.1:1"}]
-    output = run_play(tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": told}, goes_on], *words)
+    output = run_play(
+        tmp_path, {"greenlight_notifications": services}, [{**NOTIFY, "vars": variables}, continues], *words
+    )
     assert "UNREACHABLE" in output
-    assert "the release goes on" in output
+    assert "the release continues" in output

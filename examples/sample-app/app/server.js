@@ -39,7 +39,7 @@ function readRevision() {
   return execFileSync('git', ['-C', __dirname, 'rev-parse', 'HEAD'], {encoding: 'utf8'}).trim();
 }
 
-/** Answer what has begun, close the database, and end. To a worker of a cluster a connection may still be on its way. */
+/** Answer what has begun, close the database, and end. A worker of a cluster may still get a connection. */
 function stop(app, server) {
   server.close(() => setTimeout(() => {
     app.pool.close();
