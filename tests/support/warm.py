@@ -226,7 +226,11 @@ def prepare_modules():
         path.stem: importlib.import_module(f"ansible_collections.greenlight.release.plugins.modules.{path.stem}")
         for path in (CHECKOUT / "plugins" / "modules").glob("*.py")
     }
-    return lambda: modules[sys.argv[0]].main()
+
+    def run():
+        modules[sys.argv[0]].main()
+
+    return run
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import update as sqlite_update
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore as Restore
 
 Result = TypeVar("Result")
 
+Restore = restore_plan.Restore
 real_database, resolve, inspect = database.real_database, database.resolve, look.inspect
 
 

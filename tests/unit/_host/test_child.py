@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import ch
         (lambda: os._exit(3), b"", 3),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), b"", -signal.SIGKILL),
         (lambda: 1 / 0, b"", 1),
-        (lambda: object(), b"", 1),
+        (object, b"", 1),
     ],
 )
 def test_what_work_returns_comes_through_the_pipe(work, sent, ended):
