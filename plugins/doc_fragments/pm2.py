@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options of the modules that look at a process of PM2."""
+    """Options of the modules that read the state of a process of PM2."""
 
     DOCUMENTATION = r"""
 options:

@@ -28,7 +28,7 @@ options:
     default: unknown
   lease:
     description:
-      - Seconds after which a run that gave no sign of life counts as dead. Each stage begins them anew.
+      - Seconds after which a run that gave no sign of life counts as dead. Each stage starts the count again.
     type: int
     default: 1800
 """

@@ -19,7 +19,7 @@ options:
     description:
       - Hours such as V(02:00-04:00), with commas between several. The end does not belong to them.
       - V(22:00-02:00) goes over midnight, V(00:00-24:00) is the whole day.
-      - Days of the week may stand before them, as in V(Mon-Fri 02:00-04:00) or V(Sat 02:00-04:00). Hours over midnight belong to the day on which they begin.
+      - Days of the week may come first, as in V(Mon-Fri 02:00-04:00) or V(Sat 02:00-04:00). Hours over midnight belong to the day on which they begin.
       - Empty means every hour.
     type: str
     required: true

@@ -14,7 +14,7 @@ description:
   - What was not measured, has too few samples, or has no baseline never passes. It rolls back only where the row's own action is rollback.
   - A measurement with an interval crosses C(rollback_if) only when the whole interval does. That of a measurement is a 99 % interval,
     that of a change against the baseline a 99.9 % one, for which each side needs at least eight samples.
-  - A finding that cannot tell whether the rollback line is crossed says in C(samples_needed) how many samples each side would need.
+  - Where it is unclear whether the rollback line is crossed, a finding says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
 positional: matrix, baseline, age, known_metrics, watch_seconds, scope

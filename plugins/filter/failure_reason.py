@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: failure_reason
-short_description: Tell why a task failed
+short_description: Say why a task failed
 version_added: 0.1.0
 description:
   - Returns one sentence of the result of a task that failed. Of a command it has the last words, of a loop what its first item that failed says,
@@ -44,7 +44,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import co
 
 
 class FilterModule:
-    """Filter that tells why a task failed."""
+    """Filter that says why a task failed."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"failure_reason": commands.describe_failure}

@@ -30,7 +30,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Choose when to look again
+- name: Choose when to judge again
   ansible.builtin.set_fact:
     shop_next: "{{ greenlight_decision | greenlight.release.next_observation(3600, now(utc=true).timestamp()) }}"
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: notified_events
-short_description: Say of which events somebody is told
+short_description: List the events of which somebody is notified
 version_added: 0.1.0
 description:
   - Checks C(greenlight_notifications) of the role P(greenlight.release.verify#role), and returns the events that at least one service wants.
@@ -22,7 +22,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say whether somebody is told of a rollback
+- name: Say whether somebody is notified of a rollback
   ansible.builtin.debug:
     msg: "{{ 'rollback' in greenlight_notifications | greenlight.release.notified_events }}"
 """
@@ -52,7 +52,7 @@ def notified_events(services: Any) -> List[str]:
 
 
 class FilterModule:
-    """Filter that says of which events somebody is told."""
+    """Filter that lists the events of which somebody is notified."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"notified_events": notified_events}

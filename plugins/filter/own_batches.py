@@ -27,7 +27,7 @@ options:
     description:
       - The settings of the run, C(batches), C(soak), C(confirm), C(matrix) and C(patches). See C(greenlight_batches), C(greenlight_soak) and
         C(greenlight_confirm) of the role P(greenlight.release.deploy#role), and the decision matrix of the role P(greenlight.release.verify#role).
-      - Where a row of the matrix has the scope fleet, the batches before the host's own are returned as well, since it is measured beside them.
+      - Where a row of the matrix has the scope fleet, the batches before the host's own are returned as well, since it is compared with them.
     type: dict
     required: true
 """

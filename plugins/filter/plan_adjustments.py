@@ -10,7 +10,7 @@ short_description: Choose how environment variables are adjusted for missed rows
 version_added: 0.1.0
 description:
   - Says which environment variables are to change because a row with C(adjust) was missed, within the bounds of the row.
-  - A change that made its metric worse is taken back, and its variable is left to a person from then on.
+  - A change that made its metric worse is undone, and its variable is left to a person from then on.
   - Each variable changes once an observation.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The variables to set in C(env), what to append to the adjustments so far in C(adjustments), how to take that back in C(reversed),
+    - The variables to set in C(env), what to append to the adjustments so far in C(adjustments), how to undo that in C(reversed),
       and in C(notes) why others stay as they are.
   type: dict
   sample:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan_changes
-short_description: Tell which commands and restarts the changed paths of a release ask for
+short_description: List the commands and restarts that the changed paths of a release need
 version_added: 0.1.0
 description:
   - Compares the changed paths with rules, and says which commands run while the old revision serves, which at the switch, and what is restarted.
   - When every changed path is covered by a rule that has C(restart), only the processes named there are restarted. Otherwise the app is, too.
-  - The app is also restarted where a migration runs, since it must not run beside it, and where no path is known to have changed.
-  - In a pattern C(*) stands for any text, slashes too, C(?) for one character and C([ab]) for one of them. Case matters.
+  - The app is also restarted where a migration runs, since it must not run during one, and where no path is known to have changed.
+  - In a pattern C(*) matches any text, slashes too, C(?) for one character and C([ab]) for one of them. Case matters.
   - The same command of two rules runs once.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -114,7 +114,7 @@ _value:
   description:
     - The commands to C(run) aside and to C(migrate) with, each with its arguments, whether to C(restart_app), which other processes to C(restart)
       after it, and the C(reasons), which are the paths that asked for each.
-    - Whether the new tree is C(staged), which is made ready beside the old one, and the built paths that are C(built_anew).
+    - Whether the new tree is C(staged), that is built while the old one runs, and the built paths that are C(built_anew).
   type: dict
   sample:
     run: [[npm, run, build]]
@@ -151,7 +151,7 @@ def plan_changes(
 
 
 class FilterModule:
-    """Filter that tells what changed paths ask for."""
+    """Filter that says what changed paths need."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"plan_changes": plan_changes}

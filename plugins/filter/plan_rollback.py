@@ -9,7 +9,7 @@ name: plan_rollback
 short_description: Say whether and how a release is rolled back
 version_added: 0.1.0
 description:
-  - Chooses between rolling the newest release back, giving it up because it had changed nothing yet, and doing nothing.
+  - Chooses between rolling the newest release back, aborting it because it had changed nothing yet, and doing nothing.
   - A release that was aborted hides the one before it, which is then rolled back only if it is named.
   - Used by the role P(greenlight.release.rollback#role).
 author:
@@ -52,12 +52,12 @@ RETURN = r"""
 _value:
   description:
     - The C(action), which is V(nothing), V(give_up) or V(roll_back), and why nothing is done where it is V(nothing).
-    - The C(environment) that the release had before it was adjusted, and what hooks and notifications are told, the C(context).
-    - The C(observation) for the record, unless a rollback that died is resumed, which keeps that of the first one.
+    - The C(environment) that the release had before it was adjusted, and the C(context), which hooks and notifications receive.
+    - The C(observation) for the record, unless an interrupted rollback is resumed, which keeps its first observation.
   type: dict
   sample:
     action: roll_back
-    why_nothing: "The newest release of shop here is 20260219T020000Z-0639294c, watching, so nothing is taken back"
+    why_nothing: "The newest release of shop here is 20260219T020000Z-0639294c, watching, so nothing is rolled back"
     environment: {CACHE_TTL_SECONDS: "30"}
     context: {"direction": "back", "app": "shop", "release_id": "20260219T020000Z-0639294c"}
     observation: {"decision": "rollback", "reason": "asked for by a person"}

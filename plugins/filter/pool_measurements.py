@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: pool_measurements
-short_description: Put the measurements of several hosts together
+short_description: Combine the measurements of several hosts
 version_added: 0.1.0
 description:
   - A rate, which is a percentage with samples, is counted again over the requests of all hosts. A boolean holds where it holds on every host.

@@ -10,7 +10,7 @@ short_description: Read environment variables of a process by name
 version_added: 0.1.0
 description:
   - Returns the named variables out of the file C(environ) of a process in C(/proc), and none of the others, in which there may be secrets.
-  - In cluster mode PM2 hands the variables to a worker in another way, which is understood too.
+  - In cluster mode PM2 passes the variables to a worker differently, which is understood too.
 author:
   - The greenlight.release maintainers (@greenlight)
 positional: names

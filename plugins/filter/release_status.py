@@ -50,8 +50,8 @@ RETURN = r"""
 _value:
   description:
     - The hosts, in the order of their names in the input.
-    - C(state) is the C(status) of the newest release, or V(no release), V(unreachable) or V(unknown), of which C(problem) tells more.
-    - C(revision) is what the host runs by its record, null where a run is, or died, between two.
+    - C(state) is the C(status) of the newest release, or V(no release), V(unreachable) or V(unknown), which C(problem) explains.
+    - C(revision) is what the host runs by its record, null while a run is between two, or was interrupted there.
   type: list
   elements: dict
   sample:

@@ -29,7 +29,7 @@ options:
     type: bool
     required: true
   staged:
-    description: Whether the new tree is made ready beside the old one.
+    description: Whether the new tree is built while the old one runs.
     type: bool
     required: true
   check_mode:
@@ -62,7 +62,7 @@ RETURN = r"""
 _value:
   description:
     - The steps in their order. Each has the name of a file with tasks of the role in C(tasks), and a C(phase) of the switch, a C(hook) or an
-      C(event) where the file is told one.
+      C(event) where the file needs one.
   type: list
   elements: dict
   sample:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: roll_out
-short_description: Tell where every host of a run stands, and whether the run goes on
+short_description: Return the state of every host of a run, and whether the run goes on
 version_added: 0.1.0
 description:
   - Used by the playbook C(greenlight.release.deploy) between its batches and at its end.
   - A run stops when a host failed, when one cannot be reached any more, when the rows of scope fleet say so, when a person does not answer yes,
     and when the hours in which a release may begin are over before a batch.
-  - Only the first and the third speak against the revision, and have hosts taken back.
+  - Only the first and the third speak against the revision, and cause a rollback of hosts.
 author:
   - The greenlight.release maintainers (@greenlight)
 positional: alive, batches, fleet_rollback, check_mode, sources
@@ -33,7 +33,7 @@ options:
     elements: raw
     required: true
   fleet_rollback:
-    description: Take back every host that was moved, and not only those of the batch that failed.
+    description: Roll back every host that was released, and not only those of the batch that failed.
     type: bool
     default: true
   check_mode:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - Whether the run stopped and why, the hosts to be taken back, those that were released, the state of every host and why it is that, and the
+    - Whether the run stopped and why, the hosts to roll back, those that were released, the state of every host and why it is that, and the
       lines to show.
   type: dict
   sample:
@@ -89,7 +89,7 @@ def roll_out(
     sources: Sequence[str] = (),
 ) -> Dict[str, Any]:
     try:
-        hosts = fleet.look(facts, alive, batches, check_mode)
+        hosts = fleet.states_of(facts, alive, batches, check_mode)
     except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from error
     stop = fleet.find_stop(hosts, facts)
@@ -107,7 +107,7 @@ def roll_out(
 
 
 class FilterModule:
-    """Filter that tells how far a run is."""
+    """Filter that says how far a run is."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         return {"roll_out": roll_out}

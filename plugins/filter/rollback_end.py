@@ -9,7 +9,7 @@ name: rollback_end
 short_description: Say what a person should know at the end of a rollback
 version_added: 0.1.0
 description:
-  - Tells what became of the database, also when a rollback that died had restored it, and where the evidence of the release is.
+  - Says what was done with the database, also when an interrupted rollback had restored it, and where the evidence of the release is.
   - Used by the role P(greenlight.release.rollback#role).
 author:
   - The greenlight.release maintainers (@greenlight)

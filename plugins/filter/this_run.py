@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: this_run
-short_description: Tell what the earlier batches of a play agreed on, and refuse hosts that differ
+short_description: Return what the first batch of a play released, and refuse hosts that differ
 version_added: 0.1.0
 description:
   - One run releases one revision of one app. Where two hosts of the run have different values of a variable the filter fails and names them.
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What the first batch agreed on, empty in the first batch.
+  description: The commit and the ids of the first batch, empty in the first batch itself.
   type: dict
   sample:
     sha: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
@@ -56,7 +56,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._fleet import f
 
 def this_run(wanted: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]], batch: Sequence[str]) -> Dict[str, str]:
     try:
-        return fleet.agreed(wanted, list(hosts), batch)
+        return fleet.first_release(wanted, list(hosts), batch)
     except fleet.FleetError as error:
         raise AnsibleFilterError(str(error)) from error
 

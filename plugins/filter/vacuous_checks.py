@@ -19,8 +19,8 @@ options:
     description:
       - C(probes), C(unmeasured) and C(measurements) as M(greenlight.release.health_check) returns them, C(lines) as
         M(greenlight.release.log_assert) does.
-      - C(required), a list of the required lines. C(absent) and C(unsearched), the patterns that were looked for in the sources in vain, or could
-        not be looked for.
+      - C(required), a list of the required lines. C(absent) and C(unsearched), the patterns that were not found in the sources, or could
+        not be searched for.
       - C(rates), the texts C(count) and C(of) by the name of the rate. C(gauges), the names of metrics that should vary.
         C(readings), earlier values by the name of the metric.
     type: dict

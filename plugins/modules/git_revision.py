@@ -32,7 +32,7 @@ options:
   state:
     description:
       - V(resolved) asks the repository for the full commit SHA of a branch, a tag or a SHA. It needs no checkout.
-      - V(fetched) brings the commit into the checkout beside the running one, and compares the two. Files, index, branches and HEAD stay as they are.
+      - V(fetched) fetches the commit without switching to it, and compares it with the running one. Files, index, branches and HEAD stay as they are.
         It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
         In check mode the commit is fetched to a temporary repository, so that the comparison is true although not even a ref of the checkout changes.
       - V(checked_out) checks out a commit that was fetched, detached.
@@ -60,7 +60,7 @@ options:
     description: Full commit SHA. Needed by O(state=fetched) and O(state=checked_out).
     type: str
   recover:
-    description: Complete a checkout that was killed half-way between O(from_sha) and O(sha). Files that differ between the two are put back.
+    description: Complete a checkout that was killed half-way between O(from_sha) and O(sha). Files that differ between the two are reset.
     type: bool
     default: false
   from_sha:

@@ -48,7 +48,7 @@ options:
       url:
         description:
           - URL to ask. It must hold no credentials; those belong into C(headers). Values of its query with a name such as C(token) are not shown.
-          - Write C(127.0.0.1) where that is meant, since C(localhost) may be another service that listens on C(::1). RV(probes[].peer) tells.
+          - Write C(127.0.0.1) where that is meant, since C(localhost) may be another service that listens on C(::1). RV(probes[].peer) shows which.
         type: str
         required: true
       name:
@@ -100,7 +100,7 @@ options:
         default: []
       pids:
         description:
-          - Processes, one of which must give the answer, or a process that it has started. This tells a new process from an old one that
+          - Processes, one of which must give the answer, or a process that it has started. This distinguishes a new process from an old one that
             still serves the port. The instances of RV(greenlight.release.pm2_process_info#module:processes) have such a C(pid).
           - The app must be asked directly, on this host, by its user or by root.
         type: list
@@ -308,7 +308,7 @@ unmeasured:
   elements: str
   sample: []
 counters:
-  description: Counters as they stand, for O(counters) of a later call.
+  description: The current counters, for O(counters) of a later call.
   returned: always
   type: dict
   sample: {"cache_hit_rate": {"at": 1771466400.0, "values": {"data.hits": 120, "data.misses": 4}, "epoch": ""}}

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Marks the end of log files, and later reads only what was written since, also when the files were rotated, truncated or compressed in between.
   - When lines may be missing it says so, and never claims that there were no errors. Rotated files may be plain or compressed by gzip; one that
-    is compressed in another way, or cannot be read, and was changed since, is such a gap.
+    is compressed in another format, or cannot be read, and was changed since, is such a gap.
   - Secrets in the lines that it quotes are replaced.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -53,7 +53,7 @@ options:
   process:
     description:
       - Name of a PM2 process, all logs of which are read, those of every instance, out and err apart.
-      - PM2 is asked for them. When it cannot be, O(cursor) is enough, which C(notes) then tells.
+      - PM2 is asked for them. When it cannot be, O(cursor) is enough, and C(notes) says so.
     type: str
   pm2_home:
     description: Folder of the PM2 daemon of O(process). The default is E(PM2_HOME), else C(~/.pm2).
@@ -90,7 +90,7 @@ options:
           description:
             - Path of a field of lines of JSON, such as C(level) or C(err.code). It needs one of C(below), C(at_most), C(equals), C(at_least),
               C(above), C(matches) and C(exists).
-            - What stands before the JSON does not matter, and the JSON lines of PM2 itself are seen through.
+            - Text before the JSON does not matter, and the JSON lines of PM2 itself are seen through.
           type: str
         below:
           description: The field is a number below this one.
@@ -178,7 +178,7 @@ options:
     type: float
     default: 0
   timeout:
-    description: Seconds that reading and matching may take beside O(wait). A regular expression that takes for ever ends here.
+    description: Seconds that reading and matching may take in addition to O(wait). A regular expression that takes for ever ends here.
     type: int
     default: 120
   report_only:
@@ -186,7 +186,7 @@ options:
     type: bool
     default: false
 notes:
-  - Invalid UTF-8 is replaced, and terminal colours and NULs are removed, before a line is looked at.
+  - Invalid UTF-8 is replaced, and terminal colours and NULs are removed, before a line is matched.
   - A line that is longer than 256 KiB is judged in parts; what lies across two of them is not found.
   - An app that goes on writing to a file which was renamed has to open its logs again, as C(pm2 reloadLogs) makes it do.
   - A rotation that copies a log and then truncates it, as pm2-logrotate does, can itself lose the lines of that moment.

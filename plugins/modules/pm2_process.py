@@ -16,7 +16,7 @@ description:
     it should, and neither its process nor its restart counter changes for O(stable_for) seconds.
   - Stopped is a measured fact too. The processes are gone, and what they listened on is closed.
   - The whole wanted configuration counts, with O(config) or O(script) also what is not wanted any more. What differs is changed.
-  - Over the program (O(transport)) a process whose configuration differs is always made anew, which needs O(config) or O(script).
+  - Over the program (O(transport)) a process whose configuration differs is always created again, which needs O(config) or O(script).
   - Only the process whose name is exactly O(name) is touched. The daemon is never updated, and the environment of the caller
     does not reach the app.
   - Made for PM2 5, 6 and 7.
@@ -41,11 +41,11 @@ options:
   state:
     description:
       - V(started) starts what does not run and waits until it is ready. A process that PM2 does not know needs O(config) or O(script).
-        One whose configuration differs, or whose path leads to another release than it runs, is restarted or made anew.
+        One whose configuration differs, or whose path leads to another release than it runs, is restarted or created again.
       - V(restarted) and V(reloaded) replace the running instances and wait until they are ready. In cluster mode V(reloaded)
         replaces one after another, the next one only when the last one serves, so that no request is lost. For that the app must
-        close its server on SIGINT and live on for a moment, as a connection may be on its way to it.
-        In fork mode PM2 can only restart, and what PM2 cannot hand over makes the process anew; there is a warning.
+        close its server on SIGINT and live on for a moment, as a connection may still arrive.
+        In fork mode PM2 can only restart, and a setting that PM2 cannot hand over makes it create the process again; there is a warning.
       - V(stopped) ends the processes and keeps them in PM2's list, V(absent) removes them from it. Both are fine with a name that PM2 does not know.
     type: str
     choices: [started, stopped, restarted, reloaded, absent]
@@ -53,7 +53,7 @@ options:
   config:
     description:
       - Ecosystem file (C(.js), C(.cjs), C(.mjs), C(.json), C(.yml)) that describes the process. Relative paths in it begin at its folder.
-      - Node reads it with a clean environment and O(env). The other options stand above what it says.
+      - Node reads it with a clean environment and O(env). The other options take precedence over it.
     type: path
   script:
     description:
@@ -91,7 +91,7 @@ options:
     choices: [fork, cluster]
   env:
     description:
-      - Environment variables of the process, which stand above those of O(config). Their values are never shown, and reach no list of processes.
+      - Environment variables of the process, which take precedence over those of O(config). Their values are never shown, and reach no list of processes.
       - A variable that an earlier run of this module set, and that is no longer wanted, is removed.
     type: dict
     default: {}
@@ -135,13 +135,13 @@ options:
     default: 60
   save:
     description:
-      - Save PM2's list of all processes when the process is as wanted, so that C(pm2 resurrect) brings them back after a reboot.
+      - Save PM2's list of all processes when the process is as wanted, so that C(pm2 resurrect) starts them again after a reboot.
         Nothing is saved when that is so already. The file is made private, as it holds the environment of every process.
     type: bool
     default: false
   executable:
     description:
-      - The C(pm2) program, a name on PATH or an absolute path. Its folder is also where C(node) is looked for first.
+      - The C(pm2) program, a name on PATH or an absolute path. C(node) is searched first in its folder.
     type: str
     default: pm2
 seealso:
@@ -257,7 +257,7 @@ ports:
   sample: [3000]
 killed:
   description:
-    - Whether an instance ignored the signal to end and PM2 had to kill it, as C(PM2_HOME/pm2.log) tells. A warning names it.
+    - Whether an instance ignored the signal to end and PM2 had to kill it, according to C(PM2_HOME/pm2.log). A warning names it.
   returned: success
   type: bool
   sample: false

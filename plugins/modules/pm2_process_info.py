@@ -10,7 +10,7 @@ module: pm2_process_info
 short_description: Say whether a process of PM2 really serves
 version_added: 0.1.0
 description:
-  - Looks at the instances of a process over the daemon's own socket, and at what the kernel says of them.
+  - Reads the state of the instances of a process from the daemon's own socket and from the kernel.
   - An app that is down is a fact that is reported, not a failure. The module fails only when PM2 cannot be asked.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -30,7 +30,7 @@ attributes:
   action_group: {}
 options:
   stable_for:
-    description: Seconds to watch it for, in which it must not be restarted. V(0) looks once.
+    description: Seconds to watch it for, in which it must not be restarted. V(0) reads the state once.
     type: float
     default: 0
   timeout:
@@ -115,7 +115,7 @@ log_files:
   elements: dict
   sample: [{"path": "/home/shop/.pm2/logs/shop-out.log", "stream": "out"}]
 saved:
-  description: Whether C(pm2 resurrect) would bring the process back as it is now, as after a reboot.
+  description: Whether C(pm2 resurrect) would start the process as it is now, as after a reboot.
   returned: success
   type: bool
   sample: true

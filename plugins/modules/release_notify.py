@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_notify
-short_description: Tell other services what became of a release
+short_description: Notify other services of the result of a release
 version_added: 0.1.0
 description:
   - Sends an event of a release to webhooks, Slack and Telegram, to all of them at the same time.
@@ -36,8 +36,8 @@ requirements:
 options:
   services:
     description:
-      - Who is told. Nothing of it is ever shown, since an URL may be as secret as a token.
-      - Each is a mapping with a C(type), V(webhook), V(slack) or V(telegram). C(events) are the values of O(event) that it is told, all by default.
+      - The receivers. Nothing of them is ever shown, since a URL may be as secret as a token.
+      - Each is a mapping with a C(type), V(webhook), V(slack) or V(telegram). C(events) are the values of O(event) that it receives, all by default.
         C(name) is what it is called in messages, C(proxy) the URL of a proxy, C(ca_path) a file of the authorities that may have signed its certificate.
       - A V(webhook) has a C(url), to which JSON is sent with C(POST), and may have C(headers), such as an authorization.
       - A V(slack) has the C(url) of an incoming webhook.
@@ -76,7 +76,7 @@ options:
     type: str
     default: ""
   reason:
-    description: The reason in words. It is sent without what looks like a secret, and only its first 600 characters.
+    description: The reason in words. What looks like a secret is removed, and only the first 600 characters are sent.
     type: str
     default: ""
   findings:
@@ -97,7 +97,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell the team that the shop is released
+- name: Notify the team that the shop is released
   greenlight.release.release_notify:
     event: success
     app: shop

@@ -10,7 +10,7 @@ module: release_record
 short_description: Keep the record of a release, and the lock in it, on the host
 version_added: 0.1.0
 description:
-  - Writes the JSON file that says how far a release has come, so that whatever dies half-way leaves a host that knows what it was doing.
+  - Writes the JSON file that says how far a release has come, so that after a crash the host still knows what was being done.
   - The lock is a part of the record. Both change in one atomic write, and a lease says how long a silent run may hold it.
   - The records of an app lie in C(<state_path>/releases/), one file of mode 0600 a release. The folder is created with mode 0700
     where the user may do that.
@@ -49,7 +49,7 @@ options:
       - Needed by O(state=opened). Otherwise the default is the newest release.
     type: str
   from_revision:
-    description: Full commit SHA that the host goes back to. Needed by O(state=opened).
+    description: Full commit SHA that a rollback returns the host to. Needed by O(state=opened).
     type: str
   to_revision:
     description: Full commit SHA that is released. Needed by O(state=opened).

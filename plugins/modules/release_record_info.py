@@ -91,7 +91,7 @@ watch:
       sample: {"cursor": {"version": 1, "at": 1771466400.0, "files": []}, "known_kinds": {"critical_errors": []}, "from_switch": true}
     baseline_since:
       description:
-        - Where a baseline reads the log from when the newest release was taken back within a day, as C(since), and empty otherwise.
+        - Where a baseline reads the log from when the newest release was rolled back within a day, as C(since), and empty otherwise.
           Before it lie the lines of the rejected release.
       type: dict
       sample: {}
@@ -106,7 +106,7 @@ watch:
       type: dict
       sample: {"total": 0, "last": 3}
     same_hour:
-      description: When and what the old revision was measured as at this hour of an earlier day, null where nobody observed it then.
+      description: When and what the old revision was measured as at this hour of an earlier day, null where it was not observed then.
       type: dict
       sample: {"at": "2026-02-18T14:02:00Z", "measurements": {"error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200}}}
     readings:
@@ -114,7 +114,7 @@ watch:
       type: dict
       sample: {"cache_hit_rate": [81.2, 82.0]}
     rejected_kinds:
-      description: The kinds of lines that releases brought which were taken back, by the name of the rule.
+      description: The kinds of lines that rolled back releases wrote, by the name of the rule.
       type: dict
       sample: {"critical_errors": ["9f2c1a7be0d4"]}
 lock:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Does in one process what must happen while nobody is served, so that this is hardly longer than a restart by PM2.
   - Forward, it marks the end of the log, stops the app, brings the backup up to the last committed write, moves the code, migrates, starts the app,
-    and waits until it is ready. Back, it stops the app, restores the database where that is needed, moves the code, and starts the app.
+    and waits until it is ready. A rollback stops the app, restores the database where that is needed, moves the code, and starts the app.
   - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
   - What the app is and where comes from the facts of the release record.
   - A failure says which step it was, and what is true of the host then.
@@ -35,7 +35,7 @@ attributes:
 options:
   direction:
     description:
-      - V(forward) goes to the new revision of the release, V(back) rolls back to the old one, from wherever the release has come to.
+      - V(forward) switches to the new revision of the release, V(back) rolls back to the old one, whatever stage the release has reached.
     type: str
     choices: [forward, back]
     required: true
@@ -62,7 +62,7 @@ options:
     default: restart
   restart_app:
     description:
-      - Whether the app itself must run anew to use what has changed. Without it only the code is moved, and the processes of O(restart) run anew.
+      - Whether the app itself must be restarted to use what has changed. Without it only the code is moved, and only the processes of O(restart) are restarted.
     type: bool
     default: true
   restart:
@@ -76,7 +76,7 @@ options:
       - Needed by O(direction=forward) unless O(phase=from_migrate).
     type: path
   backup_verify:
-    description: How thoroughly a backup is checked that has to be taken anew, see O(greenlight.release.sqlite_backup#module:verify).
+    description: How thoroughly a backup is checked that has to be taken again, see O(greenlight.release.sqlite_backup#module:verify).
     type: str
     choices: [full, quick, none]
     default: quick
@@ -120,7 +120,7 @@ options:
     type: float
     default: 120
   save:
-    description: Save PM2's list of processes, so that C(pm2 resurrect) brings them back after a reboot.
+    description: Save PM2's list of processes, so that C(pm2 resurrect) starts them again after a reboot.
     type: bool
     default: false
   executable:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_tree
-short_description: Make the tree of a revision ready beside the one that runs, and remove old ones
+short_description: Build the tree of a revision while the old one runs, and remove old trees
 version_added: 0.1.0
 description:
   - Exports the files of a commit that was fetched, so that commands can install and build in it while the old revision serves.
-  - What is not built anew is carried over from the running tree, by shared blocks where the filesystem can do that. Shared paths are linked.
+  - What is not rebuilt is carried over from the running tree, by shared blocks where the filesystem can do that. Shared paths are linked.
   - The running tree, its index, its branches and its commit stay as they are, and a full disk costs only the new tree.
   - Run it as the user who owns the app's folder. Files are readable to whoever may read that folder, and writable to their owner.
   - No hook is run. Filters that the repository's own settings name, such as those of Git LFS, are, since a checkout would have them too.
@@ -33,7 +33,7 @@ attributes:
 options:
   state:
     description:
-      - V(staged) makes the tree of O(sha). It refuses too little free space, links in the way, and a database that the new tree would not see.
+      - V(staged) makes the tree of O(sha). It refuses too little free space, links where folders are needed, and a database that the new tree would not see.
       - V(pruned) removes what older releases left, so that O(keep) remain. Whatever can still be needed is kept beyond that number. This is what
         runs, what a process works in, the last good release, and what an open, a watched or the newest release record names.
     type: str

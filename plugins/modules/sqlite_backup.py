@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - Takes an exact snapshot of a database that is being written to, in any journal mode, without stopping the app.
   - In WAL mode no writer waits. With a rollback journal a commit waits while the file is copied, as it does for any reader.
-  - A backup is verified and on the disk before it gets its name, and described by a manifest beside it.
+  - A backup is verified and on the disk before it gets its name, and described by a manifest next to it.
   - A restore verifies the backup first, refuses a database that a process has open, sets aside what it replaces, and leaves no sidecar of the old database.
-  - Whatever is killed half-way leaves the old state or the new one. What it left beside them, the next run removes.
+  - A run that is killed leaves either the old state or the new one. The next run removes its leftovers.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
@@ -152,7 +152,7 @@ EXAMPLES = r"""
     update: "{{ shop_backup.backup.path }}"
   register: shop_last_backup
 
-- name: Put it back if a migration changed the schema
+- name: Restore it if a migration changed the schema
   greenlight.release.sqlite_backup:
     state: restored
     src: "{{ shop_last_backup.backup.path }}"

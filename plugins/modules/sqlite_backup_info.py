@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sqlite_backup_info
-short_description: List the backups of SQLite databases, and look at a live one
+short_description: List the backups of SQLite databases, and inspect a live one
 version_added: 0.1.0
 description:
   - Lists the backups in a folder with their manifests, and whether each still is what its manifest says.
@@ -58,7 +58,7 @@ backups:
   elements: dict
   sample: [{"path": "/var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db", "sound": true, "reason": ""}]
 database:
-  description: Whether the live database is sound, and what it holds. It is left as it is, whatever a killed process left beside it.
+  description: Whether the live database is sound, and what it holds. Nothing is changed, leftovers of a killed process included.
   returned: when O(path) is given
   type: dict
   sample: {"sound": true, "reason": "", "user_version": 3, "journal_mode": "wal", "row_counts": {"orders": 1042}}
@@ -99,7 +99,7 @@ def main() -> None:
     except SqliteError as error:
         module.fail_json(msg=str(error))
     except watchdog.GivenUp as error:
-        module.fail_json(msg=f"The look at {module.params['path'] or module.params['dest']} was given up: {error}")
+        module.fail_json(msg=f"The inspection of {module.params['path'] or module.params['dest']} was stopped: {error}")
     module.exit_json(**work)
 
 

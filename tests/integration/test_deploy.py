@@ -125,7 +125,7 @@ def test_what_is_built_is_built_aside_and_comes_back(site):
 @pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])
 def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_taken_back(site, revision, why):
     status, told = site.deploy(revision)
-    assert (status, f"was taken back to {site.shas['good']}: " in told, why in told) == (2, True, True), told
+    assert (status, f"was rolled back to {site.shas['good']}: " in told, why in told) == (2, True, True), told
     record = site.records()[-1]
     assert (site.revision(), record["status"]) == (site.shas["good"], "rolled_back")
     assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}

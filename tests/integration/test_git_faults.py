@@ -182,7 +182,7 @@ def test_a_remote_that_never_answers_is_given_up_and_nothing_is_changed(reposito
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://bob:hunter2@127.0.0.1:{server.getsockname()[1]}/r.git"
         answer = repositories.fetch(repository=url, timeout=1, check=check)
-    assert answer["msg"] == "git fetch did not end in 1 seconds; look at the remote"
+    assert answer["msg"] == "git fetch did not end in 1 seconds; check the remote"
     assert ("hunter2" in str(answer), git(repositories.path, "for-each-ref")) == (False, before)
 
 

@@ -94,7 +94,7 @@ def test_a_host_without_a_release_has_none(run_module, tmp_path):
     assert "No release of this app is on record" in noted["msg"]
     (tmp_path / "state" / "releases" / "x.json").write_text("{")
     broken = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
-    assert "x.json is no JSON, as far as it goes" in broken["msg"]
+    assert "x.json is not valid JSON, perhaps truncated" in broken["msg"]
 
 
 def test_the_hours_of_a_watch_can_be_named(run_module, tmp_path):

@@ -54,7 +54,7 @@ def test_every_host_is_in_the_table_and_one_that_was_not_asked_fails_the_run(hos
     assert re.match(r"aaaaaaaa  \S+-bbbbbbbb  in_progress \(opened\) +- +- +alice, until 20", lines["held"])
     assert re.match("- +- +no release ", lines["new"])
     assert [lines[name].split()[2] for name in ("broken", "gone", "nameless")] == ["unknown", "unreachable", "unknown"]
-    assert re.search('"broken: .*x.json is no JSON, as far as it goes', output)
+    assert re.search('"broken: .*x.json is not valid JSON, perhaps truncated', output)
     assert re.search('"nameless: .*greenlight_app_name', output)
 
 

@@ -70,7 +70,7 @@ def hosts() -> Iterator[list[Host]]:
 def bad_release(hosts: list[Host]) -> Run:
     """A release whose migration breaks the app and which is taken back, with nobody killed: all boundaries."""
     run = hosts[0].play("deploy", greenlight_revision="breaking-migration")
-    assert "was taken back to" in run.output, run.output
+    assert "was rolled back to" in run.output, run.output
     assert hosts[0].problems() == []
     return run
 

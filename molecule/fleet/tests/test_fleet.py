@@ -123,7 +123,7 @@ def test_a_bad_second_host_takes_the_first_one_back_and_the_third_is_never_touch
     assert [sample.record(on(name))["status"] for name in NAMES] == ["rolled_back", "rolled_back", "watching"]
     assert f"batch 2 of 3: {SECOND} failed" in sample.record(on(FIRST))["reason"]
     assert sample.records(on(THIRD)) == untouched
-    assert "taken back: since batch 2 of 3" in row(output, FIRST)
+    assert "rolled back: since batch 2 of 3" in row(output, FIRST)
     assert "missing in the log: no revision writes this" in row(output, SECOND)
     assert "not touched" in row(output, THIRD)
 

@@ -65,14 +65,14 @@ def parse_status(output: str) -> Status:
 
 
 def read_status(run: Run, path: Path) -> Status:
-    """Look at a checkout. Raises GitError when there is none, or it cannot be trusted to be left alone."""
+    """Inspect a checkout. Raises GitError when there is none, or it cannot be trusted to be left alone."""
     if not path.is_dir():
         raise GitError(f"{path} is not a folder; clone the repository there first")
     refuse_foreign(path)
     top = demand(run(["rev-parse", "--show-toplevel"]), f"{path} is not a git checkout that this user can use").strip()
     if Path(top).resolve() != path.resolve():
         raise GitError(f"{path} is a folder inside the checkout {top}; give the checkout itself")
-    return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot look at {path}"))
+    return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot inspect {path}"))
 
 
 def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
@@ -94,7 +94,7 @@ def _list(paths: Sequence[str]) -> str:
 
 def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
     """Raise GitError when one of the paths of a revision is that of a file which the checkout does not track."""
-    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
+    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
     obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
     if obstacles:
         raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
@@ -132,7 +132,7 @@ def check_out(run: Run, path: Path, sha: str) -> None:
 def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     """Complete a checkout that was killed half-way between two commits.
 
-    Only files that differ between the two are put back, and only where nobody changed another tracked file: the rest of
+    Only files that differ between the two are reset, and only where nobody changed another tracked file: the rest of
     the tree is what both commits say. A lock of a checkout is removed, unless the process that made it lives: git goes
     on when only the one that started it was killed.
     """
@@ -140,17 +140,17 @@ def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
     for name in _LOCKS:
         with contextlib.suppress(FileNotFoundError):
             (folder_of(run, path) / name).unlink()
-    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot look at {path}").split("\0"))
+    tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
     for name in sorted(between - tracked):
         if name in status.untracked:
             (path / name).unlink()
         elif os.path.lexists(str(path / name)):
             _put_aside(run, path, name)
-    demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot put {path} back to {status.head}")
+    demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot reset {path} to {status.head}")
 
 
 def _put_aside(run: Run, path: Path, name: str) -> None:
-    """Move a file that git ignores out of the way of a checkout; it may be half of one, or somebody's own."""
+    """Set aside a file that git ignores and a checkout would overwrite; it may be half of one, or somebody's own."""
     folder, number = folder_of(run, path) / "greenlight" / "aside", 1
     while (folder / str(number) / name).exists():
         number += 1

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A commit, fetched beside the running one and compared with it, in both layouts, and the rehearsal of that.
+"""A commit, fetched without switching to it and compared with the running one, in both layouts, with its rehearsal.
 
 A rehearsal fetches to a temporary repository that borrows the objects of the real one, which stays as it is.
 """

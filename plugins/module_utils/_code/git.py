@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Git, asked and told safely: how it is run, and the revisions of a repository, resolved, fetched and compared.
+"""Git, run safely; revisions of a repository, resolved, fetched and compared.
 
 Nothing a checkout's own settings could start is started: no hooks, no file system monitor, no ssh command. No commit is
 ever made. Credentials in a URL travel in the environment, never in an argument, since git shows its arguments in ps.
@@ -111,7 +111,7 @@ def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", g
         except FileNotFoundError as error:
             raise GitError("git is not installed on this host; install it") from error
         if ended.state != "ended":
-            raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; look at the remote")
+            raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; check the remote")
         output, problem = ended.output.decode("utf-8", "surrogateescape"), ended.error.decode("utf-8", "replace")
         return Done(ended.code, output, problem)
 
@@ -161,7 +161,7 @@ def refuse_foreign(path: Path) -> None:
 
 def folder_of(run: Run, path: Path) -> Path:
     """Return the git directory of a checkout or of a bare repository."""
-    return Path(demand(run(["rev-parse", "--absolute-git-dir"]), f"Cannot look at {path}").strip())
+    return Path(demand(run(["rev-parse", "--absolute-git-dir"]), f"Cannot inspect {path}").strip())
 
 
 def has_commit(run: Run, sha: str) -> bool:

@@ -5,7 +5,7 @@
 
 ``<git dir>/greenlight/<release id>/`` holds new (the staged tree), old (the built paths that were replaced), and the
 plan. It lies on the filesystem of the checkout, so that a built path of any size moves at once. A built path is in one
-of these states, told by where it exists, which is all that a killed move leaves behind:
+of these states. Where it exists shows which, also after a killed move:
 
 ========  ======  ======  ===========================================
 checkout  new     old     state
@@ -43,7 +43,7 @@ def folder_of(run: Run, move: Move) -> Path:
 
 
 def head(run: Run, path: Path) -> str:
-    return git.demand(run(["rev-parse", "--verify", "HEAD^{commit}"]), f"Cannot look at {path}").strip()
+    return git.demand(run(["rev-parse", "--verify", "HEAD^{commit}"]), f"Cannot inspect {path}").strip()
 
 
 def check_forward(run: Run, move: Move) -> None:
@@ -83,7 +83,7 @@ def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
     place = app_path / name
     for root in (app_path, folder / "new", folder / "old"):
         if not lies_free(root, name):
-            raise GitError(f"A folder on the way to {root / name} is a link or a file; built paths need plain folders")
+            raise GitError(f"A folder above {root / name} is a link or a file; built paths need plain folders")
     if not os.path.lexists(str(folder / "new" / name)):
         return
     device = (folder / "new" / name).lstat().st_dev
@@ -145,7 +145,7 @@ def _put_aside(folder: Path, place: Path, name: str) -> None:
 
 
 def check_back(run: Run, move: Move) -> None:
-    """Raise GitError when the way back is not there, or goes over changes that no release made."""
+    """Raise GitError when a rollback is impossible, or would overwrite changes that no release made."""
     _check_back(run, move)
     checkout.refuse_foreign_changes(run, move.app_path, move.from_sha, move.to_sha)
 
@@ -159,12 +159,12 @@ def _check_back(run: Run, move: Move) -> None:
         in_place = os.path.lexists(str(folder / "new" / name)) and os.path.lexists(str(move.app_path / name))
         if existed and not in_place and not os.path.lexists(str(folder / "old" / name)):
             raise GitError(
-                f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be put back; build it anew"
+                f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be restored; build it anew"
             )
 
 
 def back(run: Run, move: Move) -> None:
-    """Put the built paths and the commit back. The new ones go back into the stage."""
+    """Restore the built paths and the commit. The new built paths return to the stage."""
     _check_back(run, move)
     checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     folder = folder_of(run, move)

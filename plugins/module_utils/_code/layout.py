@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an app's code lies on a host, and how it moves between two revisions: the same four verbs for both layouts.
 
-Every verb may be called again after it died anywhere: forward completes, back undoes whatever was done.
+Every function may be called again after an interruption: forward completes the move, back undoes it.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def forward(run: Run, move: Move) -> None:
 
 
 def check_back(run: Run, move: Move) -> None:
-    """Raise GitError when going back cannot work, before anything is stopped."""
+    """Raise GitError when a rollback cannot work, before anything is stopped."""
     _do(move, lambda: code_in_place.check_back(run, move), lambda: code_releases.check_back(move))
 
 
 def back(run: Run, move: Move) -> None:
-    """Put the old revision back in place, from wherever going forward or back has died. Raises GitError."""
+    """Roll back to the old revision, also after an interrupted move in either direction. Raises GitError."""
     _do(move, lambda: code_in_place.back(run, move), lambda: code_releases.back(move))
 
 

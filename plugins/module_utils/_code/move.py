@@ -68,7 +68,7 @@ def check_paths(what: str, paths: Sequence[str]) -> None:
 
 
 def lies_free(root: Path, path: str) -> bool:
-    """Say whether no folder on the way to a path below `root` is a symbolic link or a file."""
+    """Say whether no folder between `root` and a path below it is a symbolic link or a file."""
     between = [root.joinpath(*PurePosixPath(path).parts[:depth]) for depth in range(1, len(PurePosixPath(path).parts))]
     return all(not os.path.lexists(str(each)) or (each.is_dir() and not each.is_symlink()) for each in between)
 
@@ -80,9 +80,9 @@ def read_plan(file: Path) -> Optional[MovePlan]:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise GitError(f"{file} cannot be read as the plan of a move: {error}; look what changed it") from error
+        raise GitError(f"{file} cannot be read as the plan of a move: {error}; find out what changed it") from error
     if not isinstance(plan, dict):
-        raise GitError(f"{file} is not the plan of a move; look what changed it")
+        raise GitError(f"{file} is not the plan of a move; find out what changed it")
     return plan
 
 

@@ -92,7 +92,7 @@ def _left_behind(folder: Path, protected: Set[str]) -> List[str]:
 
 
 def remove_releases(app_path: Path, removed: Sequence[str], swept: Sequence[str]) -> None:
-    """Remove release folders; each is renamed first, so that half of one never looks like a release."""
+    """Remove release folders; each is renamed first, so that half of one is never taken for a release."""
     folder = app_path / "releases"
     for release_id in removed:
         gone = folder / f".{release_id}.removed"

@@ -5,7 +5,7 @@
 
 ``<app_path>/{repository, releases/<release id>/REVISION, shared, current -> releases/<release id>}``. What is current
 is what the link says, never the newest folder. Before the link is moved, ``releases/.<release id>.json`` notes where it
-led, so that the way back does not depend on the order of folders or of clocks.
+led, so that a rollback does not depend on the order of folders or of clocks.
 """
 
 from __future__ import annotations

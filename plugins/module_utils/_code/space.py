@@ -12,7 +12,7 @@ from typing import Iterable
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 
 _BLOCK = 4096
-# Left free beside what the files need: the app and its logs go on.
+# Left free in addition to what the files need: the app and its logs go on.
 _SPARE_BYTES, _SPARE_FILES = 16 << 20, 100
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tree of a revision, made ready beside the one that runs: exported, completed from the running tree, and linked.
+"""The tree of a revision, built while the old one runs: exported, completed from the running tree, and linked.
 
 It is made under a temporary name and renamed when it is whole, so that a tree with its final name can be relied on.
 Nothing of the running tree, its index or its commit is touched, and a full disk costs only the new tree.
@@ -80,7 +80,7 @@ def _link(partial: Path, move: Move, planned: Planned) -> None:
 def _parents_of(partial: Path, move: Move, name: str) -> Path:
     """Return the path of something to add to the tree, after its folders were made. Raises GitError for links there."""
     if not lies_free(partial, name):
-        raise GitError(f"A folder on the way to {name} is a link or a file in {move.to_sha}; make it a plain folder")
+        raise GitError(f"A folder above {name} is a link or a file in {move.to_sha}; make it a plain folder")
     (partial / name).parent.mkdir(parents=True, exist_ok=True)
     return partial / name
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to make the tree of a revision ready beside the running one, and everything that speaks against it.
+"""What is needed to build the tree of a revision while the old one runs, and everything that speaks against it.
 
 Nothing is touched here.
 """
@@ -157,5 +157,5 @@ def _to_carry(wanted: Wanted, running: Path) -> List[str]:
     names = [name for name in wanted.move.built_paths if name not in wanted.built_anew]
     for name in names:
         if not lies_free(running, name):
-            raise GitError(f"A folder on the way to {running / name} is a link or a file; make it a plain folder")
+            raise GitError(f"A folder above {running / name} is a link or a file; make it a plain folder")
     return [name for name in names if os.path.lexists(str(running / name))]

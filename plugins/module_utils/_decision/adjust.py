@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adjustments: which environment variable a missed row changes, within which bounds, and when that is taken back.
+"""Adjustments: which environment variable a missed row changes, within which bounds, and when that is undone.
 
 An adjustment in the release record is a mapping `{row, env, from, to, value, taken_back}`; `value` is what the metric
 was at when it was made. Values of the environment are texts. Nothing here touches a process.
@@ -30,11 +30,11 @@ def plan_adjustments(
 ) -> Dict[str, Any]:
     """Return `{env, adjustments, reversed, notes}`.
 
-    These are the variables to set, what to append to `made`, how to take that back, and why other variables stay.
+    These are the variables to set, what to append to `made`, how to undo that, and why other variables stay.
 
     `findings` are those of a decision, `made` the adjustments of the release so far, `current` the environment of
-    the running app. A variable changes once an observation, and one whose last change was taken back is left to a
-    person, whichever row made it. Only the row that changed it last can take that back: a value of
+    the running app. A variable changes once an observation, and one whose last change was undone is left to a
+    person, whichever row made it. Only the row that changed it last can undo that: a value of
     another says nothing.
     """
     env: Dict[str, str] = {}
@@ -62,7 +62,7 @@ def _take_back(finding: Mapping[str, Any], last: Optional[Adjustment]) -> Option
 
 
 def reverse(adjustment: Adjustment, value: Any) -> Adjustment:
-    """Return the adjustment that takes another one back, made when the metric was at `value`."""
+    """Return the adjustment that undoes another one, made when the metric was at `value`."""
     return {**adjustment, "from": adjustment["to"], "to": adjustment["from"], "value": value, "taken_back": True}
 
 

@@ -93,7 +93,7 @@ def _action(row: Row, outcome: str) -> str:
     if outcome in ("pass", "not_due"):
         return "proceed"
     if outcome in UNKNOWN:
-        # Nobody can adjust by a number that is not there, but somebody has to look.
+        # Without a number nothing can be adjusted, so a person has to decide.
         return "rollback" if row.action == "rollback" else "monitor"
     return "rollback" if outcome == "rollback" else row.action
 
@@ -108,7 +108,7 @@ def _summary(decision: str, findings: Sequence[Mapping[str, Any]]) -> str:
 def render_table(result: Mapping[str, Any]) -> List[str]:
     """Return a decision as lines of text: a table with one line a finding, the decision, and what is to be done.
 
-    Beside what `decide` returned, the decision may have the adjustments that were made, and notes about others.
+    In addition to what `decide` returned, the decision may have adjustments, and notes about variables that stay.
     """
     head = ("metric", "baseline", "value", "target", "outcome", "action", "reason")
     rows = [
@@ -136,7 +136,7 @@ def _what_to_do(result: Mapping[str, Any]) -> List[str]:
         *(f"remedy for {_metric_with_due(each)}: {each['remedy']}" for each in result["findings"] if each["remedy"]),
         *(
             f"adjusted for {each['row']}: {each['env']} from {each['from']} to {each['to']}"
-            + (", which takes an adjustment back" if each["taken_back"] else "")
+            + (", which undoes an adjustment" if each["taken_back"] else "")
             for each in result.get("adjustments", [])
         ),
         *result.get("adjustment_notes", []),

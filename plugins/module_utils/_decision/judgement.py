@@ -40,8 +40,8 @@ class Measured:
 class Verdict:
     """The outcome of one row, and why.
 
-    `change` is in percent, for relative rows only. `samples_needed` is how many samples each side would need to tell
-    whether the rollback line was crossed; None where that is told, or cannot be said.
+    `change` is in percent, for relative rows only. `samples_needed` is how many samples each side would need to decide
+    whether the rollback line was crossed; None where that is decided, or cannot be said.
     """
 
     outcome: str
@@ -106,8 +106,8 @@ def _judge_change(row: Row, now: Measured, base: Optional[Measured]) -> Verdict:
     needed = None if verdict.outcome == "rollback" else _samples_needed(row, now, base, verdict.change)
     if needed is None:
         return verdict
-    told = f"{verdict.reason}; about {needed:,} samples on each side would show a change of {_telling(row):+g} %"
-    return replace(verdict, reason=told, samples_needed=needed)
+    reason = f"{verdict.reason}; about {needed:,} samples on each side would show a change of {_telling(row):+g} %"
+    return replace(verdict, reason=reason, samples_needed=needed)
 
 
 def _compare(row: Row, now: Measured, base: Measured) -> Verdict:
@@ -148,7 +148,7 @@ def _judge_from_zero(row: Row, now: Measured, base: Measured) -> Verdict:
 
 
 def _telling(row: Row) -> float:
-    """Return the change in percent that the row must tell from its rollback line: about twice as far away."""
+    """Return the change in percent that the row must distinguish from its rollback line: about twice as far away."""
     line = float(row.rollback_if.limit) if row.rollback_if else 0.0
     return (2 * line or 10.0) if line >= 0 else ((1 + line / 100) ** 2 - 1) * 100
 

@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.statist
 def pool(hosts: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
     """Return the measurements of `hosts` together; one that a host does not have is left out.
 
-    Silence of one host would else look like the health of all. Raises MatrixError for what is no measurement.
+    Otherwise the silence of one host would count as the health of all. Raises MatrixError for what is no measurement.
     """
     pooled = {}
     for name in sorted({name for measurements in hosts for name in measurements}):

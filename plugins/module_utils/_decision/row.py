@@ -177,7 +177,7 @@ def _refuse_contradictions(index: int, row: Row, has_until: bool) -> None:
     if row.relative and isinstance(row.target.limit, bool):
         raise wrong(index, "relative", "a boolean target has no change in percent; remove one of them")
     if row.floor and not row.relative:
-        raise wrong(index, "floor", "stands beside a relative bound; set relative, or remove it")
+        raise wrong(index, "floor", "is not allowed with a relative bound; set relative, or remove it")
     if has_until and row.until <= row.due:
         raise wrong(index, "until", f"{describe_duration(row.until)} is not after due {describe_duration(row.due)}")
     if row.adjust and row.action != "adjust":

@@ -17,8 +17,8 @@ def find_vacuous(tried: Mapping[str, Any]) -> List[str]:
     """Return one sentence for each check that says nothing, [] when all of them do.
 
     `tried` is what was found by trying them on the running revision: `probes` and `unmeasured` as health_check
-    returns them, `lines` as log_assert does; `required`, the required lines; `absent`, patterns that were looked for
-    in the sources in vain; `unsearched`, those that could not be looked for; `rates`, the texts `{count, of}` of
+    returns them, `lines` as log_assert does; `required`, the required lines; `absent`, patterns that were not found
+    in the sources; `unsearched`, those that could not be searched for; `rates`, the texts `{count, of}` of
     each rate; `gauges`, the metrics that probes read; `measurements`, and `readings`, the earlier values of each
     metric.
     """
@@ -36,7 +36,7 @@ def _lines(tried: Mapping[str, Any]) -> List[str]:
     return [
         *(f"required line {line!r}: the log of the running revision has it already" for line in known),
         *(f"pattern {pattern!r}: neither the logs nor the sources of the app have it" for pattern in tried["absent"]),
-        *(f"pattern {pattern!r}: grep cannot look for it in the sources" for pattern in tried["unsearched"]),
+        *(f"pattern {pattern!r}: grep cannot search for it in the sources" for pattern in tried["unsearched"]),
     ]
 
 

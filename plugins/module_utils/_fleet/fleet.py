@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run over several hosts: in which batches they are released, where each one stands, and when the run stops.
 
-What is known of a host are the facts that the tasks left there. Nothing is asked of a host here, so that one which
-cannot be reached any more is told of like all others.
+Everything comes from the facts that the tasks left. No host is asked here, so hosts that cannot be reached are
+reported like all others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.duratio
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 # Where a host stands. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
-# lost: it cannot be reached any more; stuck: it should have been taken back, and could not be.
+# lost: it cannot be reached any more; stuck: it should have been rolled back, and could not be.
 STATES = ("waiting", "unchanged", "rehearsed", "released", "failed", "lost", "taken_back", "stuck")
 _SIZE = re.compile(r"(\d+)(%?)")
 
@@ -34,7 +34,7 @@ class Host:
     """One host of the run. `batch` counts from 1; `before`, `wanted` and `now` are revisions, empty if unknown.
 
     `stands` says that the host was left on the wanted revision: what fails after its release was closed, such as the
-    service of the boot, takes nothing back by itself.
+    service of the boot, rolls nothing back by itself.
     """
 
     name: str
@@ -93,7 +93,7 @@ def _no_batch(value: Any) -> FleetError:
 
 
 def batches_of(name: str, hosts: Sequence[str], settings: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Return the batches that concern a host: its own, and where the fleet is judged those that it stands beside.
+    """Return the batches that concern a host: its own, and where the fleet is judged those that it is compared with.
 
     `settings` are `{batches, soak, confirm, matrix, patches}`. Raises FleetError for a wrong one.
     """
@@ -118,12 +118,12 @@ def _seconds(soak: Any) -> int:
 
 
 def judges_fleet(matrix: Any, patches: Any) -> bool:
-    """Say whether any row has the scope fleet. What is wrong with a row is told by those who judge by it."""
+    """Say whether any row has the scope fleet. Errors in a row are reported where it is judged."""
     rows = [*(matrix or []), *(patches or {}).values()]
     return any(isinstance(row, Mapping) and row.get("scope") == "fleet" for row in rows)
 
 
-def agreed(wanted: Mapping[str, Any], hosts: Sequence[Facts], batch: Sequence[str]) -> Dict[str, str]:
+def first_release(wanted: Mapping[str, Any], hosts: Sequence[Facts], batch: Sequence[str]) -> Dict[str, str]:
     """Return `{sha, release_id, run_id}` of the batches before this one, {} in the first.
 
     `wanted` are variables that must be the same everywhere, as the first host of the batch has them. Raises FleetError
@@ -156,7 +156,7 @@ def _refuse_difference(name: str, value: Any, first: Facts, hosts: Sequence[Fact
             )
 
 
-def look(facts: Sequence[Facts], alive: Sequence[str], batches: Any, check_mode: bool = False) -> List[Host]:
+def states_of(facts: Sequence[Facts], alive: Sequence[str], batches: Any, check_mode: bool = False) -> List[Host]:
     """Return where every host of the run stands, in the order of the run.
 
     `facts` are the variables of each host, `alive` the names of those that are still in the play.
@@ -236,16 +236,15 @@ def find_stop(hosts: Sequence[Host], facts: Sequence[Facts]) -> Optional[Stop]:
         bad = [host for host in hosts if host.state == kind]
         if bad:
             batch = max(host.batch for host in bad)
-            told = "; ".join(f"{host.name} {'failed: ' if kind == 'failed' else ''}{host.reason}" for host in bad)
-            return Stop(kind, batch, f"batch {batch} of {of}: {told}")
+            reasons = "; ".join(f"{host.name} {'failed: ' if kind == 'failed' else ''}{host.reason}" for host in bad)
+            return Stop(kind, batch, f"batch {batch} of {of}: {reasons}")
     return None
 
 
 def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) -> List[str]:
-    """Return the hosts to take back: those that stand in the batch that failed, and with `whole_fleet` before it.
+    """Return the hosts to roll back: the released ones of the failed batch, and with `whole_fleet` those before it.
 
-    A host that cannot be reached, a person who says no, or an hour in which nothing may begin says nothing against a
-    revision that serves elsewhere.
+    A lost host, a person who says no, or a forbidden hour is no reason to roll back a revision that serves elsewhere.
     """
     if stop is None or not stop.speaks_against:
         return []
@@ -253,7 +252,7 @@ def choose_back(hosts: Sequence[Host], stop: Optional[Stop], whole_fleet: bool) 
 
 
 def stay_old(facts: Sequence[Facts], revision: str) -> List[str]:
-    """Return the names of the hosts that do not run `revision`, as they were measured beside a batch."""
+    """Return the names of the hosts that do not run `revision`, as they were measured together with a batch."""
     return [
         str(each["inventory_hostname"])
         for each in facts

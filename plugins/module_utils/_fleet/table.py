@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run over several hosts tells at its end: one table, and the commands that go on from where it stopped."""
+"""The report at the end of a run over several hosts: one table, and the commands that continue where it stopped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SAID = {
     "released": "released",
     "failed": "failed",
     "lost": "lost",
-    "taken_back": "taken back",
-    "stuck": "could not be taken back",
+    "taken_back": "rolled back",
+    "stuck": "could not be rolled back",
 }
 _HEAD = ("host", "batch", "before", "now", "decision", "reason")
 _SHOWN = 8
@@ -48,9 +48,9 @@ def describe(host: Host) -> str:
 
 
 def next_commands(hosts: Sequence[Host], stop: Stop, sources: Sequence[str], release_id: str) -> List[str]:
-    """Return the commands that finish what a run left: hosts half-way, hosts to be taken back, hosts not touched.
+    """Return the commands that finish what a run left: hosts half-way, hosts to roll back, hosts not touched.
 
-    What spoke against the revision on one host is no reason to try it on the others, so no command does.
+    A revision that was rejected on one host is not tried on the others, so no command releases it.
     """
     by_state: Dict[str, List[Host]] = {}
     for host in hosts:
@@ -60,22 +60,22 @@ def next_commands(hosts: Sequence[Host], stop: Stop, sources: Sequence[str], rel
     back = f"-e greenlight_rollback_release={release_id}"
     lines = []
     if half_way:
-        lines += _told(
-            "when they can be reached again, put them back",
+        lines += _explained(
+            "when they can be reached again, roll them back",
             _command("rollback", sources, half_way, f"{back} -e greenlight_take_over=true"),
         )
     if by_state.get("released"):
-        lines += _told("to take back what was released", _command("rollback", sources, by_state["released"], back))
+        lines += _explained("to roll back what was released", _command("rollback", sources, by_state["released"], back))
     rest = by_state.get("lost", []) + by_state.get("waiting", [])
     if rest and wanted and not stop.speaks_against:
         retry = " -e greenlight_retry_rejected=true" if by_state.get("lost") else ""
-        lines += _told(
+        lines += _explained(
             "to go on with the others", _command("deploy", sources, rest, f"-e greenlight_revision={wanted}{retry}")
         )
     return lines
 
 
-def _told(why: str, command: str) -> List[str]:
+def _explained(why: str, command: str) -> List[str]:
     return [f"{why}:", f"  {command}"]
 
 

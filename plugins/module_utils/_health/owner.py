@@ -34,7 +34,7 @@ def explain_owner(connection: Connection, pids: Iterable[int], proc: Path = PROC
     # A connection that is closed already has no socket; each of those that listen there may have answered it.
     inodes = connected or _listening_at(connection.peer, sockets)
     if not inodes:
-        return f"nothing on this machine answers at port {port}, so it cannot be told which process does"
+        return f"nothing on this machine answers at port {port}, so it is unknown which process does"
     wanted = host_proc.with_descendants(pids, proc)
     try:
         held = inodes & {inode for pid in wanted for inode in inodes_of(pid, proc)}
@@ -42,7 +42,7 @@ def explain_owner(connection: Connection, pids: Iterable[int], proc: Path = PROC
             return ""
         holders = [pid for pid in host_proc.pids(proc) if (inodes - held) & set(_readable_inodes(pid, proc))]
     except PermissionError:
-        return "it cannot be told which process answers; become the user of the app, or root"
+        return "it is unknown which process answers; become the user of the app, or root"
     shown = ", ".join(f"{pid} ({host_proc.name_of(pid, proc)})" for pid in holders) or "one of another user"
     return f"port {port} is answered by process {shown}, not by {', '.join(map(str, pids))}"
 

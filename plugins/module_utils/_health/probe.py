@@ -65,7 +65,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: `status` 0 and `error` when nothing did. `elapsed` is in milliseconds."""
+    """The response: `status` 0 and `error` when there was none. `elapsed` is in milliseconds."""
 
     status: int
     elapsed: float
@@ -105,7 +105,7 @@ def mask_url(url: str) -> str:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     except ValueError:
         return "a URL that cannot be read"
-    # Where the parts are not told apart, credentials may be in any of them.
+    # Where the URL cannot be split, credentials may be in any part.
     if not host or "@" in parts.path:
         return "a URL that cannot be read"
     return f"{parts.scheme}://{host}{port}{parts.path}"

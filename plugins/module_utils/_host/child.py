@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work in a child process, whose result comes back through a pipe."""
+"""Work in a child process, which returns its result through a pipe."""
 
 from __future__ import annotations
 

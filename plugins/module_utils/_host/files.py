@@ -49,7 +49,7 @@ def sync(path: Path) -> None:
 
 
 def sync_in_steps(path: Path, step: int = 1 << 26) -> None:
-    """Wait until a large file is on the disk, step by step, so that a slow disk can be told from a dead one."""
+    """Wait until a large file is on the disk, step by step, so that a slow disk does not count as a dead one."""
     descriptor = os.open(str(path), os.O_RDWR)
     try:
         size = os.fstat(descriptor).st_size

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the kernel says of processes: their children, the ports they listen on, the files they have open.
 
-Source: proc(5). A process that ends while it is being looked at, or belongs to another user, is passed over.
+Source: proc(5). A process that ends while it is being read, or belongs to another user, is skipped.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 """Who holds the other end of a connection of this host, asked of the kernel by sock_diag(7).
 
 It answers in microseconds however many sockets there are, where /proc/net/tcp on a busy host takes tenths of a second.
-A kernel without it is told by the answers for our own ends, which must exist.
+A kernel without it is recognised by the answers for our own ends, which must exist.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _ask(kernel: socket.socket, source: Address, target: Address) -> str:
 
 
 def read_answer(answer: bytes, ports: Tuple[int, int]) -> str:
-    """Return the inode in an answer, 0 when it is an error, or tells of the listener because nothing is connected."""
+    """Return the inode in an answer, 0 when it is an error, or describes the listener because nothing is connected."""
     kind = _HEADER.unpack_from(answer)[1]
     if kind != _SOCK_DIAG_BY_FAMILY or _PORTS.unpack_from(answer, _PORTS_AT) != ports:
         return "0"

@@ -65,7 +65,7 @@ def read_sockets(proc: Path = PROC) -> List[Socket]:
 
 
 def read_socket(fields: List[str]) -> Socket:
-    """Return the socket that the fields of a row tell of."""
+    """Return the socket that the fields of a row describe."""
     return Socket(read_address(fields[1]), read_address(fields[2]), fields[3] == _LISTEN, fields[9])
 
 

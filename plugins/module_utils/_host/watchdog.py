@@ -4,7 +4,7 @@
 """Run work that may hang in the kernel, as on storage that does not answer, without hanging with it.
 
 The work is done by a child process. A process that waits for a dead disk uses no processor time and cannot be
-interrupted, one that is merely slow uses some: so the child is given up when its processor time stands still.
+interrupted, one that is merely slow uses some: so the child is killed when its processor time stands still.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def read(scan: Scan, reading: LogReading, wait: float, allow_missing: bool, time
             reading.missing = [mark["path"] for mark in reading.marks if not mark["inode"]]
             waiting = scan.is_waiting() or (bool(reading.missing) and not allow_missing)
             if not waiting or time.now() >= ends:
-                # The line may still be written: it is judged as it stands, and again, whole, from the new cursor on.
+                # The line may still be written: it is judged as it is, and again, whole, from the new cursor on.
                 for since in found:
                     if since.rest:
                         _add(scan, since.end["stream"], since.rest)

@@ -72,7 +72,7 @@ def field_matcher(path: str, condition: str, limit: Any) -> Matcher:
 
 def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool]) -> Finder:
     key = json_path.names_in(path)[-1:]
-    # A key with other characters could be written in several ways.
+    # A key with other characters could be written in several forms.
     if not key or not re.fullmatch(r"[A-Za-z0-9_-]+", key[0]) or (condition == "exists" and not limit):
         return Alternative([], matches)
     # The number of an element of a list does not follow its key.
@@ -84,7 +84,7 @@ def _finder(path: str, condition: str, limit: Any, matches: Callable[[str], bool
 
 
 class NumberAlternative:
-    """Finds lines by the numbers that follow a key, most of which need no second look."""
+    """Finds lines by the numbers that follow a key, most of which need no second check."""
 
     def __init__(self, key: str, holds: Callable[[Any], bool], verify: Callable[[str], bool]) -> None:
         self._number = re.compile(rf'"{key}\\*"\s*:\s*\\*"?([^\s,}}\\"]+)'.encode())

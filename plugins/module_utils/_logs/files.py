@@ -213,14 +213,14 @@ def _open_siblings(stack: contextlib.ExitStack, mark: Mark) -> _Siblings:
     """Open the rotated files of a log.
 
     They are called `x.log.1`, `x.log.2.gz`, `x.log-<date>`, or as pm2-logrotate does `x__<date>.log`. A compressed
-    file beside the plain one is not finished yet.
+    file next to the plain one is not finished yet.
     """
     path = Path(mark["path"])
     found, lost = [], False
     for name in _names_of_siblings(path):
         try:
             if name.endswith(_UNREADABLE):
-                raise LogError(f"{name} is compressed in a way that cannot be read")
+                raise LogError(f"{name} is compressed in a format that cannot be read")
             file = stack.enter_context(open_log(path.parent / name))
         except (FileNotFoundError, NoLogError):
             continue
@@ -242,7 +242,7 @@ def _names_of_siblings(path: Path) -> List[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise LogError(f"Cannot look for rotated files in {path.parent}: {error.strerror}") from error
+        raise LogError(f"Cannot search for rotated files in {path.parent}: {error.strerror}") from error
     suffixes = (".gz", *_UNREADABLE)
     return [
         name

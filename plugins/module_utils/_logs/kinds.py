@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kind of line a line is, so that the errors of a new revision are told from those that the old one wrote too."""
+"""What kind of line a line is, so that errors that only the new revision writes can be found."""
 
 from __future__ import annotations
 

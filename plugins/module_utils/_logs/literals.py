@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texts that a line must contain for a regular expression to match it.
 
-Looking for a text is a hundred times faster than matching an expression, so nearly all of a log is passed over by
-these. Where none can be told, every line is matched.
+Searching for a text is a hundred times faster than matching an expression, so nearly all of a log is skipped by
+these. Where there is none, every line is matched.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def literals_of(pattern: str, parser: Any) -> Literals:
 
 
 def can_span_lines(pattern: str, parser: Any) -> bool:
-    """Say whether an expression may be looked for in many lines at once, to learn whether any of them matches.
+    """Say whether an expression may be searched in many lines at once, to learn whether any of them matches.
 
     It must find in all lines together what it finds in one of them alone, and not run on through them: it begins with a
     literal text, has no anchor, nothing that looks around, and repeats nothing that goes beyond the end of a line but
@@ -75,7 +75,7 @@ def _is_within_line(operator: Any, argument: Any) -> bool:
 
 
 def split_alternatives(pattern: str) -> List[str]:
-    """Return the alternatives at the top of an expression, so that each can be looked for in its own way.
+    """Return the alternatives at the top of an expression, so that each can be searched by itself.
 
     An expression with groups that have names, numbers or flags is left whole: its parts could mean something else.
     """

@@ -83,7 +83,7 @@ def make_mark(path: Path, stream: str, at: float, file: IO[bytes], offset: int) 
         "device": status.st_dev,
         "inode": status.st_ino,
         "offset": offset,
-        # An empty file says nothing of what it was; when it was last written tells at least that it was emptied.
+        # An empty file says nothing of what it was; when it was last written shows at least that it was emptied.
         "fingerprint": fingerprint(file, offset) if offset else f"empty:{status.st_mtime_ns}",
     }
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules about log lines: what to look for, and how much of it there may be or must be."""
+"""Rules about log lines: what to search for, and how much of it there may be or must be."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LogError(GreenlightError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing to look for in lines, on one stream or on both."""
+    """One thing to search for in lines, on one stream or on both."""
 
     name: str
     matcher: Matcher

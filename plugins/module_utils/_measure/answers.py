@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a measurement begins with: from where on it looks back, and what the record, the app and its log said so far."""
+"""The input of a measurement: where the log is read from, and what the record, the app and its log said so far."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _since(settings: Settings, given: Union[str, Mapping[str, Any]], record: Map
     if not watch:
         raise MeasureError("no release is on record, so none can be judged; release with the playbook deploy first")
     observations = record["record"]["observations"]
-    # Required lines are looked for once, after the switch: later the log may have been rotated.
+    # Required lines are checked once, after the switch: later the log may have been rotated.
     required = [] if observations or given == "watch over" else settings.required_log_lines
     counters = observations[-1].get("counters", {}) if observations else {}
     return _parse_since({**watch["since"], "required": required, "counters": counters})

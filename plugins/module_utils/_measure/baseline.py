@@ -16,7 +16,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.metric 
 
 # The rules of forbidden lines, which count only kinds that the running revision did not write.
 _KIND_RULES = ("critical_errors", "new_warnings")
-# How grep ends when it finds nothing, and when it cannot look for a pattern.
+# How grep ends when it finds nothing, and when it cannot search for a pattern.
 _ABSENT, _UNSEARCHABLE = 1, 2
 
 
@@ -52,7 +52,7 @@ def known_kinds(answers: Answers, rule: str) -> List[str]:
 
 
 def unwritten_patterns(settings: Settings, answers: Answers) -> List[Tuple[str, str]]:
-    """Return each text that the log does not have, with the pattern to look for in the sources: any number will do."""
+    """Return each text that the log does not have, with the pattern to find it in the sources: any number matches."""
     written = written_lines(answers)
     lines = [line for line in dict.fromkeys(settings.required_log_lines) if line not in written]
     pool = [] if "pool_exhausted" in written else [(settings.pool_exhausted, settings.pool_exhausted)]

@@ -86,7 +86,7 @@ def _value_of(measured: Any) -> Optional[float]:
 def _restarts(answers: Answers) -> Dict[str, int]:
     """Return the restarts since the switch that nobody asked for, and PM2's counter without those that we caused.
 
-    A counter that is lower than at the last observation was set back, and began again at 0.
+    A counter that is lower than at the last observation was reset, and began again at 0.
     """
     if not answers.since.judges_release:
         return {}

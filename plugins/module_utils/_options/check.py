@@ -29,7 +29,7 @@ def find_problems(
     wrong = [find_problem(option, values[option.name]) for option in present]
     return [
         *([_describe_missing(missing)] if missing else []),
-        # What cannot be read for want of a missing one is not told again.
+        # What cannot be read because another one is missing is not reported again.
         *(f"{name} cannot be read: {reason}." for name, reason in unreadable.items() if not _mentions(reason, missing)),
         *(f"{sentence}." for sentence in wrong if sentence),
         *_misspelt(spec, names),

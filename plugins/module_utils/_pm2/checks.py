@@ -27,13 +27,13 @@ def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> Pr
 
 
 def refuse(request: Request, home: Path, before: State, uid: int) -> None:
-    """Raise PM2Error where acting would do harm: as another user than PM2_HOME's, or beside a process PM2 lost."""
+    """Raise PM2Error where acting would do harm: as another user than PM2_HOME's, or next to a process PM2 lost."""
     try:
         owner = home.stat().st_uid
     except FileNotFoundError:
         owner = uid
     except OSError as error:
-        raise PM2Error(f"Cannot look at PM2_HOME {home}: {error.strerror}; become its user, or set pm2_home") from error
+        raise PM2Error(f"Cannot inspect PM2_HOME {home}: {error.strerror}; become its user, or set pm2_home") from error
     if owner != uid:
         raise PM2Error(f"PM2_HOME {home} belongs to {owner_of(home)}; become that user (become: true, become_user)")
     if not request.ends or not before.instances:

@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings i
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables import text
 
 # PM2 keeps an env_NAME of an ecosystem file as it is, so the names of the variables that were wanted are left there:
-# a variable that is no longer wanted can be told from one that came from elsewhere.
+# a variable that is no longer wanted can be distinguished from one that came from elsewhere.
 REMEMBERED = "env_greenlight"
 
 # Stands for PM2_HOME in the path of a log, which is known only of a running process.
@@ -54,7 +54,7 @@ def make_config(
 ) -> Config:
     """Put the options over the entry of an ecosystem file, None where there is none.
 
-    `folder` is where relative paths begin, `cpus` the number of processors, `path` where programs are looked for.
+    `folder` is where relative paths begin, `cpus` the number of processors, `path` where programs are searched.
     Raises PM2Error.
     """
     app = canonical(described or {})
@@ -82,16 +82,16 @@ def _variables(given: Any) -> Dict[str, Any]:
 
 
 def _refuse_what_needs_a_script(app: Mapping[str, Any]) -> None:
-    """Raise PM2Error for a setting that only counts beside a script, and would be passed over without one."""
+    """Raise PM2Error for a setting that only counts with a script, and would be ignored without one."""
     for key in ("instances", "exec_mode", "cwd", "exec_interpreter"):
         # The path of an interpreter is kept by PM2 as it is, so it can be compared and handed over.
         if app.get(key) is not None and not (key == "exec_interpreter" and "/" in str(app[key])):
             option = "interpreter" if key == "exec_interpreter" else key
-            raise PM2Error(f"{option} counts only beside a script; give script, or config that names one")
+            raise PM2Error(f"{option} counts only with a script; give script, or config that names one")
 
 
 def _place_script(app: Dict[str, Any], path: str, from_options: bool) -> None:
-    """Make PM2 find the script: it takes one with a space for a shell command, and looks for programs on PATH."""
+    """Make PM2 find the script: it takes one with a space for a shell command, and searches programs on PATH."""
     script = str(app["script"])
     if " " in script and Path(script).is_absolute():
         script = os.path.relpath(script, app["cwd"])
@@ -104,7 +104,7 @@ def _place_script(app: Dict[str, Any], path: str, from_options: bool) -> None:
 
 
 def _default_logs(name: str) -> Dict[str, str]:
-    """Return where PM2 logs when it is not told, PM2_HOME left open."""
+    """Return where PM2 logs by default, PM2_HOME left open."""
     stem = re.sub(r"[^a-zA-Z0-9\\.\-]", "-", name)
     return {f"pm_{key[:3]}_log_path": f"{HOME}/logs/{stem}-{key}.log" for key in ("out", "error")}
 

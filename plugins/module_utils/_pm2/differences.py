@@ -47,7 +47,7 @@ def _settings_differ(config: Config, running: Mapping[str, Any], instances: int)
         current = instances if key == "instances" else running.get(key, DEFAULTS.get(key))
         if key in ("pm_out_log_path", "pm_err_log_path"):
             current, wanted = without_instance_id(str(current)), wanted.replace(HOME, str(running.get("PM2_HOME")))
-        # PM2 leaves out, or keeps as null, what it was not told.
+        # PM2 leaves out, or keeps as null, what it was not given.
         current = DEFAULTS.get(key) if current is None else current
         if current != wanted:
             found.append(Difference(key, current, wanted))
@@ -72,7 +72,7 @@ def can_be_handed_over(found: Sequence[Difference]) -> bool:
     for each in found:
         if not each.is_env and (each.key in NEED_CREATION or each.after == "null"):
             return False
-        # PM2 keeps variables beside its own settings, and removes them there by name.
+        # PM2 keeps variables together with its own settings, and removes them there by name.
         if each.is_env and each.after is None and (each.key in DEFAULTS or not each.key.isupper()):
             return False
     return True

@@ -42,7 +42,7 @@ def saved_as(home: Path, name: str) -> List[Dict[str, Any]]:
 
 
 def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Say whether `pm2 resurrect` would bring the process back as it is now."""
+    """Say whether `pm2 resurrect` would start the process as it is now."""
     before = [_lasting(each) for each in saved if str(each.get("name")) == name]
     now = [_lasting(each.get("pm2_env", {})) for each in process.named(processes, name)]
     return before == now

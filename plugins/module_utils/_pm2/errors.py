@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with PM2: PM2Error, and the two kinds of it that a caller may want to tell apart."""
+"""What can go wrong with PM2: PM2Error, and the two kinds of it that a caller may want to distinguish."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Orders for all instances of a process, one after another, each done when the kernel agrees."""
+"""Orders for all instances of a process, one after another, each done when the kernel confirms it."""
 
 from __future__ import annotations
 

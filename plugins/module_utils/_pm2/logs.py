@@ -57,5 +57,5 @@ def last_lines(text: str, count: int = 8) -> List[str]:
     """Return the last lines of a log that are no stack frames, safe to print: without what looks like a secret."""
     lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith("at ")][-count:]
-    # A secret that the cut would halve is replaced first; what lies far behind the cut need not be looked at.
+    # A secret that the cut would halve is replaced first; what lies far behind the cut need not be searched.
     return [redact(line[: 8 * SHOWN])[:SHOWN] for line in said]

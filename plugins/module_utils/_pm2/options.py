@@ -29,7 +29,7 @@ _SETTINGS = (
 
 
 def check(params: Mapping[str, Any], home: Path) -> None:
-    """Check the options of a module, of which only those that it has are looked at. Raises PM2Error."""
+    """Check those of these options that a module has. Raises PM2Error."""
     timeout, stable_for, port = params["timeout"], params["stable_for"], params["port"]
     if not math.isfinite(timeout) or timeout <= 0:
         raise PM2Error(f"timeout must be a number of seconds above 0, not {timeout:g}")
@@ -59,7 +59,7 @@ def read_config(
 ) -> Optional[Config]:
     """Return the wanted configuration from the options of pm2_process, None when nothing of it is given.
 
-    `path` is where programs are looked for, and the ecosystem file is read with the variables `env`. Raises PM2Error.
+    `path` is where programs are searched, and the ecosystem file is read with the variables `env`. Raises PM2Error.
     """
     given = canonical({name: params[name] for name in _SETTINGS if params[name] is not None})
     given.update({"env": env} if env else {})
@@ -72,7 +72,9 @@ def read_config(
     program = ecosystem.with_variables(host.program(), env)
     node = shutil.which("node", path=program.environment["PATH"])
     if not node:
-        raise PM2Error(f"node was not found beside {program.executable} or on PATH; set executable to pm2 beside node")
+        raise PM2Error(
+            f"node was not found next to {program.executable} or on PATH; set executable to the pm2 next to node"
+        )
     described = ecosystem.read_app(program, node, file, params["name"])
     return pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
 

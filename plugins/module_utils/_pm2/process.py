@@ -195,7 +195,7 @@ def stale_folder(instance: Instance, works_in: str) -> str:
     """Return the folder of an older release that an instance still runs in, empty when it runs what its path leads to.
 
     A link in the path of its script that is newer than the process was flipped since. `works_in` is the folder that
-    the process really works in; where PM2 put it there through the same link, it tells whether the link was flipped.
+    the process really works in; where PM2 started it through the same link, it shows whether the link was changed.
     """
     links = changed_links(instance.script, instance.started_at)
     if not links:
@@ -228,7 +228,7 @@ def wait_until_ready(
     """Watch a process until it has been ready, without a restart, for `stable_for` seconds.
 
     Returns the last measurement and the seconds until the first ready one. A process that is errored or was restarted
-    ends the wait at once: PM2 shows `online` between two crashes, so only the counter tells. Between two measurements
+    ends the wait at once: between two crashes PM2 shows `online` all the same. Between two measurements
     lie `interval` seconds until it is ready, and then at most `calm_interval`, as a measurement opens connections.
     """
     began = clock()

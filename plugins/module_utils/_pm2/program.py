@@ -28,7 +28,7 @@ def find_executable(name: str) -> Optional[str]:
 def clean_environment(environment: Mapping[str, str], home: Path, executable: str) -> Dict[str, str]:
     """Return the environment for the pm2 program: what it needs, and PM2_HOME.
 
-    The program is a script that asks PATH for node, which nvm keeps beside pm2.
+    The program is a script that asks PATH for node, which nvm keeps next to pm2.
     """
     kept = {name: environment[name] for name in CLEAN_ENVIRONMENT if name in environment}
     path = str(Path(executable).parent) + os.pathsep + environment.get("PATH", os.defpath)
@@ -49,7 +49,7 @@ class Program:
         return self.run_command([self.executable, *words], folder, umask)
 
     def run_command(self, command: Sequence[str], folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
-        """Run any program in the same way."""
+        """Run any program with the same environment."""
         shown = f"{Path(command[0]).name} {command[1]}"
         try:
             process = subprocess.Popen(
@@ -78,7 +78,7 @@ class Program:
                 except subprocess.TimeoutExpired:
                     self.idle()
             process.kill()
-        raise PM2Error(f"{shown} did not end in {self.timeout:g} seconds; look whether PM2 hangs, or raise timeout")
+        raise PM2Error(f"{shown} did not end in {self.timeout:g} seconds; check whether PM2 hangs, or raise timeout")
 
 
 def find_program(

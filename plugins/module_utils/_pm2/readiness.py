@@ -154,7 +154,7 @@ class _Probe:
         return sorted(found, key=lambda each: each.inode) * (1 if instances == 1 else _TURNS * instances)
 
     def _await(self, tries: int) -> None:
-        """Wait until the connections are taken, which tells by whom, or a while before trying others."""
+        """Wait until the connections are taken, which shows by whom, or a while before trying others."""
         for _try in range(tries):
             self._attribute()
             if not self._waiting() or self._clock.now() >= self._ends:
@@ -166,7 +166,7 @@ class _Probe:
         for (connection, ends), inode in zip(self._open, _other_ends([ends for _socket, ends in self._open])):
             port = ends.peer[1]
             for pm_id, inodes in held.items():
-                # An app may end a connection that says nothing at once, so that nobody holds it when it is looked for.
+                # An app may end a connection that says nothing at once, so that it has no owner any more.
                 if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
                     self._taken[pm_id].add(port)
 

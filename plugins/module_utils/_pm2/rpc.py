@@ -100,7 +100,7 @@ class Client:
         except OSError as error:
             self._socket.close()
             raise PM2Error(
-                f"Cannot reach the PM2 daemon of {self._home}: {error}; look whether it hangs, or set pm2_home"
+                f"Cannot reach the PM2 daemon of {self._home}: {error}; check whether it hangs, or set pm2_home"
             ) from error
         self._poll.register(self._socket, select.POLLIN)
         return self
@@ -151,7 +151,7 @@ class Client:
             yield
         except socket.timeout as error:
             stopped = proc.state_of(self.daemon_pid) == "T"
-            advice = f"kill -CONT {self.daemon_pid} lets it run on" if stopped else "look whether it hangs"
+            advice = f"kill -CONT {self.daemon_pid} lets it run on" if stopped else "check whether it hangs"
             raise PM2Error(
                 f"The PM2 daemon of {self._home} gave no answer to {method} in {self._timeout:g} seconds; "
                 f"{advice}, or raise timeout"

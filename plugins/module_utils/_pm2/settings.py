@@ -167,7 +167,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *_ignored("it is for the service PM2.io", "trace", "v8", "event_loop_inspector", "deep_monitoring", "io"),
     *_ignored("it is an order for one call of PM2", "force", "install_url", "post_update", "write"),
     *_ignored("it counts only on Windows", "windowsHide"),
-    *_ignored("it counts only beside watch", "watch_delay", "ignore_watch", "watch_options"),
+    *_ignored("it counts only with watch", "watch_delay", "ignore_watch", "watch_options"),
     *_ignored(_UNNOTICED, "log_file", aliases=("log",)),
     *_ignored(_UNNOTICED, "merge_logs", aliases=("combine_logs",)),
     *_ignored(_UNNOTICED, "filter_env", "increment_var", "instance_var"),

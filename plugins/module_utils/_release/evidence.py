@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was seen of a release before it was taken back, as files that a person can read when all is quiet again.
+"""Evidence of a release, kept as files before it is rolled back, so that a person can read it later.
 
 They lie in `<state_path>/evidence/<release id>/`: a file for each log with the lines since the switch, and JSON files
 of what was found. What is kept first is never replaced: once a rollback has begun to change the host, there is nothing

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notifications as values: who is told of which event of a release, and in which words."""
+"""Notifications as values: which service receives which event of a release, and in which words."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _TITLES = {
     "start": "the release of {to} begins",
     "success": "{to} is released",
     "decision": "the decision about {to} is {decision}",
-    "rollback": "{to} was taken back to {from_}",
-    "failed_rollback": "the way back from {to} to {from_} failed, somebody must look at it",
+    "rollback": "{to} was rolled back to {from_}",
+    "failed_rollback": "the rollback from {to} to {from_} failed, a person must repair it",
 }
 # Telegram takes 4096 characters, and these bounds keep every message below that.
 _REASON, _CELL, _TEXT_FINDINGS, _FINDINGS = 600, 120, 5, 20
@@ -169,7 +169,7 @@ def _parse_headers(headers: Any, where: str) -> Dict[str, str]:
 
 
 def write_message(service: Service, event: Event) -> bytes:
-    """Return the body of the request that tells a service of an event, JSON in UTF-8."""
+    """Return the body of the request that notifies a service of an event, JSON in UTF-8."""
     return json.dumps(_WRITERS[service.kind](service, event)).encode()
 
 

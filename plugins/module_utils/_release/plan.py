@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence
 # What a rollback does with the database: see greenlight_rollback_database.
 DATABASE = ("auto", "restore", "keep")
 
-# A file with tasks of the role deploy, and what it is told: {"tasks": "hook", "hook": "drain"}.
+# A file with tasks of the role deploy, and its variables: {"tasks": "hook", "hook": "drain"}.
 Step = Dict[str, str]
 
 
@@ -19,7 +19,7 @@ Step = Dict[str, str]
 class Deploy:
     """What decides over the steps of a deploy.
 
-    `already` says that the host runs the revision, `staged` that the new tree is made ready beside the old one.
+    `already` says that the host runs the revision, `staged` that the new tree is built while the old one runs.
     `saves` and `starts_at_boot` are what PM2 does. `hooks` are those that have task files, and `events` those that
     somebody is notified of.
     """
@@ -53,8 +53,8 @@ def plan_steps(deploy: Deploy) -> List[Step]:
     return [*_step_if(deploy.starts_at_boot, "boot_check"), *release, *_step_if(boots, "boot")]
 
 
-def _step_if(wanted: bool, tasks: str, **told: str) -> List[Step]:
-    return [{"tasks": tasks, **told}] if wanted else []
+def _step_if(wanted: bool, tasks: str, **variables: str) -> List[Step]:
+    return [{"tasks": tasks, **variables}] if wanted else []
 
 
 def _release_steps(deploy: Deploy) -> List[Step]:
@@ -98,12 +98,12 @@ def _notify(deploy: Deploy, event: str) -> List[Step]:
 
 
 def needs_stage(layout: str, commands: Sequence[Any]) -> bool:
-    """Say whether the new tree is made ready beside the old one; without commands a checkout in place is enough."""
+    """Say whether the new tree is built while the old one runs; without commands a checkout in place is enough."""
     return layout == "releases" or bool(commands)
 
 
 def built_anew(install_command: Sequence[str], reasons: Mapping[str, Any], built_paths: Sequence[str]) -> List[str]:
-    """Return the built paths that the install command makes anew, so that the old ones need not be copied."""
+    """Return the built paths that the install command rebuilds, so that the old ones need not be copied."""
     # npm ci begins by removing the folder.
     removes = "install" in reasons and list(install_command[:2]) == ["npm", "ci"]
     return ["node_modules"] if removes and "node_modules" in list(built_paths) else []
@@ -135,5 +135,5 @@ def describe_end(failure: Failure, record: Optional[Mapping[str, Any]], reason: 
     if not must_roll_back(failure):
         return reason
     untouched = record is not None and record["stage"] == "opened"
-    end = "given up, nothing was changed" if untouched else f"taken back to {failure.from_revision}"
+    end = "given up, nothing was changed" if untouched else f"rolled back to {failure.from_revision}"
     return f"Release {failure.release_id} of {failure.app} was {end}: {reason}"

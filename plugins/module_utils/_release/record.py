@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The release record as a value: what may follow what, who holds the lock, which revisions were rejected.
 
-A record is a JSON object. Its lock is a part of it, so that the story and the lock change in one atomic write and
+A record is a JSON object. Its lock is a part of it, so that history and lock change in one atomic write and
 cannot contradict each other after a crash::
 
     {"format": 1, "id": "20260219T020000Z-0639294c", "app": "shop", "status": "in_progress", "stage": "opened",
@@ -26,8 +26,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.errors 
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id, is_sha
 
 FORMAT = 1
-# in_progress: locked, or left behind by a run that died. watching: green, judged again until watch_until.
-# failed: put back, but not good; aborted: ended before anything on the host was changed.
+# in_progress: locked, or left behind by an interrupted run. watching: green, judged again until watch_until.
+# failed: rolled back, but the app does not serve; aborted: ended before anything on the host was changed.
 OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted")
 # A record keeps its first observation and the newest ones: a host may be observed for years.
 OBSERVATIONS_KEPT = 200
@@ -127,7 +127,7 @@ def _way_on(record: Record, now: datetime) -> str:
         return "wait for it to end"
     if record["stage"] in UNTOUCHED_STAGES:
         return "set greenlight_take_over to go on over it"
-    return "run greenlight.release.rollback to put the host back"
+    return "run greenlight.release.rollback to roll the host back"
 
 
 def is_stale(record: Record, now: datetime) -> bool:
@@ -240,7 +240,7 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
 
     `watch_seconds` counts from the switch. An observation of an earlier age than that keeps the watch open, however
     late it is by now: the last rows were not due when it judged. Raises RecordError when another run holds it, for a
-    watch of a release that was or is to be taken back, and for giving one up that has begun to change the host.
+    watch of a release that was or must be rolled back, and when one is aborted that has begun to change the host.
     """
     _refuse_outcome(record, outcome, change.observation or {})
     closed = note(record, change, now)
@@ -272,10 +272,10 @@ def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]
             f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
         )
     if outcome == "watching" and observation.get("decision") == "rollback":
-        raise RecordError(str(observation.get("reason") or "the decision is to take the release back"))
+        raise RecordError(str(observation.get("reason") or "the decision is to roll back the release"))
     if outcome == "aborted" and record["stage"] not in UNTOUCHED_STAGES:
         raise RecordError(
-            f"Release {record['id']} is at stage {record['stage']}, so it has begun to change the host; take it back "
+            f"Release {record['id']} is at stage {record['stage']}, so it has begun to change the host; roll it back "
             "with greenlight.release.rollback"
         )
 
@@ -289,7 +289,7 @@ def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
 def needed_backups(records: Sequence[Record]) -> List[str]:
     """Return the backups that a rollback could ask for: of releases in progress, and of the last one that stands.
 
-    The latter is what there is to take back when the former are given up.
+    The latter can be rolled back when the former are aborted.
     """
     closed = not_given_up([record for record in records if record["status"] != "in_progress"])[-1:]
     needing = [record for record in records if record["status"] == "in_progress" or record in closed]

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether and how a release is rolled back, and what is said of it at the end.
+"""Whether and how a release is rolled back, and the message at its end.
 
 A record is the newest release of the host that was not aborted, as release_record_info returns it.
 """
@@ -50,18 +50,20 @@ def _is_at(record: Record, stage: str) -> bool:
 
 def explain_nothing(request: RollbackRequest, record: Record, newest: Record) -> str:
     """Return why nothing is rolled back, and how to roll back the release before one that was aborted."""
-    told = f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is taken back"
+    reason = (
+        f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is rolled back"
+    )
     hidden = _is_behind_aborted(record, newest, request.release_id) and record["status"] in _CLOSED
     if not hidden:
-        return told
+        return reason
     return (
-        f"{told}; to take back the one before it, which is {record['status']}, set greenlight_rollback_release "
+        f"{reason}; to roll back the one before it, which is {record['status']}, set greenlight_rollback_release "
         f"to {record['id']}"
     )
 
 
 def resumes(record: Record) -> bool:
-    """Say whether a rollback that died is to be finished."""
+    """Say whether an interrupted rollback must be finished."""
     return _is_at(record, "rolling_back")
 
 
@@ -81,7 +83,7 @@ def original_environment(adjustments: Sequence[Mapping[str, Any]]) -> Dict[str, 
 
 
 def describe_context(request: RollbackRequest, record: Record) -> Dict[str, Any]:
-    """Return what hooks and notifications are told of the rollback."""
+    """Return what hooks and notifications receive."""
     return {
         "direction": "back",
         "app": request.app,
@@ -107,7 +109,7 @@ def plan_rollback(request: RollbackRequest, record: Record, newest: Record) -> D
 
 
 def choose_restored(now: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is known of the database: what this rollback restored, else what one that died had restored."""
+    """Return what was restored by this rollback, else what an interrupted rollback had restored."""
     if now.get("restored"):
         return now
     before: Mapping[str, Any] = facts.get("restored", now)
@@ -116,11 +118,13 @@ def choose_restored(now: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping
 
 def summarize(restored: Mapping[str, Any], evidence_path: Optional[str]) -> str:
     """Return what a person should know at the end: what became of the database, and where the evidence is."""
-    told: List[str] = []
+    sentences: List[str] = []
     if restored.get("restored"):
         lost = f"; not in the backup are: {restored['lost']}" if restored["lost"] else ""
         replaced = restored["set_aside"] or "no place, as there was nothing"
-        told.append(f"The database was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}.")
+        sentences.append(
+            f"The database was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}."
+        )
     if evidence_path:
-        told.append(f"What was seen of the release is in {evidence_path}.")
-    return " ".join(told)
+        sentences.append(f"What was seen of the release is in {evidence_path}.")
+    return " ".join(sentences)

@@ -28,7 +28,7 @@ RunAll = Callable[[Sequence[Callable[[], Any]], float], List[Any]]
 def send_all(
     requests: Any, services: Sequence[Service], event: Event, timeout: float, deadline: float, run_all: RunAll
 ) -> List[Dict[str, Any]]:
-    """Tell all services at the same time, and return `{name, type, sent, problem}` for each.
+    """Notify all services at the same time, and return `{name, type, sent, problem}` for each.
 
     `timeout` bounds the connection and each silence of a service, `deadline` all of it, both in seconds.
     """
@@ -50,7 +50,7 @@ def send_all(
 
 
 def send(requests: Any, service: Service, event: Event, timeout: float) -> str:
-    """Tell a service of an event, and return what went wrong, "" for nothing.
+    """Notify a service of an event, and return what went wrong, "" for nothing.
 
     Neither a proxy of the environment nor a `.netrc` is used, and no redirect is followed: the URL is the secret that
     another host must not get.

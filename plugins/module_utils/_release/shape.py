@@ -80,7 +80,7 @@ def check_record(value: Any, name: str) -> Record:
     if missing or wrong:
         problem = f"{missing[0]} is missing" if missing else f"{wrong[0]} cannot be {value[wrong[0]]!r}"
         raise RecordError(
-            f"is not a whole release record, as {problem}; bring it back from a backup, for without it nobody knows "
+            f"is not a whole release record, as {problem}; restore it from a backup, for without it nobody knows "
             "what the release had done"
         )
     return value

@@ -57,7 +57,7 @@ def hold_switch(
 ) -> Optional[int]:
     """Take the host's own lock on the switch until this process ends, and return its descriptor, None without a folder.
 
-    A module outlives the run that began it. Whoever comes next, to take back what it does, waits until it has ended, at
+    A module outlives the run that began it. The next run, which may roll back, waits until it has ended, at
     most `timeout` seconds by the clock `now`. Raises RecordError.
     """
     file, began = state_path / ".switch", now()
@@ -122,8 +122,8 @@ def _read_record(path: Path) -> Record:
         return check_record(json.loads(path.read_text(encoding="utf-8")), path.stem)
     except ValueError as error:
         raise RecordError(
-            f"{path} is no JSON, as far as it goes; bring it back from a backup, or move it out of the folder if it is "
-            "no release record"
+            f"{path} is not valid JSON, perhaps truncated; restore it from a backup, or move it out of the "
+            "folder if it is no release record"
         ) from error
     except RecordError as error:
         raise RecordError(f"{path} {error}") from error
@@ -140,7 +140,7 @@ def find_record(records: Sequence[Record], release_id: Optional[str]) -> Record:
 def write_record(state_path: Path, record: Record) -> None:
     """Replace the record's file in one step that a crash cannot halve. Raises RecordError when it cannot be written.
 
-    On a full disk the reserve is given up first: what a release has begun can so be noted and taken back.
+    On a full disk the reserve is freed first, so that the release can still be noted and rolled back.
     """
     final = state_path / "releases" / f"{record['id']}.json"
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"

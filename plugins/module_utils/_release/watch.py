@@ -5,7 +5,7 @@
 
 An observation is a mapping `{at, decision, reason, measurements, cursor, ...}` in a release record. Times are those of
 the record, so that any controller continues what another began; a time from the future, left by a clock that was set
-back since, is passed over. Nothing here reads a clock or a file.
+back since, is skipped. Nothing here reads a clock or a file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import metrics_of_requests
 
-# A judgement looks back over at least this time, so that an hourly watch has an hour's requests and sees each of them.
+# A judgement reads the log of at least this time, so that an hourly watch has an hour's requests and sees each of them.
 WINDOW = timedelta(hours=1)
 # How far from the same hour of another day an observation may lie, and how many days back.
 _SAME_HOUR = timedelta(minutes=45)
@@ -54,7 +54,7 @@ def next_observation(now: float, interval: int, age: int, watch_seconds: int) ->
 
 
 def read_since(record: Record, now: datetime) -> Dict[str, Any]:
-    """Return `{cursor, known_kinds, from_switch}`: from where on the log tells of the release, as of `now`.
+    """Return `{cursor, known_kinds, from_switch}`: where in the log to start reading about the release, as of `now`.
 
     That is the newest observation that is at least an hour old and had samples enough, so that little traffic adds up
     over the hours; before there is one, it is the switch. The cursor is None where the release did not come as far as
@@ -70,7 +70,7 @@ def read_since(record: Record, now: datetime) -> Dict[str, Any]:
 
 
 def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
-    """Say whether the log told of too few requests; more of it does not mend a baseline or a response time."""
+    """Say whether the log had too few requests; more of it does not mend a baseline or a response time."""
     return any(
         finding["outcome"] == "too_few_samples"
         and finding["metric"] in metrics_of_requests()
@@ -80,7 +80,7 @@ def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
 
 
 def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:
-    """Return `{cursor, known_kinds}` from where on the log tells of the revision that was put back, else {}."""
+    """Return `{cursor, known_kinds}` where the log of the revision starts that was rolled back to, else {}."""
     if record["status"] not in ("rolled_back", "failed") or not record["facts"].get("cursor_after"):
         return {}
     if now - parse_time(record["closed_at"]) > _AFTER_ROLLBACK:
@@ -96,7 +96,7 @@ def first_measurements(record: Record) -> Dict[str, Any]:
 def restarts(record: Record) -> Optional[Dict[str, int]]:
     """Return `{total, last}`: how often PM2 restarted the app since the switch, and its counter when last observed.
 
-    A counter that is lower than before was set back, as by a new daemon, and began again at 0. None before there is an
+    A counter that is lower than before was reset, as by a new daemon, and began again at 0. None before there is an
     observation that counted.
     """
     counts = [each.get("measurements", {}).get("restart_count") for each in record["observations"]]
@@ -145,7 +145,7 @@ def readings(records: Sequence[Record]) -> Dict[str, List[float]]:
 
 
 def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
-    """Return the kinds of lines that releases which were taken back brought, by the name of their rule.
+    """Return the kinds of lines that rolled back releases wrote, by the name of their rule.
 
     They are in the log that the next baseline is taken from, and must not count as known because of that. A later
     release that was kept ends this: what is in the log since then is its own.
@@ -162,9 +162,9 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
 
 
 def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict[str, Any]:
-    """Return what the records, oldest first, say of an app and its newest release that was not given up."""
-    told = release_record.not_given_up(records)
-    newest = told[-1] if told else None
+    """Return what the records, oldest first, say of an app and its newest release that was not aborted."""
+    kept = release_record.not_given_up(records)
+    newest = kept[-1] if kept else None
     is_open = newest is not None and newest["status"] == "in_progress"
     return {
         "exists": newest is not None,
@@ -172,7 +172,7 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict
         "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
         "age": age_of(newest, now) if newest else None,
         "watch_open": newest is not None and newest["status"] == "watching",
-        "watch": _describe_watch(told, now) if newest else None,
+        "watch": _describe_watch(kept, now) if newest else None,
         "lock": release_record.describe_lock(newest, now) if newest and is_open else "",
         "died": bool(newest and is_open and release_record.is_stale(newest, now)),
         "rejected": release_record.rejected_revisions(records),

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups of a SQLite database: verified before they get their name, described by a manifest beside them.
+"""Backups of a SQLite database: verified before they get their name, described by a manifest next to them.
 
 What is being made lies under a hidden name until it is whole and on the disk. Then the manifest gets its name, then the
 backup: a backup under its final name always has a manifest, and a manifest without a backup was left by a killed run.
@@ -58,7 +58,7 @@ LOCK = ".lock"
 def is_up_to_date(manifest: Manifest, real: Path) -> bool:
     """Say whether the database's files are still what they were before the backup was taken of them.
 
-    A time as young as the clock of the kernel is coarse tells nothing: another change could bear the same.
+    A time younger than the resolution of the kernel's clock proves nothing: another change could have the same.
     """
     if manifest["source"] != str(real) or manifest["signature"] != signature_of(real) or not is_there(manifest):
         return False
@@ -234,7 +234,7 @@ def _check_copy(partial: Path, plan: BackupPlan) -> Tuple[Checked, Contents]:
 
 
 def _compress(partial: Path, packed: Path, plan: BackupPlan, sha256: str) -> str:
-    """Compress the copy, make sure that it can be brought back, and return the SHA-256 of the file."""
+    """Compress the copy, make sure that it can be restored, and return the SHA-256 of the file."""
     compress.compress(partial, packed, plan.compression)
     results = together(
         {

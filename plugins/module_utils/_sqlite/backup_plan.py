@@ -122,7 +122,7 @@ def _check_folder(folder: Path, real: Path) -> None:
 def refuse_lack_of_space(plan: BackupPlan) -> None:
     """Raise SqliteError unless a whole backup has room.
 
-    Folding the WAL can make the copy longer by as much, and a compressed file is written beside it.
+    Folding the WAL can make the copy longer by as much, and a compressed file is written next to it.
     """
     sizes = {suffix: size for suffix, (size, _time) in signature_of(plan.real).items()}
     needed = sizes[""] + 2 * sizes.get("-wal", 0) + _MARGIN

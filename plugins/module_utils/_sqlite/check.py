@@ -35,7 +35,7 @@ class Checked:
 def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
     """Check a database. Raises sqlite3.OperationalError for a lock or an I/O error: these say nothing about it.
 
-    Raises SqliteError for a table that only a newer SQLite can read: whether it is sound cannot be told here.
+    Raises SqliteError for a table that only a newer SQLite can read: whether it is sound is unknown here.
 
     `quick_check` reads every page and the order of its cells; `integrity_check` compares the indexes with the tables
     as well, at several times the cost. With a stand-in for what only the app knows, only `quick_check` can be asked.

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compress a backup, and bring it back. gzip is Python's own; zstd is the program of that name, if it is installed."""
+"""Compress a backup, and decompress it. gzip is Python's own; zstd is the program of that name, if it is installed."""
 
 from __future__ import annotations
 

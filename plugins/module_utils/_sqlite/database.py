@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SQLite databases looked at from outside: is it one, who may open it, what does it hold.
+"""SQLite databases, inspected without the app: is it one, who may open it, what does it hold.
 
 Source of the file format: https://www.sqlite.org/fileformat2.html
 """
@@ -47,7 +47,7 @@ class Contents:
 
 
 def real_database(path: Path) -> Path:
-    """Return the real file of a database, symbolic links followed, after looking at it without SQLite.
+    """Return the real file of a database, symbolic links followed, after checking it without SQLite.
 
     SQLite itself would create a missing file, and block on a FIFO. Raises SqliteError.
     """
@@ -69,14 +69,14 @@ def resolve(path: Path) -> Path:
 
 
 def remove_with_sidecars(path: Path) -> None:
-    """Remove a database file, and what SQLite leaves beside one, where they are."""
+    """Remove a database file, and what SQLite leaves next to one, where they exist."""
     for suffix in ("", *SIDECARS):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{path}{suffix}")
 
 
 def refuse_hard_links(real: Path) -> None:
-    """Raise SqliteError for a database that has two names: SQLite finds its WAL beside one of them only."""
+    """Raise SqliteError for a database that has two names: SQLite finds its WAL next to one of them only."""
     if real.exists() and real.stat().st_nlink > 1:
         raise SqliteError(f"{real} has {real.stat().st_nlink} hard links, of which SQLite knows one; remove the others")
 

@@ -65,7 +65,7 @@ def _try_to_lock(descriptor: int) -> bool:
 def make_unusable(descriptor: int) -> None:
     """Turn a file that has lost its name into none of SQLite's, for a process that opened it and waits for the lock.
 
-    It would otherwise write where nobody will ever read; now SQLite tells it that the file is not a database.
+    It would otherwise write where nobody will ever read; now SQLite reports that the file is not a database.
     """
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, b"This database was replaced.\n", 0)

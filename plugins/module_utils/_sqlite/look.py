@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A live database looked at: who has it open, is it sound, what does it hold."""
+"""Inspect a live database: who has it open, is it sound, what does it hold."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ def refuse_open(real: Path) -> None:
 
 
 def look_at(real: Path, timeout: float) -> Live:
-    """Look at the live database. Opening it lets SQLite finish what a killed process left behind.
+    """Inspect the live database. Opening it lets SQLite finish what a killed process left behind.
 
-    Raises SqliteError when it cannot be looked at, as when it is locked: that says nothing about its soundness.
+    Raises SqliteError when it cannot be read, as when it is locked: that says nothing about its soundness.
     """
     return _look(real, connection(real, timeout))
 
 
 def look_at_still(real: Path, timeout: float) -> Live:
-    """Look at a database without leftovers that nobody can change meanwhile, without a lock. Raises SqliteError."""
+    """Inspect a database without leftovers that nobody can change meanwhile, without a lock. Raises SqliteError."""
     return _look(real, connection(real, timeout, "ro", immutable=True))
 
 
 def peek_at(real: Path, timeout: float) -> Live:
-    """Look at the live database without changing anything, not even the files beside it. Raises SqliteError."""
+    """Inspect the live database without changing anything, not even the files next to it. Raises SqliteError."""
     journal = real.with_name(real.name + "-journal")
     if journal.exists() and journal.stat().st_size and not find_holders(real):
         return Live(real, None, "a killed process left a transaction unfinished")
@@ -77,7 +77,7 @@ def peek_at(real: Path, timeout: float) -> Live:
 
 
 def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
-    """Open a database to read. Of one that is closed SQLite is told so, as it would put an index beside it."""
+    """Open a database to read. A closed one is opened as immutable, or SQLite would write an index next to it."""
     wal = real.with_name(real.name + "-wal")
     is_closed = not (wal.exists() and wal.stat().st_size) and not find_holders(real)
     return connection(real, timeout, "ro", immutable=is_closed)
@@ -95,7 +95,7 @@ def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
 def inspect(path: Path, timeout: float) -> Dict[str, object]:
     """Return `{sound, reason, size, ...contents}` of a live database, for a decision about it, and leave it alone.
 
-    Raises SqliteError when it cannot be looked at.
+    Raises SqliteError when it cannot be read.
     """
     real = real_database(path)
     live = peek_at(real, timeout)

@@ -1,10 +1,10 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest beside each backup, `<backup>.json`: what the backup is of, whether it is whole, how long it is kept.
+"""The manifest next to each backup, `<backup>.json`: what the backup is of, whether it is whole, how long it is kept.
 
 A manifest is a JSON object. `size` and `sha256` are those of the backup as it lies there, `content_size` and
-`content_sha256` those of the database in it. `signature` is what the source's files looked like before the copy.
+`content_sha256` those of the database in it. `signature` describes the source's files before the copy.
 `base` is null, or for an update the name of the backup whose changed pages it holds; its `row_counts` is null, since
 counting costs as much as the database is large::
 
@@ -36,7 +36,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 )
 
 FORMAT = 1
-# Fine enough to tell the order of two backups of one second.
+# Fine enough to order two backups of one second.
 CREATED = "%Y-%m-%dT%H:%M:%S.%fZ"
 _NONE = type(None)
 _KINDS: Dict[str, Tuple[type, ...]] = {

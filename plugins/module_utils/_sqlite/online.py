@@ -98,12 +98,12 @@ def _write_over(wanted: Restore, backup: Path) -> None:
     # Closing any descriptor of the database drops this process's locks on it, so all outlive the connection.
     with ExitStack() as descriptors, connection(backup, wanted.timeout, "ro", immutable=True) as source:
         with connection(wanted.real, wanted.timeout) as target:
-            # The first step must not be the last, which gives the lock back.
+            # The first step must not be the last, which releases the lock.
             step = min(_STEP_BYTES // wanted.manifest["page_size"], pages_of(wanted.manifest) - 1)
             source.backup(target, pages=step, progress=_between_steps(wanted, backup, descriptors), sleep=0)
             found = read_contents(target, with_rows=False)
     if (found.schema_sha256, found.user_version) != (wanted.manifest["schema_sha256"], wanted.manifest["user_version"]):
-        raise SqliteError(f"{wanted.real} was restored, but its schema is another one; look at {wanted.kept}")
+        raise SqliteError(f"{wanted.real} was restored, but its schema differs; inspect {wanted.kept}")
 
 
 def _between_steps(wanted: Restore, backup: Path, descriptors: ExitStack) -> Callable[[int, int, int], None]:

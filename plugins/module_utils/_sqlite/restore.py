@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put a backup in the place of a database, so that a crash leaves the old one or the new one, whole.
 
-Everybody is locked out of the old file from before it is looked at until it has lost its name, so what is set aside is
+Everybody is locked out of the old file from before it is read until it has lost its name, so what is set aside is
 all that was ever committed to it. What a killed process left, a WAL or a journal, is set aside as it is; then it is
 folded into a copy of the old file, which takes the old one's name first: SQLite may finish it on either as often as it
 likes, but never on the new file, which takes the name when the sidecars are gone.
@@ -55,7 +55,7 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     real = wanted.real
     with undisturbed(wanted):
         if wanted.only_if_changed and find_holders(real):
-            # The one answer that may be given beside a running app is that nothing needs to be done.
+            # While the app runs, the only answer that may be given is that nothing needs to be done.
             replacement = judge(look_at(real, wanted.timeout), wanted)
             if not replacement.needed:
                 return result_of(False, replacement.reason, replacement.differences, None)
@@ -122,7 +122,7 @@ def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
 
 
 def _look(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
-    """Look at the database, or at a copy in which SQLite finishes what was left; return that file as well."""
+    """Inspect the database, or a copy in which SQLite finishes what was left; return that file as well."""
     if not (has_leftovers and wanted.real.exists()):
         return look_at_still(wanted.real, wanted.timeout), wanted.real
     for suffix in ("", "-wal", "-journal"):
@@ -133,7 +133,7 @@ def _look(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
 
 
 def _stage(wanted: Restore, live: Live, old: Path) -> Differences:
-    """Put the new file beside the old one, and return the rows in which they differ."""
+    """Write the new file next to the old one, and return the rows in which they differ."""
     refuse_lack_of_space(wanted)
     stage.stage(wanted.staged, wanted.manifest, wanted.timeout)
     differences: Differences = {}

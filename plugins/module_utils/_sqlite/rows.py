@@ -76,7 +76,7 @@ def _columns(live: sqlite3.Connection, schema: str, table: str) -> List[Tuple[st
 
 
 def _key(live: sqlite3.Connection, table: str, columns: List[Tuple[str, int]], schema: str = "main") -> List[str]:
-    """Return what tells rows apart: the row id, or the primary key of a table without one.
+    """Return what identifies a row: the row id, or the primary key of a table without one.
 
     Nothing when all names of the row id are columns, or only the app itself can compare the key.
     """

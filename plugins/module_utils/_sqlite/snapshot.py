@@ -148,7 +148,7 @@ def _copy_through_sqlite(opened: sqlite3.Connection, partial: Path) -> None:
 
 
 def _fold(partial: Path, timeout: float, frames: int) -> None:
-    """Let SQLite carry the copied WAL into the copy, all frames of it, and remove what it leaves beside it."""
+    """Let SQLite carry the copied WAL into the copy, all frames of it, and remove what it leaves next to it."""
     with connection(partial, timeout) as copy:
         copy.execute("PRAGMA synchronous = OFF")
         _busy, _found, folded = copy.execute("PRAGMA wal_checkpoint(FULL)").fetchone()

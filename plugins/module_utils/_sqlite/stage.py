@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup of any kind, brought back as one plain database file that is ready to take the place of another."""
+"""A backup of any kind, unpacked into one plain database file that is ready to replace another."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_plain(manifest: Manifest) -> bool:
 
 
 def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
-    """Bring a verified backup back into the new file `staged`, mode 0600, not yet synced.
+    """Unpack a verified backup into the new file `staged`, mode 0600, not yet synced.
 
     Raises SqliteError, OSError.
     """

@@ -22,7 +22,7 @@ FRAME_HEADER_SIZE = 24
 _FRAME_HEADER = struct.Struct(">II8s8x")
 # Of the index's header, which is there twice: change counter, whether it is valid, last valid frame, salt.
 _INDEX_HEADER = struct.Struct("=8xIB3xI12x8s8x")
-# A commit between two looks is rare even at thousands of commits a second.
+# A commit between two checks is rare even at thousands of commits a second.
 _MOST_TRIES = 1000
 
 

@@ -120,7 +120,7 @@ def back_up(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def restore(inputs: Inputs, progress: Progress) -> Progress:
-    """Restore the database where that is needed, and note it: whoever finishes this rollback must not do it again."""
+    """Restore the database where that is needed, and note it: a resumed rollback must not do it again."""
     result = database.restore(inputs.database)
     if result.get("restored", {}).get("restored"):
         progress = _note(inputs, progress.learned(result), None, "restored")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a switch does to the database: its backup is brought up to the last committed write, or it is restored.
 
-The work is done in watched children, which are given up where the storage does not answer.
+The work is done in watched children, which are stopped where the storage does not answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Database:
 
     @property
     def update(self) -> BackUp:
-        """The backup that is wanted, brought up to date beside the one there is."""
+        """The wanted backup, an updated copy of the existing one."""
         return BackUp(
             self.path,
             str(Path(self.backup).parent),

@@ -148,7 +148,7 @@ def _processes(
 
 def _database(params: Mapping[str, Any], record: Mapping[str, Any], plan: SwitchPlan, system: System) -> Database:
     facts = record["facts"]
-    # Whoever finishes a rollback that died must not restore the same backup twice: users have written since.
+    # A resumed rollback must not restore the same backup twice: users have written since.
     was_restored = facts.get("restored", {}).get("restored", False)
     return Database(
         facts["database_path"],

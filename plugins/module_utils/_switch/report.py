@@ -32,7 +32,7 @@ def describe(inputs: Inputs, progress: Progress, with_diff: bool) -> Dict[str, A
 
 
 def describe_failure(error: SwitchError) -> Dict[str, Any]:
-    """Return what is known of a switch that failed, besides the message."""
+    """Return what is known of a switch that failed, in addition to the message."""
     results = error.progress.results if error.progress else {}
     seconds = error.progress.seconds if error.progress else {}
     return {**results, "seconds": dict(seconds), "step": error.step}

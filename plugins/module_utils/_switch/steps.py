@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps of a switch, from the old revision to the new one or back, and what is true of the host when one fails.
+"""The steps of a switch, forward or back, and what is true of the host when one fails.
 
 Which steps there are, and in which order, follows from the plan alone; `actions` has what each of them does.
 """

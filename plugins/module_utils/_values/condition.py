@@ -38,7 +38,7 @@ def describe(condition: str) -> str:
 
 
 def to_text(value: Any) -> str:
-    """Return a value as it stands in JSON, a text without its quotes."""
+    """Return a value as JSON writes it, a text without its quotes."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

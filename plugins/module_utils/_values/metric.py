@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metrics that the role verify measures: all that is known of each stands here, in one row, and nowhere else.
+"""The metrics that the role verify measures: all that is known of each is here, in one row, and nowhere else.
 
 A user's own probes may measure more. Nothing is known of those but their names and their values.
 """

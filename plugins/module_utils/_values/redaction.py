@@ -62,6 +62,6 @@ def redact(text: str) -> str:
 
 def show(text: str, limit: int = SHOWN) -> str:
     """Return the beginning of a text as it may be shown: clean, without secrets, cut after `limit` characters."""
-    # A secret that the cut would halve is replaced first; what lies far behind the cut need not be looked at.
+    # A secret that the cut would halve is replaced first; what lies far behind the cut need not be searched.
     shown = redact(clean(text[: 8 * limit]))
     return shown[:limit] + ("..." if len(shown) > limit or len(text) > 8 * limit else "")

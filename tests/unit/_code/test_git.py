@@ -94,7 +94,7 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
     program = tmp_path / "git"
     program.write_text(f"#!/bin/sh\n{prepare}/usr/bin/tail -f /dev/null\n")
     program.chmod(0o755)
-    with pytest.raises(GitError, match=r"git fetch did not end in 0.2 seconds; look at the remote"):
+    with pytest.raises(GitError, match=r"git fetch did not end in 0.2 seconds; check the remote"):
         code_git.make_run({"PATH": str(tmp_path)}, 0.2, grace=0.1)(["fetch"])
 
 

@@ -74,8 +74,8 @@ def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
     "built, message",
     [
         ("a", "The built path a is a part of"),
-        ("b/x", "A folder on the way to .*b/x is a link or a file"),
-        ("linked/x", "A folder on the way to .*linked/x is a link or a file"),
+        ("b/x", "A folder above .*b/x is a link or a file"),
+        ("linked/x", "A folder above .*linked/x is a link or a file"),
     ],
 )
 def test_built_paths_that_cannot_be_swapped_are_refused(checkout, built, message):
@@ -134,7 +134,7 @@ def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
 def test_old_built_paths_that_are_gone_are_told_before_anything_is_moved_back(checkout):
     in_place.forward(checkout.run, checkout.move)
     (checkout.path / ".git" / "greenlight" / ID / "old" / "node_modules").rename(checkout.path / "web" / "moved")
-    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be put back; build it anew"):
+    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be restored; build it anew"):
         in_place.check_back(checkout.run, checkout.move)
 
 

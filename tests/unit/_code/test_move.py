@@ -47,7 +47,7 @@ def test_a_move_that_cannot_be_meant_is_refused(change, message):
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_plan_that_is_none_is_refused(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(GitError, match="look what changed it"):
+    with pytest.raises(GitError, match="find out what changed it"):
         read_plan(tmp_path / "plan.json")
 
 

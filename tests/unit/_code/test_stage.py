@@ -107,6 +107,6 @@ def test_a_link_in_the_commit_leads_nothing_out_of_the_tree(releases, tmp_path, 
     releases.commit({})
     (releases.running / "web" / "dist").mkdir(parents=True)
     (releases.path / "shared" / "web" / "data").mkdir(parents=True)
-    with pytest.raises(GitError, match=r"A folder on the way to web/\w+ is a link or a file in"):
+    with pytest.raises(GitError, match=r"A folder above web/\w+ is a link or a file in"):
         releases.stage(**given)
     assert (os.listdir(tmp_path / "elsewhere"), os.listdir(releases.path / "releases")) == ([], [OLD_ID])

@@ -166,7 +166,7 @@ def test_the_table_tells_what_a_person_can_do_and_what_was_adjusted():
     assert lines[-4:] == [
         "remedy for hits (1h): Lengthen the TTL.",
         "adjusted for hits: TTL from 30 to 60",
-        "adjusted for hits: TTL from 60 to 30, which takes an adjustment back",
+        "adjusted for hits: TTL from 60 to 30, which undoes an adjustment",
         "SIZE stays: 9 is the most",
     ]
 

@@ -74,7 +74,7 @@ def test_a_target_is_told_in_words(row, text):
         ({"minimum_samples": -1}, "key minimum_samples: must be a whole number of at least 0"),
         ({"minimum_samples": 1.5}, "key minimum_samples: must be a whole number of at least 0"),
         ({"floor": "1"}, "key floor: must be a number of at least 0"),
-        ({"floor": 1}, "key floor: stands beside a relative bound"),
+        ({"floor": 1}, "key floor: is not allowed with a relative bound"),
         ({"name": 5}, "key name: must be a text"),
         ({"until": "soon"}, "key until: 'soon' is no duration"),
         ({"until": 0}, "key until: 0s is not after due 0s"),

@@ -37,7 +37,7 @@ def test_sound_checks_are_not_complained_about():
             "required line 'Listening': the log of the running revision has it already",
         ),
         ({"absent": ["[Pp]ool full"]}, "pattern '[Pp]ool full': neither the logs nor the sources of the app have it"),
-        ({"unsearched": ["(?<=a)b"]}, "pattern '(?<=a)b': grep cannot look for it in the sources"),
+        ({"unsearched": ["(?<=a)b"]}, "pattern '(?<=a)b': grep cannot search for it in the sources"),
         (
             {"measurements": {"cache_hit_rate": 81.5}},
             "error_rate: no line of the log has '\"statusCode\":', so no request would be counted",

@@ -12,13 +12,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._fleet.fleet im
     FleetError,
     Host,
     Stop,
-    agreed,
     batches_of,
     choose_back,
     find_stop,
+    first_release,
     judges_fleet,
-    look,
     split,
+    states_of,
 )
 
 OLD, NEW = "5" * 40, "0" * 40
@@ -114,7 +114,7 @@ REVISION = {"greenlight_revision": "main"}
 
 
 def test_the_first_batch_has_nothing_to_go_by():
-    assert agreed(REVISION, [facts(name, greenlight_revision="main") for name in WEB], ["web1"]) == {}
+    assert first_release(REVISION, [facts(name, greenlight_revision="main") for name in WEB], ["web1"]) == {}
 
 
 def test_later_batches_go_by_the_first_one_that_came_so_far():
@@ -123,19 +123,19 @@ def test_later_batches_go_by_the_first_one_that_came_so_far():
         facts("web2", __greenlight_release_id="id", __greenlight_run_id="run"),
         facts("web3"),
     ]
-    assert agreed({}, hosts, ["web3"]) == {"sha": NEW, "release_id": "id", "run_id": "run"}
-    assert agreed({}, hosts, ["web2", "web3"]) == {}
+    assert first_release({}, hosts, ["web3"]) == {"sha": NEW, "release_id": "id", "run_id": "run"}
+    assert first_release({}, hosts, ["web2", "web3"]) == {}
 
 
 def test_two_hosts_with_different_revisions_are_refused():
     hosts = [facts("web1", greenlight_revision="main"), facts("web2", greenlight_revision="next")]
     with pytest.raises(FleetError, match="greenlight_revision is 'main' on web1 and 'next' on web2; one run"):
-        agreed(REVISION, hosts, ["web1", "web2"])
+        first_release(REVISION, hosts, ["web1", "web2"])
 
 
 def test_a_revision_that_the_play_sets_for_all_hosts_is_no_difference():
     hosts = [facts("web1", greenlight_revision="old"), facts("web2", greenlight_revision="older")]
-    assert agreed(REVISION, hosts, ["web1", "web2"]) == {}
+    assert first_release(REVISION, hosts, ["web1", "web2"]) == {}
 
 
 def record(status):
@@ -178,7 +178,7 @@ DECIDED = {"decision": "proceed", "reason": "every row that is due passes"}
     ],
 )
 def test_where_a_host_stands_is_told_by_its_facts(more, alive, state, now, reason):
-    host = look([{**facts("web1"), **more}], ["web1"] if alive else [], [1])[0]
+    host = states_of([{**facts("web1"), **more}], ["web1"] if alive else [], [1])[0]
     assert (host.state, host.now, host.reason) == (state, now, reason)
 
 
@@ -196,18 +196,18 @@ CLOSED = {"__greenlight_release_id": "id", "__greenlight_closed": {"record": {"i
         ({"__greenlight_failed": "x", **CLOSED, "__greenlight_batch_rollback": {"reason": "y"}}, False),
     ],
 )
-def test_a_host_stands_on_the_new_revision_until_it_is_taken_back(more, stands):
-    assert look([{**facts("web1"), **more}], ["web1"], [1])[0].stands is stands
+def test_a_host_stands_on_the_new_revision_until_it_is_rolled_back(more, stands):
+    assert states_of([{**facts("web1"), **more}], ["web1"], [1])[0].stands is stands
 
 
 def test_in_check_mode_a_host_would_be_released():
-    assert look([facts("web1")], ["web1"], [1], check_mode=True) == [
+    assert states_of([facts("web1")], ["web1"], [1], check_mode=True) == [
         Host("web1", 1, "rehearsed", before=OLD, wanted=NEW, now=OLD)
     ]
 
 
 def test_every_host_knows_its_batch():
-    assert [host.batch for host in look([facts(name) for name in WEB], WEB, [1, 2])] == [1, 2, 2]
+    assert [host.batch for host in states_of([facts(name) for name in WEB], WEB, [1, 2])] == [1, 2, 2]
 
 
 def hosts_of(*states, batch=None):
@@ -247,7 +247,7 @@ def test_a_run_stops_where_the_tasks_say_so():
         ("hours", 2, True, []),
     ],
 )
-def test_only_what_speaks_against_the_revision_has_hosts_taken_back(kind, batch, whole_fleet, back):
+def test_only_what_speaks_against_the_revision_has_hosts_rolled_back(kind, batch, whole_fleet, back):
     hosts = [replace(host, stands=host.state == "released") for host in hosts_of("released", "released", "failed")]
     assert choose_back(hosts, Stop(kind, batch, ""), whole_fleet) == back
     assert choose_back(hosts, None, whole_fleet) == []

@@ -19,8 +19,8 @@ def test_the_table_has_a_line_for_each_host_and_says_why_the_run_stopped():
     ]
     assert render(hosts, Stop("failed", 2, "batch 2 of 3: web2 failed: no answer"), ["to go on:", "  command"]) == [
         "host  batch  before    now       decision  reason",
-        "----  -----  --------  --------  --------  -----------------------------",
-        "web1  1      5f0c1c2a  5f0c1c2a  proceed   taken back: since web2 failed",
+        "----  -----  --------  --------  --------  ------------------------------",
+        "web1  1      5f0c1c2a  5f0c1c2a  proceed   rolled back: since web2 failed",
         "web2  2      5f0c1c2a  0639294c  rollback  failed: no answer",
         "web3  3      -         -         -         not touched",
         "",
@@ -36,21 +36,21 @@ def test_a_good_run_has_the_table_alone():
     ]
 
 
-def test_every_state_can_be_told():
+def test_every_state_has_words_of_its_own():
     assert len({describe(Host("web1", 1, state)) for state in STATES}) == len(STATES)
 
 
-def test_hosts_that_were_lost_are_put_back_and_released_again():
+def test_hosts_that_were_lost_are_rolled_back_and_released_again():
     hosts = [
         Host("web1", 1, "released", OLD, NEW, NEW),
         Host("web2", 2, "lost", OLD, NEW),
         Host("web3", 3, "waiting"),
     ]
     assert next_commands(hosts, LOST, ["/etc/my hosts", "more.ini"], ID) == [
-        "when they can be reached again, put them back:",
+        "when they can be reached again, roll them back:",
         "  ansible-playbook -i '/etc/my hosts' -i more.ini greenlight.release.rollback --limit web2 "
         f"-e greenlight_rollback_release={ID} -e greenlight_take_over=true",
-        "to take back what was released:",
+        "to roll back what was released:",
         "  ansible-playbook -i '/etc/my hosts' -i more.ini greenlight.release.rollback --limit web1 "
         f"-e greenlight_rollback_release={ID}",
         "to go on with the others:",
@@ -59,10 +59,10 @@ def test_hosts_that_were_lost_are_put_back_and_released_again():
     ]
 
 
-def test_hosts_that_could_not_be_taken_back_are_not_released_again():
+def test_hosts_that_could_not_be_rolled_back_are_not_released_again():
     hosts = [Host("web1", 1, "stuck", OLD, NEW), Host("web2", 2, "failed", OLD, NEW)]
     assert next_commands(hosts, FAILED, [], ID) == [
-        "when they can be reached again, put them back:",
+        "when they can be reached again, roll them back:",
         "  ansible-playbook greenlight.release.rollback --limit web1 "
         f"-e greenlight_rollback_release={ID} -e greenlight_take_over=true",
     ]

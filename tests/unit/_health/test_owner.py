@@ -104,7 +104,7 @@ def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     told = owner.explain_owner(connection(54321, 3000), [11], proc)
-    assert told == "it cannot be told which process answers; become the user of the app, or root"
+    assert told == "it is unknown which process answers; become the user of the app, or root"
     assert "one of another user" in owner.explain_owner(connection(54321, 3000), [12], proc)
 
 

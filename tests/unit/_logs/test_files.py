@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch, log):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", refuse)
-    with pytest.raises(LogError, match="Cannot look for rotated files in .*: Permission denied"):
+    with pytest.raises(LogError, match="Cannot search for rotated files in .*: Permission denied"):
         read(mark)
 
 

@@ -65,6 +65,6 @@ def test_checks_that_cannot_fail_are_named(app):
         "queue: no such path",
         "required line 'Listening': the log of the running revision has it already",
         "pattern 'b': neither the logs nor the sources of the app have it",
-        "pattern 'c': grep cannot look for it in the sources",
+        "pattern 'c': grep cannot search for it in the sources",
         "queue: it was 4 in the last 3 readings, so it may never vary",
     ]

@@ -58,7 +58,7 @@ def test_a_home_of_another_user_is_refused(tmp_path):
 
 def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(PM2Error, match="Cannot look at PM2_HOME .*; become its user, or set pm2_home"):
+    with pytest.raises(PM2Error, match="Cannot inspect PM2_HOME .*; become its user, or set pm2_home"):
         checks.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
 
 

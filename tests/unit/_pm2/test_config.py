@@ -102,7 +102,7 @@ def test_null_in_an_ecosystem_file_is_as_if_it_were_not_there():
 )
 def test_what_counts_only_beside_a_script_is_refused_without_one(options):
     option = next(iter(options)).replace("exec_interpreter", "interpreter")
-    with pytest.raises(PM2Error, match=f"{option} counts only beside a script; give script, or config"):
+    with pytest.raises(PM2Error, match=f"{option} counts only with a script; give script, or config"):
         make(options)
 
 

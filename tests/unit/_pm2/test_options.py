@@ -99,5 +99,5 @@ def test_an_ecosystem_file_is_read_by_the_node_beside_pm2_with_the_variables(wit
 
 
 def test_an_ecosystem_file_needs_node(with_program):
-    with pytest.raises(PM2Error, match="node was not found beside .*/pm2 or on PATH; set executable to pm2"):
+    with pytest.raises(PM2Error, match="node was not found next to .*/pm2 or on PATH; set executable to the pm2"):
         options.read_config(params(config="/e.js"), {}, with_program, 1, "/bin")

@@ -70,7 +70,7 @@ def test_a_program_that_fails_is_quoted(command, message):
 def test_a_program_that_hangs_is_ended_and_the_time_is_used():
     looked = []
     program = Program(sys.executable, {}, 0.05, lambda: looked.append(1))
-    with pytest.raises(PM2Error, match=r"did not end in 0.05 seconds; look whether PM2 hangs, or raise timeout"):
+    with pytest.raises(PM2Error, match=r"did not end in 0.05 seconds; check whether PM2 hangs, or raise timeout"):
         program.run("-c", "import threading; threading.Event().wait()")
     assert looked
 

@@ -131,7 +131,7 @@ def test_nonsense_on_the_socket_is_an_error(daemon, answer, message):
         client.call("getMonitorData", {})
 
 
-@pytest.mark.parametrize("state, advice", [("S", "look whether it hangs"), ("T", r"kill -CONT \d+ lets it run on")])
+@pytest.mark.parametrize("state, advice", [("S", "check whether it hangs"), ("T", r"kill -CONT \d+ lets it run on")])
 def test_a_daemon_that_hangs_ends_at_the_timeout(daemon, monkeypatch, state, advice):
     monkeypatch.setattr(rpc.proc, "state_of", lambda _pid: state)
     home, looked = daemon(lambda _parts: None), []
@@ -177,6 +177,6 @@ def test_no_daemon_is_an_error_of_its_own(tmp_path):
 
 
 def test_a_socket_that_cannot_be_reached_is_an_error(tmp_path):
-    with pytest.raises(PM2Error, match="Cannot reach the PM2 daemon of .*; look whether it hangs"):
+    with pytest.raises(PM2Error, match="Cannot reach the PM2 daemon of .*; check whether it hangs"):
         with Client(tmp_path / ("x" * 200), timeout=1):
             pass

@@ -116,8 +116,8 @@ def test_only_what_can_be_a_secret_is_hidden():
         ("start", "shop on web1: the release of bbbbbbbb begins"),
         ("success", "shop on web1: bbbbbbbb is released"),
         ("decision", "shop on web1: the decision about bbbbbbbb is monitor"),
-        ("rollback", "shop on web1: bbbbbbbb was taken back to aaaaaaaa"),
-        ("failed_rollback", "shop on web1: the way back from bbbbbbbb to aaaaaaaa failed, somebody must look at it"),
+        ("rollback", "shop on web1: bbbbbbbb was rolled back to aaaaaaaa"),
+        ("failed_rollback", "shop on web1: the rollback from bbbbbbbb to aaaaaaaa failed, a person must repair it"),
     ],
 )
 def test_every_event_has_its_words(kind, title):

@@ -165,8 +165,8 @@ def test_a_deploy_that_failed_is_rolled_back_unless_there_is_nothing_to_roll_bac
     "record, end",
     [
         ({"stage": "opened"}, "given up, nothing was changed"),
-        ({"stage": "switched"}, f"taken back to {OLD}"),
-        (None, f"taken back to {OLD}"),
+        ({"stage": "switched"}, f"rolled back to {OLD}"),
+        (None, f"rolled back to {OLD}"),
     ],
 )
 def test_a_deploy_that_failed_says_what_became_of_it_and_why(record, end):

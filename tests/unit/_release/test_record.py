@@ -76,7 +76,7 @@ def test_a_wrong_argument_is_refused_by_name(wrong, message):
         (None, "never", NOW, "held by alice since .*, at stage opened; its lease runs until .*; wait for it to end"),
         (None, "stale", NOW, "wait for it to end"),
         (None, "never", LATER, "its lease expired at .*; set greenlight_take_over to go on over it"),
-        ("switching", "never", LATER, "run greenlight.release.rollback to put the host back"),
+        ("switching", "never", LATER, "run greenlight.release.rollback to roll the host back"),
         ("switching", "stale", LATER, "begun to change the host, so run greenlight.release.rollback first"),
     ],
 )
@@ -244,13 +244,13 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
 
 @pytest.mark.parametrize("observation", [{"decision": "rollback", "reason": "no answer"}, {"decision": "rollback"}])
 def test_a_release_that_is_to_be_taken_back_is_not_watched(observation):
-    with pytest.raises(RecordError, match=observation.get("reason", "the decision is to take the release back")):
+    with pytest.raises(RecordError, match=observation.get("reason", "the decision is to roll back the release")):
         release_record.close(opened(), "watching", change(observation=observation), NOW)
 
 
 def test_a_release_that_changes_the_host_meanwhile_is_not_given_up():
     begun = release_record.note(opened(), change(stage="switching"), NOW)
-    with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; take it back"):
+    with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; roll it back"):
         release_record.close(begun, "aborted", change(), NOW)
 
 

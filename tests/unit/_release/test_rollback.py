@@ -71,7 +71,7 @@ def test_a_release_that_was_not_meant_is_left_alone(newest, release, action):
         (record("in_progress"), ABORTED, "", ""),
         (record("watching"), ABORTED, ID, ""),
         *(
-            (record(status), ABORTED, "", f"; to take back the one before it, which is {status}, set ")
+            (record(status), ABORTED, "", f"; to roll back the one before it, which is {status}, set ")
             for status in ("watching", "healthy", "failed")
         ),
     ],
@@ -79,7 +79,7 @@ def test_a_release_that_was_not_meant_is_left_alone(newest, release, action):
 def test_why_nothing_is_rolled_back_and_how_to_is_said(given, newest, release, hint):
     last = newest or given
     end = f"{hint}greenlight_rollback_release to {ID}" if hint else ""
-    said = f"The newest release of shop here is {last['id']}, {last['status']}, so nothing is taken back{end}"
+    said = f"The newest release of shop here is {last['id']}, {last['status']}, so nothing is rolled back{end}"
     assert plan(given, newest, release)["why_nothing"] == said
 
 

@@ -44,7 +44,7 @@ def test_a_whole_record_is_one(more):
 def test_a_field_that_cannot_be_is_named_with_its_value(field, value):
     with pytest.raises(RecordError) as raised:
         check_record({**WHOLE, field: value}, NAME)
-    assert f"is not a whole release record, as {field} cannot be {value!r}; bring it back from a backup" in str(
+    assert f"is not a whole release record, as {field} cannot be {value!r}; restore it from a backup" in str(
         raised.value
     )
 

@@ -45,8 +45,8 @@ def test_a_folder_without_records_has_none(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("{", "is no JSON, as far as it goes; bring it back from a backup"),
-        ("\\udcff", "is no JSON"),
+        ("{", "is not valid JSON, perhaps truncated; restore it from a backup"),
+        ("\\udcff", "is not valid JSON"),
         ("[]", "is not a release record; move it out of the folder"),
         ('{"format": 9}', "has format 9, this version reads 1"),
     ],

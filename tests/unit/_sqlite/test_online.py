@@ -98,7 +98,7 @@ def test_no_row_is_committed_between_what_is_set_aside_and_what_is_restored(host
 
 def test_a_restore_that_ends_with_another_schema_keeps_what_it_set_aside(host):
     host.want(manifest={**host.manifest, "schema_sha256": "0"})
-    with pytest.raises(SqliteError, match="was restored, but its schema is another one; look at .*replaced"):
+    with pytest.raises(SqliteError, match="was restored, but its schema differs; inspect .*replaced"):
         host.sql("INSERT INTO t VALUES (3)")
         online.restore_online(host.wanted)
     assert host.read("SELECT count(*) FROM t", host.kept / "app.db") == 3
