@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: the sample app under a PM2 of its own, a release that goes green, and one that is rolled back automatically."""
+"""The demo: the sample app under a PM2 of its own, a release that goes green, and one that is rolled back."""
 
 from __future__ import annotations
 
