@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small server that can be ill in several ways, so that a test of pm2_process says which."""
+"""A small server that can be ill in ways that a test of pm2_process chooses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ const problems = {
 if (ill !== 'never listens') server.listen(Number(process.env.PORT), '127.0.0.1');
 if (problems[ill]) setTimeout(problems[ill], later);
 setInterval(() => {}, 1000);
-// A connection may be on its way from the daemon to this worker when its server closes.
+// A connection may still come from the daemon to this worker when its server closes.
 const end = () => server.close(() => setTimeout(() => process.exit(0), 100));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, ill === 'ignores signals' ? () => {} : end);
 """

@@ -100,8 +100,8 @@ def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
     assert (status, site.revision()) == (0, site.shas["good"]), told
 
 
-def test_what_is_built_is_built_aside_and_comes_back(site):
-    """The tree is built while the old revision serves; a revision that does not start is taken back, files and all."""
+def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
+    """The tree is built while the old revision serves; a revision that does not start is rolled back with its files."""
     (site.app.path / "node_modules").mkdir()
     (site.app.path / "node_modules" / "which").write_text("old")
     (site.app.path / ".git" / "info" / "exclude").write_text("node_modules\n")
@@ -123,7 +123,7 @@ def test_what_is_built_is_built_aside_and_comes_back(site):
 
 
 @pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])
-def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_taken_back(site, revision, why):
+def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_back(site, revision, why):
     status, told = site.deploy(revision)
     assert (status, f"was rolled back to {site.shas['good']}: " in told, why in told) == (2, True, True), told
     record = site.records()[-1]
@@ -131,7 +131,7 @@ def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_taken_back
     assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}
 
 
-def test_a_release_that_is_given_up_takes_neither_the_watch_nor_the_way_back_of_the_one_before_it(site):
+def test_an_aborted_release_ends_neither_the_watch_nor_the_rollback_of_the_one_before_it(site):
     assert site.deploy("better")[0] == 0
     broken = json.dumps({"greenlight_build_command": ["false"]})
     status, told = site.deploy("degraded", "-e", broken)
@@ -146,7 +146,7 @@ def test_a_release_that_is_given_up_takes_neither_the_watch_nor_the_way_back_of_
     assert [each["status"] for each in site.records()] == ["rolled_back", "aborted"]
 
 
-def test_a_way_back_that_would_be_refused_is_refused_before_the_release(site):
+def test_a_wrong_rollback_option_is_refused_before_the_release(site):
     status, told = site.deploy("crash-at-load", "-e", "greenlight_rollback_database=kept")
     assert (status, site.revision(), site.records()) == (2, site.shas["good"], []), told
     assert "greenlight_rollback_database must be auto, restore or keep, and not kept" in told
@@ -175,10 +175,10 @@ class Asked:
         return {"pid": self.app.get("/health")["revision"]}
 
 
-def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_goes_back(
+def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_rolls_back(
     tmp_path, pm2, app, repository
 ):
-    """The layout releases and the strategy reload: users notice neither, and a rollback finds its way."""
+    """The layout releases and the strategy reload: users notice neither, and the rollback works."""
     root, first = app.path, "20260219T010000Z-" + repository[1]["good"][:8]
     app.path = tmp_path / "site"
     release = app.path / "releases" / first
@@ -203,7 +203,7 @@ def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_g
     assert os.readlink(app.path / "current").endswith(first)
 
 
-def test_a_batch_that_comes_too_late_stops_the_run_and_takes_back_nothing(site):
+def test_a_batch_that_comes_too_late_stops_the_run_and_rolls_nothing_back(site):
     told = json.loads(site.inventory.read_text())
     here = told["all"]["hosts"].pop("here")
     frozen = [{"from": "2020-01-01", "to": "2100-01-01", "reason": "stocktaking"}]
@@ -219,7 +219,7 @@ def test_a_batch_that_comes_too_late_stops_the_run_and_takes_back_nothing(site):
 
 
 def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, repository):
-    """A host that failed in the play before is none that this one could go by."""
+    """A host that failed in the earlier play must not decide for this one."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"web1": local, "web2": local}}}))
     plan = {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}}
@@ -239,7 +239,7 @@ def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, r
 
 
 def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(site):
-    """Both hosts are the same app, so that the second has the new revision when it is measured beside the first."""
+    """Both hosts are the same app, so that the second has the new revision when it is measured with the first."""
     told = json.loads(site.inventory.read_text())
     here = told["all"]["hosts"].pop("here")
     row = {"metric": "response_time", "scope": "fleet", "relative": True, "target": {"below": 1e6}, "action": "monitor"}

@@ -58,7 +58,7 @@ class Repositories:
         given = {"path": str(self.path), "sha": sha or self.second, **more}
         return call_module("git_revision", {"state": "checked_out", **given})
 
-    def go_back(self):
+    def check_out_first(self):
         return self.check_out(self.first, from_sha=self.second, recover=True)
 
     def texts(self):
@@ -94,7 +94,7 @@ def test_a_checkout_with_a_local_commit_is_moved_to_the_exact_commit_and_back(re
     assert (repositories.path / "local.js").read_text() == "x"
 
 
-def test_a_branch_whose_history_was_rewritten_is_told_and_the_way_back_stays(repositories):
+def test_a_branch_whose_history_was_rewritten_is_reported_and_can_be_rolled_back(repositories):
     repositories.fetch()
     repositories.check_out()
     git(repositories.origin, "reset", "--hard", "--quiet", repositories.first)
@@ -108,7 +108,7 @@ def test_a_branch_whose_history_was_rewritten_is_told_and_the_way_back_stays(rep
     assert repositories.texts() == {"2"}
 
 
-def test_a_release_of_three_commits_and_a_merge_goes_back_to_what_was_deployed_without_an_identity(repositories):
+def test_a_release_of_three_commits_and_a_merge_rolls_back_to_what_was_deployed_without_an_identity(repositories):
     for number in (3, 4):
         commit(repositories.origin, {"src/000.js": str(number)})
     git(repositories.origin, "checkout", "--quiet", "-b", "side", "HEAD~1")
@@ -149,7 +149,7 @@ def test_a_shallow_clone_is_moved_like_any_other(repositories):
     assert git(repositories.path, "rev-parse", "HEAD") == third
 
 
-def test_a_checkout_of_another_user_is_refused_with_the_way_out(repositories):
+def test_a_checkout_of_another_user_is_refused_with_a_remedy(repositories):
     if os.geteuid() == 0:
         for path in [repositories.path, *repositories.path.rglob("*")]:
             os.chown(path, 12345, 12345)
@@ -172,7 +172,7 @@ def test_hooks_and_monitors_that_were_planted_in_the_checkout_never_run(reposito
     for check in (True, False):
         assert repositories.fetch(check=check)["changed"] is True
     assert repositories.check_out()["changed"] is True
-    assert repositories.go_back()["changed"] is True
+    assert repositories.check_out_first()["changed"] is True
     assert not trace.exists()
 
 
@@ -247,12 +247,12 @@ def blocked(repositories, tmp_path):
     stopped.kill_module()
 
 
-def test_a_checkout_that_was_killed_in_the_middle_is_refused_and_then_put_back(repositories, blocked):
+def test_a_checkout_that_was_killed_in_the_middle_is_refused_and_then_recovered(repositories, blocked):
     blocked.kill_module()
     blocked.kill_git()
     assert repositories.texts() == {"1", "2"}
     assert ".git/index.lock exists" in repositories.fetch()["msg"]
-    assert "failed" not in repositories.go_back()
+    assert "failed" not in repositories.check_out_first()
     assert (git(repositories.path, "rev-parse", "HEAD"), repositories.texts()) == (repositories.first, {"1"})
     assert git(repositories.path, "status", "--porcelain") == ""
     assert not (repositories.path / "new.js").exists()
@@ -262,10 +262,10 @@ def test_a_checkout_that_was_killed_in_the_middle_is_refused_and_then_put_back(r
 
 def test_a_git_that_outlived_its_module_is_not_fought(repositories, blocked):
     blocked.kill_module()
-    answer = repositories.go_back()
+    answer = repositories.check_out_first()
     assert (answer["failed"], "index.lock is held by process" in answer["msg"]) == (True, True)
     blocked.kill_git()
-    assert "failed" not in repositories.go_back()
+    assert "failed" not in repositories.check_out_first()
     assert repositories.texts() == {"1"}
 
 

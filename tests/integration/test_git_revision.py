@@ -56,7 +56,7 @@ def test_a_revision_is_resolved_fetched_and_checked_out(run_module, checkout, re
         (None, "unheard-of", "has no branch or tag unheard-of"),
     ],
 )
-def test_what_cannot_be_resolved_is_told(run_module, repository, repository_url, revision, message):
+def test_what_cannot_be_resolved_is_reported(run_module, repository, repository_url, revision, message):
     result = resolve(run_module, repository_url or repository[0], revision)
     assert (result["failed"], message in result["msg"]) == (True, True)
 

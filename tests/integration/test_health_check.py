@@ -318,12 +318,12 @@ def test_without_report_only_an_unhealthy_app_is_a_failure_that_says_why(run_mod
     )
 
 
-def test_nobody_listening_is_told(run_module, free_port):
+def test_nobody_listening_is_reported(run_module, free_port):
     result = run_module("health_check", {"url": f"http://127.0.0.1:{free_port}/", "deadline": 0.3, "report_only": True})
     assert "connection refused, nothing listens there" in result["reason"]
 
 
-def test_a_service_that_does_not_speak_http_is_told(run_module, free_port):
+def test_a_service_that_does_not_speak_http_is_reported(run_module, free_port):
     with socket.create_server(("127.0.0.1", free_port)) as listener:
 
         def greet():
@@ -385,7 +385,7 @@ def test_a_short_header_does_not_blot_out_the_results(run_module, server):
     assert result["probes"][0]["attempts"] == 3
 
 
-def test_a_host_without_requests_is_told(tmp_path):
+def test_a_host_without_requests_is_reported(tmp_path):
     (tmp_path / "requests.py").write_text("raise ImportError\n")
     result = call_module_alone("health_check", {"url": "http://127.0.0.1/"}, tmp_path)
     assert "Failed to import the required Python library (requests)" in result["msg"]
@@ -403,12 +403,12 @@ def test_the_json_of_a_single_url_is_judged(run_module, server):
     assert run_module("health_check", {**arguments, "expect_json": expect})["healthy"] is False
 
 
-def test_the_address_that_was_reached_is_told(run_module, server):
+def test_the_address_that_was_reached_is_reported(run_module, server):
     probe = check(run_module, server, "good")["probes"][0]
     assert probe["peer"] == f"127.0.0.1:{server.server_port}"
 
 
-def test_another_service_that_listens_on_the_other_localhost_is_told(run_module, server):
+def test_another_service_that_listens_on_the_other_localhost_is_reported(run_module, server):
     class OverIPv6(http.server.ThreadingHTTPServer):
         address_family = socket.AF_INET6
 
@@ -498,7 +498,7 @@ def pids_of(run_module, pm2, name="sample-app"):
     return [process["pid"] for process in processes]
 
 
-def test_an_old_process_that_still_serves_is_told_from_the_new_one(run_module, pm2, running):
+def test_an_old_process_that_still_serves_is_distinguished_from_the_new_one(run_module, pm2, running):
     probe = {"url": f"{running.url}/health", "pids": pids_of(run_module, pm2)}
     assert run_module("health_check", {"probes": [probe]})["healthy"] is True
     other = {**probe, "pids": [os.getpid()]}

@@ -19,14 +19,14 @@ GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port"
 def test_a_balancer_that_cannot_be_reached_fails_the_hook_and_keeps_the_host_in_the_run(tmp_path, hook, said):
     hosts = {"all": {"children": {"app": {"hosts": {"web1": LOCAL}}, "balancer": {"hosts": {"lb1": GONE}}}}}
     (tmp_path / "hosts.json").write_text(json.dumps(hosts))
-    told = {
+    variables = {
         "greenlight_hooks": {hook: [f"{machine.CHECKOUT}/examples/haproxy/{hook}.yml"]},
         "greenlight_app_name": "shop",
     }
     role = {"name": "greenlight.release.verify", "tasks_from": "hook"}
     run = {"ansible.builtin.include_role": role, "vars": {"__greenlight_hook": hook, "__greenlight_context": {}}}
     saved = {"ansible.builtin.debug": {"msg": "rolled back, as {{ ansible_failed_result.msg }}"}}
-    play = {"hosts": "app", "gather_facts": False, "vars": told, "tasks": [{"block": [run], "rescue": [saved]}]}
+    play = {"hosts": "app", "gather_facts": False, "vars": variables, "tasks": [{"block": [run], "rescue": [saved]}]}
     (tmp_path / "play.json").write_text(json.dumps([play]))
     status, output = machine.play("-i", "hosts.json", "play.json", cwd=tmp_path)
     assert status == 0, output

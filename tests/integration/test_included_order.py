@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is included in a loop keeps its order on every host, though hosts beside it have other loops.
+"""What is included in a loop keeps its order on every host, though other hosts have other loops.
 
 Ansible puts a file that several hosts include where the first of them has it, and another host's own files after it,
 unless the loops themselves differ: a host would switch before its new tree is staged.

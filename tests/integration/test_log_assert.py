@@ -73,7 +73,7 @@ def test_a_flushed_log_is_never_called_clean(run_module, log):
     assert "nobody can say that it holds no errors" in result["msg"]
 
 
-def test_a_required_line_is_waited_for_and_its_absence_told(run_module, log):
+def test_a_required_line_is_waited_for_and_its_absence_reported(run_module, log):
     cursor = mark(run_module, log)
     absent = check(run_module, log, cursor, require=[{"pattern": "[Pool] up"}], wait=0.2)
     assert "[Pool] up: 0 lines, at least 1 are required" in absent["msg"]
@@ -132,7 +132,7 @@ def test_a_compressed_rotation_hides_nothing(run_module, log):
     assert (result["complete"], result["measurements"]) == (True, {"n": 1})
 
 
-def test_a_log_that_does_not_exist_is_told(run_module, tmp_path):
+def test_a_log_that_does_not_exist_is_reported(run_module, tmp_path):
     missing = tmp_path / "no.log"
     result = run_module("log_assert", {"files": files(missing), "forbid": [{"pattern": "FATAL"}]})
     assert (result["failed"], f"the log {missing} does not exist" in result["msg"]) == (True, True)
@@ -191,7 +191,7 @@ def test_every_instance_of_a_process_is_read(run_module, pm2, tmp_path):
     assert (result["passed"], len(result["cursor"]["files"])) == (True, 4)
 
 
-def test_a_process_that_is_not_known_is_told_but_a_cursor_is_enough(run_module, pm2, log):
+def test_a_process_that_is_not_known_is_reported_but_a_cursor_is_enough(run_module, pm2, log):
     pm2("ping")
     result = of_process(run_module, pm2, state="mark")
     assert "PM2 knows no process called 'sample-app'" in result["msg"]

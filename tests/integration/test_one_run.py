@@ -32,10 +32,10 @@ def commit(path):
 
 def plan(tmp_path, repository, hosts, serial):
     """Run the plan of the role over the hosts, with a commit to the branch after each batch."""
-    told = "{{ {'said': [__greenlight_target.sha, __greenlight_release_id, __greenlight_run_id]} }}"
+    facts = "{{ {'said': [__greenlight_target.sha, __greenlight_release_id, __greenlight_run_id]} }}"
     tasks = [
         {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}},
-        {"ansible.builtin.copy": {"content": told, "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json"}},
+        {"ansible.builtin.copy": {"content": facts, "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json"}},
         {
             "ansible.builtin.command": {"argv": ["git", "-C", str(repository), *WHO, "commit", "--allow-empty", "-mb"]},
             "run_once": True,

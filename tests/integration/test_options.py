@@ -112,7 +112,7 @@ def test_a_role_alone_refuses_as_its_playbook_does(tmp_path):
 
 @pytest.mark.parametrize("name, role", [("rollback", "Settings"), ("verify", "Verify")])
 def test_a_rollback_and_a_watch_refuse_the_hosts_with_wrong_variables_alone(tmp_path, name, role):
-    """The good host goes on, and has no release that could be judged or taken back."""
+    """The good host goes on, and has no release that could be judged or rolled back."""
     status, output = play(tmp_path, f"greenlight.release.{name}", SHARED)
     refused = refusals(output)
     assert (status, tasks_in(output)[-1] != f"{role} | Refuse wrong options") == (2, True), output

@@ -199,7 +199,7 @@ def test_a_reload_in_fork_mode_is_a_restart_with_a_warning(manage, small):
     assert 0 < result["port_closed_for"] < 10
 
 
-def test_the_facts_of_every_instance_are_told(manage, small):
+def test_the_facts_of_every_instance_are_reported(manage, small):
     result = manage(**small.arguments(instances=2))
     for each in result["after"]:
         assert each["memory"] > 10_000_000

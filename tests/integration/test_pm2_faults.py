@@ -70,7 +70,7 @@ def test_a_process_without_a_port_is_ready_when_it_runs(manage, small):
     assert (result.get("msg"), result["ready"], result["ports"]) == (None, True, [])
 
 
-def test_an_app_that_ignores_the_signal_is_killed_and_that_is_told(manage, small):
+def test_an_app_that_ignores_the_signal_is_killed_and_that_is_reported(manage, small):
     manage(**small.arguments("ignores signals"), kill_timeout=500)
     restarted = manage(state="restarted")
     assert (restarted["killed"], "was killed after 500 ms" in str(restarted["warnings"])) == (True, True)
@@ -134,7 +134,7 @@ def test_an_orphan_with_a_port_is_named_with_it(manage_alone, small, run_module,
     assert (again.get("msg"), again["action"]) == (None, "create")
 
 
-def test_a_process_that_a_killed_pm2_had_saved_comes_back_alone(manage_alone, small, run_module, pm2):
+def test_a_process_that_a_killed_pm2_had_saved_is_started_again_alone(manage_alone, small, run_module, pm2):
     other = small.folder / "other.js"
     other.write_text("setInterval(() => {}, 1000)")
     pm2("start", other, "--name", "bystander")
@@ -164,7 +164,7 @@ def test_a_pid_file_of_another_process_is_not_believed(manage_alone, small, run_
     assert (seen["reason"], seen["ports"]) == ("", [small.port])
 
 
-def test_a_daemon_that_hangs_is_told_with_the_way_out(manage, small, shared_pm2):
+def test_a_daemon_that_hangs_is_reported_with_a_remedy(manage, small, shared_pm2):
     pm2 = shared_pm2
     manage(**small.arguments())
     daemon = int((pm2.home / "pm2.pid").read_text())
@@ -176,7 +176,7 @@ def test_a_daemon_that_hangs_is_told_with_the_way_out(manage, small, shared_pm2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_the_daemon_of_another_user_is_told_with_whom_to_become(small, pm2, manage_alone):
+def test_the_daemon_of_another_user_is_reported_with_whom_to_become(small, pm2, manage_alone):
     manage = manage_alone
     manage(**small.arguments())
     for folder in (pm2.home.parent, pm2.home):
@@ -218,7 +218,7 @@ def test_a_script_that_runs_as_root_and_belongs_to_a_user_is_warned_about(manage
     assert "belongs to nobody, who can so become root" in str(manage(**small.arguments())["warnings"])
 
 
-def test_a_daemon_older_than_the_program_is_told_and_left_alone(manage, small, shared_pm2, tmp_path):
+def test_a_daemon_older_than_the_program_is_reported_and_left_alone(manage, small, shared_pm2, tmp_path):
     pm2 = shared_pm2
     manage(**small.arguments())
     package = tmp_path / "newer"

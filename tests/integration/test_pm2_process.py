@@ -31,7 +31,7 @@ def test_a_process_is_started_once_stopped_and_removed(run_module, pm2, app):
     assert manage(run_module, pm2, state="absent")["changed"] is False
 
 
-def test_check_mode_and_diff_mode_tell_and_touch_nothing(run_module, pm2, running):
+def test_check_mode_and_diff_mode_show_and_touch_nothing(run_module, pm2, running):
     before = inspect(run_module, pm2)["processes"][0]["pid"]
     result = run_module("pm2_process", pm2.arguments(name="sample-app", state="stopped"), check=True, diff=True)
     assert (result["changed"], result["diff"]["before"]) == (True, {"instance 0": "online"})
@@ -82,6 +82,6 @@ def test_a_host_without_a_daemon_is_a_fact(run_module, tmp_path):
     assert "No PM2 daemon runs" in seen["reason"]
 
 
-def test_a_missing_pm2_is_told_with_what_to_do(run_module, tmp_path):
+def test_a_missing_pm2_is_reported_with_what_to_do(run_module, tmp_path):
     arguments = {"pm2_home": str(tmp_path), "name": "x", "script": "/x.js", "executable": "/nonexistent/pm2"}
     assert "set executable to its absolute path" in run_module("pm2_process", arguments)["msg"]

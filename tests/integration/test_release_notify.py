@@ -106,7 +106,7 @@ def slack(url, **more):
     return {"type": "slack", "url": f"{url}/services/{SECRET}", **more}
 
 
-def test_every_kind_of_service_is_told(run_module, receive):
+def test_every_kind_of_service_is_notified(run_module, receive):
     receiver = receive(good)
     services = [
         {"type": "webhook", "url": f"{receiver.url}/ci/{SECRET}", "name": "the CI"},
@@ -133,7 +133,7 @@ def test_every_kind_of_service_is_told(run_module, receive):
         (babble, "the connection failed or was broken off"),
     ],
 )
-def test_a_service_that_does_not_take_it_is_told_and_holds_up_no_other(run_module, receive, answer, problem):
+def test_a_service_that_does_not_take_it_is_reported_and_holds_up_no_other(run_module, receive, answer, problem):
     bad, receiver = receive(answer), receive(good)
     result = run_module("release_notify", event(slack(bad.url), slack(receiver.url), timeout=0.5, deadline=3))
     assert (result["sent"], result["problem"]) == (False, f"services[0] (slack): {problem}")
@@ -144,7 +144,7 @@ def test_a_service_that_does_not_take_it_is_told_and_holds_up_no_other(run_modul
     assert SECRET not in json.dumps(result)
 
 
-def test_a_service_that_is_down_is_told(run_module, free_port):
+def test_a_service_that_is_down_is_reported(run_module, free_port):
     result = run_module("release_notify", event(slack(f"http://127.0.0.1:{free_port}", name="the team")))
     assert (result["changed"], result["sent"]) == (False, False)
     assert result["problem"] == "the team: connection refused, nothing listens there"
@@ -159,7 +159,7 @@ def test_check_mode_sends_nothing_and_says_so(run_module, receive):
     assert receiver.got == []
 
 
-def test_nobody_who_wants_the_event_is_nobody_told(run_module):
+def test_without_a_service_for_the_event_nothing_is_sent(run_module):
     result = run_module("release_notify", event(slack("http://127.0.0.1:1", events=["start"])))
     assert (result["changed"], result["sent"], result["problem"], result["services"]) == (False, False, "", [])
 

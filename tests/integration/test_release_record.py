@@ -45,7 +45,7 @@ def test_a_release_is_opened_noted_and_closed(run_module, tmp_path):
         assert json.load(file) == info["record"]
 
 
-def test_a_rollback_that_died_half_way_is_told_once_its_lease_expired(run_module, tmp_path):
+def test_a_rollback_that_died_is_reported_once_its_lease_expired(run_module, tmp_path):
     run_module("release_record", opening(tmp_path))
     run_module("release_record", following(tmp_path, "noted", stage="rolling_back", lease=1800))
     asked = {"state_path": str(tmp_path / "state")}
@@ -54,7 +54,7 @@ def test_a_rollback_that_died_half_way_is_told_once_its_lease_expired(run_module
     assert (info["died"], "at stage rolling_back; its lease expired at" in info["lock"]) == (True, True)
 
 
-def test_a_run_that_failed_gives_its_lock_back_to_the_next_one(run_module, tmp_path):
+def test_a_run_that_failed_releases_its_lock_for_the_next_one(run_module, tmp_path):
     run_module("release_record", opening(tmp_path))
     run_module("release_record", following(tmp_path, "noted", stage="rolling_back"))
     next_run = following(tmp_path, "noted", run_id="run 2", stage="rolling_back")
@@ -76,7 +76,7 @@ def test_a_rejected_revision_is_refused(run_module, tmp_path):
     assert run_module("release_record", {**again, "retry_rejected": True})["changed"] is True
 
 
-def test_a_release_that_may_not_begin_is_refused_and_only_told_in_check_mode(run_module, tmp_path):
+def test_a_release_that_may_not_begin_is_refused_and_only_warned_about_in_check_mode(run_module, tmp_path):
     given = opening(tmp_path, refuse="it is late")
     assert run_module("release_record", given)["msg"] == "No release of shop may begin now: it is late"
     assert not (tmp_path / "state").exists()

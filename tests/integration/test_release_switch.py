@@ -89,7 +89,7 @@ def release_of(run_module, pm2, running, repository, tmp_path):
     return lambda revision: Release(run_module, pm2, running, repository, tmp_path / "state", revision).open()
 
 
-def test_a_switch_goes_forward_keeps_the_last_write_and_comes_back(release_of):
+def test_a_switch_goes_forward_keeps_the_last_write_and_rolls_back(release_of):
     release = release_of("better")
     row = release.app.post("written after the backup was taken")
     forward = release.forward()
@@ -109,7 +109,7 @@ def test_a_switch_goes_forward_keeps_the_last_write_and_comes_back(release_of):
 
 
 @pytest.mark.parametrize("database, rows_lost", [("auto", False), ("keep", False), ("restore", True)])
-def test_the_way_back_does_with_the_database_what_is_asked(release_of, database, rows_lost):
+def test_a_rollback_treats_the_database_as_asked(release_of, database, rows_lost):
     release = release_of("better")
     assert release.forward().get("msg") is None
     row = release.app.post("written to the new revision")
@@ -119,7 +119,7 @@ def test_the_way_back_does_with_the_database_what_is_asked(release_of, database,
     assert back.get("restored", {}).get("restored", False) == rows_lost
 
 
-def test_a_log_that_cannot_be_read_keeps_nobody_from_going_back(release_of):
+def test_an_unreadable_log_does_not_stop_a_rollback(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None
     log = Path(release.read()["facts"]["log_files"][0]["path"])
@@ -131,7 +131,7 @@ def test_a_log_that_cannot_be_read_keeps_nobody_from_going_back(release_of):
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
 
 
-def test_a_backup_is_put_back_once_however_often_the_way_back_begins(release_of):
+def test_a_backup_is_restored_once_however_often_the_rollback_begins(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None
     release.app.post("written to the new revision")
@@ -143,7 +143,7 @@ def test_a_backup_is_put_back_once_however_often_the_way_back_begins(release_of)
     assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
 
 
-def test_the_way_back_starts_the_app_that_ended_with_pm2(release_of):
+def test_a_rollback_starts_the_app_that_ended_with_pm2(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None
     release.pm2("save")
@@ -154,7 +154,7 @@ def test_the_way_back_starts_the_app_that_ended_with_pm2(release_of):
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
 
 
-def test_the_way_back_waits_for_a_switch_whose_run_is_dead(release_of):
+def test_a_rollback_waits_for_a_switch_whose_run_is_dead(release_of):
     release = release_of("better")
     release.forward()
     with (release.state / ".switch").open("r+") as held:
@@ -260,15 +260,15 @@ def test_a_process_that_pm2_does_not_know_is_refused(release_of):
 
 
 @pytest.mark.parametrize(
-    "step, truth, goes_back",
+    "step, truth",
     [
-        ("back_up", "the app is stopped, its code is {old} and its database as it was", True),
-        ("move", "its code may lie between {old} and {new}", True),
-        ("migrate", "its code is {new}, and its database may be migrated in part", True),
-        ("start", "the code is {new}, and the app does not serve as it should", True),
+        ("back_up", "the app is stopped, its code is {old} and its database as it was"),
+        ("move", "its code may lie between {old} and {new}"),
+        ("migrate", "its code is {new}, and its database may be migrated in part"),
+        ("start", "the code is {new}, and the app does not serve as it should"),
     ],
 )
-def test_a_step_that_fails_says_what_is_true_and_the_way_back_works(release_of, step, truth, goes_back):
+def test_a_step_that_fails_says_what_is_true_and_the_rollback_works(release_of, step, truth):
     release = release_of("crash-at-load" if step == "start" else "better")
     row = release.app.post("must survive")
     more = {"migrate": [["touch", "half"], [sys.executable, "-c", "print('no such table: x'); raise SystemExit(3)"]]}
@@ -301,7 +301,7 @@ def spoil_move(release):
 
 
 def on_stop(release, code):
-    """Make the running app do something when it is told to stop."""
+    """Make the running app do something when it gets the signal to stop."""
     script = release.state / "spoil.js"
     script.write_text(f"process.on('SIGINT', () => {{ {code} }});")
     env = {**release.app.env, "NODE_OPTIONS": f"--require {script}"}

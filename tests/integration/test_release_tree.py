@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tree of a revision beside the running one, made and removed by the real modules on real file systems."""
+"""The tree of a revision next to the running one, made and removed by the real modules on real file systems."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def releases(tmp_path, repository):
     return made
 
 
-def test_a_release_is_staged_made_current_and_taken_back(releases):
+def test_a_release_is_staged_made_current_and_rolled_back(releases):
     (releases.path / "releases" / IDS[0] / "node_modules").mkdir()
     (releases.path / "releases" / IDS[0] / "node_modules" / "x").write_text("built")
     fetched = releases.fetch("better")
@@ -199,14 +199,14 @@ def checkout(tmp_path, repository):
     return path
 
 
-def stage_beside(checkout, repository, **more):
+def stage_next_to(checkout, repository, **more):
     given = {"path": str(checkout), "release_id": IDS[1], "sha": repository[1]["better"], **more}
     return call_module("release_tree", {"state": "staged", **given})
 
 
-def test_a_tree_beside_a_checkout_leaves_all_of_the_checkout_alone(checkout, repository):
+def test_a_tree_next_to_a_checkout_leaves_all_of_the_checkout_alone(checkout, repository):
     before, index = snapshot(checkout), (checkout / ".git" / "index").stat().st_mtime_ns
-    staged = stage_beside(checkout, repository, built_anew=["node_modules"])
+    staged = stage_next_to(checkout, repository, built_anew=["node_modules"])
     assert (staged["path"], staged["carried_over"]) == (str(checkout / ".git" / "greenlight" / IDS[1] / "new"), [])
     after = {name: text for name, text in snapshot(checkout).items() if not name.startswith(".git/greenlight")}
     assert (after, (checkout / ".git" / "index").stat().st_mtime_ns) == (before, index)
@@ -242,7 +242,7 @@ def test_a_full_disk_costs_only_the_new_tree(small_disk, repository, size):
     (path / ".git" / "info" / "attributes").write_text("items.js filter=huge\n")
     git(path, "config", "filter.huge.smudge", "head -c 60M /dev/zero")
     before = snapshot(path)
-    answer = stage_beside(path, repository)
+    answer = stage_next_to(path, repository)
     expected = "There is no space for the new files" if size == 12 else "There is no space left in"
     assert (answer["failed"], expected in answer["msg"]) == (True, True), answer["msg"]
     left = snapshot(path)

@@ -248,7 +248,7 @@ def visible(folder):
 
 
 @pytest.mark.parametrize("compression, ending", [("gzip", ".db.gz"), ("zstd", ".db.zst")])
-def test_a_compressed_backup_comes_back(run_module, database, compression, ending):
+def test_a_compressed_backup_can_be_restored(run_module, database, compression, ending):
     taken = run_module("sqlite_backup", database.arguments(compression=compression, mode="0640", verify="full"))
     assert (taken["backup"]["path"].endswith(ending), os.stat(taken["backup"]["path"]).st_mode & 0o777) == (True, 0o640)
     database.sql("INSERT INTO ledger VALUES (1, 'a'); UPDATE counter SET value = 1;")
@@ -341,7 +341,7 @@ def rows_of(path, statement):
         return opened.execute(statement).fetchall()
 
 
-def test_the_way_back_of_a_real_app_loses_no_acknowledged_write(run_module, running, pm2):
+def test_a_rollback_of_a_real_app_loses_no_acknowledged_write(run_module, running, pm2):
     """Backup while it serves, a write, PM2 stops it, update, a bad migration, restore."""
     arguments = {"path": str(running.database), "dest": str(running.path.parent / "backups")}
     taken = run_module("sqlite_backup", arguments)["backup"]
@@ -378,7 +378,7 @@ def test_a_disk_that_is_full_leaves_nothing_under_a_final_name(database):
     assert (visible(database.backups), "Traceback" in done.stderr) == ([], False)
 
 
-def test_a_python_without_sqlite_is_told_in_a_sentence(tmp_path):
+def test_a_python_without_sqlite_is_reported_in_a_sentence(tmp_path):
     (tmp_path / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')")
     for name in ("sqlite_backup", "sqlite_backup_info"):
         result = call_module_alone(name, {"path": "/x", "dest": "/y"}, tmp_path)
@@ -491,7 +491,7 @@ def test_no_row_of_a_short_lived_writer_is_lost_in_a_restore(run_module, tmp_pat
     assert (len(aside) + refusals > 0, committed - found) == (True, set())
 
 
-def test_mistakes_are_told_without_a_traceback(run_module, database, tmp_path):
+def test_mistakes_are_reported_without_a_traceback(run_module, database, tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_text("")
     for arguments, message in (

@@ -157,7 +157,7 @@ def reap():
 
 
 def attend(run, connection):
-    """Start what is asked for, and tell its pid and how it ended."""
+    """Start what is asked for, and report its pid and how it ended."""
     os.setsid()
     message, files, _flags, _address = socket.recv_fds(connection, LONGEST, 3)
     pid = os.fork()

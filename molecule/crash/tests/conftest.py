@@ -6,6 +6,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# What all scenarios ask a host lies beside them, and what starts playbooks fast is that of the other tests.
+# Import the helpers of all scenarios, and the fast start of playbooks of the other tests.
 CHECKOUT = Path(__file__).resolve().parent.parent.parent.parent
 sys.path[:0] = [str(CHECKOUT / "molecule" / "shared"), str(CHECKOUT / "tests" / "support")]

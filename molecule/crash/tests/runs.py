@@ -142,7 +142,7 @@ class Host:
         return wrong + ([f"rows: {rows} instead of at least {wanted_rows}"] if rows < wanted_rows else [])
 
     def reboot(self) -> None:
-        """Take the power from the host, and give it back."""
+        """Switch the host off and on again."""
         self.shell.check_output("systemctl kill --signal=TERM --kill-who=main sample-traffic")
         wait_for(lambda: self.shell.run("systemctl is-active sample-traffic").stdout.strip() != "active", "its end")
         self.rows += sample.read_json(self.shell, "cat /srv/sample-app-data/traffic.json")["acknowledged"]
@@ -176,8 +176,8 @@ def wait_for_lease(host: Host) -> None:
         )
 
 
-def come_back(host: Host, take_over: bool) -> list[str]:
-    """Roll back as a person would after a run died, twice, and return what is wrong then."""
+def recover(host: Host, take_over: bool) -> list[str]:
+    """Roll back twice, as a person would after a run died, and return what is wrong then."""
     if not take_over:
         wait_for_lease(host)
     first = host.play("rollback", greenlight_take_over=take_over)

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import incidents
 import pytest
-import stories
-from runs import SECONDS, Host, Run, come_back, wait_for, warm_up
+from runs import SECONDS, Host, Run, recover, wait_for, warm_up
 from warm import Process
 
 NAMES = ("greenlight-crash-1", "greenlight-crash-2", "greenlight-crash-3")
@@ -27,19 +27,19 @@ class Case:
     die: Callable[[Host], list[str]]
 
 
-def take(cases: queue.SimpleQueue[Case], host: Host, told: dict[str, list[str]]) -> None:
-    """Let a host take cases until there are none left. A host that did not come back takes no more."""
+def take(cases: queue.SimpleQueue[Case], host: Host, problems: dict[str, list[str]]) -> None:
+    """Let a host take cases until there are none left. A host that did not recover takes no more."""
     while not cases.empty():
         try:
             case = cases.get_nowait()
         except queue.Empty:
             return
-        told[case.name] = ["the test itself ended"]
+        problems[case.name] = ["the test itself ended"]
         # A machine that runs three hosts may keep one waiting.
         wait_for(lambda: host.serves() == "good", "an answer of the good release")
-        told[case.name] = case.die(host)
-        print(f"{host.name}: {case.name}: {told[case.name] or 'came back'}", flush=True)
-        if told[case.name]:
+        problems[case.name] = case.die(host)
+        print(f"{host.name}: {case.name}: {problems[case.name] or 'recovered'}", flush=True)
+        if problems[case.name]:
             return
 
 
@@ -47,13 +47,13 @@ def die_in_parallel(hosts: list[Host], cases: list[Case]) -> dict[str, list[str]
     waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
-    told: dict[str, list[str]] = {}
-    threads = [threading.Thread(target=take, args=(waiting, host, told)) for host in hosts]
+    problems: dict[str, list[str]] = {}
+    threads = [threading.Thread(target=take, args=(waiting, host, problems)) for host in hosts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return {case.name: told.get(case.name, ["no host was left for it"]) for case in cases}
+    return {case.name: problems.get(case.name, ["no host was left for it"]) for case in cases}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def hosts() -> Iterator[list[Host]]:
 
 @pytest.fixture(scope="module")
 def bad_release(hosts: list[Host]) -> Run:
-    """A release whose migration breaks the app and which is taken back, with nobody killed: all boundaries."""
+    """A release whose migration breaks the app and which is rolled back, without any kill: all boundaries."""
     run = hosts[0].play("deploy", greenlight_revision="breaking-migration")
     assert "was rolled back to" in run.output, run.output
     assert hosts[0].problems() == []
@@ -84,7 +84,7 @@ def at_boundary(number: int, task: str) -> Case:
         run = host.play("deploy", number, greenlight_revision="breaking-migration", greenlight_lease_seconds=lease)
         if run.status != -signal.SIGKILL or len(run.boundaries) != number:
             return [f"it was not killed at boundary {number}:\n{run.output[-3000:]}"]
-        return come_back(host, take_over)
+        return recover(host, take_over)
 
     return Case(f"{number:2} after {task}", die)
 
@@ -102,17 +102,17 @@ def under_way(host: Host, interrupt: Callable[[Process], object]) -> None:
 
 
 def in_the_middle(victim: str, stage: str, *more: str) -> Case:
-    """Something on the host is killed while the bad release is under way."""
+    """Something on the host is killed during the bad release."""
 
     def die(host: Host) -> list[str]:
         under_way(host, lambda _run: host.kill(victim, stage, *more))
-        return come_back(host, take_over=True)
+        return recover(host, take_over=True)
 
     return Case(f"{victim} at {' and '.join((stage, *more))}", die)
 
 
 def at_once(stage: str) -> Case:
-    """The run is killed in the middle of a module, which goes on alone, and a person takes the release back at once."""
+    """The run is killed in the middle of a module, which goes on alone, and a person rolls the release back at once."""
 
     def die(host: Host) -> list[str]:
         def interrupt(run: Process) -> None:
@@ -120,13 +120,13 @@ def at_once(stage: str) -> Case:
             os.killpg(run.pid, signal.SIGKILL)
 
         under_way(host, interrupt)
-        return come_back(host, take_over=True)
+        return recover(host, take_over=True)
 
     return Case(f"run at {stage}", die)
 
 
 def without_power(stage: str, *more: str) -> Case:
-    """The host is switched off while the bad release is under way."""
+    """The host is switched off during the bad release."""
 
     def die(host: Host) -> list[str]:
         def interrupt(run: Process) -> None:
@@ -136,7 +136,7 @@ def without_power(stage: str, *more: str) -> Case:
 
         under_way(host, interrupt)
         host.wait_for_boot()
-        return come_back(host, take_over=True)
+        return recover(host, take_over=True)
 
     return Case(f"power at {' and '.join((stage, *more))}", die)
 
@@ -152,33 +152,33 @@ def asked_for(number: int, task: str) -> Case:
         run = host.play("rollback", number, greenlight_lease_seconds=1800 if take_over else 1)
         if run.status != -signal.SIGKILL:
             return [f"it was not killed at boundary {number}:\n{run.output[-3000:]}"]
-        return come_back(host, take_over)
+        return recover(host, take_over)
 
     return Case(f"asked for, {number:2} after {task}", die)
 
 
-def test_a_run_that_is_killed_at_any_boundary_is_put_back_by_the_next_rollback(hosts, bad_release):
+def test_the_next_rollback_recovers_a_run_that_is_killed_at_any_boundary(hosts, bad_release):
     cases = [at_boundary(number, task) for number, task in enumerate(bad_release.boundaries, 1)]
-    told = die_in_parallel(hosts, cases)
-    assert {name: wrong for name, wrong in told.items() if wrong} == {}
-    assert len(told) >= 20
+    problems = die_in_parallel(hosts, cases)
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
+    assert len(problems) >= 20
 
 
-def test_an_asked_for_rollback_that_is_killed_once_it_began_is_finished_by_the_next(hosts):
+def test_the_next_rollback_finishes_a_requested_rollback_that_was_killed(hosts):
     released = hosts[0].play("deploy", greenlight_revision="better")
     assert released.status == 0, released.output
     whole = hosts[0].play("rollback")
     assert (whole.status, hosts[0].problems()) == (0, [])
-    # The tasks are those with which a release takes itself back, which was killed at each of them; so here at some.
+    # A deploy that rolls back runs the same tasks and was killed at each of them, so some are enough here.
     begins = next(number for number, task in enumerate(whole.boundaries, 1) if "Record the evidence" in task)
     numbers = range(begins, len(whole.boundaries) + 1, 2)
     cases = [asked_for(number, whole.boundaries[number - 1]) for number in numbers]
     assert len(cases) >= 2
-    told = die_in_parallel(hosts, cases)
-    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+    problems = die_in_parallel(hosts, cases)
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
-def test_what_is_killed_in_the_middle_of_a_task_is_put_back(hosts):
+def test_the_next_rollback_recovers_a_host_whose_task_was_killed(hosts):
     cases = [
         in_the_middle("module", "opened"),
         in_the_middle("module", "switching", "stopped"),
@@ -194,10 +194,10 @@ def test_what_is_killed_in_the_middle_of_a_task_is_put_back(hosts):
         without_power("switched"),
         without_power("rolling_back", "stopped"),
     ]
-    told = die_in_parallel(hosts, cases)
-    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+    problems = die_in_parallel(hosts, cases)
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 def test_what_people_do_next_ends_well(hosts):
-    told = die_in_parallel(hosts, [Case(each.__name__, each) for each in stories.ALL])
-    assert {name: wrong for name, wrong in told.items() if wrong} == {}
+    problems = die_in_parallel(hosts, [Case(each.__name__, each) for each in incidents.ALL])
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}

@@ -18,7 +18,7 @@ def test_the_process_belongs_to_the_service_user_and_is_online(host):
     assert host.check_output(f"ps -o user= -p {process['pid']}") == "sample"
 
 
-def test_the_record_tells_of_one_release_that_is_watched(host):
+def test_the_record_has_one_release_that_is_watched(host):
     record = sample.record(host)
     assert (record["status"], record["decision"], record["lock"]) == ("watching", "proceed", None)
     assert record["from_revision"] == sample.revision(host, "good")

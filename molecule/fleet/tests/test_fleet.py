@@ -89,7 +89,7 @@ def balanced(name):
     return next(line[17] for line in lines if line[:2] == ["app", name])
 
 
-def test_the_hooks_of_the_example_take_a_host_out_of_haproxy_and_put_it_back():
+def test_the_hooks_of_the_example_take_a_host_out_of_haproxy_and_add_it_again():
     assert [balanced(name) for name in NAMES] == ["UP", "UP", "UP"]
     for hook, status in (("drain", "DRAIN"), ("undrain", "UP")):
         words = ["ansible-playbook", "-i", str(INVENTORY), "--limit", f"{SECOND},balancer"]
@@ -113,7 +113,7 @@ def test_two_revisions_in_one_run_are_refused(tmp_path):
     assert (status, f"greenlight_revision is 'good' on {FIRST} and 'better' on {SECOND}" in output) == (2, True)
 
 
-def test_a_bad_second_host_takes_the_first_one_back_and_the_third_is_never_touched(tmp_path):
+def test_a_bad_second_host_rolls_the_first_one_back_and_the_third_is_never_touched(tmp_path):
     bad = tmp_path / "bad.ini"
     bad.write_text(f"[sample]\n{SECOND} greenlight_required_log_lines='[\"no revision writes this\"]'\n")
     untouched = sample.records(on(THIRD))
@@ -144,7 +144,7 @@ def release_with_a_lost_host():
     yield end(process)
 
 
-def test_a_host_that_is_lost_stops_the_run_and_the_commands_that_it_tells_finish_it(release_with_a_lost_host):
+def test_a_host_that_is_lost_stops_the_run_and_the_commands_that_it_shows_finish_it(release_with_a_lost_host):
     status, output = release_with_a_lost_host
     on(SECOND).check_output("systemctl start ssh")
     assert status == 4
@@ -152,12 +152,12 @@ def test_a_host_that_is_lost_stops_the_run_and_the_commands_that_it_tells_finish
     assert running(FIRST) == sample.revision(on(FIRST), "good")
     assert running(THIRD) == sample.revision(on(FIRST), "better")
     assert "lost: cannot be reached any more" in row(output, SECOND)
-    told = [line for line in re.findall(r'"  (ansible-playbook .*)"', output) if f"--limit {FIRST}" not in line]
-    assert [re.findall(r"release\.(\w+) --limit (\S+)", line)[0] for line in told] == [
+    commands = [line for line in re.findall(r'"  (ansible-playbook .*)"', output) if f"--limit {FIRST}" not in line]
+    assert [re.findall(r"release\.(\w+) --limit (\S+)", line)[0] for line in commands] == [
         ("rollback", SECOND),
         ("deploy", f"{SECOND},{THIRD}"),
     ]
-    for line in told:
+    for line in commands:
         subprocess.run([*shlex.split(line), "-e", f"@{FAST}"], check=True, stdin=subprocess.DEVNULL)
     assert are_on("good") == [True, True, True]
 
@@ -179,7 +179,7 @@ def test_of_two_controllers_one_releases_and_the_other_is_refused():
     assert len(sample.records(on(FIRST))) == before + 1
 
 
-def test_hosts_that_have_the_revision_are_left_and_the_others_are_judged_beside_them():
+def test_hosts_that_have_the_revision_are_skipped_and_the_others_are_judged():
     assert end(begin("rollback", "--limit", FIRST, greenlight_rollback_reason="to begin again"))[0] == 0
     before = {name: sample.process(on(name))["pid"] for name in NAMES}
     fleet = {"metric": "error_rate", "scope": "fleet", "relative": True, "target": {"below": 10}, "action": "monitor"}
@@ -195,7 +195,7 @@ def test_hosts_that_have_the_revision_are_left_and_the_others_are_judged_beside_
     assert len(sample.record(on(FIRST))["observations"]) == 2
 
 
-def test_a_batch_is_taken_back_when_its_hosts_together_miss_the_matrix():
+def test_a_batch_is_rolled_back_when_its_hosts_together_miss_the_matrix():
     fleet = {"metric": "response_time", "scope": "fleet", "target": {"below": 0.0001}, "action": "rollback"}
     status, output = deploy(
         greenlight_revision="better",

@@ -10,7 +10,7 @@ import pytest
 
 UP, DOWN = "200", "000"
 FORWARD = [("drain", UP), ("before_switch", UP), ("migrate", DOWN), ("after_switch", UP), ("undrain", UP)]
-# After a switch that did not get as far as to start the app, it is down.
+# The app is down after a switch that failed before its start.
 HOOKS = {
     "better": [("forward", *each) for each in FORWARD],
     "degraded": [
@@ -64,7 +64,7 @@ def test_what_was_refused_left_no_record_and_ran_no_hook(host):
 
 
 @pytest.mark.parametrize("revision", EVENTS)
-def test_the_receiver_was_told_of_every_event_though_others_hung_or_were_down(host, revision):
+def test_the_receiver_got_every_event_though_others_hung_or_were_down(host, revision):
     record = release(host, revision)
     sent = [each for each in notifications(host, "/all") if each["release_id"] == record["id"]]
     assert [each["event"] for each in sent] == EVENTS[revision]
@@ -72,16 +72,16 @@ def test_the_receiver_was_told_of_every_event_though_others_hung_or_were_down(ho
     assert {each["to_revision"] for each in sent} == {record["to_revision"]}
 
 
-def test_the_reason_of_a_rollback_is_told(host):
-    told = [each["reason"] for each in notifications(host, "/all") if "rollback" in each["event"]]
-    assert [next(word for word in ("migrate", "after_rollback", "drain") if word in each) for each in told] == [
+def test_the_reason_of_a_rollback_is_sent(host):
+    reasons = [each["reason"] for each in notifications(host, "/all") if "rollback" in each["event"]]
+    assert [next(word for word in ("migrate", "after_rollback", "drain") if word in each) for each in reasons] == [
         "migrate",
         "after_rollback",
         "drain",
     ]
 
 
-def test_each_service_was_told_of_its_own_events_only(host):
+def test_each_service_got_its_own_events_only(host):
     assert [each["event"] for each in notifications(host, "/hang")] == ["start"] * 4
     assert len(notifications(host, "/slack")) == 2
 

@@ -6,5 +6,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# What all scenarios ask a host lies beside them.
+# Import the helpers of all scenarios.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "shared"))

@@ -32,7 +32,7 @@ def test_each_release_is_the_one_that_it_should_be(host, records):
         ("slow-upstream", "response_time"),
     ],
 )
-def test_a_row_takes_its_faulty_release_back_and_no_other_row_does(records, revision, row):
+def test_a_row_rolls_its_faulty_release_back_and_no_other_row_does(records, revision, row):
     record = records[revision]
     found = findings(record["observations"][0])
     assert (record["status"], record["decision"]) == ("rolled_back", "rollback")

@@ -40,7 +40,7 @@ def test_the_row_of_the_first_hour_is_judged_from_then_on(records):
     assert set(outcomes(first, ("cache_hit_rate_24h", "24h"))) == {"not_due"}
 
 
-def test_a_process_that_ended_and_was_started_again_is_told(records):
+def test_a_process_that_ended_and_was_started_again_is_reported(records):
     found = [
         finding for each in records[0]["observations"] for finding in each["findings"] if finding["name"] == "restarts"
     ]
@@ -52,7 +52,7 @@ def test_a_process_that_ended_and_was_started_again_is_told(records):
     ]
 
 
-def test_a_fault_of_the_twentieth_hour_takes_the_release_back(records):
+def test_a_fault_of_the_twentieth_hour_rolls_the_release_back(records):
     first = records[0]
     assert (first["status"], first["decision"], first["lock"]) == ("rolled_back", "rollback", None)
     assert first["observations"][4]["age"] == 20 * 3600
@@ -77,8 +77,8 @@ def test_staying_until_the_watch_ends_makes_an_observation_every_time(records):
     assert [each["age"] // 3600 for each in records[1]["observations"] if "age" in each][-3:] == [8, 16, 24]
 
 
-def test_an_adjustment_that_made_things_worse_is_taken_back(host, records):
-    # What lives for a second is seldom asked for again in time, so the hit rate is lower at the next look.
+def test_an_adjustment_that_made_things_worse_is_undone(host, records):
+    # What lives for a second is seldom asked for again in time, so the next hit rate is lower.
     made = [(each["from"], each["to"], each["taken_back"]) for each in records[1]["facts"]["adjustments"]]
     assert made == [("30", "1", False), ("1", "30", True)]
     notes = records[1]["observations"][-2]["adjustment_notes"]

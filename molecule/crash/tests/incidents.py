@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do around a release that went wrong. Each story returns what did not end as it should."""
+"""What people do after a release that went wrong. Each incident returns what did not end as it should."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import signal
 
 import host as sample
-from runs import Host, come_back, wait_for_lease
+from runs import Host, recover, wait_for_lease
 
 # A row that no release passes.
 NEVER = {"response_time": None, "error_rate": None, "pool_exhausted": {"target": {"above": 1000}, "action": "rollback"}}
@@ -31,24 +31,26 @@ def two_people_roll_back_at_once(host: Host) -> list[str]:
     for _process, log in begun:
         log.unlink()
     ended = sorted(process.returncode for process, _log in begun)
-    told = [name for name in ("alice", "bob") if f"is held by {name} since" in "".join(outputs)]
+    refused = [name for name in ("alice", "bob") if f"is held by {name} since" in "".join(outputs)]
     over = [output for output in outputs if "there is nothing to do" in output]
-    problems = unexpected(statuses=(ended, [0, 2]), told=(len(told) + len(over), 1)) + host.problems()
+    problems = unexpected(statuses=(ended, [0, 2]), refused=(len(refused) + len(over), 1)) + host.problems()
     return [*problems, *outputs] if problems else []
 
 
-def a_run_that_may_still_live_is_not_pushed_aside(host: Host) -> list[str]:
+def a_run_that_may_still_live_keeps_its_lock(host: Host) -> list[str]:
     run = host.play("deploy", die_at_stage(host, "switching"), greenlight_revision="breaking-migration")
     refused = host.play("rollback", greenlight_released_by="bob")
-    told = "or set greenlight_take_over if you know that it is dead" in " ".join(refused.output.split())
-    problems = unexpected(killed=(run.status, -signal.SIGKILL), refused=(refused.status, 2), told=(told, True))
-    return [*problems, *([refused.output[-3000:]] if problems else []), *come_back(host, take_over=True)]
+    names_the_remedy = "or set greenlight_take_over if you know that it is dead" in " ".join(refused.output.split())
+    problems = unexpected(
+        killed=(run.status, -signal.SIGKILL), refused=(refused.status, 2), remedy=(names_the_remedy, True)
+    )
+    return [*problems, *([refused.output[-3000:]] if problems else []), *recover(host, take_over=True)]
 
 
 def the_watch_finishes_a_rollback_that_died(host: Host) -> list[str]:
     release_better(host)
     whole = host.play("verify", greenlight_decision_matrix_patches=NEVER)
-    problems = unexpected(taken_back=("The release was rolled back: pool_exhausted" in whole.output, True))
+    problems = unexpected(rolled_back=("The release was rolled back: pool_exhausted" in whole.output, True))
     if problems + host.problems():
         return [*problems, *host.problems(), whole.output]
     release_better(host)
@@ -59,7 +61,7 @@ def the_watch_finishes_a_rollback_that_died(host: Host) -> list[str]:
     problems = unexpected(
         killed=(killed.status, -signal.SIGKILL),
         failed=(finished.status, 2),
-        told=("as a run that died had begun to: pool_exhausted" in finished.output, True),
+        message=("as a run that died had begun to: pool_exhausted" in finished.output, True),
         reason=("pool_exhausted" in host.newest()["reason"], True),
         again=(host.play("verify").status, 0),
     )
@@ -83,7 +85,7 @@ def what_a_rollback_needs_is_gone(host: Host) -> list[str]:
         names_the_backup=(backup in no_backup.output, True),
         process=(host.pid(), pid),
         serves=(host.serves(), "better"),
-    ) + come_back(host, take_over=True)
+    ) + recover(host, take_over=True)
 
 
 def the_evidence_of_a_bad_release_is_kept(host: Host) -> list[str]:
@@ -113,12 +115,12 @@ def die_at_stage(host: Host, stage: str) -> int:
     process.communicate()
     passed = len(log.read_text().splitlines())
     log.unlink()
-    assert come_back(host, take_over=True) == []
+    assert recover(host, take_over=True) == []
     return passed + 1
 
 
-def root_believes_nothing_that_the_user_of_the_app_says(host: Host) -> list[str]:
-    """A user of the app who answers with more than a path gets no line into a unit that systemd reads as root."""
+def root_checks_what_the_user_of_the_app_says(host: Host) -> list[str]:
+    """A user of the app who answers with more than a path adds no line to a unit that systemd reads as root."""
     evil = "/home/sample/x\nUser=root\n#"
     host.shell.check_output(f"sudo -u sample mkdir -p '{evil}'")
     host.shell.check_output(f"sudo -u sample ln -sf /usr/local/bin/pm2 '{evil}/pm2'")
@@ -130,26 +132,28 @@ def root_believes_nothing_that_the_user_of_the_app_says(host: Host) -> list[str]
     )
     return unexpected(
         status=(run.status, 2),
-        told=("cannot be in a unit of systemd" in run.output, True),
+        message=("cannot be in a unit of systemd" in run.output, True),
         unit=(host.shell.run("test -e /etc/systemd/system/pm2-sample.service").rc, 1),
         serves=(host.serves(), "good"),
     ) + ([run.output[-3000:]] if "cannot be in a unit" not in run.output else [])
 
 
-def a_folder_of_the_user_is_nothing_for_root(host: Host) -> list[str]:
-    """Root does not carry out what is on record in a folder that the user of the app can write."""
+def root_refuses_the_state_folder_of_another_user(host: Host) -> list[str]:
+    """Root runs no commands of a record in a folder that the user of the app can write."""
     release_better(host)
     pid = host.pid()
     refused = host.play("rollback", greenlight_app_user="root")
-    told = "belongs to sample, whose commands this user must not run" in " ".join(refused.output.split())
-    return unexpected(status=(refused.status, 2), told=(told, True), process=(host.pid(), pid)) + come_back(host, False)
+    names_the_owner = "belongs to sample, whose commands this user must not run" in " ".join(refused.output.split())
+    return unexpected(status=(refused.status, 2), owner=(names_the_owner, True), process=(host.pid(), pid)) + recover(
+        host, False
+    )
 
 
 ALL = (
-    root_believes_nothing_that_the_user_of_the_app_says,
-    a_folder_of_the_user_is_nothing_for_root,
+    root_checks_what_the_user_of_the_app_says,
+    root_refuses_the_state_folder_of_another_user,
     two_people_roll_back_at_once,
-    a_run_that_may_still_live_is_not_pushed_aside,
+    a_run_that_may_still_live_keeps_its_lock,
     the_watch_finishes_a_rollback_that_died,
     what_a_rollback_needs_is_gone,
     the_evidence_of_a_bad_release_is_kept,
