@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 Restore = restore_plan.Restore
 real_database, resolve, inspect = database.real_database, database.resolve, look.inspect
+find_holders, refuse_hindrances = look.find_holders, restore_plan.refuse_hindrances
 
 
 @dataclass(frozen=True)

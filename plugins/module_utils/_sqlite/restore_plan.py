@@ -10,18 +10,21 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import AbstractSet, Any, Dict, List, Optional
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import rows
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
     Contents,
     SqliteError,
     is_read_only,
+    read_contents,
     refuse_hard_links,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import (
     Live,
+    find_holders,
     peek_at,
     peeking,
     refuse_open,
@@ -30,6 +33,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.stage import is_plain
 
 _MARGIN = 1 << 20
+# Seconds that a look at a locked database may take while the app is still to be stopped.
+_GLANCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,39 @@ def check_backup(wanted: Restore) -> None:
         raise SqliteError(f"{wanted.real.parent} is mounted read-only; restore the database where it can be written")
 
 
+def refuse_hindrances(wanted: Restore, stopped_first: AbstractSet[int]) -> None:
+    """Raise SqliteError for what would stop a restore that is likely to be needed, while the app still runs.
+
+    `stopped_first` are the processes that will have ended by then. The caller has checked the backup.
+    """
+    if not _is_likely(wanted):
+        return
+    holders = {pid: name for pid, name in find_holders(wanted.real).items() if pid not in stopped_first}
+    if holders:
+        raise SqliteError(
+            f"{wanted.real} is open in process {proc.describe(holders)}, which the rollback does not stop; end it, or "
+            "set greenlight_rollback_database to keep to leave the database as it is"
+        )
+    refuse_lack_of_space(wanted)
+
+
+def _is_likely(wanted: Restore) -> bool:
+    """Say whether the database would be replaced, by what can be known without reading all of it."""
+    if not wanted.only_if_changed:
+        return True
+    try:
+        with peeking(wanted.real, min(wanted.timeout, _GLANCE)) as opened:
+            live = read_contents(opened, with_rows=False)
+    except SqliteError:
+        # Damaged or locked: what it needs shows itself when the app is stopped.
+        return True
+    return _schema_changed(live, wanted.manifest)
+
+
+def _schema_changed(live: Contents, manifest: Manifest) -> bool:
+    return (live.schema_sha256, live.user_version) != (manifest["schema_sha256"], manifest["user_version"])
+
+
 def judge(live: Live, wanted: Restore) -> Replacement:
     """Say whether the live database has to be replaced by the backup. Raises SqliteError for one of another app."""
     manifest = wanted.manifest
@@ -101,10 +139,7 @@ def judge(live: Live, wanted: Restore) -> Replacement:
         return Replacement(True, f"the live database is not sound: {live.problem}", {})
     _refuse_other_application(live.contents, wanted)
     differences = rows.compare_counts(live.contents.row_counts, manifest["row_counts"])
-    if (live.contents.schema_sha256, live.contents.user_version) != (
-        manifest["schema_sha256"],
-        manifest["user_version"],
-    ):
+    if _schema_changed(live.contents, manifest):
         return Replacement(True, "the schema changed since the backup", differences)
     if wanted.only_if_changed:
         return Replacement(False, "the live database is sound and its schema is that of the backup", differences)

@@ -102,15 +102,21 @@ def _note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str)
 
 
 def stop(inputs: Inputs, progress: Progress) -> Progress:
-    """Stop the app until its processes are gone. PM2 needs a moment to notice, in which the next steps are taken."""
-    return replace(progress, stopping=processes.stop(inputs.processes))
+    """Stop the app until its processes are gone, and first the others that have its database open.
+
+    PM2 needs a moment to notice, in which the next steps are taken. The others are started again as the last step.
+    """
+    others = (
+        processes.others_among(inputs.processes, database.holders(inputs.database)) if inputs.processes.others else []
+    )
+    return replace(progress, stopping=processes.stop(inputs.processes, others))
 
 
 def await_stop(progress: Progress) -> Progress:
     """Wait until PM2 knows that the stopped app has ended; before that it must not be asked to start it."""
     if progress.stopping is None:
         return progress
-    return replace(progress, stopping=None).with_completed(progress.stopping())
+    return replace(progress, stopping=None).with_completed(*progress.stopping())
 
 
 def back_up(inputs: Inputs, progress: Progress) -> Progress:

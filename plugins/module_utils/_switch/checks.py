@@ -29,7 +29,7 @@ def check(inputs: Inputs) -> pm2.State:
     before = processes.check(app, with_others=not plan.is_rollback)
     check_code(inputs)
     if plan.is_rollback:
-        database.check_restore(inputs.database)
+        database.check_restore(inputs.database, processes.pids(app))
     elif plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
     return before

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import AbstractSet, Any, Callable, Dict, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
@@ -95,16 +95,21 @@ def back_up(wanted: Database) -> str:
     )
 
 
+def holders(wanted: Database) -> Set[int]:
+    """Return every process that has the database or a file beside it open."""
+    return set(sqlite_api.find_holders(sqlite_api.resolve(Path(wanted.path))))
+
+
 def will_restore(wanted: Database) -> bool:
     """Say whether a rollback judges the database; a release that took no backup left it alone."""
     return wanted.restore != "keep" and bool(wanted.backup)
 
 
-def check_restore(wanted: Database) -> None:
-    """Raise SqliteError for a backup that could not be restored, GivenUp when storage hangs."""
+def check_restore(wanted: Database, stopped_first: AbstractSet[int]) -> None:
+    """Raise SqliteError for what could not be restored once `stopped_first` have ended, GivenUp when storage hangs."""
 
     def work() -> None:
-        wanted.plan_restore(is_checked=False)
+        sqlite_api.refuse_hindrances(wanted.plan_restore(is_checked=False), stopped_first)
 
     if will_restore(wanted):
         _watched(wanted, work)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import (
     Completed,
@@ -43,8 +44,8 @@ class Processes:
     others: Tuple[str, ...] = ()
 
 
-def _ending(processes: Processes) -> Request:
-    return Request(processes.app, "stopped", None, Requirements(), 0, processes.timeout, False)
+def _ending(processes: Processes, name: str) -> Request:
+    return Request(name, "stopped", None, Requirements(), 0, processes.timeout, False)
 
 
 def _beginning(processes: Processes) -> Request:
@@ -85,9 +86,29 @@ def watch_port(processes: Processes, before: State) -> Optional[PortWatch]:
     return pm2.watch_port(_beginning(processes), processes.host, before)
 
 
-def stop(processes: Processes) -> Callable[[], Completed]:
-    """Stop the app, wait until its processes are gone, and return what waits for PM2. Both raise PM2Error."""
-    return pm2.stop(_ending(processes), processes.host, processes.uid)
+def pids(processes: Processes) -> Set[int]:
+    """Return the processes of the app and of the others, and their children."""
+    return {pid for name in (processes.app, *processes.others) for pid in _pids_of(processes, name)}
+
+
+def _pids_of(processes: Processes, name: str) -> Set[int]:
+    own = {each.pid for each in pm2.read_state(processes.host, name).instances if each.pid}
+    return own | proc.with_descendants(own)
+
+
+def others_among(processes: Processes, holders: AbstractSet[int]) -> List[str]:
+    """Return the names of the other processes of which one is among `holders`."""
+    return [name for name in processes.others if _pids_of(processes, name) & holders]
+
+
+def stop(processes: Processes, others: Sequence[str] = ()) -> Callable[[], List[Completed]]:
+    """Stop `others` and then the app until their processes are gone, and return what waits for PM2.
+
+    Both raise PM2Error.
+    """
+    ending = [_ending(processes, name) for name in (*others, processes.app)]
+    waiting = [pm2.stop(request, processes.host, processes.uid) for request in ending]
+    return lambda: [wait() for wait in waiting]
 
 
 def start(processes: Processes) -> Completed:

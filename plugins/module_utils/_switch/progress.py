@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
@@ -29,7 +29,7 @@ class Progress:
 
     `before` is the app before anything was done. `seconds` are those of every step, `results` what the module returns,
     and `facts` what may be written into the release record. `completed` is what PM2 has done. `stopping` waits until
-    PM2 knows that the stopped app has ended, None where nothing is to be waited for.
+    PM2 knows that what was stopped has ended, None where nothing is to be waited for.
     """
 
     before: State
@@ -37,7 +37,7 @@ class Progress:
     results: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     completed: Tuple[Completed, ...] = ()
-    stopping: Optional[Callable[[], Completed]] = None
+    stopping: Optional[Callable[[], Sequence[Completed]]] = None
     warnings: Tuple[str, ...] = ()
 
     def took(self, step: str, seconds: float) -> Progress:

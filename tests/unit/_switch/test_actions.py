@@ -186,6 +186,15 @@ def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):
     assert (started.stopping, started.results["process"]["ready"]) == (None, True)
 
 
+@pytest.mark.parametrize("holders, others", [({5, 6}, ["worker"]), ({5}, [])])
+def test_what_shares_the_database_with_the_app_is_stopped_with_it(make, monkeypatch, holders, others):
+    worker = {**listed(4, pid=6), "name": "worker"}
+    monkeypatch.setattr(actions.database, "holders", lambda _database: holders)
+    monkeypatch.setattr(actions.processes, "stop", lambda _processes, names: names)
+    inputs = make(transport=FakeTransport([listed(pid=5), worker]), restart=["worker"])
+    assert actions.stop(inputs, BEGUN).stopping == others
+
+
 def test_a_switch_that_ends_before_the_start_waits_until_pm2_knows_that_the_app_ended(make, monkeypatch):
     transport = FakeTransport([RUNNING], [STOPPED])
     inputs = make(transport=transport, phase="before_migrate")

@@ -33,7 +33,7 @@ def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database)
     updated = replace(database, backup=switch_database.back_up(database), token="uvw")
     assert updated.backup.endswith(".pages")
     host.sql("ALTER TABLE t ADD COLUMN y; INSERT INTO t VALUES (4, 4)")
-    switch_database.check_restore(updated)
+    switch_database.check_restore(updated, set())
     done = switch_database.restore(updated)["restored"]
     assert (done["restored"], done["reason"]) == (True, "the schema changed since the backup")
     assert host.read("SELECT count(*) FROM t") == 3
@@ -48,7 +48,7 @@ def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, databas
 @pytest.mark.parametrize("change", [{"restore": "keep"}, {"backup": ""}])
 def test_a_database_that_is_kept_or_was_never_backed_up_is_left_alone(database, change):
     left = replace(database, **{"backup": "/gone", **change})
-    switch_database.check_restore(left)
+    switch_database.check_restore(left, set())
     assert (switch_database.will_restore(left), switch_database.restore(left)) == (False, {})
 
 
@@ -57,7 +57,7 @@ def test_a_backup_that_is_gone_or_was_never_given_is_refused(database):
     with pytest.raises(SqliteError, match="is not what it was; take it again"):
         switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
     with pytest.raises(SqliteError, match="is not sound"):
-        switch_database.check_restore(database)
+        switch_database.check_restore(database, set())
     with pytest.raises(SqliteError, match="backup is needed to go forward"):
         switch_database.check_backup(replace(database, backup=""), ELSEWHERE, may_be_missing=True)
 
@@ -93,3 +93,10 @@ def test_a_database_in_a_release_folder_is_refused(tmp_path):
     database = Database(str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz")
     with pytest.raises(SqliteError, match="releases, which a release replaces"):
         switch_database.check_backup(database, replace(ELSEWHERE, kind="releases", app_path=tmp_path), False)
+
+
+def test_who_has_the_database_open_is_known_before_the_app_is_stopped(host, database, monkeypatch):
+    monkeypatch.setattr(
+        switch_database.sqlite_api, "find_holders", lambda real: {7: "worker"} if real == host.path else {}
+    )
+    assert switch_database.holders(database) == {7}

@@ -78,7 +78,7 @@ def test_the_app_is_stopped_and_started(make_processes):
     wanted = make_processes(transport)
     settle = processes.stop(wanted)
     assert transport.calls == [("stop", 3)]
-    assert [each.status for each in settle().outcome.after.instances] == ["stopped"]
+    assert [each.status for each in settle()[0].outcome.after.instances] == ["stopped"]
     done = processes.start(wanted)
     assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
     told = processes.describe(done, [{"path": "/log"}], 0)
@@ -123,5 +123,23 @@ def test_the_port_of_the_app_is_watched_while_something_is_awaited(make_processe
 
 
 def test_what_ended_with_its_daemon_need_not_be_stopped(make_processes):
-    done = processes.stop(make_processes(None))()
+    (done,) = processes.stop(make_processes(None))()
     assert (done.plan.action, done.outcome.after, done.outcome.ready) == ("none", pm2.NOTHING, None)
+
+
+def test_the_processes_of_the_app_and_of_the_others_are_known_with_their_children(make_processes, kernel):
+    kernel.setattr(proc, "with_descendants", lambda pids: {pid + 100 for pid in pids})
+    wanted = make_processes(
+        FakeTransport([SHOP, WORKER, {**listed(5, pid=0), "name": "idle"}]), others=("worker", "idle")
+    )
+    assert processes.pids(wanted) == {5, 105, 6, 106}
+    assert processes.others_among(wanted, {106}) == ["worker"]
+
+
+def test_others_are_stopped_before_the_app(make_processes):
+    transport = FakeTransport(
+        [SHOP, WORKER], [SHOP, {**listed(4, status="stopped"), "name": "worker"}], [STOPPED, WORKER]
+    )
+    waiting = processes.stop(make_processes(transport, others=("worker",)), ["worker"])
+    assert [call for call in transport.calls if call[0] == "stop"] == [("stop", 4), ("stop", 3)]
+    assert callable(waiting)
