@@ -201,6 +201,51 @@ def test_other_processes_are_restarted_after_the_app(release_of, tmp_path):
     assert (release.pid(), release.head()) == (app, release.new)
 
 
+READS_THE_DATABASE = """
+const { DatabaseSync } = require("node:sqlite");
+const database = new DatabaseSync(process.env.DATABASE_PATH);
+setInterval(() => database.prepare("SELECT count(*) FROM items").get(), 20);
+"""
+
+
+def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_restore(release_of, tmp_path):
+    release = release_of("better")
+    (tmp_path / "worker.js").write_text(READS_THE_DATABASE)
+    release.pm2("start", tmp_path / "worker.js", "--name", "worker", env=release.app.env)
+    database = release.app.database
+    refuse_a_holder = (
+        f"import os, sys; files = [os.readlink('/proc/%s/fd/%s' % (p, f)) for p in sys.argv[1:] "
+        f"if os.path.isdir('/proc/' + p) for f in os.listdir('/proc/%s/fd' % p)]; sys.exit({str(database)!r} in files)"
+    )
+    about = {"pm2_home": str(release.pm2.home), "name": "worker", "port": 0}
+    worker = release.must("pm2_process_info", about)["processes"][0]["pid"]
+    migrate = [
+        [sys.executable, "-c", refuse_a_holder, str(worker)],
+        [
+            sys.executable,
+            "-c",
+            f"import sqlite3; sqlite3.connect({str(database)!r}).execute('ALTER TABLE items ADD z')",
+        ],
+    ]
+    assert release.forward(restart=["worker"], migrate=migrate).get("msg") is None
+    back = release.back(restart=["worker"])
+    assert (back.get("msg"), back["restored"]["restored"]) == (None, True)
+    assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
+
+
+def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_of):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    release.sql("ALTER TABLE items ADD COLUMN z")
+    pid = release.pid()
+    with contextlib.closing(sqlite3.connect(release.app.database)) as stranger:
+        stranger.execute("SELECT count(*) FROM items").fetchone()
+        back = release.back()
+        assert (back["step"], f"is open in process {os.getpid()} " in back["msg"]) == ("check", True)
+    assert (release.pid(), release.app.get("/health")["revision"]) == (pid, release.new)
+    assert release.back()["restored"]["restored"] is True
+
+
 def spoil_backup(release):
     Path(release.backup).unlink()
 
