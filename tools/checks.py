@@ -306,7 +306,7 @@ def run_all(only: list[str] | None, fast: bool) -> int:
         print(f"{name:<20} {result}  {ended.seconds:8.1f}  {ended.processor:9.1f}  {ended.problem}")
     processor = sum(ended.processor for ended in outcomes.values())
     took = f"{time.monotonic() - began:.0f} s, {processor:.0f} s of the processors without containers and daemons"
-    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed, {took}", flush=True)
+    print(f"{took}\n{len(outcomes) - len(failed)} passed, {len(failed)} failed", flush=True)
     return 1 if failed or not outcomes else 0
 
 
