@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the checkout importable as `ansible_collections.greenlight.release`, wherever it lies."""
+"""Make the checkout importable as `ansible_collections.greenlight.release`, wherever it lies, and tests/support too."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ LINK.parent.mkdir(parents=True, exist_ok=True)
 if not LINK.is_symlink() or LINK.resolve() != CHECKOUT:
     LINK.unlink(missing_ok=True)
     LINK.symlink_to(CHECKOUT)
-sys.path.insert(0, str(COLLECTIONS))
+sys.path[:0] = [str(COLLECTIONS), str(CHECKOUT / "tests" / "support")]

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
+from warm import Warm
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
@@ -23,10 +24,6 @@ MODULES = "ansible_collections.greenlight.release.plugins.modules"
 SAMPLE = CHECKOUT / "examples" / "sample-app"
 # Seconds for what may succeed, however busy the machine is, and for what must fail and would use up all it gets.
 PATIENT, SHORT = 20, 5
-
-sys.path.insert(0, str(CHECKOUT / "tests" / "support"))
-
-from warm import Warm  # noqa: E402  (its folder is on the path since the line above)
 
 
 class Result(dict):

@@ -16,25 +16,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from git_commands import commit, git
 from machine import COLLECTIONS, MODULES, call_module, wait_for
 
 FILES = 200
-
-
-def git(path, *words):
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    done = subprocess.run(["git", *identity, "-C", path, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def commit(path, files, message="change"):
-    for name, text in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(text)
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--message", message)
-    return git(path, "rev-parse", "HEAD")
 
 
 class Repositories:

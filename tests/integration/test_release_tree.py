@@ -13,14 +13,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from git_commands import git
 from machine import call_module, wait_for
 
 IDS = [f"2026021{day}T020000Z-0639294{day}" for day in range(5)]
-
-
-def git(path, *words):
-    done = subprocess.run(["git", "-C", path, *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def snapshot(folder):

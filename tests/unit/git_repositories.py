@@ -9,26 +9,7 @@ import os
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
-
-IDENTITY = {
-    **{f"GIT_{role}_NAME": "t" for role in ("AUTHOR", "COMMITTER")},
-    **{f"GIT_{role}_EMAIL": "t@example.com" for role in ("AUTHOR", "COMMITTER")},
-}
-
-
-def git(path, *words):
-    """Run git for the preparation of a test."""
-    environment = {**code_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(path)}, {}), **IDENTITY}
-    return code_git.demand(code_git.make_run(environment, 30, str(path))(words), "the preparation failed").strip()
-
-
-def commit(path, files, message="change"):
-    for name, text in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(text)
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--message", message)
-    return git(path, "rev-parse", "HEAD")
+from git_commands import commit, git
 
 
 class Repositories:

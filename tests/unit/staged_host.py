@@ -13,7 +13,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import la
 from ansible_collections.greenlight.release.plugins.module_utils._code import stage as code_stage
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Wanted
-from git_repositories import Repositories, commit, git
+from git_commands import commit, git
+from git_repositories import Repositories
 
 ID, OLD_ID = "20260219T020000Z-0639294c", "20260218T020000Z-11111111"
 

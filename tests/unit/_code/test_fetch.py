@@ -11,7 +11,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import fe
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code.fetch import Place
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
-from git_repositories import Repositories, git
+from git_commands import git
+from git_repositories import Repositories
 
 OLD_ID = "20260218T020000Z-11111111"
 

@@ -8,7 +8,8 @@ import os
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
-from git_repositories import Repositories, commit, git
+from git_commands import commit, git
+from git_repositories import Repositories
 
 ONE, TWO = "1" * 40, "2" * 40
 

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import in_place
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from code_layouts import ID, ONE, Checkout, Killed
-from git_repositories import git
+from git_commands import git
 
 
 @pytest.fixture

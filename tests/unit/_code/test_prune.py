@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout, prune
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
-from git_repositories import Repositories, git
+from git_commands import git
+from git_repositories import Repositories
 
 IDS = [f"2026010{day}T020000Z-{day}{day}{day}{day}{day}{day}{day}{day}" for day in range(1, 8)]
 SHAS = [str(day) * 40 for day in range(1, 8)]
