@@ -5,9 +5,9 @@
 
     ./greenlight bench decision [--quick] [--releases N] [--seed N]
 
-The first table is about releases whose behaviour did not change: how many of a thousand are taken back. The second is
+The first table is about releases whose behaviour did not change: how many of a thousand are rolled back. The second is
 about one whole watch of such releases, judged every hour. The third and the fourth are about releases that doubled the
-error rate or made the response time 50 % longer: how many of a hundred are taken back, and how many requests the
+error rate or made the response time 50 % longer: how many of a hundred are rolled back, and how many requests the
 findings of the others ask for. The neighbours' thresholds are those of their own documentation, judged once on all
 requests: Argo Rollouts a success rate of at least 95 %, Flagger 99 % and a p99 of at most 500 ms, Keptn an error rate
 and a p95 of at most 10 % more than before.
@@ -131,7 +131,7 @@ class Simulation:
         return "yes" if holds else "NO"
 
     def unchanged(self) -> None:
-        title(f"Unchanged releases taken back, of 1,000 ({self.releases:,} simulated a line)")
+        title(f"Unchanged releases rolled back, of 1,000 ({self.releases:,} simulated a line)")
         table("requests", "errors", *JUDGES)
         for requests in (1, 10, 100, 1000):
             for rate in RATES:
@@ -145,7 +145,7 @@ class Simulation:
 
     def watched(self) -> None:
         releases = max(100, self.releases // 4)
-        title(f"Unchanged releases taken back within 24 hourly judgements, of 1,000 ({releases:,} simulated a line)")
+        title(f"Unchanged releases rolled back within 24 hourly judgements, of 1,000 ({releases:,} simulated a line)")
         table("an hour", "errors", *JUDGES)
         for requests in (100, 1000):
             for rate in RATES:
@@ -159,7 +159,7 @@ class Simulation:
                 table(f"{requests}", f"{rate:.1%}", *(f"{1000 * each / releases:.1f}" for each in found.values()))
 
     def doubled(self) -> None:
-        title("Releases with twice the error rate taken back, of 100")
+        title("Releases with twice the error rate rolled back, of 100")
         table("requests", "errors", *JUDGES, "needed", "asked for", "as wanted")
         for rate in RATES:
             for requests in (100, 1000, 10_000, 100_000, 1_000_000):
@@ -169,10 +169,10 @@ class Simulation:
                 ]
                 exact = [exact_share(factor * rate) for factor in (2, 1)]
                 needed = values_statistics.samples_to_show(exact[0], exact[1], (10**9, 10**9), 100, 50, 0)
-                self.tell(pairs, 0, f"{rate:.1%}", requests, needed, list(JUDGES))
+                self.show(pairs, 0, f"{rate:.1%}", requests, needed, list(JUDGES))
 
     def slower(self) -> None:
-        title("Releases with a 50 % longer response time taken back, of 100")
+        title("Releases with a 50 % longer response time rolled back, of 100")
         table("requests", "errors", *JUDGES, "needed", "asked for", "as wanted")
         exact = [Simulation.exact_latency(factor) for factor in (1.4, 1.0)]
         needed = values_statistics.samples_to_show(exact[0], exact[1], (10**5, 10**5), 40, 20, 0)
@@ -181,23 +181,23 @@ class Simulation:
                 (Side(0, requests, self.latency(requests, 1.5)), Side(0, requests, self.latency(requests)))
                 for _release in range(max(100, self.releases // 4))
             ]
-            self.tell(pairs, 1, "-", requests, needed, ["greenlight", "Flagger", "Keptn"])
+            self.show(pairs, 1, "-", requests, needed, ["greenlight", "Flagger", "Keptn"])
 
     @staticmethod
     def exact_latency(factor: float) -> values_statistics.Interval:
         drawn = draw_latency(random.Random(1), 10**5, factor)
         return values_statistics.Interval(drawn["value"], drawn["low"], drawn["high"])
 
-    def tell(
+    def show(
         self, pairs: list[tuple[Side, Side]], row: int, rate: str, requests: int, needed: int, names: list[str]
     ) -> None:
-        """Print one line about changed releases, and check it: seen, or told how many requests it would take."""
+        """Print one line about changed releases, and check it: seen, or with the number of requests that it needs."""
         decided = [decide(now.measurements(), [ROWS[row]], base.measurements()) for now, base in pairs]
         caught = sum(each["decision"] == "rollback" for each in decided)
         asked = [each["findings"][0]["samples_needed"] for each in decided if each["decision"] != "rollback"]
-        told = sum(each is not None for each in asked)
+        undecided = sum(each is not None for each in asked)
         enough = requests >= needed
-        wanted = caught >= 0.99 * len(pairs) if enough else caught + told >= 0.99 * len(pairs)
+        wanted = caught >= 0.99 * len(pairs) if enough else caught + undecided >= 0.99 * len(pairs)
         what = "seen" if enough else "seen or told"
         cells = [
             f"{100 * sum(JUDGES[name](*pair) for pair in pairs) / len(pairs):.1f}" if name in names else "-"
@@ -235,7 +235,7 @@ def main() -> int:
     simulation.slower()
     print(
         "\nneeded: requests on each side, by the true behaviour. asked for: the median of what the findings say that"
-        "\ndid not take the release back. as wanted: 99 of 100 are seen where there are enough requests, and seen or"
+        "\ndid not roll the release back. as wanted: 99 of 100 are seen where there are enough requests, and seen or"
         "\ntold how many it would take where there are not."
     )
     print("\n" + ("Every goal was met." if not simulation.missed else "Missed: " + "; ".join(simulation.missed)))

@@ -5,10 +5,11 @@
 
     ./greenlight bench deploy [--quick]
 
-The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases by every way, one
-after another: `pm2 restart` alone, which releases nothing; the runbook's own commands; our deploy with the strategy
-restart, and in cluster mode with the strategy reload. Told are medians of the longest gap between two good answers and
-of the seconds that the way takes, the requests that failed in all rounds, and the tasks that a host sees.
+The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases with every
+method, one after another: `pm2 restart` alone, which releases nothing; the runbook's own commands; our deploy with the
+strategy restart, and in cluster mode with the strategy reload. The table shows medians of the longest gap between two
+good answers and of the seconds that the method takes, the requests that failed in all rounds, and the tasks that a
+host sees.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Origin:
 
 
 class App:
-    """The sample app's checkout and database, and every way to release it."""
+    """The sample app's checkout and database, and every method to release it."""
 
     def __init__(self, folder: Path, origin: Origin, instances: int) -> None:
         self.folder, self.origin, self.path, self.tasks = folder, origin, folder / "app", 0
@@ -99,7 +100,7 @@ class App:
 
     def write_inventory(self, strategy: str) -> None:
         url = f"http://127.0.0.1:{self.port}"
-        told = {
+        variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "greenlight_app_name": "sample-app",
@@ -115,13 +116,13 @@ class App:
             "greenlight_state_path": str(self.folder / "state"),
             "greenlight_stable_seconds": 1,
             "greenlight_warm_up_seconds": 1,
-            # A machine that is busy with the load itself shall take no release back.
+            # A machine that is busy with the load itself must roll no release back.
             "greenlight_decision_matrix_patches": {
                 "response_time": {"rollback_if": None},
                 "error_rate": {"rollback_if": None},
             },
         }
-        inventory = {"all": {"hosts": {"bench": told}}}
+        inventory = {"all": {"hosts": {"bench": variables}}}
         (self.folder / "inventory.json").write_text(json.dumps(inventory))
 
     def restart_alone(self) -> None:
@@ -145,7 +146,7 @@ class App:
         self.tasks = sum(line.startswith("TASK [") for line in output.splitlines())
 
     def switched(self) -> dict[str, float]:
-        """Return what the newest release says of its switch, for who looks for what the gap is made of."""
+        """Return what the newest release says of its switch, to explain the gap."""
         newest = max((self.folder / "state" / "releases").glob("*.json"))
         return dict(json.loads(newest.read_text())["facts"].get("switch", {}))
 
@@ -157,19 +158,19 @@ class Measured:
     failed: int = 0
 
 
-def measure(app: App, way: Callable[[], None], into: Measured) -> None:
+def measure(app: App, method: Callable[[], None], into: Measured) -> None:
     """Release once under the load, and add what that did to it."""
     load = Load(app.port, 300, ASKED)
     time.sleep(1)
     began = time.perf_counter()
-    way()
+    method()
     into.seconds.append(time.perf_counter() - began)
     app.await_answer()
     time.sleep(1)
     load.end()
-    told = load.tell()
-    into.gaps.append(told["gap"])
-    into.failed += int(told["failed"])
+    seen = load.report()
+    into.gaps.append(seen["gap"])
+    into.failed += int(seen["failed"])
 
 
 def main() -> int:
@@ -191,20 +192,20 @@ def main() -> int:
 
 def compare(fork: App, cluster: App, rounds: int) -> int:
     """Print the table, and return 0 only when every goal is met."""
-    ways: dict[str, tuple[App, Callable[[], None]]] = {
+    methods: dict[str, tuple[App, Callable[[], None]]] = {
         "pm2 restart alone": (fork, fork.restart_alone),
         "the runbook's commands": (fork, fork.follow_the_runbook),
         "our deploy, restart": (fork, fork.deploy),
         "pm2 reload alone, cluster x 2": (cluster, cluster.reload_alone),
         "our deploy, reload, cluster x 2": (cluster, cluster.deploy),
     }
-    found = {name: Measured() for name in ways}
+    found = {name: Measured() for name in methods}
     for _round in range(rounds):
-        for name, (app, way) in ways.items():
-            measure(app, way, found[name])
+        for name, (app, method) in methods.items():
+            measure(app, method, found[name])
     limit = statistics.median(found["pm2 restart alone"].gaps)
     print(f"\nreleasing under {RATE} requests a second, {rounds} rounds")
-    print(f"{'way':<36}{'longest gap s':>14}{'to restart':>12}{'failed':>8}{'wall s':>9}")
+    print(f"{'method':<36}{'longest gap s':>14}{'to restart':>12}{'failed':>8}{'wall s':>9}")
     for name, each in found.items():
         gap = statistics.median(each.gaps)
         print(f"{name:<36}{gap:>14.3f}{gap / limit:>12.2f}{each.failed:>8}{statistics.median(each.seconds):>9.1f}")

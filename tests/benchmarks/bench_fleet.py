@@ -38,8 +38,8 @@ def release(apps: list[App], folder: Path) -> tuple[float, list[int]]:
     apps[0].origin.commit()
     hosts = {}
     for number, app in enumerate(apps, 1):
-        told = json.loads((app.folder / "inventory.json").read_text())["all"]["hosts"]["bench"]
-        hosts[f"host{number}"] = {**told, **SETTINGS}
+        variables = json.loads((app.folder / "inventory.json").read_text())["all"]["hosts"]["bench"]
+        hosts[f"host{number}"] = {**variables, **SETTINGS}
     inventory = folder / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
     play = [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, "--forks", str(FORKS)]

@@ -99,7 +99,7 @@ def with_ours(url: str) -> list[float]:
     return [elapsed / 1000 for elapsed, _reason in samples]
 
 
-WAYS: dict[str, Callable[[str], list[float]]] = {
+METHODS: dict[str, Callable[[str], list[float]]] = {
     "requests.Session": with_session,
     "the same, no proxies": lambda url: with_session(url, trust_env=False),
     "ours": with_ours,
@@ -109,17 +109,17 @@ WAYS: dict[str, Callable[[str], list[float]]] = {
 
 
 def compare(url: str, rounds: int) -> float:
-    """Print a table, the ways taken in turns, and return the ratio of ours to a bare session."""
-    whole: dict[str, list[float]] = {name: [] for name in WAYS}
-    single: dict[str, list[float]] = {name: [] for name in WAYS}
+    """Print a table, the methods in turns, and return the ratio of ours to a bare session."""
+    whole: dict[str, list[float]] = {name: [] for name in METHODS}
+    single: dict[str, list[float]] = {name: [] for name in METHODS}
     for _round in range(rounds):
-        for name, way in WAYS.items():
+        for name, method in METHODS.items():
             began = time.perf_counter()
-            taken = way(url)
+            taken = method(url)
             whole[name].append(time.perf_counter() - began)
             single[name].append(statistics.median(taken))
     limit = statistics.median(whole["requests.Session"])
-    print(f"\n{SAMPLES} samples, {rounds} rounds\n{'way':<24}{'median s':>10}{'to bare':>9}{'p50 ms':>9}")
+    print(f"\n{SAMPLES} samples, {rounds} rounds\n{'method':<24}{'median s':>10}{'to bare':>9}{'p50 ms':>9}")
     for name, seconds in whole.items():
         middle = statistics.median(seconds)
         print(f"{name:<24}{middle:>10.3f}{middle / limit:>9.2f}{statistics.median(single[name]) * 1000:>9.2f}")

@@ -9,8 +9,8 @@ The log is that of an app under PM2 which writes a line of JSON for every reques
 table looks for five texts in all of it, the second for what the role verify looks for. The third reads the last ten
 megabytes from a cursor on, in logs of two sizes. The memory is the most that the process ever had, Python included.
 
-Each way runs in one thread and waits for nothing, so on an idle machine its seconds of CPU are those on the clock. The
-ratios are of CPU, and of the best round, as other work on the machine changes those least.
+Each method runs in one thread and waits for nothing, so on an idle machine its seconds of CPU are those on the clock.
+The ratios are of CPU, and of the best round, as other work on the machine changes those least.
 """
 
 from __future__ import annotations
@@ -146,27 +146,27 @@ def call(module: str, arguments: dict[str, object]) -> list[str]:
     return [sys.executable, "-c", f"import sys; sys.argv[1:] = [{given!r}]; import {module} as m; m.main()"]
 
 
-def ways_for_texts(path: Path) -> dict[str, Callable[[], Cost]]:
+def methods_for_texts(path: Path) -> dict[str, Callable[[], Cost]]:
     patterns = [word for text in TEXTS for word in ("-e", text)]
     rules = {"count": [{"pattern": text} for text in TEXTS]}
     files = [{"path": str(path), "stream": "out"}]
     ours = {"files": files, "tail_bytes": 1 << 62, "count": rules["count"]}
     waiting = {"path": str(path), "search_regex": END, "timeout": 600}
-    ways: dict[str, Callable[[], Cost]] = {
+    methods: dict[str, Callable[[], Cost]] = {
         "grep -c, once for all five": lambda: timed(["grep", "-cF", *patterns, str(path)]),
         "grep -c, five times": lambda: timed(*(["grep", "-cF", "-e", text, str(path)] for text in TEXTS)),
     }
     if shutil.which("rg"):
-        ways["ripgrep, once for all five"] = lambda: timed(["rg", "-cF", *patterns, str(path)])
-    ways["Python, line by line"] = lambda: timed([sys.executable, "-c", LINE_LOOP, str(path), *TEXTS])
-    ways["wait_for search_regex, one text"] = lambda: timed(call("ansible.modules.wait_for", waiting))
-    ways["ours, the scan"] = lambda: scanned(path, rules)
+        methods["ripgrep, once for all five"] = lambda: timed(["rg", "-cF", *patterns, str(path)])
+    methods["Python, line by line"] = lambda: timed([sys.executable, "-c", LINE_LOOP, str(path), *TEXTS])
+    methods["wait_for search_regex, one text"] = lambda: timed(call("ansible.modules.wait_for", waiting))
+    methods["ours, the scan"] = lambda: scanned(path, rules)
     module = "ansible_collections.greenlight.release.plugins.modules.log_assert"
-    ways["ours, the whole module"] = lambda: timed(call(module, ours))
-    return ways
+    methods["ours, the whole module"] = lambda: timed(call(module, ours))
+    return methods
 
 
-def ways_for_the_role(path: Path) -> tuple[dict[str, Callable[[], Cost]], dict[str, object]]:
+def methods_for_the_role(path: Path) -> tuple[dict[str, Callable[[], Cost]], dict[str, object]]:
     defaults = yaml.safe_load((CHECKOUT / "roles/verify/defaults/main.yml").read_text(encoding="utf-8"))
     critical = "(?:" + ")|(?:".join(defaults["greenlight_critical_errors"]) + ")"
     rules = {
@@ -180,22 +180,22 @@ def ways_for_the_role(path: Path) -> tuple[dict[str, Callable[[], Cost]], dict[s
         ["grep", "-cF", defaults["greenlight_error_rate"]["count"], str(path)],
         ["grep", "-cF", defaults["greenlight_error_rate"]["of"], str(path)],
     ]
-    ways: dict[str, Callable[[], Cost]] = {
+    methods: dict[str, Callable[[], Cost]] = {
         "grep -c, once for each rule": lambda: timed(*searches),
         "ours, the scan": lambda: scanned(path, rules),
     }
-    return ways, rules
+    return methods, rules
 
 
-def compare(title: str, ways: dict[str, Callable[[], Cost]], rounds: int) -> float:
-    """Print a table, the ways taken in turns, and return the ratio of our scan to the first way."""
-    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+def compare(title: str, methods: dict[str, Callable[[], Cost]], rounds: int) -> float:
+    """Print a table, the methods in turns, and return the ratio of our scan to the first method."""
+    costs: dict[str, list[Cost]] = {name: [] for name in methods}
     for _round in range(rounds):
-        for name, way in ways.items():
-            costs[name].append(way())
+        for name, method in methods.items():
+            costs[name].append(method())
     best = {name: min(cost.cpu for cost in taken) for name, taken in costs.items()}
     limit = next(iter(best.values()))
-    print(f"\n{title}, {rounds} rounds\n{'way':<34}{'median s':>10}{'best CPU s':>12}{'to grep':>9}")
+    print(f"\n{title}, {rounds} rounds\n{'method':<34}{'median s':>10}{'best CPU s':>12}{'to grep':>9}")
     for name, seconds in best.items():
         middle = statistics.median(cost.wall for cost in costs[name])
         print(f"{name:<34}{middle:>10.3f}{seconds:>12.3f}{seconds / limit:>9.2f}")
@@ -234,9 +234,9 @@ def main() -> int:
         large, small = folder / "large.log", folder / "small.log"
         write_log(large, megabytes * 1_000_000, block)
         write_log(small, megabytes * 100_000, block)
-        texts = compare(f"{megabytes} MB, five texts", ways_for_texts(large), rounds)
-        ways, rules = ways_for_the_role(large)
-        role = compare(f"{megabytes} MB, the rules of the role verify", ways, rounds)
+        texts = compare(f"{megabytes} MB, five texts", methods_for_texts(large), rounds)
+        methods, rules = methods_for_the_role(large)
+        role = compare(f"{megabytes} MB, the rules of the role verify", methods, rounds)
         times = {path: from_cursor(path, block, 9) for path in (small, large)}
         print(f"\nten new megabytes behind a cursor: {times[small]:.3f} s in {megabytes // 10} MB,", end=" ")
         print(f"{times[large]:.3f} s in {megabytes} MB")

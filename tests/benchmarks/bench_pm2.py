@@ -1,14 +1,14 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure how PM2 is asked and told against what a user would run instead, side by side, under a load.
+"""Measure the requests and commands to PM2 against what a user would run instead, side by side, under a load.
 
     ./greenlight bench pm2 [--quick]
 
-The first table gives the median time to read the state of a process. The second gives, for each way to replace a
-process, the median seconds until the way returns, the requests of a load of 300 a second that failed, and the longest
-gap between two answers. `pm2` returns when the process is started, pm2_process when it serves; so its socket alone is
-what compares with `pm2`. `ansible-modules-pm2` is a package on PyPI; it is installed beside the environment.
+The first table gives the median time to read the state of a process. The second gives, for each method to replace a
+process, the median seconds until the method returns, the requests of a load of 300 a second that failed, and the
+longest gap between two answers. `pm2` returns when the process is started, pm2_process when it serves; so its socket
+alone is what compares with `pm2`. `ansible-modules-pm2` is a package on PyPI; it is installed next to the environment.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ peer = os.environ["PEER"]
 ansible.module_utils.__path__.append(peer + "/ansible/module_utils")
 runpy.run_path(peer + "/ansible/modules/pm2/pm2.py", run_name="__main__")
 """
-# It takes a while to boot, as real ones do, and ends what has begun when it is told to end.
+# It takes a while to boot, as real ones do, and finishes its requests when it gets the signal to end.
 SERVER = """
 const http = require('node:http');
 const server = http.createServer((request, response) => response.end('ok'));
@@ -55,7 +55,7 @@ process.on('SIGINT', () => server.close(() => setTimeout(() => process.exit(0), 
 
 
 class App:
-    """A server under a PM2 of its own, and every way to act on it."""
+    """A server under a PM2 of its own, and every method to act on it."""
 
     def __init__(self, folder: Path, peer: Path, instances: int) -> None:
         self.home, self.peer, self.clock = folder / "pm2", peer, readiness.Clock(time.monotonic, time.sleep)
@@ -119,7 +119,7 @@ class App:
         for state in states[action]:
             given = {**arguments, "name": "app", "state": state}
             if state == "started" and "script" in given:
-                # The peer starts by name only what it is told the script of.
+                # The peer starts a name only with its script.
                 given["script"] = str(self.home.parent / "server.js")
             done = subprocess.run(
                 [sys.executable, *words],
@@ -133,7 +133,7 @@ class App:
                 sys.exit(f"{words[-1]} {state} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
 
 
-WAYS: dict[str, Callable[[App, str], None]] = {
+METHODS: dict[str, Callable[[App, str], None]] = {
     "pm2": App.by_program,
     "ansible-modules-pm2": App.by_peer,
     "pm2_process, its socket alone": App.by_socket,
@@ -157,33 +157,33 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 def compare_reading(app: App, rounds: int) -> float:
     """Print the table of reading, and return the ratio of ours to `pm2 jlist`."""
-    ways: dict[str, Callable[[], object]] = {
+    methods: dict[str, Callable[[], object]] = {
         "pm2 jlist": lambda: app.pm2("jlist"),
         "pm2 describe": lambda: app.pm2("describe", "app"),
         "ours: the list of PM2": app.read,
         "ours: and what the kernel says of it": app.measure,
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in methods}
     for _round in range(rounds):
-        for name, way in ways.items():
-            times[name] += [seconds_of(way) for _repeat in range(10 if name.startswith("ours") else 1)]
+        for name, method in methods.items():
+            times[name] += [seconds_of(method) for _repeat in range(10 if name.startswith("ours") else 1)]
     limit = statistics.median(times["pm2 jlist"])
     print(f"\nreading the state of a process, {rounds} rounds")
-    print(f"{'way':<40}{'median ms':>12}{'to jlist':>12}{'times as fast':>16}")
+    print(f"{'method':<40}{'median ms':>12}{'to jlist':>12}{'times as fast':>16}")
     for name, taken in times.items():
         middle = statistics.median(taken)
         print(f"{name:<40}{middle * 1000:>12.2f}{middle / limit:>12.4f}{limit / middle:>16.1f}")
     return statistics.median(times["ours: the list of PM2"]) / limit
 
 
-def measure(app: App, action: str, way: Callable[[App, str], None], into: Measured) -> None:
+def measure(app: App, action: str, method: Callable[[App, str], None], into: Measured) -> None:
     """Act once under a load, and add what it did to the load."""
     load = Load(app.port, 4)
     time.sleep(0.7)
-    into.seconds.append(seconds_of(lambda: way(app, action)))
-    told = load.tell()
-    into.failed += int(told["failed"])
-    into.gap = max(into.gap, told["gap"])
+    into.seconds.append(seconds_of(lambda: method(app, action)))
+    seen = load.report()
+    into.failed += int(seen["failed"])
+    into.gap = max(into.gap, seen["gap"])
     app.await_answer()
 
 
@@ -191,17 +191,17 @@ def compare_actions(folder: Path, peer: Path, rounds: int) -> tuple[float, int]:
     """Print the table of actions; return the ratio of our restart to `pm2 restart`, and what our reload lost."""
     ratio, lost = 0.0, 0
     print(f"\nreplacing a process under {RATE} requests a second, {rounds} rounds")
-    print(f"{'':<26}{'way':<32}{'median s':>10}{'to pm2':>8}{'failed':>8}{'longest gap s':>15}")
+    print(f"{'':<26}{'method':<32}{'median s':>10}{'to pm2':>8}{'failed':>8}{'longest gap s':>15}")
     for instances in (1, 2):
         place = folder / f"x{instances}"
         place.mkdir()
         app = App(place, peer, instances)
         try:
             for action in [action for count, action in SCENES if count == instances]:
-                found = {name: Measured([]) for name in WAYS}
+                found = {name: Measured([]) for name in METHODS}
                 for _round in range(rounds):
-                    for name, way in WAYS.items():
-                        measure(app, action, way, found[name])
+                    for name, method in METHODS.items():
+                        measure(app, action, method, found[name])
                 limit = statistics.median(found["pm2"].seconds)
                 scene = f"{action}, {'fork' if instances == 1 else f'cluster x {instances}'}"
                 for name, each in found.items():

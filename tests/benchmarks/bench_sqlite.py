@@ -5,9 +5,9 @@
 
     ./greenlight bench sqlite [--quick]
 
-The table gives the median seconds of each way to copy a database, without and with a writer of about 200 commits a
+The table gives the median seconds of each method to copy a database, without and with a writer of about 200 commits a
 second, its ratio to `cp` and fsync, the longest commit of the writer meanwhile, how many copies were whole, and how
-many rows they lacked that had been committed before they were begun. `cp` is the limit in speed, and unsafe. A way
+many rows they lacked that had been committed before they were begun. `cp` is the limit in speed, and unsafe. A method
 that does not end is given up. The last lines are an update of a backup after one row was changed, and the
 torture: snapshots while a writer commits as fast as it can and a second process checkpoints, and restores that are
 killed at some moment.
@@ -176,7 +176,7 @@ def verified_ours(source: Path, target: Path) -> None:
 
 
 GIVEN_UP_AFTER = 15
-WAYS: dict[str, Callable[[Path, Path], None]] = {
+METHODS: dict[str, Callable[[Path, Path], None]] = {
     "cp + fsync (unsafe)": copy_with_cp,
     "sqlite3 .backup": copy_with_shell,
     "sqlite3 .backup, read held": copy_with_shell_held,
@@ -214,7 +214,7 @@ class Writer:
 
 @dataclass
 class Result:
-    """What was seen of one way: seconds of each round, the writer's longest commit, whole copies, rows lost."""
+    """The results of one method: seconds of each round, the writer's longest commit, whole copies, rows lost."""
 
     times: list[float] = field(default_factory=list)
     longest: float = 0.0
@@ -223,11 +223,13 @@ class Result:
     never_ends: bool = False
 
 
-def measure(way: Callable[[Path, Path], None], database: Path, target: Path, writer: Writer | None, to: Result) -> None:
+def measure(
+    method: Callable[[Path, Path], None], database: Path, target: Path, writer: Writer | None, to: Result
+) -> None:
     before = writer.commits() if writer else []
     began = time.perf_counter()
     try:
-        way(database, target)
+        method(database, target)
     except subprocess.TimeoutExpired:
         to.never_ends = True
         return
@@ -241,17 +243,17 @@ def measure(way: Callable[[Path, Path], None], database: Path, target: Path, wri
 
 
 def compare(folder: Path, megabytes: int, rounds: int, with_writer: bool) -> None:
-    """Print the table for one size, the ways in another order each round, so that the machine's moods hit all alike."""
+    """Print the table for one size, the methods in another order each round to spread the load of the machine."""
     database = folder / "live.db"
     make_database(database, megabytes)
-    results = {name: Result() for name in WAYS}
+    results = {name: Result() for name in METHODS}
     writer = Writer(database, folder / "commits", 0.004, 1000) if with_writer else None
     try:
         for number in range(rounds):
-            for name in random.Random(number).sample(list(WAYS), len(WAYS)):
+            for name in random.Random(number).sample(list(METHODS), len(METHODS)):
                 if not results[name].never_ends:
-                    get_memory_back(database)
-                    measure(WAYS[name], database, folder / f"copy-{number}.db", writer, results[name])
+                    warm_page_cache(database)
+                    measure(METHODS[name], database, folder / f"copy-{number}.db", writer, results[name])
                 for path in folder.glob("copy-*"):
                     path.unlink()
     finally:
@@ -264,8 +266,8 @@ def compare(folder: Path, megabytes: int, rounds: int, with_writer: bool) -> Non
         path.unlink()
 
 
-def get_memory_back(database: Path) -> None:
-    """Fill and free as much page cache as a copy takes: what a virtual machine gave back is slow to get again."""
+def warm_page_cache(database: Path) -> None:
+    """Fill and free as much page cache as a copy takes: memory that a virtual machine returned is slow to get again."""
     filler = database.with_name("filler")
     shutil.copyfile(database, filler)
     filler.unlink()
@@ -273,7 +275,7 @@ def get_memory_back(database: Path) -> None:
 
 def print_results(results: dict[str, Result]) -> None:
     limit = statistics.median(results["cp + fsync (unsafe)"].times)
-    print(f"{'way':<34}{'median s':>10}{'to cp':>8}{'longest commit ms':>20}{'whole':>10}{'rows lost':>11}")
+    print(f"{'method':<34}{'median s':>10}{'to cp':>8}{'longest commit ms':>20}{'whole':>10}{'rows lost':>11}")
     for name, result in results.items():
         if result.never_ends:
             print(f"{name:<34}given up after {GIVEN_UP_AFTER} s")

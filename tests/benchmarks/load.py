@@ -51,6 +51,6 @@ class Load:
     def end(self) -> None:
         self._process.terminate()
 
-    def tell(self) -> dict[str, float]:
+    def report(self) -> dict[str, float]:
         """Wait until it is over, and return `{sent, failed, gap}`, the gap in seconds between two good answers."""
         return dict(json.loads(self._process.communicate(timeout=120)[0]))
