@@ -41,6 +41,10 @@ def manage_alone(run_module, pm2):
     return caller(run_module, pm2)
 
 
+def inspect_status(pm2):
+    return next(each["pm2_env"]["status"] for each in json.loads(pm2("jlist")) if each["name"] == "small")
+
+
 def inspect(run_module, pm2, **arguments):
     return run_module("pm2_process_info", pm2.arguments(name="small", **arguments))
 
@@ -86,6 +90,20 @@ def test_an_app_that_fails_again_and_again_is_started_once(manage, small):
     assert result.get("msg") is None
     assert result["ready"]
     assert {small.ask()["pid"] for _ask in range(5)} == {result["after"][0]["pid"]}
+
+
+def test_an_es_module_that_cannot_be_loaded_is_not_waited_for(manage, small, shared_pm2, tmp_path):
+    """PM2 keeps such a process online, and it does nothing: without a look at its log the whole timeout is spent."""
+    script, port = tmp_path / "esm" / "server.mjs", small.port
+    script.parent.mkdir()
+    serves = f"import http from 'node:http'; http.createServer((_, answer) => answer.end()).listen({port});"
+    script.write_text(serves)
+    shared_pm2("start", script, "--name", "small")
+    assert manage(state="started", port=port)["ready"] is True
+    script.write_text(f"import nope from 'nope'; {serves}")
+    ended = manage(state="restarted", port=port, timeout=100)
+    assert "its code cannot be loaded: Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'nope'" in ended["msg"]
+    assert inspect_status(shared_pm2) == "online"
 
 
 def test_whoever_has_the_port_is_named(manage, small):

@@ -223,8 +223,9 @@ def _await_ready(
 ) -> Tuple[Readiness, float]:
     """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready."""
     began = host.clock.now()
+    judge = readiness.load_failure_judge(error_logs, host.clock.now)
     seen, after = process.wait_until_ready(
-        lambda: readiness.measure(transport, request.name, request.requirements, PATIENCE, host.clock),
+        lambda: judge(readiness.measure(transport, request.name, request.requirements, PATIENCE, host.clock)),
         request.timeout,
         request.stable_for,
         host.clock.now,

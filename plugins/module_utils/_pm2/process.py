@@ -66,12 +66,13 @@ class KernelState:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether a process serves; `reason` is empty when it does."""
+    """Whether a process serves; `reason` is empty when it does. `final` is set where waiting would change nothing."""
 
     ready: bool
     reason: str
     instances: List[Instance]
     ports: List[int]
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,8 +242,8 @@ def wait_until_ready(
             return Readiness(False, crashed, seen.instances, seen.ports), now - began
         if seen.ready and ready_at is not None and now - ready_at >= stable_for:
             return seen, ready_at - began
-        errored = any(instance.status == "errored" for instance in seen.instances)
-        if errored or (not seen.ready and now - began >= timeout):
+        ended = seen.final or any(instance.status == "errored" for instance in seen.instances)
+        if ended or (not seen.ready and now - began >= timeout):
             return seen, now - began
         left = 0.0 if ready_at is None else stable_for - (now - ready_at)
         sleep(min(calm_interval, max(interval, left)))

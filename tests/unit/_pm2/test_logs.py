@@ -53,3 +53,22 @@ def test_the_last_lines_of_a_log_are_safe_to_print():
 )
 def test_what_looks_like_a_secret_is_not_told_even_where_the_line_is_cut(line, shown):
     assert logs.last_lines(line) == [shown]
+
+
+MISSING = "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'nope' imported from /srv/shop/server.js"
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        (f"listening\n{MISSING}\n    at packageResolve (node:internal/modules/esm/resolve:768:81)\n", MISSING),
+        ('TypeError [ERR_UNKNOWN_FILE_EXTENSION]: Unknown file extension ".ts"', None),
+        ("SyntaxError: The requested module './x.js' does not provide an export named 'y'", None),
+        ("SyntaxError: Unexpected token < in JSON at position 0", ""),
+        ("Error: connect ECONNREFUSED 127.0.0.1:6379", ""),
+        ("the answer was Error [ERR_MODULE_NOT_FOUND]: no", ""),
+        ("", ""),
+    ],
+)
+def test_a_module_that_cannot_be_loaded_is_recognised(text, line):
+    assert logs.load_failure(text) == (text if line is None else line)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -256,6 +256,11 @@ def watch(looks, timeout=3, stable_for=2):
 )
 def test_a_process_must_stay_ready_without_a_restart(looks, expected):
     assert watch(looks) == expected
+
+
+def test_what_waiting_cannot_change_ends_the_wait():
+    final = replace(waiting(), final=True)
+    assert watch([waiting(), final, ready()]) == (False, "it does not listen", 1)
 
 
 def test_a_process_that_flaps_until_the_end_is_not_ready():
