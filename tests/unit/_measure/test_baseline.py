@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._measure.baseline import baseline, known_kinds
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import METRICS
 
-from _measure.conftest import well
+from _measure.conftest import probe, well
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,45 @@ def test_checks_that_cannot_fail_are_named(app):
         "pattern 'c': grep cannot search for it in the sources",
         "queue: it was 4 in the last 3 readings, so it may never vary",
     ]
+
+
+def break_probes(results, _metric):
+    results["health"]["probes"] = [probe("health", healthy=False, reason="status 503")]
+    return "probe health: status 503"
+
+
+def write_no_requests(results, metric):
+    del results["log"]["measurements"][metric.name]
+    return f"{metric.name}: no line of the log has"
+
+
+def keep_at_zero(results, metric):
+    results["health"]["measurements"][metric.name] = 0
+    return f"{metric.name}: it is 0"
+
+
+def write_no_line(results, metric):
+    results["log"]["lines"][metric.name]["count"] = 0
+    pattern = "no such line"
+    results["searched"] = {"results": [{"rc": 1, "item": [pattern, pattern]}]}
+    return f"pattern {pattern!r}: neither the logs nor the sources"
+
+
+BREAKS = {
+    "probe answers": break_probes,
+    "requests are counted": write_no_requests,
+    "value varies": keep_at_zero,
+    "line is known": write_no_line,
+}
+CHECKED = [metric for metric in METRICS if metric.vacuous != "none"]
+
+
+@pytest.mark.parametrize("metric", CHECKED, ids=[metric.name for metric in CHECKED])
+def test_a_metric_that_says_nothing_is_found_out_as_the_registry_says(app, metric):
+    results = well(since="baseline")
+    assert baseline(*app(results))["vacuous"] == []
+    sentence = BREAKS[metric.vacuous](results, metric)
+    options = {metric.name: "no such line"} if metric.vacuous == "line is known" else {}
+    found = baseline(*app(results, **options))
+    assert [each[: len(sentence)] for each in found["vacuous"]] == [sentence]
+    assert not options or ("no such line", "no such line") in found["unwritten"]
