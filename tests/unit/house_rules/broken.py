@@ -34,6 +34,10 @@ PAPERS = {
     "README.md": "Needs ansible-core 2.16 and Python 3.8. The roles are `deploy`, `rollback` and `verify`.",
 }
 
+LAYERS_SHOWN = "\n".join(
+    f"| {number} | `{name}` |" for number, names in enumerate(imports.LAYERS[:-1], 1) for name in names
+)
+
 JUDGED = [
     "server_starts",
     "critical_errors",
@@ -317,6 +321,11 @@ BROKEN = [
             "README.md: it does not name rollback",
             "README.md: it does not name status",
         ],
+    ),
+    (
+        papers.layers,
+        {"CONTRIBUTING.md": LAYERS_SHOWN.replace("| 1 | `_values` |", "| 2 | `_values` |")},
+        ["CONTRIBUTING.md: _values is not in layer 2", "CONTRIBUTING.md: add _values to layer 1"],
     ),
     (
         papers.action_group,

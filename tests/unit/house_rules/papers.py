@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
 
+from .imports import LAYERS
 from .roles import ROLES
 from .source import load
 
@@ -31,6 +34,18 @@ def readme(tree):
         f"README.md: it does not name {name}"
         for name in sorted({*names, *ROLES})
         if f"`{name}`" not in text and f"greenlight.release.{name}" not in text
+    ]
+
+
+def layers(tree):
+    """The table of layers in CONTRIBUTING.md is the one that the imports are checked against."""
+    text = (tree / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
+    expected = [(str(number), name) for number, names in enumerate(LAYERS[:-1], 1) for name in sorted(names)]
+    return [
+        f"CONTRIBUTING.md: add {name} to layer {number}" for number, name in expected if (number, name) not in shown
+    ] + [
+        f"CONTRIBUTING.md: {name} is not in layer {number}" for number, name in shown if (number, name) not in expected
     ]
 
 
@@ -65,4 +80,4 @@ def versions(tree):
     ]
 
 
-RULES = (metrics, readme, action_group, sanity, versions)
+RULES = (metrics, readme, layers, action_group, sanity, versions)
