@@ -6,5 +6,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Import the helpers of all scenarios.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "shared"))
+# Import the helpers of all scenarios, and what starts playbooks quickly, which the other tests use too.
+CHECKOUT = Path(__file__).resolve().parent.parent.parent.parent
+sys.path[:0] = [str(CHECKOUT / "molecule" / "shared"), str(CHECKOUT / "tests" / "support")]

@@ -11,33 +11,40 @@ import re
 import shlex
 import subprocess
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import host as sample
 import pytest
-import testinfra
+from shell import Shell
+from warm import Warm
 
 NAMES = ["greenlight-fleet-1", "greenlight-fleet-2", "greenlight-fleet-3"]
 FIRST, SECOND, THIRD = NAMES
 FAST = Path(__file__).resolve().parent.parent / "vars" / "fast.yml"
 HOOKS = Path(__file__).resolve().parent.parent / "hooks.yml"
-INVENTORY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+INVENTORY = EPHEMERAL / "inventory"
+WARM = Warm("playbooks", ANSIBLE_CONFIG=str(EPHEMERAL / "ansible.cfg"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm():
+    yield
+    WARM.stop()
+    for name in (*NAMES, "greenlight-fleet-balancer"):
+        on(name).close()
+
+
+@lru_cache(maxsize=None)
 def on(name):
-    return testinfra.get_host(f"podman://{name}")
+    return Shell(name)
 
 
 def begin(playbook, *words, **variables):
     """Start a playbook and return its process."""
     settings = ["-e", f"@{FAST}", "-e", json.dumps(variables)] if variables else []
-    return subprocess.Popen(
-        ["ansible-playbook", "-i", str(INVENTORY), f"greenlight.release.{playbook}", *settings, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return WARM.playbook("-i", INVENTORY, f"greenlight.release.{playbook}", *settings, *words)
 
 
 def end(process):
@@ -92,8 +99,9 @@ def balanced(name):
 def test_the_hooks_of_the_example_take_a_host_out_of_haproxy_and_add_it_again():
     assert [balanced(name) for name in NAMES] == ["UP", "UP", "UP"]
     for hook, status in (("drain", "DRAIN"), ("undrain", "UP")):
-        words = ["ansible-playbook", "-i", str(INVENTORY), "--limit", f"{SECOND},balancer"]
-        subprocess.run([*words, "-e", f"greenlight_hook={hook}", str(HOOKS)], check=True, stdin=subprocess.DEVNULL)
+        words = ["-i", INVENTORY, "--limit", f"{SECOND},balancer", "-e", f"greenlight_hook={hook}"]
+        ended, output = end(WARM.playbook(*words, HOOKS))
+        assert ended == 0, output
         assert balanced(SECOND) == status
 
 
