@@ -319,9 +319,9 @@ def test_a_step_that_fails_says_what_is_true_and_the_rollback_works(release_of, 
     more = {"migrate": [["touch", "half"], [sys.executable, "-c", "print('no such table: x'); raise SystemExit(3)"]]}
     given = more if step == "migrate" else {}
     spoilers = {"back_up": spoil_disk, "move": spoil_move}
-    mend = spoilers[step](release) if step in spoilers else lambda: None
+    repair = spoilers[step](release) if step in spoilers else lambda: None
     result = release.forward(**given)
-    mend()
+    repair()
     assert (result["failed"], result["step"]) == (True, step), result["msg"]
     assert truth.format(old=release.old[:8], new=release.new[:8]) in result["msg"]
     back = release.back()
