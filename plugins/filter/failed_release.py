@@ -49,7 +49,7 @@ _value:
   type: dict
   sample:
     rolls_back: true
-    message: "Release 20260219T020000Z-0639294c of shop was given up, nothing was changed: npm ci ended with status 1: no space"
+    message: "Release 20260219T020000Z-0639294c of shop was aborted, nothing was changed: npm ci ended with status 1: no space"
 """
 
 from typing import Any, Callable, Dict, Mapping, Optional

@@ -265,7 +265,7 @@ probes:
       type: str
       sample: 127.0.0.1:3000
     attempts:
-      description: Number of questions until it was healthy or given up.
+      description: Number of attempts until it was healthy or the deadline passed.
       type: int
       sample: 3
     retries:

@@ -364,11 +364,11 @@ def main() -> None:
     except rules.LogError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"The logs cannot be read: {error}; look at their folder, and at the disk")
+        module.fail_json(msg=f"The logs cannot be read: {error}; check their folder, and the disk")
     except parallel.TooSlowError:
         module.fail_json(
-            msg=f"Reading the logs took longer than timeout while looking for {scan.looking_for!r}; "
-            "look for a pattern such as (a+)+ that never ends"
+            msg=f"Reading the logs took longer than timeout while searching for {scan.looking_for!r}; "
+            "check for a pattern such as (a+)+ that never ends"
         )
     if not result.get("passed", True) and not params["report_only"]:
         module.fail_json(msg=f"The log is not as it should be: {result['reason']}", **result)

@@ -192,7 +192,7 @@ def parse_arguments(params: Mapping[str, Any]) -> Tuple[List[notify.Service], no
     return [service for service in services if event.kind in service.events], event
 
 
-def tell(module: AnsibleModule, services: Sequence[notify.Service], event: notify.Event) -> List[Dict[str, Any]]:
+def notify_all(module: AnsibleModule, services: Sequence[notify.Service], event: notify.Event) -> List[Dict[str, Any]]:
     """Return what became of each service."""
     problem = "nothing is sent in check mode" if module.check_mode else ""
     if not HAS_REQUESTS:
@@ -210,15 +210,15 @@ def main() -> None:
         services, event = parse_arguments(module.params)
     except notify.NotifyError as error:
         module.fail_json(msg=str(error))
-    told = tell(module, services, event)
-    problems = [f"{each['name']}: {each['problem']}" for each in told if each["problem"]]
+    notified = notify_all(module, services, event)
+    problems = [f"{each['name']}: {each['problem']}" for each in notified if each["problem"]]
     for problem in [] if module.check_mode else problems:
         module.warn(f"A notification was not sent. {problem}")
     module.exit_json(
-        changed=bool(told) if module.check_mode else any(each["sent"] for each in told),
-        sent=bool(told) and not problems,
+        changed=bool(notified) if module.check_mode else any(each["sent"] for each in notified),
+        sent=bool(notified) and not problems,
         problem="; ".join(problems),
-        services=told,
+        services=notified,
     )
 
 

@@ -242,7 +242,7 @@ def update_records(module: AnsibleModule, now: datetime) -> Dict[str, Any]:
 
 
 def refuse_to_open(module: AnsibleModule) -> None:
-    """Fail where no release may begin now; a rehearsal only tells it."""
+    """Fail where no release may begin now; a rehearsal only reports it."""
     params = module.params
     if params["state"] == "opened" and params["refuse"]:
         problem = f"No release of {params['app']} may begin now: {params['refuse']}"

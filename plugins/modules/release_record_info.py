@@ -58,7 +58,7 @@ exists:
 record:
   description:
     - The newest record as M(greenlight.release.release_record) returns it, or null.
-    - Here and below a release that was C(aborted) is passed over, since it changed nothing, unless there is no other one.
+    - Here and below a release that was C(aborted) is skipped, since it changed nothing, unless there is no other one.
   returned: always
   type: dict
   sample: {"id": "20260219T020000Z-0639294c", "status": "watching"}

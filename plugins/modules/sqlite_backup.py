@@ -129,7 +129,7 @@ options:
   timeout:
     description:
       - Seconds to wait for a lock of another process, and for storage that does not answer at all.
-      - A large database is no reason to raise it, as long as something moves nothing is given up. Only what O(online) has written is synced in one go.
+      - A large database is no reason to raise it, as work that makes progress is never stopped. Only what O(online) has written is synced in one go.
     type: float
     default: 60
 seealso:
@@ -315,7 +315,7 @@ def main() -> None:
         work = functools.partial(run, module.params, module.check_mode, now, token)
         result = watchdog.run_watched(lambda: sqlite_api.explained(work), module.params["timeout"], GreenlightError)
     except watchdog.GivenUp as error:
-        module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was given up: {error}")
+        module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was stopped: {error}")
     except GreenlightError as error:
         module.fail_json(msg=str(error))
     for unknown in result.get("backup", {}).get("unknown", []):

@@ -114,7 +114,7 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
     pids = site.pids()
     told_so = json.dumps({"greenlight_build_command": ["false"], "greenlight_retry_rejected": True})
     status, told = site.deploy("better", "-e", told_so)
-    assert (status, "was given up, nothing was changed: false ended with status 1" in told, site.pids()) == (
+    assert (status, "was aborted, nothing was changed: false ended with status 1" in told, site.pids()) == (
         2,
         True,
         pids,

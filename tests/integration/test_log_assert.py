@@ -93,7 +93,7 @@ def test_a_catastrophic_pattern_ends_at_the_timeout(run_module, log):
     cursor = mark(run_module, log)
     append(log, "a" * 5000 + "!\n")
     result = check(run_module, log, cursor, forbid=[{"pattern": "(a+)+$", "regex": True}], timeout=1)
-    assert "Reading the logs took longer than timeout while looking for '(a+)+$'" in result["msg"]
+    assert "Reading the logs took longer than timeout while searching for '(a+)+$'" in result["msg"]
 
 
 @pytest.mark.parametrize(

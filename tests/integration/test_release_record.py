@@ -64,7 +64,7 @@ def test_a_run_that_failed_releases_its_lock_for_the_next_one(run_module, tmp_pa
     assert run_module("release_record", unlocked)["record"]["lock"] is None
     assert run_module("release_record", unlocked)["changed"] is False
     info = run_module("release_record_info", {"state_path": str(tmp_path / "state")})
-    assert (info["died"], info["lock"].endswith("stands open at stage rolling_back")) == (True, True)
+    assert (info["died"], info["lock"].endswith("is open at stage rolling_back")) == (True, True)
     assert run_module("release_record", next_run)["record"]["lock"]["run_id"] == "run 2"
 
 

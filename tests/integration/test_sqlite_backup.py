@@ -445,7 +445,7 @@ def test_work_that_stands_still_is_given_up(database):
     os.kill(worker, signal.SIGSTOP)
     result = json.loads(process.stdout.read())
     other.close()
-    assert f"The work on {database.path} was given up: nothing has moved for 3 seconds" in result["msg"]
+    assert f"The work on {database.path} was stopped: nothing has moved for 3 seconds" in result["msg"]
     wait_for(lambda: process.poll() is not None and not Path(f"/proc/{worker}").exists(), "the end of the worker")
 
 

@@ -43,7 +43,7 @@ class Checkout:
         self.new = {"a": "2", "b": "1", "new/file": "2", "node_modules/x": "new", "web/dist/x": "new"}
 
     def copy(self, target):
-        """Return the same in another place, which saves the time to make it anew."""
+        """Return the same in another place, which saves the time to make it again."""
         shutil.copytree(self.path.parent, target, symlinks=True)
         other = copy(self)
         other.path = target / self.path.name

@@ -103,7 +103,7 @@ def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> N
 def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_mode: bool) -> Dict[str, Any]:
     """Bring a checkout to a commit that it has, and return `{changed, sha, head}`, of which the head was there before.
 
-    `recover_from` is the commit that a killed checkout was on its way to, None where none is suspected. Raises
+    `recover_from` is the commit that a killed checkout was moving to, None where none is suspected. Raises
     GitError, and nothing is changed then.
     """
     if not has_commit(run, sha):

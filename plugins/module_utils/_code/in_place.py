@@ -67,7 +67,7 @@ def _check(run: Run, move: Move) -> None:
         checkout.refuse_unfinished(run, move.app_path, status)
         if status.head not in (move.from_sha, move.to_sha):
             raise GitError(
-                f"{move.app_path} is at {status.head}, not at {move.from_sha}; somebody moved it, start anew"
+                f"{move.app_path} is at {status.head}, not at {move.from_sha}; it was moved by hand, start again"
             )
 
 
@@ -158,9 +158,7 @@ def _check_back(run: Run, move: Move) -> None:
     for name, existed in plan["swapped"].items():
         in_place = os.path.lexists(str(folder / "new" / name)) and os.path.lexists(str(move.app_path / name))
         if existed and not in_place and not os.path.lexists(str(folder / "old" / name)):
-            raise GitError(
-                f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be restored; build it anew"
-            )
+            raise GitError(f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be restored; rebuild it")
 
 
 def back(run: Run, move: Move) -> None:

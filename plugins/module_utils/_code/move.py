@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One move of an app's code from a revision to another: what it is, and the small steps that both layouts take.
 
-A move keeps its plan in a file beside the code. It is written before the first step, and from it every step can be told
-done or not done, so that a move that was killed can be completed or undone by anybody later.
+A move keeps its plan in a file next to the code. It is written before the first step, and shows which
+steps were done, so that a move that was killed can be completed or undone later.
 """
 
 from __future__ import annotations

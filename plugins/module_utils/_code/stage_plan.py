@@ -58,7 +58,7 @@ def plan(run: Run, wanted: Wanted) -> Planned:
     path = layout.stage_path(run, move)
     unknown = [name for name in wanted.built_anew if name not in move.built_paths]
     if unknown:
-        raise GitError(f"{unknown[0]!r} is to be built anew but is no built path; add it to the built paths")
+        raise GitError(f"{unknown[0]!r} is to be rebuilt but is no built path; add it to the built paths")
     _refuse_places(move, path)
     _refuse_database(wanted)
     if not git.has_commit(run, move.to_sha):

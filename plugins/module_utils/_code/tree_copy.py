@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import fi
 
 
 def sizes(path: Path) -> Iterator[int]:
-    """Yield the size of each file and folder of a tree, the tree itself included; what vanishes is passed over."""
+    """Yield the size of each file and folder of a tree, the tree itself included; what vanishes is skipped."""
     try:
         status = path.lstat()
         entries = os.listdir(str(path)) if stat.S_ISDIR(status.st_mode) else []
@@ -31,7 +31,7 @@ def sizes(path: Path) -> Iterator[int]:
 
 
 def copy(source: Path, target: Path, refuse_links_into: Optional[Path] = None) -> None:
-    """Copy a tree with its modes and times. What the running app removes meanwhile, such as a cache, is passed over.
+    """Copy a tree with its modes and times. What the running app removes meanwhile, such as a cache, is skipped.
 
     `refuse_links_into` is a folder that no absolute link may lead into, since it is not the one of the copy.
     Raises GitError for such a link, and for what is neither file, folder nor link.
@@ -40,7 +40,7 @@ def copy(source: Path, target: Path, refuse_links_into: Optional[Path] = None) -
     if stat.S_ISLNK(status.st_mode):
         leads_to = os.readlink(str(source))
         if refuse_links_into in (Path(leads_to), *Path(leads_to).parents):
-            raise GitError(f"{source} links to {leads_to}, which the next release must not use; build it anew")
+            raise GitError(f"{source} links to {leads_to}, which the next release must not use; rebuild it")
         target.symlink_to(leads_to)
         return
     if stat.S_ISDIR(status.st_mode):
@@ -54,7 +54,7 @@ def copy(source: Path, target: Path, refuse_links_into: Optional[Path] = None) -
     elif stat.S_ISREG(status.st_mode):
         _copy_file(source, target)
     else:
-        raise GitError(f"{source} is neither a file nor a folder, so it cannot be carried over; build it anew")
+        raise GitError(f"{source} is neither a file nor a folder, so it cannot be carried over; rebuild it")
     target.chmod(stat.S_IMODE(status.st_mode) & ~(stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH))
     os.utime(str(target), ns=(status.st_atime_ns, status.st_mtime_ns))
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks that cannot fail, found out on the running revision before anything is touched."""
+"""Checks that cannot fail, detected on the running revision before anything is touched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run over several hosts: in which batches they are released, where each one stands, and when the run stops.
+"""One run over several hosts: in which batches they are released, the state of each host, and when the run stops.
 
 Everything comes from the facts that the tasks left. No host is asked here, so hosts that cannot be reached are
 reported like all others.
@@ -17,7 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.status
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
-# Where a host stands. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
+# The states of a host. waiting: nothing was done there; unchanged: it had the revision before; rehearsed: check mode;
 # lost: it cannot be reached any more; stuck: it should have been rolled back, and could not be.
 STATES = ("waiting", "unchanged", "rehearsed", "released", "failed", "lost", "taken_back", "stuck")
 _SIZE = re.compile(r"(\d+)(%?)")
@@ -157,7 +157,7 @@ def _refuse_difference(name: str, value: Any, first: Facts, hosts: Sequence[Fact
 
 
 def states_of(facts: Sequence[Facts], alive: Sequence[str], batches: Any, check_mode: bool = False) -> List[Host]:
-    """Return where every host of the run stands, in the order of the run.
+    """Return the state of every host of the run, in the order of the run.
 
     `facts` are the variables of each host, `alive` the names of those that are still in the play.
     """

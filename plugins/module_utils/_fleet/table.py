@@ -42,7 +42,7 @@ def _short(revision: str) -> str:
 
 
 def describe(host: Host) -> str:
-    """Return where the host stands in words, and why."""
+    """Return the state of the host in words, and why."""
     said = _SAID[host.state]
     return f"{said}: {host.reason}" if host.reason else said
 

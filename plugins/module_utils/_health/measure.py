@@ -29,7 +29,7 @@ CounterReading = Dict[str, Any]
 
 @dataclass
 class AnswerMeasurements:
-    """The measurements in an answer, a reason for each that could not be taken, and the counters as they stand."""
+    """The measurements in an answer, a reason for each that could not be taken, and the current counters."""
 
     values: Dict[str, Any] = field(default_factory=dict)
     reasons: List[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def check_counters(given: Any) -> Mapping[str, CounterReading]:
         for reading in given.values()
     )
     if not known:
-        raise HealthError("counters are not those that health_check returned; leave them out to begin anew")
+        raise HealthError("counters are not those that health_check returned; leave them out to start again")
     return dict(given)
 
 

@@ -81,14 +81,14 @@ Fetch = Callable[[Probe], Answer]
 def secrets_in(url: Any) -> Set[str]:
     """Return the credentials of a URL and the values of its query that are likely to be secrets, as they are written.
 
-    What stands before an at sign counts as credentials wherever it is, also in a URL that cannot be read.
+    Text before an at sign counts as credentials wherever it is, also in a URL that cannot be read.
     """
     text = str(url)
     found = set()
     before, at, _behind = text.partition("?")[0].rpartition("@")
     if at:
         credentials = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:/+|^/+", "", before)
-        # The name of a user alone is one too, as where a key of an API stands in its place.
+        # The name of a user alone is one too, as it may be a key of an API.
         found |= {credentials, *credentials.split(":", 1)}
     for pair in text.partition("?")[2].partition("#")[0].split("&"):
         name, _equals, value = pair.partition("=")

@@ -54,7 +54,7 @@ def run_group(
     """Run a command in a session of its own, and end it with all that it started after `timeout` seconds.
 
     With a `grace` it is asked to end first, so that it clears up, and killed so many seconds later. With `one_output`
-    what it says of errors stands among its output. Raises OSError when it cannot be started.
+    its error output is part of its output. Raises OSError when it cannot be started.
     """
     process = subprocess.Popen(
         list(words),

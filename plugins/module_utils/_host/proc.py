@@ -68,7 +68,7 @@ def with_descendants(roots: Iterable[int], proc: Path = PROC) -> Set[int]:
 
 
 def _reachable(address: str) -> str:
-    """Return the address, the loopback one where it stands for any."""
+    """Return the address, the loopback one where it means any."""
     return _LOOPBACK.get(address, address)
 
 
@@ -92,7 +92,7 @@ def accepted(remote_ports: Iterable[int], proc: Path = PROC) -> Dict[Tuple[int, 
 
 
 def sockets_of(processes: Iterable[int], proc: Path = PROC) -> Set[str]:
-    """Return the inodes of the sockets that the processes hold; those of other users are passed over."""
+    """Return the inodes of the sockets that the processes hold; those of other users are skipped."""
     found: Set[str] = set()
     for pid in processes:
         with contextlib.suppress(PermissionError):

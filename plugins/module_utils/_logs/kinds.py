@@ -24,11 +24,11 @@ _LONGEST = 4096
 def kind_of(line: str) -> str:
     """Return a short hash that lines share which differ only in numbers, ids, times and quoted values."""
     document = parse_line(line)
-    told = _telling(document)
+    parts = _descriptive(document)
     if isinstance(document, Mapping):
-        told += [f"{name}.{each}" for name in ("err", "error", "reason") for each in _telling(document.get(name))]
-        told = told or _values_of(document)
-    text = "\n".join(told) or _fold(line)
+        parts += [f"{name}.{each}" for name in ("err", "error", "reason") for each in _descriptive(document.get(name))]
+        parts = parts or _values_of(document)
+    text = "\n".join(parts) or _fold(line)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
@@ -36,16 +36,16 @@ def _fold(text: str) -> str:
     return _VARIABLE.sub(lambda found: found[0] if _QUOTED_WORD.fullmatch(found[0]) else "#", text[:_LONGEST])
 
 
-def _telling(document: Any) -> List[str]:
+def _descriptive(document: Any) -> List[str]:
     """Return the fields of a document that say what happened. A level is a name, also where it is a number."""
     if not isinstance(document, Mapping):
         return []
     levels = [f"{name}: {document[name]}" for name in _LEVELS if name in document]
     # Where a stack goes through differs with the caller; its first line is the error.
-    told = {name: document[name] for name in _TEXTS if isinstance(document.get(name), str)}
-    if "stack" in told:
-        told["stack"] = told["stack"].partition("\n")[0]
-    texts = [f"{name}: {_fold(text)}" for name, text in told.items()]
+    said = {name: document[name] for name in _TEXTS if isinstance(document.get(name), str)}
+    if "stack" in said:
+        said["stack"] = said["stack"].partition("\n")[0]
+    texts = [f"{name}: {_fold(text)}" for name, text in said.items()]
     return levels + texts if texts else []
 
 

@@ -40,7 +40,7 @@ def can_span_lines(pattern: str, parser: Any) -> bool:
     """Say whether an expression may be searched in many lines at once, to learn whether any of them matches.
 
     It must find in all lines together what it finds in one of them alone, and not run on through them: it begins with a
-    literal text, has no anchor, nothing that looks around, and repeats nothing that goes beyond the end of a line but
+    literal text, has no anchor, no look-around, and repeats nothing that goes beyond the end of a line but
     white space.
     """
     if parser is None or re.compile(pattern).flags & (re.IGNORECASE | re.DOTALL):

@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that say what to look for in logs, as Ansible checks those of log_assert."""
+"""The options that say what to search for in logs, as Ansible checks those of log_assert."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _recreate(request: Request, config: Config, host: PM2Host, before: State) ->
         saved = dump.is_saved(dump.read_dump(host.home), before.processes, request.name)
         remedy = "pm2 resurrect brings it back" if saved else "start it again with the configuration that it had"
         raise PM2Error(
-            f"{error}. {request.name} was made anew, so its {len(before.instances)} instances of {old.script} in "
+            f"{error}. {request.name} was created again, so its {len(before.instances)} instances of {old.script} in "
             f"{old.cwd} were stopped and removed before; {remedy}"
         ) from error
 

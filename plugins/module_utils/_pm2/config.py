@@ -25,7 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables 
 # a variable that is no longer wanted can be distinguished from one that came from elsewhere.
 REMEMBERED = "env_greenlight"
 
-# Stands for PM2_HOME in the path of a log, which is known only of a running process.
+# A placeholder for PM2_HOME in the path of a log, which is known only of a running process.
 HOME = "{PM2_HOME}"
 _SCRIPTS_OF_NODE = ("", ".js", ".cjs", ".mjs")
 

@@ -68,7 +68,7 @@ def _variables_differ(config: Config, running: Mapping[str, Any]) -> List[Differ
 
 
 def can_be_handed_over(found: Sequence[Difference]) -> bool:
-    """Say whether a running process takes the changes with a restart, or must be made anew."""
+    """Say whether a running process takes the changes with a restart, or must be created again."""
     for each in found:
         if not each.is_env and (each.key in NEED_CREATION or each.after == "null"):
             return False

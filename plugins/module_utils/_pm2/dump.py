@@ -17,7 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
 _FILES = ("dump.pm2", "dump.pm2.bak")
-# What changes while a process runs, and is made anew when it is resurrected.
+# What changes while a process runs, and is created again when it is resurrected.
 _PASSING = frozenset(
     (
         *("_pm2_version", "axm_actions", "axm_dynamic", "axm_monitor", "axm_options", "created_at", "exit_code"),

@@ -32,7 +32,7 @@ NOTHING = State([], [], "none", "", 0, changes_live=False)
 class PM2Host:
     """What is there to act with: the PM2_HOME, connections to the daemon, the program, and time.
 
-    `idle` is what is done while something is awaited, by whoever waits; `hide` takes known secrets out of a text.
+    `idle` is called while something is awaited; `hide` takes known secrets out of a text.
     """
 
     home: Path

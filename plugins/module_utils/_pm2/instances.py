@@ -55,7 +55,7 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
 
 
 def resurrect(transport: Transport, name: str, saved: Sequence[Mapping[str, Any]]) -> None:
-    """Make the instances of one process anew as they were saved; `pm2 resurrect` would make those of all."""
+    """Create the instances of one process again as they were saved; `pm2 resurrect` would create those of all."""
     for each in saved:
         transport.create(each)
     start(transport, process.instances_of(transport.processes(), name), {})

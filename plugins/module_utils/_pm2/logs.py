@@ -43,7 +43,7 @@ class LogMark:
     def since(self) -> str:
         """Return what was written since, its end if that is long, and nothing when the log cannot be read.
 
-        A log that is shorter than it was has been begun anew.
+        A log that is shorter than before was started again.
         """
         try:
             with self.path.open("rb") as file:

@@ -109,7 +109,7 @@ def _creation(request: Request, saved: Sequence[Dict[str, Any]]) -> str:
 def _recreation(request: Request, found: Sequence[Difference]) -> str:
     if request.config is None or not request.config.whole:
         settings = ", ".join(each.shown_key for each in found)
-        raise PM2Error(f"{request.name} must be made anew to change {settings}; give config or script")
+        raise PM2Error(f"{request.name} must be created again to change {settings}; give config or script")
     return "recreate"
 
 

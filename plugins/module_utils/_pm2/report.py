@@ -85,7 +85,7 @@ def warnings(
         )
     elif request.state == "reloaded" and action == "recreate":
         found.append(
-            f"{request.name} was made anew, as PM2 cannot hand over what differs, so requests may have been lost"
+            f"{request.name} was created again, as PM2 cannot hand over what differs, so requests may have been lost"
         )
     if not request.save and dump.readable_by_others(home):
         found.append(

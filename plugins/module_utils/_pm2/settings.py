@@ -114,7 +114,7 @@ def _ignored(reason: str, *names: str, aliases: Tuple[str, ...] = ()) -> List[Se
 
 
 _PLAIN_NUMBER = _number({})
-_UNNOTICED = "a change goes unnoticed: it counts when the process is made anew"
+_UNNOTICED = "a change goes unnoticed: it counts when the process is created again"
 
 # What comes later in the table wins where two settings are kept under one name.
 SETTINGS: Tuple[Setting, ...] = (

@@ -94,7 +94,7 @@ def plan_changes(
 ) -> Dict[str, Any]:
     """Return `{run, migrate, restart_app, restart, reasons}`.
 
-    In patterns a star stands for any text, slashes too. The commands are install, build, then those of the rules in
+    In patterns a star matches any text, slashes too. The commands are install, build, then those of the rules in
     their order, each once. Raises ChangesError.
     """
     paths, parsed = _texts("The changed paths", changed_paths), parse_rules(rules)

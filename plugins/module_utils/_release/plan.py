@@ -135,5 +135,5 @@ def describe_end(failure: Failure, record: Optional[Mapping[str, Any]], reason: 
     if not must_roll_back(failure):
         return reason
     untouched = record is not None and record["stage"] == "opened"
-    end = "given up, nothing was changed" if untouched else f"rolled back to {failure.from_revision}"
+    end = "aborted, nothing was changed" if untouched else f"rolled back to {failure.from_revision}"
     return f"Release {failure.release_id} of {failure.app} was {end}: {reason}"

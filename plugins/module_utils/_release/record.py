@@ -139,7 +139,7 @@ def describe_lock(record: Record, now: datetime) -> str:
     """Return who holds a release, since when, at which stage, and whether the lease still runs."""
     lock = record["lock"]
     if lock is None:
-        return f"Release {record['id']} stands open at stage {record['stage']}"
+        return f"Release {record['id']} is open at stage {record['stage']}"
     lease = "expired at" if is_stale(record, now) else "runs until"
     return (
         f"Release {record['id']} is held by {lock['by']} since {lock['since']}, at stage {record['stage']}; "
@@ -186,7 +186,7 @@ def abort_untouched(records: Sequence[Record], now: datetime) -> List[Record]:
 def note(record: Record, change: Change, now: datetime) -> Record:
     """Return the record with a change, its lease renewed; equal to `record` apart from the lease if nothing is new.
 
-    A release that stands is opened again by a stage (a rollback begins), and only written to by an observation.
+    A closed release that was kept is opened again by a stage (a rollback begins); an observation only adds to it.
     Raises RecordError when another run holds it, and for a stage of a release that is over.
     """
     _refuse_other_run(record, change.run_id, change.take_over, now)
@@ -269,7 +269,7 @@ def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
     if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
         raise RecordError(
-            f"Release {record['id']} is {record['status']}, so it cannot be watched; only a release that stands can be"
+            f"Release {record['id']} is {record['status']}, so it cannot be watched; only a kept release can be"
         )
     if outcome == "watching" and observation.get("decision") == "rollback":
         raise RecordError(str(observation.get("reason") or "the decision is to roll back the release"))
@@ -287,7 +287,7 @@ def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
 
 
 def needed_backups(records: Sequence[Record]) -> List[str]:
-    """Return the backups that a rollback could ask for: of releases in progress, and of the last one that stands.
+    """Return the backups that a rollback could ask for: of releases in progress, and of the last one that was kept.
 
     The latter can be rolled back when the former are aborted.
     """

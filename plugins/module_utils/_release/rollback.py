@@ -15,7 +15,7 @@ Record = Mapping[str, Any]
 
 # give_up closes a release that had changed nothing on the host yet.
 Action = Literal["nothing", "give_up", "roll_back"]
-# The releases that are over and can still be rolled back: those that stand, and those whose rollback failed.
+# The releases that are over and can still be rolled back: those that were kept, and those whose rollback failed.
 _CLOSED = ("watching", "healthy", "failed")
 
 

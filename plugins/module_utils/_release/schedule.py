@@ -173,7 +173,7 @@ def _next(windows: Sequence[Window], freezes: Sequence[Freeze], zone: tzinfo, no
             if _within(windows, local):
                 return moment.astimezone(zone)
         else:
-            # A change of the clocks may lie in between, so the last day is looked at minute by minute.
+            # A change of the clocks may lie in between, so the last day is checked minute by minute.
             moment += max(timedelta(0), min(frozen.end - local, _FARTHEST) - timedelta(days=1))
     return None
 

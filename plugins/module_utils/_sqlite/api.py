@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     backup_plan,
     database,
-    look,
+    inspection,
     restore_plan,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
@@ -32,8 +32,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 Result = TypeVar("Result")
 
 Restore = restore_plan.Restore
-real_database, resolve, inspect = database.real_database, database.resolve, look.inspect
-find_holders, refuse_hindrances = look.find_holders, restore_plan.refuse_hindrances
+real_database, resolve, inspect = database.real_database, database.resolve, inspection.inspect
+find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_hindrances
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
     Raises SqliteError for a table that only a newer SQLite can read: whether it is sound is unknown here.
 
     `quick_check` reads every page and the order of its cells; `integrity_check` compares the indexes with the tables
-    as well, at several times the cost. With a stand-in for what only the app knows, only `quick_check` can be asked.
+    as well, at several times the cost. With a replacement for what only the app knows, only `quick_check` can be asked.
     """
     unknown: List[str] = ["SQL of a newer SQLite in the schema"] if passes_over_sql(opened) else []
     if unknown and _has_unreadable_table(opened):
@@ -59,7 +59,7 @@ def check(opened: sqlite3.Connection, thoroughly: bool) -> Checked:
 
 
 def _has_unreadable_table(opened: sqlite3.Connection) -> bool:
-    """Say whether a table or an index has pages, but SQL that SQLite passed over: it would pass over the pages too."""
+    """Say whether a table or an index has pages, but SQL that SQLite skipped: it would skip the pages too."""
     stored = opened.execute("SELECT type, name FROM sqlite_master WHERE rootpage > 0").fetchall()
     asked = {"table": "SELECT count(*) FROM pragma_table_info(?)", "index": "SELECT count(*) FROM pragma_index_info(?)"}
     return any(opened.execute(asked[kind], (name,)).fetchone()[0] == 0 for kind, name in stored)

@@ -26,7 +26,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     read_contents,
     remove_with_sidecars,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import look_at
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import inspect_live
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore import (
     copy_aside,
     discard,
@@ -61,7 +61,7 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
     The caller has checked the backup.
     """
     with undisturbed(wanted):
-        live = look_at(wanted.real, wanted.timeout)
+        live = inspect_live(wanted.real, wanted.timeout)
         replacement = judge(live, wanted)
         if not replacement.needed:
             return result_of(False, replacement.reason, replacement.differences, None)

@@ -27,15 +27,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     connection,
     remove_with_sidecars,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.lock import locked_out, make_unusable
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import (
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import (
     Live,
     find_holders,
     identities_of,
-    look_at,
-    look_at_still,
+    inspect_live,
+    inspect_still,
     refuse_open,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.lock import locked_out, make_unusable
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import (
     Restore,
     judge,
@@ -56,7 +56,7 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     with undisturbed(wanted):
         if wanted.only_if_changed and find_holders(real):
             # While the app runs, the only answer that may be given is that nothing needs to be done.
-            replacement = judge(look_at(real, wanted.timeout), wanted)
+            replacement = judge(inspect_live(real, wanted.timeout), wanted)
             if not replacement.needed:
                 return result_of(False, replacement.reason, replacement.differences, None)
         refuse_open(real)
@@ -100,7 +100,7 @@ def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) ->
             cleared.callback(remove_with_sidecars, path)
         leftovers = leftovers_of(wanted.real)
         kept = _keep(wanted, undo) if leftovers else None
-        live, old = _look(wanted, bool(leftovers))
+        live, old = _inspect(wanted, bool(leftovers))
         replacement = judge(live, wanted)
         if not replacement.needed:
             return result_of(False, replacement.reason, replacement.differences, None)
@@ -121,15 +121,15 @@ def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
     return kept
 
 
-def _look(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
+def _inspect(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
     """Inspect the database, or a copy in which SQLite finishes what was left; return that file as well."""
     if not (has_leftovers and wanted.real.exists()):
-        return look_at_still(wanted.real, wanted.timeout), wanted.real
+        return inspect_still(wanted.real, wanted.timeout), wanted.real
     for suffix in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError), Path(f"{wanted.real}{suffix}").open("rb") as source:
             copy_aside(source.fileno(), Path(f"{wanted.folded}{suffix}"))
     stage.make_like(wanted.folded, wanted.real)
-    return look_at(wanted.folded, wanted.timeout), wanted.folded
+    return inspect_live(wanted.folded, wanted.timeout), wanted.folded
 
 
 def _stage(wanted: Restore, live: Live, old: Path) -> Differences:

@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     read_contents,
     refuse_hard_links,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import (
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import (
     Live,
     find_holders,
     peek_at,

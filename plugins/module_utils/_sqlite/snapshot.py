@@ -5,7 +5,7 @@
 
 In WAL mode a read transaction keeps every checkpoint from overwriting pages past its mark, and the frames up to the
 mark from being overwritten, so the file and its WAL up to the mark are one snapshot. Where the mark needs no frame of
-the WAL, the WAL may be begun anew meanwhile; then the file alone is the snapshot. With a rollback journal the read
+the WAL, the WAL may be restarted meanwhile; then the file alone is the snapshot. With a rollback journal the read
 transaction keeps writers out of the file: there a commit waits until it is copied.
 Sources: https://www.sqlite.org/wal.html, https://www.sqlite.org/walformat.html
 """

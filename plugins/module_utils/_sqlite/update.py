@@ -4,7 +4,7 @@
 """An update of a backup: the pages that have changed since, in a small file that the backup is the base of.
 
 It is made when the app has stopped, so nothing is copied, hashed or checked again that has not changed. Which pages may
-have changed is known from the WAL as long as it was not begun anew since the backup; otherwise each page is compared
+have changed is known from the WAL as long as it was not restarted since the backup; otherwise each page is compared
 with the backup's, which reads both files and writes only what differs.
 
 The file: the magic, then page size, number of pages of the database, and number of entries, 4 bytes each; then entries

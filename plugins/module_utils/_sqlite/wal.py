@@ -28,7 +28,7 @@ _MOST_TRIES = 1000
 
 @dataclass(frozen=True)
 class WalMark:
-    """Where a read transaction stands: it sees the frames up to `frames` of the WAL with that `salt` (hex)."""
+    """The position of a read transaction: it sees the frames up to `frames` of the WAL with that `salt` (hex)."""
 
     change: int
     frames: int
@@ -46,7 +46,7 @@ def read_mark(index: int) -> Optional[WalMark]:
 
 
 def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack) -> Optional[WalMark]:
-    """Begin a read transaction, and return where it stands; None when that cannot be known.
+    """Begin a read transaction, and return its position; None when that cannot be known.
 
     Closing a descriptor of the index drops this process's locks on it, so `descriptors` must outlive the connection.
     """
@@ -69,7 +69,7 @@ def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack
 
 
 def salt_of(header: bytes) -> Optional[str]:
-    """Return the salt in a WAL's header, which changes whenever the WAL is begun anew; None for no header."""
+    """Return the salt in a WAL's header, which changes whenever the WAL is restarted; None for no header."""
     return header[16:24].hex() if len(header) == HEADER_SIZE else None
 
 
@@ -79,7 +79,7 @@ def size_up_to(mark: WalMark, page_size: int) -> int:
 
 
 def pages_in(wal: Path, page_size: int, salt: Optional[str]) -> Optional[Set[int]]:
-    """Return the pages that the WAL holds, committed or not; None when it was begun anew since `salt` was seen."""
+    """Return the pages that the WAL holds, committed or not; None when it was restarted since `salt` was seen."""
     if salt is None or not wal.exists():
         return None
     found: Set[int] = set()

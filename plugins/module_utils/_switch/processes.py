@@ -27,7 +27,7 @@ _PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Processes:
-    """The app, and the names of `others` that run anew when it serves.
+    """The app, and the names of `others` that are restarted when it serves.
 
     `state` is what becomes of the app, started or reloaded; `uid` is the user who acts.
     """

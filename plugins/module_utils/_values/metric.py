@@ -15,7 +15,7 @@ from typing import Dict, Iterable, List, Literal, Optional, Tuple
 Kind = Literal["boolean", "count", "rate", "percent", "duration", "change"]
 # How the values of several hosts become one: true on every host, counted again over all requests, or the mean.
 Pooling = Literal["every host", "requests", "mean"]
-# How a measurement that says nothing is found out on the running revision, before anything is touched.
+# How a measurement that says nothing is detected on the running revision, before anything is touched.
 VacuousCheck = Literal["none", "probe answers", "line is known", "requests are counted", "value varies"]
 # Restarts and a trend exist only for a release that is being judged.
 When = Literal["always", "after the switch"]

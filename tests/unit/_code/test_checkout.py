@@ -43,7 +43,7 @@ def test_a_detached_head_is_on_no_branch():
     assert checkout.parse_status("# branch.head (detached)\0").branch == ""
 
 
-def test_a_checkout_is_looked_at(repositories):
+def test_a_checkout_is_inspected(repositories):
     status = repositories.status()
     assert (status.head, status.branch, status.changed) == (repositories.first, "main", ())
 
@@ -112,7 +112,7 @@ def test_a_checkout_never_goes_over_local_changes(repositories):
     assert (repositories.path / "a").read_text() == "hotfix"
 
 
-def test_a_tree_that_is_not_the_commit_after_the_checkout_is_told(repositories):
+def test_a_tree_that_is_not_the_commit_after_the_checkout_is_reported(repositories):
     answers = {"checkout": Done(0, "", ""), "status": Done(0, f"# branch.oid {ONE}\0", "")}
 
     def run(words):

@@ -111,7 +111,7 @@ def test_a_bare_repository_without_a_head_lends_its_objects(tmp_path):
     assert host.fetch(rehearse=True)["changed_paths"] == ["a", "new/file"]
 
 
-def test_an_app_without_a_folder_is_told(tmp_path):
+def test_an_app_without_a_folder_is_reported(tmp_path):
     host = Host(tmp_path, "releases")
     host.path = tmp_path / "nothing"
     with pytest.raises(GitError, match="nothing is not a folder; create it"):

@@ -85,7 +85,7 @@ def test_the_environment_leads_git_nowhere_else():
     }
 
 
-def test_a_missing_git_is_told():
+def test_a_missing_git_is_reported():
     with pytest.raises(GitError, match="git is not installed"):
         code_git.make_run({"PATH": "/nonexistent"}, 5)(["status"])
 
@@ -106,7 +106,7 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
         ("", "It failed: git said nothing"),
     ],
 )
-def test_a_failure_is_told_in_gits_own_words(error, message):
+def test_a_failure_is_reported_in_gits_own_words(error, message):
     with pytest.raises(GitError) as raised:
         code_git.demand(Done(1, "", error), "It failed")
     assert str(raised.value) == message
@@ -138,7 +138,7 @@ def test_a_revision_that_is_nothing_or_two_things_is_refused(refs, message):
         code_git.resolve(lambda _words: Done(0, refs, ""), "/srv/r", "x")
 
 
-def test_an_unreachable_repository_is_told_without_its_token(tmp_path):
+def test_an_unreachable_repository_is_reported_without_its_token(tmp_path):
     run = code_git.make_run(code_git.make_environment(os.environ, {}), 30)
     with pytest.raises(GitError, match="The repository /nonexistent cannot be asked for main: fatal:"):
         code_git.resolve(run, "/nonexistent", "main")
@@ -160,7 +160,7 @@ def test_a_commit_that_is_on_no_branch_is_fetched_by_its_sha(repositories):
     assert code_git.has_commit(repositories.run, loose)
 
 
-def test_a_commit_that_the_repository_does_not_have_is_told(repositories):
+def test_a_commit_that_the_repository_does_not_have_is_reported(repositories):
     with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
         code_git.fetch(repositories.run, str(repositories.origin), ONE)
 

@@ -19,7 +19,7 @@ def checkout(tmp_path):
 
 
 @pytest.mark.parametrize("sha", ["from_sha", "to_sha"])
-def test_a_commit_that_is_gone_is_told_before_anything_is_moved(checkout, sha):
+def test_a_commit_that_is_gone_is_reported_before_anything_is_moved(checkout, sha):
     with pytest.raises(GitError, match=f"does not have the commit {ONE}"):
         in_place.check_forward(checkout.run, replace(checkout.move, **{sha: ONE}))
     with pytest.raises(GitError, match=f"does not have the commit {ONE} any more"):
@@ -53,7 +53,7 @@ def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
         in_place.check_forward(checkout.run, checkout.move)
 
 
-def test_a_hotfix_after_the_move_is_told_before_anything_is_moved_back(checkout):
+def test_a_hotfix_after_the_move_is_reported_before_anything_is_moved_back(checkout):
     in_place.forward(checkout.run, checkout.move)
     (checkout.path / "b").write_text("hotfix")
     for verb in (in_place.check_back, in_place.back):
@@ -131,10 +131,10 @@ def test_what_others_put_in_the_place_of_a_built_path_is_kept(checkout):
         assert (folder / f"other-{2 * number}" / "node_modules" / "y").read_text() == "theirs"
 
 
-def test_old_built_paths_that_are_gone_are_told_before_anything_is_moved_back(checkout):
+def test_old_built_paths_that_are_gone_are_reported_before_anything_is_moved_back(checkout):
     in_place.forward(checkout.run, checkout.move)
     (checkout.path / ".git" / "greenlight" / ID / "old" / "node_modules").rename(checkout.path / "web" / "moved")
-    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be restored; build it anew"):
+    with pytest.raises(GitError, match="old/node_modules is gone, so .*node_modules cannot be restored; rebuild it"):
         in_place.check_back(checkout.run, checkout.move)
 
 

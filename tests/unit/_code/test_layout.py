@@ -54,7 +54,7 @@ def die(layout, verb, number):
     return False
 
 
-def test_forward_and_back_lead_there_and_back_and_may_be_repeated(layout):
+def test_forward_and_back_may_be_repeated(layout):
     for verb, files, sha in (
         (code_layout.back, layout.old, layout.move.from_sha),
         (code_layout.forward, layout.new, layout.move.to_sha),
@@ -71,7 +71,7 @@ def test_forward_and_back_lead_there_and_back_and_may_be_repeated(layout):
 
 @pytest.mark.parametrize("verb", [code_layout.forward, code_layout.back])
 @pytest.mark.parametrize("kind", [Checkout, Releases])
-def test_wherever_a_move_is_killed_both_ways_are_open(tmp_path, kind, verb):
+def test_a_killed_move_can_go_on_in_both_directions(tmp_path, kind, verb):
     (tmp_path / "origin").mkdir()
     original = kind(tmp_path / "origin")
     if verb is code_layout.back:
@@ -89,7 +89,7 @@ def test_wherever_a_move_is_killed_both_ways_are_open(tmp_path, kind, verb):
     assert number > 5
 
 
-def test_an_error_of_the_system_is_told_with_its_file(releases):
+def test_an_error_of_the_system_is_reported_with_its_file(releases):
     (releases.path / f".current.{ID}.partial").mkdir()
     with pytest.raises(GitError, match=r"The code in .* cannot be moved: Is a directory \(.*partial\)"):
         code_layout.forward(releases.run, releases.move)

@@ -33,7 +33,7 @@ def test_a_link_to_a_release_by_its_real_path_is_followed(releases, tmp_path):
         ("releases/20260101T000000Z-00000000", "The release folder .* is gone"),
     ],
 )
-def test_a_current_release_that_is_none_is_told(releases, leads_to, message):
+def test_a_current_release_that_is_none_is_reported(releases, leads_to, message):
     (releases.path / "current").unlink()
     if leads_to == "":
         (releases.path / "current").mkdir()
@@ -44,7 +44,7 @@ def test_a_current_release_that_is_none_is_told(releases, leads_to, message):
             look()
 
 
-def test_the_first_release_has_no_way_back(releases):
+def test_the_first_release_cannot_be_rolled_back(releases):
     (releases.path / "current").unlink()
     code_layout.forward(releases.run, releases.move)
     assert releases.seen() == ID
@@ -63,7 +63,7 @@ def test_a_tree_that_is_not_the_wanted_one_never_becomes_current(releases, verb)
     assert releases.seen() == OLD_ID
 
 
-def test_going_back_twice_or_after_the_clock_was_set_back_leads_to_what_ran_before(releases):
+def test_rolling_back_twice_or_after_the_clock_was_set_back_leads_to_what_ran_before(releases):
     newer = "20270101T000000Z-33333333"
     (releases.path / "releases" / newer).mkdir()
     (releases.path / "releases" / newer / "REVISION").write_text("3" * 40)
@@ -74,7 +74,7 @@ def test_going_back_twice_or_after_the_clock_was_set_back_leads_to_what_ran_befo
         assert releases.seen() == OLD_ID
 
 
-def test_a_way_back_to_a_folder_that_was_removed_is_told_and_current_stays(releases):
+def test_a_rollback_to_a_removed_folder_is_refused_and_current_stays(releases):
     code_layout.forward(releases.run, releases.move)
     (releases.path / "releases" / OLD_ID).rename(releases.path / "moved")
     for verb in (code_layout.check_back, code_layout.back):

@@ -26,7 +26,7 @@ def test_files_take_whole_blocks():
         ({"f_files": 0, "f_favail": 0}, None),
     ],
 )
-def test_a_full_filesystem_is_told_before_anything_is_written(changed, message, monkeypatch):
+def test_a_full_filesystem_is_reported_before_anything_is_written(changed, message, monkeypatch):
     free = {"f_bavail": 1 << 30, "f_frsize": 4096, "f_files": 1 << 30, "f_favail": 1 << 30, **changed}
     monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), free))
     if message:

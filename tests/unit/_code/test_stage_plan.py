@@ -53,7 +53,7 @@ def test_a_release_that_was_moved_already_is_not_staged_again(in_place):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"anew": ("dist",)}, "'dist' is to be built anew but is no built path"),
+        ({"anew": ("dist",)}, "'dist' is to be rebuilt but is no built path"),
         ({"built": ("new",)}, "The built path new is a part of"),
         ({"built": ("a/b",)}, "a/b is a link or a file"),
     ],
@@ -64,7 +64,7 @@ def test_paths_that_cannot_be_built_are_refused(host, given, message):
         host.plan(**given)
 
 
-def test_a_commit_that_is_not_there_is_told(host):
+def test_a_commit_that_is_not_there_is_reported(host):
     host.sha = "1" * 40
     with pytest.raises(GitError, match=f"does not have the commit {'1' * 40}; fetch it first"):
         host.plan()
@@ -101,7 +101,7 @@ def test_a_link_or_a_file_that_was_planted_is_refused(tmp_path, kind, planted, i
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
-def test_an_app_without_a_folder_is_told(releases):
+def test_an_app_without_a_folder_is_reported(releases):
     wanted = Wanted(Move("releases", Path("/nonexistent"), ID, releases.sha, releases.sha))
     with pytest.raises(GitError, match="/nonexistent is not a folder"):
         stage_plan.plan(releases.run, wanted)

@@ -56,7 +56,7 @@ def test_a_pipe_is_refused(tree, tmp_path):
         tree_copy.copy(tree, tmp_path / "copy")
 
 
-def test_what_vanishes_while_it_is_copied_is_passed_over(tree, tmp_path, monkeypatch):
+def test_what_vanishes_while_it_is_copied_is_skipped(tree, tmp_path, monkeypatch):
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: [*listed(path), "gone"])
     tree_copy.copy(tree, tmp_path / "copy")
@@ -64,7 +64,7 @@ def test_what_vanishes_while_it_is_copied_is_passed_over(tree, tmp_path, monkeyp
     assert not (tmp_path / "copy" / "gone").exists()
 
 
-def test_a_file_that_cannot_be_written_is_not_passed_over(tree, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_is_not_skipped(tree, tmp_path, monkeypatch):
     def create(path):
         raise FileNotFoundError(2, "No such file or directory", str(path))
 

@@ -87,7 +87,7 @@ def test_a_variable_stays_where_there_is_nothing_to_gain(value, changes, made, c
     assert plan == {"env": {}, "adjustments": [], "reversed": [], "notes": notes}
 
 
-def test_a_row_without_adjust_is_told_to_a_person():
+def test_a_row_without_adjust_is_left_to_a_person():
     found = decide({"hits": 40}, [{"metric": "hits", "target": {"above": 80}, "action": "adjust"}])["findings"]
     assert adjust.plan_adjustments(found, [], {"TTL": "30"})["adjustments"] == []
 

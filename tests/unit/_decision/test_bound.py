@@ -50,7 +50,7 @@ def test_what_two_bounds_share(one, other, meets, within):
 
 
 @pytest.mark.parametrize("bound, text", [(("equals", True), "equal to true"), (("at_least", 2.5), "at least 2.5")])
-def test_a_bound_is_told_in_words(bound, text):
+def test_a_bound_is_described_in_words(bound, text):
     assert Bound(*bound).describe() == text
 
 

@@ -109,7 +109,7 @@ def shares(events, total):
 ERRORS = {"metric": "m", "relative": True, "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}
 
 
-def test_noise_takes_back_no_release_and_a_doubled_error_rate_is_seen():
+def test_noise_rolls_back_no_release_and_a_doubled_error_rate_is_seen():
     generator = random.Random(6)
     rows = [{**ERRORS, "floor": 0.05, "minimum_samples": 100}]
 
@@ -149,7 +149,7 @@ def test_an_adjustment_travels_with_its_finding():
     assert finding["adjust"] == adjust
 
 
-def test_the_table_tells_every_finding_and_the_decision():
+def test_the_table_shows_every_finding_and_the_decision():
     rows = [{**BOOLEAN, "metric": "starts"}, {**LEVEL, "metric": "hits", "due": "1h"}]
     lines = render_table(decide({"starts": False}, rows))
     assert lines[0].split() == ["metric", "baseline", "value", "target", "outcome", "action", "reason"]
@@ -158,7 +158,7 @@ def test_the_table_tells_every_finding_and_the_decision():
     assert lines[-1] == "decision: rollback (starts: false is not equal to true)"
 
 
-def test_the_table_tells_what_a_person_can_do_and_what_was_adjusted():
+def test_the_table_shows_what_a_person_can_do_and_what_was_adjusted():
     made = {"row": "hits", "env": "TTL", "from": "30", "to": "60", "value": 20, "taken_back": False}
     result = decide({"hits": 20}, [{**LEVEL, "metric": "hits", "due": "1h", "remedy": "Lengthen the TTL."}], age=3600)
     back = {**made, "from": "60", "to": "30", "taken_back": True}

@@ -96,7 +96,7 @@ def test_a_value_is_shown_short(value, text):
 
 
 @pytest.mark.parametrize(
-    "now, base, row, told",
+    "now, base, row, reported",
     [
         (shares(2, 100), shares(1, 100), {}, "+100.0 % (1 to 2) is not below 10 %; about "),
         (shares(1, 100), shares(1, 100), {}, "+0.0 % (1 to 1) is below 10 %; about "),
@@ -116,9 +116,9 @@ def test_a_value_is_shown_short(value, text):
         ),
     ],
 )
-def test_a_finding_that_cannot_tell_says_how_many_samples_it_would_take(now, base, row, told):
+def test_an_unclear_finding_says_how_many_samples_it_would_take(now, base, row, reported):
     verdict = judged({**ERRORS, **row}, now, base)
-    assert told in verdict.reason
+    assert reported in verdict.reason
     assert verdict.samples_needed > 400
     assert f"about {verdict.samples_needed:,} samples on each side" in verdict.reason
 
@@ -134,7 +134,7 @@ def test_a_finding_that_cannot_tell_says_how_many_samples_it_would_take(now, bas
         (shares(1, 100), shares(1, 100), {"rollback_if": None}),
     ],
 )
-def test_a_finding_that_can_tell_asks_for_no_more_samples(now, base, row):
+def test_a_clear_finding_asks_for_no_more_samples(now, base, row):
     verdict = judged({key: value for key, value in {**ERRORS, **row}.items() if value is not None}, now, base)
     assert (verdict.samples_needed, "about" in verdict.reason) == (None, False)
 

@@ -51,7 +51,7 @@ def test_an_adjust_row_is_read():
         (Row("m", Bound("below", 10), "monitor", rollback_if=Bound("above", 50)), "below 10, rollback if above 50"),
     ],
 )
-def test_a_target_is_told_in_words(row, text):
+def test_a_target_is_described_in_words(row, text):
     assert row.describe_target() == text
 
 

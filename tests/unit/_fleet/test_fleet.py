@@ -65,7 +65,7 @@ def test_other_sizes_are_refused(wrong):
         split(WEB, wrong)
 
 
-def test_a_host_is_told_its_own_batch():
+def test_a_host_gets_its_own_batch():
     assert batches_of("web2", WEB, SETTINGS) == [
         {"number": 2, "of": 2, "hosts": ["web2", "web3"], "later": [], "together": False, "tasks": "next", "soak": 0}
     ]
@@ -87,7 +87,7 @@ def test_a_batch_has_gates_only_where_something_waits_at_them(settings, first, s
     assert [(batch["tasks"], batch["soak"]) for batch in found] == [first, second]
 
 
-def test_hosts_of_later_batches_stand_beside_those_before_where_the_fleet_is_judged():
+def test_hosts_of_later_batches_are_compared_with_those_before_where_the_fleet_is_judged():
     settings = {**SETTINGS, "batches": [1], "matrix": [TOGETHER]}
     assert [[batch["number"] for batch in batches_of(name, WEB, settings)] for name in WEB] == [[1], [1, 2], [1, 2, 3]]
 
@@ -177,7 +177,7 @@ DECIDED = {"decision": "proceed", "reason": "every row that is due passes"}
         ({"__greenlight_final_records": record("watching")}, True, "released", NEW, ""),
     ],
 )
-def test_where_a_host_stands_is_told_by_its_facts(more, alive, state, now, reason):
+def test_the_state_of_a_host_follows_from_its_facts(more, alive, state, now, reason):
     host = states_of([{**facts("web1"), **more}], ["web1"] if alive else [], [1])[0]
     assert (host.state, host.now, host.reason) == (state, now, reason)
 
@@ -196,7 +196,7 @@ CLOSED = {"__greenlight_release_id": "id", "__greenlight_closed": {"record": {"i
         ({"__greenlight_failed": "x", **CLOSED, "__greenlight_batch_rollback": {"reason": "y"}}, False),
     ],
 )
-def test_a_host_stands_on_the_new_revision_until_it_is_rolled_back(more, stands):
+def test_a_host_stays_on_the_new_revision_until_it_is_rolled_back(more, stands):
     assert states_of([{**facts("web1"), **more}], ["web1"], [1])[0].stands is stands
 
 

@@ -156,7 +156,7 @@ def test_a_body_is_sent_as_utf_8(body, sent):
         (Response([b"x"], Content_Length="many"), PROBE, ""),
     ],
 )
-def test_a_body_that_is_not_whole_or_meant_to_harm_is_told(response, probe, error):
+def test_a_body_that_is_not_whole_or_meant_to_harm_is_reported(response, probe, error):
     assert send(response, probe)[0].error == error
 
 
@@ -169,7 +169,7 @@ def test_a_body_that_is_not_whole_or_meant_to_harm_is_told(response, probe, erro
         (Socket(("fe80::1%eth0", 5, 0, 2), ("::ffff:1.2.3.4", 6, 0, 0)), Connection(("fe80::1", 5), ("1.2.3.4", 6))),
     ],
 )
-def test_the_ends_of_the_connection_are_told_while_it_is_open(sock, connection):
+def test_the_ends_of_the_connection_are_known_while_it_is_open(sock, connection):
     assert send(Response(sock=sock))[0].connection == connection
 
 
@@ -179,12 +179,12 @@ def test_a_version_of_requests_without_the_connection_gives_none():
     assert send(response)[0].connection is None
 
 
-def test_a_failure_is_told_without_the_url():
+def test_a_failure_is_reported_without_the_url():
     answer, _session = send(requests.ReadTimeout("hunter2"))
     assert (answer.status, answer.error, answer.elapsed) == (0, "no answer within 3 seconds", 250.0)
 
 
-def test_a_connection_that_breaks_in_the_body_is_told():
+def test_a_connection_that_breaks_in_the_body_is_reported():
     broken = requests.exceptions.ChunkedEncodingError("Connection broken")
     answer, _session = send(Response([b"half"], breaks=broken))
     assert answer.error == "the connection was broken off in the body"

@@ -57,8 +57,8 @@ def answer(body="", status=200, elapsed=1.0, content_type="application/json", er
     ],
 )
 def test_the_json_of_an_answer_is_judged(expectation, body, reason):
-    told = judge.judge(probe(expect_json=[expectation]), answer(body))
-    assert told == reason or (reason and reason in told)
+    reported = judge.judge(probe(expect_json=[expectation]), answer(body))
+    assert reported == reason or (reason and reason in reported)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_answer_is_judged_by_status_text_headers_and_latency(given, got, reas
     assert judge.judge(probe(**given), answer(**got)) == reason
 
 
-def test_only_the_first_expectation_that_is_not_met_is_told():
+def test_only_the_first_expectation_that_is_not_met_is_reported():
     expectations = [{"path": "a", "exists": True}, {"path": "b", "exists": True}, {"path": "c", "exists": True}]
     assert judge.judge(probe(expect_json=expectations), answer('{"a": 1}')) == "b does not exist"
 

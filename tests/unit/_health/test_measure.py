@@ -35,7 +35,7 @@ def measure(how, body, earlier=None):
         ({"path": "h", "of": "n"}, '{"h": -1, "n": 2}', {}, "x: m was not measured, h is no part of n"),
     ],
 )
-def test_measurements_are_read_or_told_why_not(how, body, found, reason):
+def test_measurements_are_read_or_the_reason_is_given(how, body, found, reason):
     measured = measure(how, body)
     assert (measured.values, measured.reasons) == (found, [reason] if reason else [])
 

@@ -64,8 +64,8 @@ def proc(tmp_path):
     ],
 )
 def test_the_process_that_answers_is_the_one_that_holds_the_connection(proc, asked, pids, reason):
-    told = owner.explain_owner(asked, pids, proc)
-    assert told == reason or (reason and told.startswith(reason))
+    reported = owner.explain_owner(asked, pids, proc)
+    assert reported == reason or (reason and reported.startswith(reason))
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_who_listens_at_another_address_did_not_answer(proc, address, pids, reas
     local, remote = "00000000000000000000000001000000:0BB8", f"{0:032d}:0000"
     (proc / "net" / "tcp6").write_text(f"{TCP6}   3: {local} {remote} 0A 0:0 0:0 0 0 0 701 1 0 0 0\n")
     (proc / "12" / "fd" / "9").symlink_to("socket:[701]")
-    told = owner.explain_owner(connection(54399, 3000, address), pids, proc)
-    assert told == reason or (reason and told.startswith(reason))
+    reported = owner.explain_owner(connection(54399, 3000, address), pids, proc)
+    assert reported == reason or (reason and reported.startswith(reason))
 
 
-def test_an_owner_that_cannot_be_seen_is_told(proc):
+def test_an_owner_that_cannot_be_seen_is_reported(proc):
     (proc / "11" / "fd" / "3").unlink()
-    told = owner.explain_owner(connection(54321, 3000), [12], proc)
-    assert told == "port 3000 is answered by process one of another user, not by 12"
+    reported = owner.explain_owner(connection(54321, 3000), [12], proc)
+    assert reported == "port 3000 is answered by process one of another user, not by 12"
 
 
 def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
@@ -103,8 +103,8 @@ def test_a_process_of_another_user_cannot_be_judged(proc, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    told = owner.explain_owner(connection(54321, 3000), [11], proc)
-    assert told == "it is unknown which process answers; become the user of the app, or root"
+    reported = owner.explain_owner(connection(54321, 3000), [11], proc)
+    assert reported == "it is unknown which process answers; become the user of the app, or root"
     assert "one of another user" in owner.explain_owner(connection(54321, 3000), [12], proc)
 
 

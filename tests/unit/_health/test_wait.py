@@ -112,7 +112,7 @@ def test_an_answer_that_takes_for_ever_is_not_waited_for():
     assert (answer.status, reason) == (0, "no answer within 0.01 seconds")
 
 
-def test_a_pattern_that_takes_for_ever_is_told():
+def test_a_pattern_that_takes_for_ever_is_reported():
     expect = ({"path": "v", "matches": "(a+)+$"},)
     slow = Answer(200, 1.0, {}, '{"v": "%s!"}' % ("a" * 60))
     _answer, reason = health_wait.ask(replace(PROBE, timeout=0.05, expect_json=expect), lambda _probe: slow)
@@ -147,7 +147,7 @@ def test_an_old_process_that_still_answers_is_not_the_app(url, connection, seen)
     assert result["peer"] == ("127.0.0.1:3000" if connection else "")
 
 
-def test_the_address_that_was_reached_is_told():
+def test_the_address_that_was_reached_is_reported():
     over_ipv6 = replace(GOOD, connection=Connection(("::1", 5), ("::1", 3000)))
     assert check([over_ipv6])["peer"] == "[::1]:3000"
 
@@ -246,7 +246,7 @@ def test_counters_are_returned_and_those_that_could_not_be_read_are_kept():
     assert "counters" not in result["probes"][0]
 
 
-def test_a_probe_that_does_not_come_to_an_end_is_told():
+def test_a_probe_that_does_not_come_to_an_end_is_reported():
     result = check_all(play([GOOD]), PROBE, run_all=lambda _jobs, _seconds: [None])
     assert result["reason"] == "health: the probe did not come to an end in 67 seconds"
     assert set(result["probes"][0]) >= {"status", "peer", "latency", "retry_reasons"}

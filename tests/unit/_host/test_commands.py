@@ -33,7 +33,7 @@ def test_what_is_no_command_is_refused_by_its_index(wrong):
         ("trap '' TERM; exec tail -f /dev/null", 1, {"grace": 0.2}, Ended("killed", -9)),
     ],
 )
-def test_how_a_command_ended_is_told(script, timeout, more, ended):
+def test_the_end_of_a_command_is_reported(script, timeout, more, ended):
     assert host_commands.run_group(["sh", "-c", script], os.environ, timeout, **more) == ended
 
 
@@ -58,7 +58,7 @@ def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
         ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
     ],
 )
-def test_a_command_that_fails_is_told_with_its_last_words(tmp_path, code, said):
+def test_a_command_that_fails_is_reported_with_its_last_words(tmp_path, code, said):
     with pytest.raises(CommandError, match=said):
         host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 20)
 
@@ -85,7 +85,7 @@ def test_nothing_waits_for_what_a_command_left_behind_in_another_session(tmp_pat
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
-def test_a_command_that_is_not_there_is_told(tmp_path):
+def test_a_command_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(CommandError, match="unheard-of cannot be started in .*No such file or directory"):
         host_commands.run(["unheard-of"], tmp_path, os.environ, 20)
 
@@ -113,5 +113,5 @@ LOOP = {"failed": True, "msg": "One or more items failed"}
         ({**LOOP, "results": []}, "One or more items failed"),
     ],
 )
-def test_why_a_task_failed_is_told_in_one_sentence(result, reason):
+def test_the_reason_of_a_failed_task_is_given_in_one_sentence(result, reason):
     assert host_commands.describe_failure(result, "Build it") == reason

@@ -26,7 +26,7 @@ UNTRUSTED.verify_message = "self-signed certificate"
 
 
 @pytest.mark.parametrize(
-    "error, told",
+    "error, reported",
     [
         (requests.ReadTimeout("hunter2"), "no answer within 3 seconds"),
         (requests.ConnectTimeout("hunter2"), "no answer within 3 seconds"),
@@ -56,5 +56,5 @@ UNTRUSTED.verify_message = "self-signed certificate"
         (FileNotFoundError("hunter2"), "the request failed (FileNotFoundError)"),
     ],
 )
-def test_a_failure_is_told_without_the_url(error, told):
-    assert explain_failure(requests, error, timeout=3) == told
+def test_a_failure_is_reported_without_the_url(error, reported):
+    assert explain_failure(requests, error, timeout=3) == reported

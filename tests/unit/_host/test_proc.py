@@ -57,7 +57,7 @@ def test_listening_ports_are_those_of_the_processes(proc):
     assert host_proc.listening_ports([11], proc) == []
 
 
-def test_the_sockets_of_other_users_are_passed_over(proc, monkeypatch):
+def test_the_sockets_of_other_users_are_skipped(proc, monkeypatch):
     process(proc, 10, files=["socket:[777]"])
     process(proc, 11, files=["socket:[778]"])
     scandir = os.scandir
@@ -112,7 +112,7 @@ def test_processes_are_found_by_their_environment(proc):
     ],
 )
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows are those of a little-endian machine")
-def test_a_listener_is_told_with_an_address_that_reaches_it(tmp_path, table, row, address):
+def test_a_listener_is_shown_with_an_address_that_reaches_it(tmp_path, table, row, address):
     (tmp_path / "net").mkdir()
     line = f"   0: {row} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 777 1\n"
     (tmp_path / "net" / table).write_text(f"  sl  local_address\n{line}")

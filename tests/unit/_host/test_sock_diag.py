@@ -20,7 +20,7 @@ def answer(kind=20, ports=(3000, 40000), inode=777):
 @pytest.mark.parametrize(
     "given, inode", [(answer(), "777"), (answer(inode=0), "0"), (answer(kind=2), "0"), (answer(ports=(3000, 0)), "0")]
 )
-def test_an_answer_tells_the_inode_of_exactly_that_connection(given, inode):
+def test_an_answer_has_the_inode_of_exactly_that_connection(given, inode):
     assert sock_diag.read_answer(given, (3000, 40000)) == inode
 
 

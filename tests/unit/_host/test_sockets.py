@@ -78,7 +78,7 @@ def test_the_name_of_a_host_is_no_address():
         sockets.plain_address("localhost")
 
 
-def test_the_sockets_of_a_process_are_told_from_its_other_files(proc):
+def test_the_sockets_of_a_process_are_distinguished_from_its_other_files(proc):
     folder = proc / "10" / "fd"
     folder.mkdir(parents=True)
     for number, target in enumerate(("/dev/null", "socket:[501]", "pipe:[502]", "socket:[601]")):
@@ -86,7 +86,7 @@ def test_the_sockets_of_a_process_are_told_from_its_other_files(proc):
     assert sorted(sockets.inodes_of(10, proc)) == ["501", "601"]
 
 
-def test_processes_and_files_that_vanish_meanwhile_are_passed_over(proc, monkeypatch):
+def test_processes_and_files_that_vanish_meanwhile_are_skipped(proc, monkeypatch):
     def vanish(_path):
         raise FileNotFoundError
 

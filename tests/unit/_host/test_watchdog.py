@@ -36,7 +36,7 @@ def test_what_the_work_raises_comes_back():
         run(fail)
 
 
-def test_work_that_does_not_move_is_given_up_and_killed():
+def test_work_that_does_not_move_is_killed():
     seen = []
 
     def used(pid):
@@ -63,7 +63,7 @@ def test_work_that_moves_slowly_is_waited_for():
     assert run(work, timeout=0.1, used=used) == "done"
 
 
-def test_a_process_that_is_gone_when_it_is_looked_at_is_no_error():
+def test_a_process_that_is_gone_when_it_is_read_is_no_error():
     def used(_pid):
         raise ProcessLookupError
 
@@ -74,7 +74,7 @@ def test_a_process_that_is_gone_when_it_is_looked_at_is_no_error():
     assert run(work, used=used) == "done"
 
 
-def test_work_that_dies_is_told():
+def test_work_that_dies_is_reported():
     with pytest.raises(watchdog.GivenUp, match="it was killed, perhaps by the system"):
         run(lambda: os.kill(os.getpid(), signal.SIGKILL))
 

@@ -72,7 +72,7 @@ def test_what_is_not_ready_is_waited_for_and_every_line_counts_once(log):
     assert check(log, result["cursor"], count=FATAL)["measurements"] == {"fatal": 0}
 
 
-def test_a_last_line_without_an_end_is_judged_as_it_stands_and_again_when_it_is_whole(log):
+def test_a_last_line_without_an_end_is_judged_as_it_is_and_again_when_it_is_whole(log):
     cursor = cursor_of(log)
     append(log, "FATAL")
     result = check(log, cursor, forbid=FATAL)
@@ -95,7 +95,7 @@ def test_a_line_that_never_comes_is_waited_for_until_the_time_is_up(log):
     assert result["reason"] == "ready: 0 lines, at least 1 are required"
 
 
-def test_a_log_that_does_not_exist_is_waited_for_and_told(tmp_path):
+def test_a_log_that_does_not_exist_is_waited_for_and_reported(tmp_path):
     missing = tmp_path / "x.log"
     result = check(missing, cursor_of(missing), forbid=FATAL)
     assert (result["passed"], result["complete"], result["measurements"]) == (False, False, {})
@@ -117,7 +117,7 @@ def test_no_log_at_all_is_never_called_clean():
     assert "there is no log to read" in result["reason"]
 
 
-def test_a_log_that_the_cursor_does_not_know_is_read_from_its_beginning_and_told(log, tmp_path):
+def test_a_log_that_the_cursor_does_not_know_is_read_from_its_beginning_and_reported(log, tmp_path):
     other = tmp_path / "other.log"
     other.write_text("FATAL\n")
     result = check(other, cursor_of(log), forbid=FATAL)

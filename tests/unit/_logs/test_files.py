@@ -167,7 +167,7 @@ def test_a_compressed_log_is_not_read_twice_while_there_is_no_new_one(log):
     assert lines_since(end) == (["two"], True)
 
 
-def test_a_compressed_file_beside_the_plain_one_is_not_finished_and_not_read(log):
+def test_a_compressed_file_next_to_the_plain_one_is_not_finished_and_not_read(log):
     mark = mark_of(log)
     append(log, "one\n")
     rename(log)
@@ -238,7 +238,7 @@ def test_an_empty_log_that_was_renamed_has_none(log):
     assert lines_since(mark) == (["new"], True)
 
 
-def test_siblings_that_are_no_rotation_are_passed_over(log):
+def test_siblings_that_are_no_rotation_are_skipped(log):
     mark = mark_of(log)
     log.with_name("shop-out.log.2.gz").write_bytes(b"not gzip")
     log.with_name("shop-out.log.3").mkdir()
@@ -265,7 +265,7 @@ def test_a_log_in_a_folder_that_does_not_exist_has_no_lines(tmp_path):
     assert lines_since(mark_of(tmp_path / "none" / "x.log")) == ([], True)
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch, log):
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch, log):
     mark = mark_of(log)
     log.unlink()
 
@@ -289,7 +289,7 @@ def test_chunks_are_whole_lines_and_a_line_longer_than_a_chunk_comes_in_parts(lo
     assert [chunk for chunk in chunks if b"x" in chunk and not chunk.endswith(b"\n")] == []
 
 
-def test_the_end_of_the_last_line_is_not_looked_for_in_an_endless_one(log):
+def test_the_end_of_the_last_line_is_not_searched_in_an_endless_one(log):
     log.write_bytes(b"a\n" + b"y" * (2 * files.CHUNK))
     mark = mark_of(log)
     assert read({**mark, "offset": 0})[2]["offset"] == mark["offset"]
@@ -371,7 +371,7 @@ def test_a_rotated_log_that_cannot_be_read_is_a_gap_when_it_changed_since(log, m
 
 @pytest.mark.parametrize("suffix", ["xz", "bz2", "zst"])
 @pytest.mark.parametrize("changed, complete", [(NOW - 9, True), (NOW + 9, False)])
-def test_a_log_that_was_compressed_in_another_way_is_a_gap_when_it_changed_since(log, suffix, changed, complete):
+def test_a_log_that_was_compressed_in_another_format_is_a_gap_when_it_changed_since(log, suffix, changed, complete):
     mark = mark_of(log)
     sibling = log.with_name(f"shop-out.log.1.{suffix}")
     sibling.write_bytes(b"\xfd7zXZ\0\n")
@@ -379,7 +379,7 @@ def test_a_log_that_was_compressed_in_another_way_is_a_gap_when_it_changed_since
     assert lines_since(mark) == ([], complete)
 
 
-def test_a_rotated_log_that_is_gone_when_it_is_looked_at_was_not_changed_since(log, monkeypatch):
+def test_a_rotated_log_that_is_gone_when_it_is_read_was_not_changed_since(log, monkeypatch):
     mark = mark_of(log)
     monkeypatch.setattr(os, "listdir", lambda _path: ["shop-out.log.1.xz"])
     assert lines_since(mark) == ([], True)
@@ -442,7 +442,7 @@ class Rotated:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_whatever_happens_to_a_log_every_line_is_read_once_or_a_gap_is_told(tmp_path, seed):
+def test_whatever_happens_to_a_log_every_line_is_read_once_or_a_gap_is_reported(tmp_path, seed):
     source = random.Random(seed)
     log = Rotated(tmp_path / "x.log")
     end, lines, complete, rotations = mark_of(log.path, log.now), [], True, 0

@@ -33,7 +33,7 @@ PARSER = logs_literals.load_parser()
         ("é+", {"é"}),
     ],
 )
-def test_texts_that_every_match_contains_are_told(pattern, literals):
+def test_texts_that_every_match_contains_are_reported(pattern, literals):
     assert logs_literals.literals_of(pattern, PARSER) == literals
 
 
@@ -60,12 +60,12 @@ def test_texts_that_every_match_contains_are_told(pattern, literals):
         ("", False),
     ],
 )
-def test_an_expression_that_can_be_looked_for_in_many_lines_at_once_is_told(pattern, can_span):
+def test_an_expression_that_can_be_searched_in_many_lines_at_once_is_reported(pattern, can_span):
     assert logs_literals.can_span_lines(pattern, PARSER) is can_span
     assert logs_literals.can_span_lines(pattern, None) is False
 
 
-def test_without_the_parser_of_the_standard_library_nothing_is_told():
+def test_without_the_parser_of_the_standard_library_nothing_is_reported():
     assert logs_literals.load_parser(["no.such.module"]) is None
     assert logs_literals.literals_of("FATAL", None) is None
 
@@ -87,7 +87,7 @@ def test_without_the_parser_of_the_standard_library_nothing_is_told():
         ("", [""]),
     ],
 )
-def test_alternatives_at_the_top_are_told_apart(pattern, parts):
+def test_alternatives_at_the_top_are_distinguished(pattern, parts):
     assert logs_literals.split_alternatives(pattern) == parts
     for part in parts:
         re.compile(part)

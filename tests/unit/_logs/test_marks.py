@@ -19,7 +19,7 @@ def log(tmp_path):
     return path
 
 
-def test_a_mark_stands_at_the_end_of_a_log(log):
+def test_a_mark_is_at_the_end_of_a_log(log):
     mark = logs_marks.mark_file(log, "out", NOW)
     assert (mark["path"], mark["stream"], mark["at"], mark["offset"]) == (str(log), "out", NOW, 12)
     assert mark["inode"] == log.stat().st_ino

@@ -98,7 +98,7 @@ def test_exactly_the_lines_are_found_that_contain_the_text(seed, pattern):
         assert matcher.count(chunk) == len(expected)
 
 
-def test_the_rarest_byte_is_looked_for_and_given_up_where_it_is_not_rare():
+def test_the_rarest_byte_is_searched_and_dropped_where_it_is_not_rare():
     needle = Needle(b"abQ")
     rare, common = b"ab " * 5000 + b"abQ", b"Qx" * 5000 + b"abQ"
     for data, position in ((rare, 15000), (common, 10000), (common, 10000), (rare, 15000)):
@@ -107,7 +107,7 @@ def test_the_rarest_byte_is_looked_for_and_given_up_where_it_is_not_rare():
         assert needle.find(data, position + 1) == -1
 
 
-def test_a_text_without_a_rare_byte_is_looked_at_again_after_some_chunks():
+def test_a_text_without_a_rare_byte_is_tried_again_after_some_chunks():
     needle = Needle(b"ab")
     for chunk in range(33):
         needle.prepare(b"ab" * 3000 if chunk < 16 else b"x" * 6000)
@@ -115,7 +115,7 @@ def test_a_text_without_a_rare_byte_is_looked_at_again_after_some_chunks():
     assert needle._rare is not None
 
 
-def test_a_text_at_the_very_beginning_is_no_reason_to_look_before_it():
+def test_a_text_at_the_very_beginning_is_no_reason_to_search_before_it():
     needle = Needle(b"abQ")
     needle.prepare(b"ab" * 3000)
     assert (needle._rare, needle.find(b"Q abQ", 0)) == (2, 2)

@@ -44,7 +44,7 @@ def test_instances_that_share_one_log_have_it_once():
 
 
 @pytest.mark.parametrize("instances", [[], [instance(0, "", "/dev/null")]])
-def test_a_process_without_logs_is_told(instances):
+def test_a_process_without_logs_is_reported(instances):
     with pytest.raises(LogError, match="PM2 knows no process called 'shop' that writes logs"):
         logs_process.files_of("shop", instances)
 

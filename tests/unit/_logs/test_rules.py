@@ -43,7 +43,7 @@ def test_a_wrong_rule_is_refused_by_name(rule, message):
         ({"field": "a", "equals": "x"}, "a equals x"),
     ],
 )
-def test_a_rule_is_called_by_its_name_or_by_what_it_looks_for(given, name):
+def test_a_rule_is_called_by_its_name_or_by_its_pattern(given, name):
     nothing = dict.fromkeys(("stream", "per", "matches", "exists"))
     assert rules.parse_rules("forbid", [{**nothing, **given}])[0].name == name
 
@@ -62,7 +62,7 @@ def test_a_wrong_rate_is_refused_by_name(rate):
         rules.parse_rates({"error_rate": rate})
 
 
-def test_ignored_lines_are_told_by_pattern_or_field():
+def test_ignored_lines_are_reported_by_pattern_or_field():
     text, level = rules.parse_ignored([{"pattern": "a.c"}, {"field": "level", "below": 50, "name": None}])
     assert (text.matches("a.c"), text.matches("abc"), level.matches('{"level":30}')) == (True, False, True)
     with pytest.raises(LogError, match="ignore rule 0 needs a pattern"):

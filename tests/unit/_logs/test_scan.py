@@ -45,7 +45,7 @@ def test_only_new_kinds_of_lines_count_where_that_is_asked():
     assert scan.tallies["errors"].known == 1
 
 
-def test_lines_of_known_kinds_are_told_apart_also_where_they_count():
+def test_lines_of_known_kinds_are_distinguished_also_where_they_count():
     rule = {"name": "errors", "pattern": "Error"}
     known = scanned(["Error 1"], forbid=[rule]).kinds_found()
     tally = scanned(["Error 2", "Error in b"], known=known, forbid=[rule]).tallies["errors"]
@@ -87,7 +87,7 @@ def test_it_waits_for_required_lines_and_for_enough_of_a_rate(lines, given, wait
         ([], {}, False, []),
     ],
 )
-def test_rules_that_are_not_met_are_told(lines, given, complete, problems):
+def test_rules_that_are_not_met_are_reported(lines, given, complete, problems):
     assert scanned(lines, **given).problems(complete, span=7200.0) == problems
 
 
@@ -133,7 +133,7 @@ def test_a_flood_of_kinds_does_not_fill_the_record(monkeypatch):
     assert (scan.tallies["e"].count, len(scan.kinds_found()["e"])) == (10, 3)
 
 
-def test_it_is_known_which_pattern_is_looked_for():
+def test_it_is_known_which_pattern_is_searched():
     assert scanned(["x"], count=[{"pattern": "a.c"}]).looking_for == "a.c"
     assert scanned(["x"], rates={"r": {"count": "c", "of": "o"}}).looking_for == "c"
 

@@ -12,7 +12,7 @@ from _measure.conftest import well
 CURSOR = {"at": 7}
 
 
-def test_a_first_measurement_looks_back_on_nothing(app):
+def test_a_first_measurement_has_no_earlier_one(app):
     assert app({})[1].since == Since()
     assert app({"since": "baseline", "record": {"record": None, "watch": None}})[1].since == Since()
 

@@ -77,7 +77,7 @@ def test_every_attempt_sample_and_warm_up_is_a_request_of_our_own(probes, health
         ({"error_rate": {"minimum_samples": 7}, "response_time": {"minimum_samples": 400}}, 7 + 58),
     ],
 )
-def test_the_log_is_read_until_it_has_the_requests_that_the_matrix_asks_for_besides_our_own(app, patches, expected):
+def test_the_log_is_read_until_it_has_the_requests_that_the_matrix_asks_for_without_our_own(app, patches, expected):
     rate = ask(*app(decision_matrix_patches=patches))["log"]["rates"]["error_rate"]
     assert rate == {"count": '"statusCode":5', "of": '"statusCode":', "minimum": expected}
 

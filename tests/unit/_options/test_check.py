@@ -11,7 +11,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._options.check 
 from .documented import CHECKOUT, DEPLOY, problems
 
 
-def test_all_missing_names_stand_in_one_sentence():
+def test_all_missing_names_are_in_one_sentence():
     assert find_problems(DEPLOY, [], {}, {}) == [
         "greenlight_app_name, greenlight_app_path, greenlight_health_url, greenlight_repository, greenlight_revision "
         "and greenlight_database_path are missing; set them, for example in group_vars."
@@ -24,7 +24,7 @@ def test_an_empty_required_value_is_a_missing_one(value):
     assert problems({"greenlight_health_url": value}) == [missing]
 
 
-def test_a_value_that_cannot_be_read_is_told_once():
+def test_a_value_that_cannot_be_read_is_reported_once():
     assert problems({}, unreadable={"greenlight_port": "'shop_port' is undefined"}) == [
         "greenlight_port cannot be read: 'shop_port' is undefined."
     ]
@@ -64,7 +64,7 @@ def test_a_name_that_resembles_none_or_is_known_is_allowed(name):
     assert problems({f"greenlight_{name}": "mine"}) == []
 
 
-def test_the_variables_of_others_and_private_ones_are_not_looked_at():
+def test_the_variables_of_others_and_private_ones_are_not_checked():
     assert problems({"__greenlight_strategey": 1, "strategey": 1, "ansible_host": "shop1"}) == []
 
 

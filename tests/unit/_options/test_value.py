@@ -48,7 +48,7 @@ def test_the_defaults_of_all_roles_have_no_problem():
         ("decision_matrix", [{"metrc": "error_rate"}]),
     ],
 )
-def test_what_a_command_line_or_an_inventory_says_in_another_way_is_allowed(name, value):
+def test_what_a_command_line_or_an_inventory_says_in_another_form_is_allowed(name, value):
     assert problems({f"greenlight_{name}": value}) == []
 
 

@@ -25,7 +25,7 @@ def test_a_stop_returns_when_the_processes_are_gone_and_its_end_when_pm2_knows(k
     assert (completed.plan.action, completed.outcome.after.instances[0].status) == ("stop", "stopped")
 
 
-def test_what_is_stopped_already_is_looked_for_and_left_alone(kernel, host):
+def test_what_is_stopped_already_is_found_and_left_alone(kernel, host):
     transport = FakeTransport([STOPPED])
     assert pm2.stop(request("stopped"), host(transport), os.geteuid())().plan.action == "none"
     assert transport.calls == []

@@ -90,7 +90,7 @@ def test_a_process_is_made_by_the_program_from_its_description(kernel, host, tmp
     assert outcome.ready == READY
 
 
-def test_a_second_stop_looks_again_at_what_outlived_the_first(kernel, host):
+def test_a_second_stop_checks_again_what_outlived_the_first(kernel, host):
     def refuse(*_arguments):
         raise PM2Error("shop still runs")
 
@@ -172,12 +172,14 @@ def test_the_log_is_cleaned_of_known_secrets_before_it_is_split_and_cut(kernel, 
 @pytest.mark.parametrize(
     "is_saved, back", [(True, "pm2 resurrect brings it"), (False, "start it again with the configuration that it had")]
 )
-def test_a_new_start_that_fails_tells_what_was_removed_and_how_to_bring_it_back(kernel, host, is_saved, back):
+def test_a_new_start_that_fails_says_what_was_removed_and_how_to_start_it_again(kernel, host, is_saved, back):
     def fail(*_arguments):
         raise PM2Error("pm2 start failed")
 
     kernel.setattr(carry_out.ecosystem, "start", fail)
     kernel.setattr(carry_out.dump, "is_saved", lambda *_arguments: is_saved)
     there, before = host(FakeTransport([])), state(listed(pid=10))
-    with pytest.raises(PM2Error, match=f"start failed. shop was made anew, so its 1 instances of /s.js in /.*; {back}"):
+    with pytest.raises(
+        PM2Error, match=f"start failed. shop was created again, so its 1 instances of /s.js in /.*; {back}"
+    ):
         carry_out.carry_out(request(config=config()), there, before, ProcessPlan("recreate", [], False))

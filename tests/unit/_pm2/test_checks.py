@@ -30,7 +30,7 @@ from pm2_fakes import (
     [("/nonexistent", "The working folder /nonexistent does not"), ("/", "The script /s.js does not exist")],
 )
 @pytest.mark.parametrize("action", ["create", "restart", "recreate", "reload", "start"])
-def test_what_is_not_there_is_told_before_anything_is_touched(host, cwd, message, action):
+def test_what_is_not_there_is_reported_before_anything_is_touched(host, cwd, message, action):
     transport = FakeTransport([ONLINE])
     with pytest.raises(PM2Error, match=message):
         plan = ProcessPlan(action, [], False)
@@ -56,7 +56,7 @@ def test_a_home_of_another_user_is_refused(tmp_path):
         checks.refuse(request(), tmp_path, NOTHING, os.geteuid() + 1)
 
 
-def test_a_home_that_cannot_be_looked_at_is_told(tmp_path):
+def test_a_home_that_cannot_be_inspected_is_reported(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(PM2Error, match="Cannot inspect PM2_HOME .*; become its user, or set pm2_home"):
         checks.refuse(request(), tmp_path / "loop", NOTHING, os.geteuid())
@@ -77,7 +77,7 @@ def test_orphans_are_refused_but_where_the_app_is_stopped_first(monkeypatch, tmp
     "interpreter, found",
     [("sh", True), ("none", True), ("node@20", True), ("nonesuch", False), ("/nonexistent/node", False)],
 )
-def test_an_interpreter_that_is_not_there_is_told_before_anything_is_touched(host, tmp_path, interpreter, found):
+def test_an_interpreter_that_is_not_there_is_reported_before_anything_is_touched(host, tmp_path, interpreter, found):
     (tmp_path / "s.js").touch()
     wanted, there = request(config=config(cwd=str(tmp_path), exec_interpreter=interpreter)), host(FakeTransport([]))
     if found:

@@ -100,7 +100,7 @@ def test_null_in_an_ecosystem_file_is_as_if_it_were_not_there():
 @pytest.mark.parametrize(
     "options", [{"instances": 2}, {"exec_mode": "fork"}, {"cwd": "/srv"}, {"exec_interpreter": "bun"}], ids=str
 )
-def test_what_counts_only_beside_a_script_is_refused_without_one(options):
+def test_what_counts_only_with_a_script_is_refused_without_one(options):
     option = next(iter(options)).replace("exec_interpreter", "interpreter")
     with pytest.raises(PM2Error, match=f"{option} counts only with a script; give script, or config"):
         make(options)
@@ -110,7 +110,7 @@ def test_the_path_of_an_interpreter_can_be_wanted_alone():
     assert make({"exec_interpreter": "/opt/node"}).kept == {"exec_interpreter": "/opt/node"}
 
 
-def test_options_stand_above_the_ecosystem_file_and_null_variables_are_none():
+def test_options_take_precedence_over_the_ecosystem_file_and_null_variables_are_none():
     described = {"script": "a.js", "env": {"A": 1, "B": 2, "N": None}, "kill_timeout": 1, "port": 80}
     config = make({"env": {"B": "3"}, "kill_timeout": 9}, described)
     assert (config.env, config.kept["kill_timeout"], config.whole) == ({"A": "1", "B": "3", "PORT": "80"}, 9, True)

@@ -23,7 +23,7 @@ def test_what_runs_as_wanted_does_not_differ():
 @pytest.mark.parametrize(
     "recording", sorted(RECORDINGS.glob("*fork-cluster*")), ids=lambda path: path.name.partition("-linux")[0]
 )
-def test_what_every_version_of_pm2_was_told_does_not_differ(recording):
+def test_what_every_version_of_pm2_was_given_does_not_differ(recording):
     listed = {each["name"]: each for each in json.loads(recording.read_text())}
     workers = [each for each in json.loads(recording.read_text()) if each["name"] == "workers"]
     shop = make({**WHOLE, "env": {"PORT": "4801", "TOKEN": "hunter2"}, "kill_timeout": 3000})

@@ -44,7 +44,7 @@ def test_what_was_saved_is_read_where_it_can_be(tmp_path, text, saved):
         ([{"name": "shop"}], [{"pm_id": 0, "name": "shop"}], False),
     ],
 )
-def test_what_would_come_back_is_compared_with_what_runs(saved, processes, same):
+def test_what_would_be_resurrected_is_compared_with_what_runs(saved, processes, same):
     assert pm2_dump.is_saved(saved, processes, "shop") is same
 
 

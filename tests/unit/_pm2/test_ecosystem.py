@@ -22,7 +22,7 @@ def test_the_apps_are_found_behind_whatever_the_file_prints(before):
     assert ecosystem.parse_apps(output) == [{"name": "shop"}]
 
 
-def test_a_file_that_ends_node_is_told():
+def test_a_file_that_ends_node_is_reported():
     with pytest.raises(PM2Error, match="ended Node before it was read"):
         ecosystem.parse_apps("noise\n")
 
@@ -78,8 +78,8 @@ def test_an_app_is_started_from_a_file_that_nobody_else_can_read(tmp_path):
     pm2 = program(
         tmp_path,
         "path = sys.argv[2]\n"
-        "told = [oct(os.stat(path).st_mode & 0o777), open(path).read(), os.getcwd(), path]\n"
-        f"open({str(seen)!r}, 'w').write('|'.join(told))",
+        "reported = [oct(os.stat(path).st_mode & 0o777), open(path).read(), os.getcwd(), path]\n"
+        f"open({str(seen)!r}, 'w').write('|'.join(reported))",
     )
     ecosystem.start(pm2, "secret", tmp_path)
     mode, text, folder, path = seen.read_text().split("|")

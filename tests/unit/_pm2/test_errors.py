@@ -13,7 +13,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.errors 
 
 
 @pytest.mark.parametrize("kind, other", [(NoDaemonError, ProtocolError), (ProtocolError, NoDaemonError)])
-def test_both_kinds_are_errors_of_pm2_and_can_be_told_apart(kind, other):
+def test_both_kinds_are_errors_of_pm2_and_can_be_distinguished(kind, other):
     for expected in (kind, PM2Error, GreenlightError):
         with pytest.raises(expected, match="in words"):
             raise kind("in words")

@@ -58,7 +58,7 @@ def test_a_protocol_that_must_be_spoken_and_is_not_is_an_error(monkeypatch, tmp_
         pass
 
 
-def test_a_host_lets_the_watches_look_while_it_waits_and_hides_secrets(tmp_path):
+def test_a_host_lets_the_watches_sample_while_it_waits_and_hides_secrets(tmp_path):
     time, secrets, looks = Time(), set(), []
     host = pm2_host.make_host(
         tmp_path, "socket", "sh", 5, {"PATH": "/bin"}, Clock(lambda: time.now, time.sleep), secrets

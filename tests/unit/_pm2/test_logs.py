@@ -14,7 +14,7 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.glob("*log-killed*")), ids=lambda path: path.stem)
-def test_every_version_of_pm2_tells_whom_it_killed(recording):
+def test_every_version_of_pm2_logs_whom_it_killed(recording):
     text = recording.read_text()
     assert logs.killed_pids(text) == {int(re.findall(r"pid=(\d+)", text)[0])}
 
@@ -22,7 +22,7 @@ def test_every_version_of_pm2_tells_whom_it_killed(recording):
 @pytest.mark.parametrize(
     "before, after, since",
     [("one\n", "one\ntwo\n", "two\n"), ("one\n", "2\n", "2\n"), (None, "two\n", "two\n"), ("one\n", None, "")],
-    ids=["grown", "begun anew", "new", "gone"],
+    ids=["grown", "started again", "new", "gone"],
 )
 def test_what_was_written_since_the_mark_is_read(tmp_path, before, after, since):
     log = tmp_path / "log"
@@ -51,7 +51,7 @@ def test_the_last_lines_of_a_log_are_safe_to_print():
 @pytest.mark.parametrize(
     "line, shown", [("token=hunter2-long", "token=***"), ("x" * 292 + " token=hunter2-long", "x" * 292 + " token=*")]
 )
-def test_what_looks_like_a_secret_is_not_told_even_where_the_line_is_cut(line, shown):
+def test_what_looks_like_a_secret_is_hidden_even_where_the_line_is_cut(line, shown):
     assert logs.last_lines(line) == [shown]
 
 

@@ -88,7 +88,7 @@ def with_program(host, tmp_path):
     return dataclasses.replace(there, program=lambda: program)
 
 
-def test_an_ecosystem_file_is_read_by_the_node_beside_pm2_with_the_variables(with_program, tmp_path, monkeypatch):
+def test_an_ecosystem_file_is_read_by_the_node_next_to_pm2_with_the_variables(with_program, tmp_path, monkeypatch):
     (tmp_path / "node").touch(mode=0o755)
     asked = []
     monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})

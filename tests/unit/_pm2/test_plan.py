@@ -88,7 +88,7 @@ def test_a_process_that_pm2_forgot_is_started_as_it_was_saved(tmp_path):
         (True, state(STOPPED), True, True),
     ],
 )
-def test_the_list_is_saved_where_it_would_not_bring_back_what_runs(kernel, tmp_path, save, before, is_saved, planned):
+def test_the_list_is_saved_where_it_would_not_start_what_runs(kernel, tmp_path, save, before, is_saved, planned):
     kernel.setattr(plan.dump, "is_saved", lambda *_arguments: is_saved)
     assert make_plan(request(save=save), before, tmp_path).save is planned
 
@@ -107,5 +107,5 @@ def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
     ],
 )
 def test_what_must_be_made_anew_needs_a_whole_description(tmp_path, wanted, before, settings):
-    with pytest.raises(PM2Error, match=f"shop must be made anew to change {settings}; give config or script"):
+    with pytest.raises(PM2Error, match=f"shop must be created again to change {settings}; give config or script"):
         make_plan(wanted, before, tmp_path)

@@ -57,7 +57,7 @@ def test_a_stopped_instance_has_no_pid():
     "status, started_at, uptime",
     [("online", 1000, 99.0), ("stopped", 1000, 0.0), ("online", 0, 0.0), ("online", 200000, 0.0)],
 )
-def test_the_uptime_is_told_for_what_runs(status, started_at, uptime):
+def test_the_uptime_is_reported_for_what_runs(status, started_at, uptime):
     facts = instance(status=status, started_at=started_at).as_result(100, "7.0.4")
     assert (facts["uptime"], facts["pm2_version"], facts["name"]) == (uptime, "7.0.4", "shop")
 
@@ -167,7 +167,7 @@ def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason
         (" ", "abc", "must be relative to the working folder, not ' '"),
     ],
 )
-def test_a_revision_that_cannot_be_looked_for_is_refused(path, revision, message):
+def test_a_revision_that_cannot_be_searched_is_refused(path, revision, message):
     with pytest.raises(PM2Error, match=message):
         process.requirements_of(None, None, path, revision)
 
@@ -267,7 +267,7 @@ def test_a_process_that_flaps_until_the_end_is_not_ready():
     assert watch([waiting(), waiting(), waiting(), ready(), waiting(), ready()])[0] is False
 
 
-def test_a_first_look_that_takes_too_long_does_not_shorten_the_watch():
+def test_a_first_measurement_that_takes_too_long_does_not_shorten_the_watch():
     time, looks = Time(), []
 
     def look():
@@ -279,11 +279,11 @@ def test_a_first_look_that_takes_too_long_does_not_shorten_the_watch():
     assert looks == [9, 10, 11]
 
 
-def test_one_look_is_enough_where_no_time_is_given():
+def test_one_measurement_is_enough_where_no_time_is_given():
     assert watch([ready()], timeout=0, stable_for=0) == (True, "", 0)
 
 
-def test_a_ready_process_is_looked_at_less_often_but_at_the_end():
+def test_a_ready_process_is_measured_less_often_but_at_the_end():
     time, sleeps = Time(), []
 
     def sleep(seconds):

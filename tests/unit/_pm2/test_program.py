@@ -75,7 +75,7 @@ def test_a_program_that_hangs_is_ended_and_the_time_is_used():
     assert looked
 
 
-def test_a_program_that_is_not_there_is_told_with_what_to_do(tmp_path):
+def test_a_program_that_is_not_there_is_reported_with_what_to_do(tmp_path):
     with pytest.raises(PM2Error, match="set executable to its absolute path"):
         program.find_program("/nonexistent/pm2", tmp_path, 5, {})
     assert program.find_program("sh", tmp_path, 5, {}).executable

@@ -23,7 +23,7 @@ from pm2_fakes import (
 )
 
 
-def test_the_result_tells_what_was_done_and_what_is_true(kernel):
+def test_the_result_says_what_was_done_and_what_is_true(kernel):
     plan = ProcessPlan("restart", [], True)
     result = report.done(state(ONLINE), plan, outcome(state(listed(pid=6)), closed=0.98765), 100)
     facts = ("changed", "action", "ready", "killed", "saved", "transport", "pm2_version", "ready_after", "ports")
@@ -37,7 +37,7 @@ def test_the_result_of_a_stop_has_no_time_to_be_ready(kernel):
 
 
 @pytest.mark.parametrize("before, ready", [(state(ONLINE), True), (state(STOPPED), False), (NOTHING, False)])
-def test_what_is_only_planned_is_told_as_it_is(kernel, before, ready):
+def test_what_is_only_planned_is_reported_as_it_is(kernel, before, ready):
     assert report.planned(before, ProcessPlan("none", [], False), 100)["ready"] is ready
 
 
@@ -50,7 +50,7 @@ def test_what_is_only_planned_is_told_as_it_is(kernel, before, ready):
         ("restart", {"instance 3": "online", "kill_timeout": 9}),
     ],
 )
-def test_the_diff_tells_settings_and_instances(action, after):
+def test_the_diff_shows_settings_and_instances(action, after):
     found = [Difference("kill_timeout", None, 9)] if action == "restart" else []
     diff = report.diff(state(STOPPED), ProcessPlan(action, found, False))
     assert diff["before"] == {"instance 3": "stopped", **({"kill_timeout": None} if found else {})}
@@ -63,8 +63,8 @@ def test_the_diff_of_a_new_process_is_one_instance():
 
 def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
     cluster = state(listed(exec_mode="cluster_mode"))
-    told = report.warnings(request("reloaded"), cluster, outcome(cluster), tmp_path, 1000, action="recreate")
-    assert told == ["shop was made anew, as PM2 cannot hand over what differs, so requests may have been lost"]
+    reported = report.warnings(request("reloaded"), cluster, outcome(cluster), tmp_path, 1000, action="recreate")
+    assert reported == ["shop was created again, as PM2 cannot hand over what differs, so requests may have been lost"]
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
     ],
 )
 def test_an_operator_is_warned(tmp_path, wanted, before, found, warning):
-    told = report.warnings(wanted, before, found, tmp_path, 1000)
-    assert len(told) == (1 if warning else 0)
-    assert warning is None or warning in told[0]
+    reported = report.warnings(wanted, before, found, tmp_path, 1000)
+    assert len(reported) == (1 if warning else 0)
+    assert warning is None or warning in reported[0]
 
 
 @pytest.mark.parametrize("version, count", [("7.0.4", 0), ("7.0.5", 1), ("", 0)])
 def test_a_daemon_of_another_version_is_warned_about(tmp_path, version, count):
-    told = report.warnings(request(), state(ONLINE), outcome(state(ONLINE)), tmp_path, 1000, version)
-    assert len(told) == count
+    reported = report.warnings(request(), state(ONLINE), outcome(state(ONLINE)), tmp_path, 1000, version)
+    assert len(reported) == count
 
 
 def test_a_list_that_everybody_can_read_is_warned_about_unless_it_is_saved(tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_the_list_is_found_behind_whatever_pm2_prints_before_it(recording):
     assert sorted(names) == ([] if "cold" in recording.name else ["bad", "deaf", "shop", "workers", "workers"])
 
 
-def test_a_line_that_only_begins_like_a_list_is_passed_over():
+def test_a_line_that_only_begins_like_a_list_is_skipped():
     assert transport.parse_jlist('[x\n[{"name": "a\u2028b"}]\n') == [{"name": "a\u2028b"}]
 
 

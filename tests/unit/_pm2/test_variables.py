@@ -13,7 +13,7 @@ from pm2_fakes import (
 )
 
 
-def test_a_message_does_not_tell_secrets():
+def test_a_message_shows_no_secrets():
     hidden = variables.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
     assert hidden == "it is ******** and ******** on 80"
 

@@ -74,7 +74,7 @@ def test_a_restart_has_a_reason(paths, rules, settings, reason):
     assert plan(paths, rules, **settings)["reasons"]["restart_app"] == reason
 
 
-def test_the_paths_that_asked_are_told():
+def test_the_paths_that_asked_are_reported():
     reasons = plan(["web/a", "package-lock.json"], [PAGES, STREAM], **SETTINGS)["reasons"]
     assert (reasons["install"], reasons["build"]) == (["package-lock.json"], ["web/a", "package-lock.json"])
     assert reasons["rules"] == {"pages": ["web/a"]}

@@ -77,8 +77,8 @@ def test_of_a_long_log_both_ends_are_kept(tmp_path, log, number):
     assert len(left_out) == (number > 3)
     assert (kept[0], kept[-1]) == (lines[0], lines[-1])
     assert [each for each in kept if each not in left_out and each not in written] == []
-    told = [int(each[1:].split()[0]) for each in left_out]
-    whole = sum(len(each) + 1 for each in kept if each not in left_out) + sum(told)
+    reported = [int(each[1:].split()[0]) for each in left_out]
+    whole = sum(len(each) + 1 for each in kept if each not in left_out) + sum(reported)
     assert whole == sum(len(each) + 1 for each in lines)
 
 

@@ -26,8 +26,8 @@ def event(kind="decision", **more):
     return notify.Event(kind=kind, app="shop", **{"to_revision": NEW, "from_revision": OLD, **more})
 
 
-def message(given, told):
-    return json.loads(notify.write_message(parse(given)[0], told))
+def message(given, reported):
+    return json.loads(notify.write_message(parse(given)[0], reported))
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_only_what_can_be_a_secret_is_hidden():
     ],
 )
 def test_every_event_has_its_words(kind, title):
-    told = message(SLACK, event(kind, host="web1", decision="monitor"))
-    assert told["text"].splitlines()[0] == title
+    reported = message(SLACK, event(kind, host="web1", decision="monitor"))
+    assert reported["text"].splitlines()[0] == title
 
 
 def test_a_webhook_gets_every_fact_as_json():
     findings = (missed(reason="it is"), {"metric": "server_starts", "action": "proceed"})
-    told = event(host="web1", release_id="r1", decision="monitor", reason="error_rate: it is", findings=findings)
-    assert message(WEBHOOK, told) == {
+    reported = event(host="web1", release_id="r1", decision="monitor", reason="error_rate: it is", findings=findings)
+    assert message(WEBHOOK, reported) == {
         "format": 1,
         "event": "decision",
         "app": "shop",
@@ -152,17 +152,17 @@ def test_a_value_is_one_that_json_has(value, sent):
 
 
 def test_slack_gets_a_text_without_mentions_links_and_format():
-    told = message(SLACK, event("start", reason="<!channel> *x* & <https://x|y>"))
-    assert told["text"].splitlines()[-1] == "reason: &lt;!channel&gt; *x* &amp; &lt;https://x|y&gt;"
-    assert told["mrkdwn"] is False
+    reported = message(SLACK, event("start", reason="<!channel> *x* & <https://x|y>"))
+    assert reported["text"].splitlines()[-1] == "reason: &lt;!channel&gt; *x* &amp; &lt;https://x|y&gt;"
+    assert reported["mrkdwn"] is False
 
 
 def test_telegram_gets_html_that_the_texts_cannot_break():
-    told = message(TELEGRAM, event("start", host="<b>", reason="</b> & <a href='x'>"))
-    assert told["text"] == (
+    reported = message(TELEGRAM, event("start", host="<b>", reason="</b> & <a href='x'>"))
+    assert reported["text"] == (
         "<b>shop on &lt;b&gt;: the release of bbbbbbbb begins</b>\nreason: &lt;/b&gt; &amp; &lt;a href='x'&gt;"
     )
-    assert (told["chat_id"], told["parse_mode"]) == ("-100", "HTML")
+    assert (reported["chat_id"], reported["parse_mode"]) == ("-100", "HTML")
 
 
 def test_a_secret_in_a_reason_is_not_sent():
@@ -171,9 +171,9 @@ def test_a_secret_in_a_reason_is_not_sent():
 
 def test_the_longest_message_is_one_that_telegram_takes():
     long = "\U0001f600" * 5000
-    told = event(
+    reported = event(
         host=long, release_id=long, decision=long, reason=long, findings=tuple(missed(metric=long) for _n in range(30))
     )
     # Telegram counts units of UTF-16.
-    assert len(message(TELEGRAM, told)["text"].encode("utf-16-le")) / 2 <= 4096
-    assert len(message(WEBHOOK, told)["findings"]) == 20
+    assert len(message(TELEGRAM, reported)["text"].encode("utf-16-le")) / 2 <= 4096
+    assert len(message(WEBHOOK, reported)["findings"]) == 20

@@ -17,7 +17,7 @@ EVENTS = ("start", "decision", "success", "rollback", "failed_rollback")
 
 
 def steps(**given):
-    """Return the steps of a deploy in short: the file, and after a colon what it is told."""
+    """Return the steps of a deploy in short: the file, and after a colon its variables."""
     sets = {name: frozenset(given.pop(name, ())) for name in ("hooks", "events")}
     deploy = plan.Deploy(**{"already": False, "staged": False, **given, **sets})
     return " ".join(":".join(step.values()) for step in plan.plan_steps(deploy))
@@ -60,7 +60,7 @@ def test_a_deploy_has_steps_for_what_is_used_and_no_others(given, expected):
     assert steps(**given) == expected
 
 
-def test_a_step_is_a_file_and_what_it_is_told():
+def test_a_step_is_a_file_and_its_variables():
     every = plan.plan_steps(plan.Deploy(False, False, hooks=frozenset(["migrate"]), events=frozenset(["start"])))
     assert every == [
         {"tasks": "notify", "event": "start"},
@@ -77,11 +77,11 @@ def test_a_step_is_a_file_and_what_it_is_told():
 )
 def test_the_filter_understands_words_for_yes_and_no(word, meant):
     files = {name: [] for name in HOOKS}
-    told = release_steps({**files, "drain": ["x.yml"]}, ["success"], False, word, auto_adjust=word, save=word)
-    names = [step["tasks"] for step in told]
+    reported = release_steps({**files, "drain": ["x.yml"]}, ["success"], False, word, auto_adjust=word, save=word)
+    names = [step["tasks"] for step in reported]
     assert ("stage" in names, "judge_and_adjust" in names, "boot" in names) == (meant, meant, meant)
-    assert {"tasks": "hook", "hook": "drain"} in told
-    assert "hook:undrain" not in [":".join(step.values()) for step in told]
+    assert {"tasks": "hook", "hook": "drain"} in reported
+    assert "hook:undrain" not in [":".join(step.values()) for step in reported]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_deploy_that_failed_is_rolled_back_unless_there_is_nothing_to_roll_bac
 @pytest.mark.parametrize(
     "record, end",
     [
-        ({"stage": "opened"}, "given up, nothing was changed"),
+        ({"stage": "opened"}, "aborted, nothing was changed"),
         ({"stage": "switched"}, f"rolled back to {OLD}"),
         (None, f"rolled back to {OLD}"),
     ],

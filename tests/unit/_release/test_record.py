@@ -194,7 +194,7 @@ def test_closing_twice_changes_nothing():
 
 
 @pytest.mark.parametrize("status", ["rolled_back", "failed", "aborted"])
-def test_a_release_that_was_taken_back_is_not_watched_again(status):
+def test_a_release_that_was_rolled_back_is_not_watched_again(status):
     with pytest.raises(RecordError, match=f"is {status}, so it cannot be watched"):
         release_record.close(closed(status), "watching", change("watch"), LATER, 86400)
 
@@ -206,8 +206,8 @@ def test_an_unknown_outcome_is_refused():
 
 def test_a_lock_that_is_gone_is_described():
     record = {**opened(), "lock": None}
-    assert release_record.describe_lock(record, NOW) == "Release 20260219T020000Z-bbbbbbbb stands open at stage opened"
-    with pytest.raises(RecordError, match="stands open"):
+    assert release_record.describe_lock(record, NOW) == "Release 20260219T020000Z-bbbbbbbb is open at stage opened"
+    with pytest.raises(RecordError, match="is open"):
         release_record.open_release([record], opening(run_id="x"), NOW)
 
 
@@ -231,7 +231,7 @@ def test_a_release_that_was_not_switched_to_has_no_age():
         (["failed", "rolled_back", "watching"], ["/b/2"]),
         (["healthy", "failed"], ["/b/1"]),
         (["healthy", "healthy", "in_progress"], ["/b/1", "/b/2"]),
-        # What was given up had changed nothing, so what can be taken back is the one before it.
+        # An aborted release had changed nothing, so the one before it can be rolled back.
         (["healthy", "watching", "aborted", "aborted"], ["/b/1"]),
         (["aborted", "aborted"], ["/b/1"]),
     ],
@@ -243,12 +243,12 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
 
 
 @pytest.mark.parametrize("observation", [{"decision": "rollback", "reason": "no answer"}, {"decision": "rollback"}])
-def test_a_release_that_is_to_be_taken_back_is_not_watched(observation):
+def test_a_release_that_is_to_be_rolled_back_is_not_watched(observation):
     with pytest.raises(RecordError, match=observation.get("reason", "the decision is to roll back the release")):
         release_record.close(opened(), "watching", change(observation=observation), NOW)
 
 
-def test_a_release_that_changes_the_host_meanwhile_is_not_given_up():
+def test_a_release_that_changes_the_host_meanwhile_is_not_aborted():
     begun = release_record.note(opened(), change(stage="switching"), NOW)
     with pytest.raises(RecordError, match="is at stage switching, so it has begun to change the host; roll it back"):
         release_record.close(begun, "aborted", change(), NOW)
@@ -262,7 +262,7 @@ def test_a_release_that_is_over_is_not_begun_again(outcome):
     assert release_record.note(over, change(run_id="run 2", facts={"a": 1}), LATER)["facts"] == {"a": 1}
 
 
-def test_a_run_that_fails_gives_its_lock_back_and_leaves_the_release_open():
+def test_a_run_that_fails_releases_its_lock_and_leaves_the_release_open():
     begun = release_record.note(opened(), change(stage="rolling_back"), NOW)
     unlocked = release_record.unlock(begun, change(), NOW)
     assert (unlocked["status"], unlocked["stage"], unlocked["lock"]) == ("in_progress", "rolling_back", None)

@@ -124,7 +124,7 @@ def test_of_several_adjustments_of_a_variable_the_first_says_what_it_was(adjustm
     assert plan(record())["environment"] == {}
 
 
-def test_hooks_and_notifications_are_told_of_the_release_and_the_direction():
+def test_hooks_and_notifications_get_the_release_and_the_direction():
     assert plan(record())["context"] == {
         "direction": "back",
         "app": "shop",

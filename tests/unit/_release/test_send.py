@@ -70,7 +70,7 @@ def test_a_proxy_of_the_environment_is_not_used_and_one_of_the_service_is(monkey
     assert [path for path, _headers, _body in got] == ["/direct", "http://hooks.invalid/x"]
 
 
-def test_a_redirect_is_told_and_not_followed():
+def test_a_redirect_is_reported_and_not_followed():
     with server(200) as (other, got):
         with server(302, Location=other) as (url, _got):
             assert send(type="slack", url=url) == "it answered with status 302, and redirects are not followed"
@@ -94,7 +94,7 @@ def test_a_redirect_is_told_and_not_followed():
         ("telegram", b"Bad Gateway", ""),
     ],
 )
-def test_a_refusal_is_told_in_the_words_of_the_service_unless_a_secret_could_be_among_them(kind, body, said):
+def test_a_refusal_is_reported_in_the_words_of_the_service_unless_a_secret_could_be_among_them(kind, body, said):
     with server(400, body) as (url, _got):
         given = (
             {"url": f"{url}/hunterrrr"}
@@ -104,18 +104,18 @@ def test_a_refusal_is_told_in_the_words_of_the_service_unless_a_secret_could_be_
         assert send(type=kind, **given) == f"it answered with status 400{said}"
 
 
-def test_a_service_that_is_not_there_is_told_without_its_address():
+def test_a_service_that_is_not_there_is_reported_without_its_address():
     problem = send(type="webhook", url="http://127.0.0.1:1/hunter2")
     assert problem == "connection refused, nothing listens there"
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
-def test_a_name_that_no_host_can_have_is_told(host):
+def test_a_name_that_no_host_can_have_is_reported(host):
     problem = send(type="webhook", url=f"http://{host}/hunter2")
     assert problem and "hunter2" not in problem
 
 
-def test_all_services_are_told_and_one_that_is_not_done_in_time_is_named():
+def test_all_services_are_notified_and_one_that_is_not_done_in_time_is_named():
     services = notify.parse_services(
         [{"type": "webhook", "url": "http://h/1"}, {"type": "webhook", "url": "http://127.0.0.1:1/2", "name": "CI"}],
         "s",

@@ -160,7 +160,7 @@ def test_the_table_says_how_long_a_watch_lasts_still(until, watch):
     assert line(found("watching", watch_until=until))[4] == watch
 
 
-def test_a_lock_whose_lease_expired_is_told():
+def test_a_lock_whose_lease_expired_is_reported():
     lock = {**LOCK, "until": "2026-02-19T02:30:00Z"}
     assert line(found("in_progress", lock=lock))[6] == "alice, expired 2026-02-19T02:30:00Z"
 
@@ -174,7 +174,7 @@ def test_a_lock_whose_lease_expired_is_told():
         ({"unreachable": True, "msg": "no route"}, ["", "web1: no route"]),
     ],
 )
-def test_what_is_wrong_stands_below_the_table(result, notes):
+def test_what_is_wrong_is_below_the_table(result, notes):
     assert release_status_module.render_table([describe(result)])[3:] == notes
 
 

@@ -165,8 +165,8 @@ def test_after_a_rollback_a_baseline_begins_with_it(fields, hours, is_read_from_
 
 
 def test_a_host_without_a_release_has_nothing_to_tell(tmp_path):
-    told = watch.describe(tmp_path, [], SWITCH)
-    assert {key: told[key] for key in ("exists", "record", "file", "age", "watch", "lock", "died", "releases")} == {
+    reported = watch.describe(tmp_path, [], SWITCH)
+    assert {key: reported[key] for key in ("exists", "record", "file", "age", "watch", "lock", "died", "releases")} == {
         "exists": False,
         "record": None,
         "file": "",
@@ -182,15 +182,15 @@ def test_a_host_without_a_release_has_nothing_to_tell(tmp_path):
     "status, now, watch_open, lock, died",
     [("watching", 1, True, "", False), ("in_progress", 1, False, "is held by alice", True)],
 )
-def test_the_newest_release_tells_how_it_stands(tmp_path, status, now, watch_open, lock, died):
+def test_the_newest_release_is_described(tmp_path, status, now, watch_open, lock, died):
     held = {"run_id": "r", "by": "alice", "since": format_time(SWITCH), "until": format_time(SWITCH)}
     summary = {"id": "x", "stage": "switched", "opened_at": "", "closed_at": None, "decision": None, "reason": ""}
     newest = record(status=status, lock=held if status == "in_progress" else None, **summary)
-    told = watch.describe(tmp_path, [newest], at(now))
-    assert (told["watch_open"], told["died"], told["age"]) == (watch_open, died, 3600 * now)
-    assert (lock in told["lock"], told["file"]) == (True, f"{tmp_path}/releases/x.json")
-    assert told["releases"][0]["to_revision"] == NEW
-    assert sorted(told["watch"]) == sorted(yaml.safe_load(release_record_info.RETURN)["watch"]["contains"])
+    reported = watch.describe(tmp_path, [newest], at(now))
+    assert (reported["watch_open"], reported["died"], reported["age"]) == (watch_open, died, 3600 * now)
+    assert (lock in reported["lock"], reported["file"]) == (True, f"{tmp_path}/releases/x.json")
+    assert reported["releases"][0]["to_revision"] == NEW
+    assert sorted(reported["watch"]) == sorted(yaml.safe_load(release_record_info.RETURN)["watch"]["contains"])
 
 
 @pytest.mark.parametrize(
@@ -208,15 +208,19 @@ def test_restarts_are_counted_also_when_a_new_daemon_began_at_nothing(counts, ex
     assert watch.restarts({"observations": observations}) == expected
 
 
-def test_a_release_that_was_given_up_hides_neither_the_one_that_stands_nor_its_watch(tmp_path):
-    stories = [
+def test_a_release_that_was_aborted_hides_neither_the_one_before_it_nor_its_watch(tmp_path):
+    releases = [
         {**record(observed(1)), **dict.fromkeys(watch._SUMMARY, ""), "id": str(number), "status": status}
         for number, status in enumerate(["healthy", "watching", "aborted", "aborted"])
     ]
-    told = watch.describe(tmp_path, stories, at(3))
-    assert (told["record"]["id"], told["watch_open"], told["watch"]["since"]["cursor"]) == ("1", True, {"taken": 1})
-    assert [release["id"] for release in told["releases"]] == ["0", "1", "2", "3"]
-    assert watch.describe(tmp_path, stories[2:], at(3))["record"]["id"] == "3"
+    reported = watch.describe(tmp_path, releases, at(3))
+    assert (reported["record"]["id"], reported["watch_open"], reported["watch"]["since"]["cursor"]) == (
+        "1",
+        True,
+        {"taken": 1},
+    )
+    assert [release["id"] for release in reported["releases"]] == ["0", "1", "2", "3"]
+    assert watch.describe(tmp_path, releases[2:], at(3))["record"]["id"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,11 @@ def test_a_backup_is_taken_and_those_that_no_rule_keeps_are_removed(host):
     assert (done["before"], Path(done["backup"]["path"]).exists()) == (host.manifest, True)
 
 
-def test_check_mode_tells_the_name_and_what_would_be_removed(host):
+def test_check_mode_returns_the_name_and_what_would_be_removed(host):
     given = wanted(host, retention=Retention({"last": 1}))
-    told = sqlite_api.back_up(given, LATER, "new", check_mode=True)
-    assert told["backup"] == {"path": f"{host.folder}/backups/app.db.20260220T020000Z.new.db"}
-    assert (told["removed"], Path(host.manifest["path"]).exists()) == ([host.manifest["path"]], True)
+    reported = sqlite_api.back_up(given, LATER, "new", check_mode=True)
+    assert reported["backup"] == {"path": f"{host.folder}/backups/app.db.20260220T020000Z.new.db"}
+    assert (reported["removed"], Path(host.manifest["path"]).exists()) == ([host.manifest["path"]], True)
 
 
 def test_an_update_writes_only_what_changed_and_keeps_what_it_rests_on(host):
@@ -108,8 +108,8 @@ def plan(host, **more):
 @pytest.mark.parametrize("online", [False, True])
 def test_a_backup_is_restored(host, online):
     host.sql("INSERT INTO t VALUES (3)")
-    told = sqlite_api.restore(plan(host), online, check_mode=True)
-    assert (told["restored"], host.read("SELECT count(*) FROM t")) == (True, 3)
+    reported = sqlite_api.restore(plan(host), online, check_mode=True)
+    assert (reported["restored"], host.read("SELECT count(*) FROM t")) == (True, 3)
     done = sqlite_api.restore(plan(host), online)
     assert (done["restored"], done["backup"], host.read("SELECT count(*) FROM t")) == (True, host.manifest, 2)
 

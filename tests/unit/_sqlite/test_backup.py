@@ -49,7 +49,7 @@ def test_a_compressed_backup_knows_what_is_in_it(tmp_path, compression, ending):
 
 
 @pytest.mark.usefixtures("live")
-def test_a_compression_that_does_not_bring_back_what_was_put_in_is_no_backup(tmp_path, monkeypatch):
+def test_a_compression_that_does_not_restore_what_was_put_in_is_no_backup(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_backup.compress, "sha256_of_content", lambda *_arguments: "0" * 64)
     with pytest.raises(SqliteError, match="The gzip file of .* does not hold what was put in; check the disk"):
         sqlite_backup.make_backup(plan(tmp_path, compression="gzip"))
@@ -101,7 +101,7 @@ def test_no_backup_is_made_of_a_damaged_database(tmp_path, live):
 
 
 @pytest.mark.usefixtures("live")
-def test_a_copy_that_cannot_be_read_is_told_of_the_database(tmp_path, monkeypatch):
+def test_an_error_in_reading_the_copy_names_the_database(tmp_path, monkeypatch):
     def fail(_copy, with_rows):
         raise sqlite3.DatabaseError("database disk image is malformed" if with_rows else "")
 

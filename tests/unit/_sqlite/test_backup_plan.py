@@ -103,7 +103,7 @@ def test_the_databases_own_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("compression, factor", [("none", 1), ("gzip", 2)])
-def test_too_little_space_is_told_with_numbers(tmp_path, monkeypatch, live, compression, factor):
+def test_too_little_space_is_reported_with_numbers(tmp_path, monkeypatch, live, compression, factor):
     live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     needed = factor * (8192 + (1 << 20))
     for free, dest in ((needed - 1, "backups"), (needed - 1, "new/folder"), (needed, "backups")):
@@ -174,7 +174,7 @@ def test_who_may_use_the_files_is_understood(monkeypatch, owner, group, mode, ac
         (None, None, ["0600"], "mode must be an octal number"),
     ],
 )
-def test_who_may_not_use_the_files_is_told(monkeypatch, owner, group, mode, message):
+def test_who_may_not_use_the_files_is_reported(monkeypatch, owner, group, mode, message):
     monkeypatch.setattr(backup_plan.os, "geteuid", lambda: 1000)
     with pytest.raises(SqliteError, match=message):
         backup_plan.parse_access(owner, group, mode)

@@ -125,7 +125,7 @@ def test_a_table_that_only_a_newer_sqlite_can_read_is_neither_sound_nor_damaged(
             sqlite_check.check(opened, False)
 
 
-def test_damage_beside_sql_of_a_newer_sqlite_is_damage(tmp_path):
+def test_damage_next_to_sql_of_a_newer_sqlite_is_damage(tmp_path):
     make_with_sql_of_a_newer_sqlite(tmp_path / "app.db", "v")
     with connection(tmp_path / "app.db", 1) as opened:
         opened.executemany("INSERT INTO t VALUES (?)", [("y" * 500,)] * 200)

@@ -121,7 +121,7 @@ def test_a_missing_database_is_not_created(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_locked_database_is_told_after_the_timeout(database):
+def test_a_locked_database_is_reported_after_the_timeout(database):
     other = sqlite3.connect(database, isolation_level=None)
     other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
     with pytest.raises(SqliteError, match=r"is locked by another process for more than 0.01 seconds"):
@@ -196,7 +196,7 @@ def test_a_filesystem_says_whether_it_can_be_written(database):
     assert sqlite_database.is_read_only(database) is False
 
 
-def test_links_that_lead_in_a_circle_are_told(tmp_path):
+def test_links_that_lead_in_a_circle_are_reported(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(SqliteError, match="a cannot be followed: .*; correct the link"):
@@ -225,5 +225,5 @@ def test_a_path_with_two_slashes_is_no_host_name():
     )
 
 
-def test_the_head_of_a_file_tells_a_database():
+def test_a_database_is_recognised_by_the_head_of_its_file():
     assert (sqlite_database.is_sqlite(b"SQLite format 3\x00..."), sqlite_database.is_sqlite(b"<html>")) == (True, False)

@@ -36,7 +36,7 @@ def test_nobody_can_use_a_database_that_they_are_locked_out_of(host):
     assert host.read("SELECT count(*) FROM t") == 3
 
 
-def test_who_stays_in_is_waited_for_and_then_told(host):
+def test_who_stays_in_is_waited_for_and_then_reported(host):
     app = sqlite3.connect(host.path, isolation_level=None)
     app.executescript("BEGIN; SELECT * FROM t;")
     ticks = iter((0, 1, 2, 3, 4))

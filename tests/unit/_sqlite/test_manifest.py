@@ -47,7 +47,7 @@ WHOLE = {
         (lambda path: path.write_bytes(b""), "x.db is an empty file; it has no manifest"),
     ],
 )
-def test_a_backup_without_a_manifest_is_not_ours_and_is_told_what_it_is(tmp_path, make, message):
+def test_a_backup_without_a_manifest_is_not_ours_and_the_reason_is_given(tmp_path, make, message):
     if make:
         make(tmp_path / "x.db")
     with pytest.raises(SqliteError, match=message):
@@ -139,7 +139,7 @@ def test_a_backup_without_a_hash_is_read_as_a_whole(tmp_path):
     assert sqlite_manifest.verify_backup(manifest) != ""
 
 
-def test_a_folder_tells_what_cannot_be_read_in_it(tmp_path):
+def test_a_folder_names_what_cannot_be_read_in_it(tmp_path):
     (tmp_path / "x.db.json").write_text("{")
     (tmp_path / "y.db.json").write_text(json.dumps(WHOLE))
     found, problems = sqlite_manifest.read_folder(tmp_path)

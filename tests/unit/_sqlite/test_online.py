@@ -62,7 +62,7 @@ def test_another_page_size_is_exchanged_where_that_is_possible(tmp_path):
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
-def test_a_backup_that_is_no_plain_file_is_brought_back_first(tmp_path, compression):
+def test_a_backup_that_is_no_plain_file_is_unpacked_first(tmp_path, compression):
     host = Host(tmp_path, compression=compression)
     rows = 2
     if compression == "none":
@@ -73,7 +73,7 @@ def test_a_backup_that_is_no_plain_file_is_brought_back_first(tmp_path, compress
     assert (host.read("SELECT count(*) FROM t"), os.listdir(host.aside)) == (rows, [host.kept.name])
 
 
-def test_a_lock_that_is_not_released_is_told(host, app):
+def test_a_lock_that_is_not_released_is_reported(host, app):
     app.execute("BEGIN IMMEDIATE")
     app.execute("INSERT INTO t VALUES (3)")
     with pytest.raises(SqliteError, match=r"app.db is locked by another process for more than 0.01 seconds"):

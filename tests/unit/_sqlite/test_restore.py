@@ -10,7 +10,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import look as sqlite_look
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from sqlite_host import Host
@@ -21,7 +21,7 @@ def host(tmp_path):
     return Host(tmp_path)
 
 
-def test_a_restore_brings_the_backup_back_and_sets_the_old_one_aside(host):
+def test_a_restore_puts_the_backup_in_place_and_sets_the_old_one_aside(host):
     host.path.chmod(0o640)
     host.sql("INSERT INTO t VALUES (3)")
     done = restore.restore(host.wanted)
@@ -67,14 +67,14 @@ def test_restoring_what_is_there_changes_nothing(host, update):
 
 
 def test_a_sound_database_of_the_same_schema_can_be_left_alone(host, monkeypatch):
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda _files: {4711: "node"})
     host.sql("INSERT INTO t VALUES (3)")
     done = restore.restore(host.want(only_if_changed=True))
     assert (done["changed"], done["lost"], host.read("SELECT count(*) FROM t")) == (False, "", 3)
 
 
 def test_a_changed_database_that_is_open_is_not_touched(host, monkeypatch):
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda _files: {4711: "node"})
     host.sql("PRAGMA user_version = 5")
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         restore.restore(host.want(only_if_changed=True))
@@ -185,12 +185,12 @@ def test_a_full_disk_leaves_the_old_database_as_it_was(host, monkeypatch, step, 
 
 def holders_of(monkeypatch, *answers):
     remaining = list(answers)
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda _files: remaining.pop(0))
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda _files: remaining.pop(0))
 
 
 def test_a_database_that_is_open_is_not_touched(host, monkeypatch):
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda _files: {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\)"):
         restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), host.aside.exists()) == (3, False)
@@ -304,7 +304,7 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
     assert steps == [".app.db.restore.xyz", "app.db", keeping, "aside", "data", "rename", "data"]
 
 
-def test_a_folder_that_cannot_be_synced_after_the_rename_is_told_as_it_is(host, monkeypatch):
+def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
     synced, sync = [], restore.files.sync
 
     def fail(path):

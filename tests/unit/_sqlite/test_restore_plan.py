@@ -10,10 +10,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import look as sqlite_look
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.look import Live, look_at
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import Live, inspect_live
 from sqlite_host import Host
 
 Usage = namedtuple("Usage", "total used free")
@@ -43,13 +43,13 @@ def test_a_backup_of_another_database_needs_force(host):
     restore_plan.check_backup(host.want(force=True))
 
 
-def test_a_folder_that_does_not_exist_is_told(host):
+def test_a_folder_that_does_not_exist_is_reported(host):
     host.want(real=host.folder / "none" / "app.db", force=True)
     with pytest.raises(SqliteError, match="The folder .*none does not exist; create it, or correct the path"):
         restore_plan.check_backup(host.wanted)
 
 
-def test_a_read_only_filesystem_is_told(host, monkeypatch):
+def test_a_read_only_filesystem_is_reported(host, monkeypatch):
     monkeypatch.setattr(restore_plan, "is_read_only", lambda path: path == host.path.parent)
     with pytest.raises(SqliteError, match="data is mounted read-only; restore the database where it can be written"):
         restore_plan.check_backup(host.wanted)
@@ -58,7 +58,7 @@ def test_a_read_only_filesystem_is_told(host, monkeypatch):
 def test_a_backup_of_another_app_needs_force(host):
     """The path can be the same and the app another one; an app that had no id yet is no other one."""
     host.sql("PRAGMA application_id = 7")
-    live = look_at(host.path, 5)
+    live = inspect_live(host.path, 5)
     for theirs, force in ((0, False), (7, False), (8, True)):
         restore_plan.judge(live, host.want(manifest={**host.manifest, "application_id": theirs}, force=force))
     with pytest.raises(SqliteError, match="has application_id 8, .*app.db has 7, so it is of another app; set force"):
@@ -77,14 +77,14 @@ def test_a_backup_of_another_app_needs_force(host):
 )
 def test_a_restore_is_needed_when_the_schema_changed_or_it_is_asked_for(host, script, only_if_changed, needed, reason):
     host.sql(script)
-    live = look_at(host.path, 5)
+    live = inspect_live(host.path, 5)
     judged = restore_plan.judge(live, host.want(only_if_changed=only_if_changed))
     assert (judged.needed, judged.reason) == (needed, reason)
 
 
 def test_rows_that_differ_are_counted_per_table(host):
     host.sql("INSERT INTO t VALUES (3); CREATE TABLE u (x); INSERT INTO u VALUES (1);")
-    judged = restore_plan.judge(look_at(host.path, 5), host.wanted)
+    judged = restore_plan.judge(inspect_live(host.path, 5), host.wanted)
     assert judged.differences == {"t": {"live": 3, "backup": 2}, "u": {"live": 1, "backup": 0}}
 
 
@@ -93,7 +93,7 @@ def files(host):
 
 
 @pytest.mark.parametrize("only_if_changed, changed", [(False, True), (True, False)])
-def test_a_prediction_tells_what_a_restore_would_do_and_touches_nothing(host, only_if_changed, changed):
+def test_a_prediction_says_what_a_restore_would_do_and_touches_nothing(host, only_if_changed, changed):
     host.sql("INSERT INTO t VALUES (3)")
     before = files(host)
     predicted = restore_plan.predict(host.want(only_if_changed=only_if_changed), False)
@@ -119,7 +119,7 @@ def test_a_transaction_that_a_killed_process_left_is_not_touched_by_a_prediction
 @pytest.mark.parametrize("only_if_changed, script", [(False, ""), (True, "PRAGMA user_version = 5")])
 def test_a_prediction_fails_where_the_restore_would(host, monkeypatch, only_if_changed, script):
     host.sql(script)
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda _files: {4711: "node"})
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda _files: {4711: "node"})
     with pytest.raises(SqliteError, match="is open in process 4711"):
         restore_plan.predict(host.want(only_if_changed=only_if_changed), False)
     assert restore_plan.predict(host.want(only_if_changed=False), True)["changed"] is True
@@ -132,8 +132,8 @@ def test_a_prediction_fails_where_the_restore_would(host, monkeypatch, only_if_c
         ({"page_size": 8192}, "has pages of 8192 bytes, the backup of 4096, which cannot be exchanged in WAL mode"),
     ],
 )
-def test_what_cannot_be_restored_online_is_told(host, live, message):
-    contents = look_at(host.path, 5).contents
+def test_what_cannot_be_restored_online_is_reported(host, live, message):
+    contents = inspect_live(host.path, 5).contents
     changed = None if live == "damaged" else type(contents)(**{**vars(contents), **live})
     with pytest.raises(SqliteError, match=message):
         restore_plan.refuse_impossible(Live(host.path, changed, "broken"), host.wanted)

@@ -74,7 +74,7 @@ def test_rows_are_compared_by_their_keys(tmp_path, backup, live, expected):
         ),
     ],
 )
-def test_rows_that_cannot_be_told_apart_are_counted(tmp_path, backup, live):
+def test_rows_that_cannot_be_distinguished_are_counted(tmp_path, backup, live):
     assert differences(tmp_path, backup, live) == {"t": {"live": 1, "backup": 0}}
 
 
@@ -114,5 +114,5 @@ def test_numbers_of_rows_are_compared(live, backup, expected):
         ({"live": 4, "backup": 3}, "orders: 4 rows, 3 in the backup"),
     ],
 )
-def test_a_loss_is_told_in_a_sentence(counts, sentence):
+def test_a_loss_is_reported_in_a_sentence(counts, sentence):
     assert sqlite_rows.describe_loss({"orders": counts}) == sentence

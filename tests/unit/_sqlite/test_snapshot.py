@@ -65,7 +65,7 @@ def test_another_error_of_the_kernel_is_not_hidden(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("moment", [0, 1])
 def test_what_is_committed_after_the_mark_is_not_in_the_snapshot(tmp_path, monkeypatch, moment):
-    """Whether the writer appends to the WAL or begins it anew: the WAL is emptied, so no reader holds it back."""
+    """Whether the writer appends to the WAL or restarts it: the WAL is emptied, so no reader holds it back."""
     live = create(tmp_path / "a.db", "WAL")
     live.execute("PRAGMA wal_checkpoint(RESTART)")
     copied, copy_in_kernel = [], files.copy_in_kernel

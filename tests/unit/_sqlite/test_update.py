@@ -110,7 +110,7 @@ def test_the_size_of_an_update_follows_what_changed(tmp_path):
     assert database.update()["size"] == 28 + 2 * (4 + 4096)
 
 
-def test_parts_that_are_the_same_are_not_looked_at_page_by_page(tmp_path, monkeypatch):
+def test_parts_that_are_the_same_are_not_compared_page_by_page(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_update, "_COMPARED_AT_ONCE", 2 * 4096)
     database = Database(tmp_path)
     rewrite(database.app)
@@ -160,7 +160,7 @@ def test_a_compressed_backup_needs_a_whole_one(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"dest": "elsewhere"}, {"verify": "none"}])
-def test_an_update_lies_beside_a_verified_backup_or_is_a_whole_one(tmp_path, settings):
+def test_an_update_lies_next_to_a_verified_backup_or_is_a_whole_one(tmp_path, settings):
     database = Database(tmp_path, verify=settings.get("verify", "quick"))
     database.app.close()
     dest = str(tmp_path / settings.get("dest", "backups"))
@@ -182,7 +182,7 @@ def test_a_new_page_size_needs_a_whole_backup(tmp_path):
     assert database.update() is None
 
 
-def test_another_problem_than_a_lock_is_told(tmp_path):
+def test_another_problem_than_a_lock_is_reported(tmp_path):
     database = Database(tmp_path)
     database.app.close()
     with database.path.open("r+b") as file:

@@ -52,7 +52,7 @@ def test_the_mark_of_a_transaction_is_the_end_of_the_wal(tmp_path, live):
         reader.close()
 
 
-def test_a_commit_between_two_looks_makes_it_begin_again(tmp_path, live, monkeypatch):
+def test_a_commit_between_two_checks_makes_it_begin_again(tmp_path, live, monkeypatch):
     reader, marks = sqlite3.connect(tmp_path / "a.db", isolation_level=None), []
     read_mark = sqlite_wal.read_mark
 

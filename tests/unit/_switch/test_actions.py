@@ -51,7 +51,7 @@ def test_every_step_of_every_plan_has_an_action(make):
     assert {step for plan in plans for step in steps_of(plan)} == set(actions.STEPS)
 
 
-def test_every_step_gets_what_the_steps_before_it_found_and_how_long_it_took_is_told(make, monkeypatch):
+def test_every_step_gets_what_the_steps_before_it_found_and_how_long_it_took_is_reported(make, monkeypatch):
     inputs = make(direction="back")
     seen = []
 

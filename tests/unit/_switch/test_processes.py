@@ -41,7 +41,7 @@ def make_processes(tmp_path, kernel):
     return make
 
 
-def test_the_app_is_looked_at_before_anything_is_touched_and_its_secrets_are_hidden(make_processes):
+def test_the_app_is_inspected_before_anything_is_touched_and_its_secrets_are_hidden(make_processes):
     transport = FakeTransport([listed(pid=5, env={"API_KEY": "hunter2", "PWD": "/srv/shop"}), WORKER])
     wanted = make_processes(transport, others=("worker",))
     before = processes.check(wanted, with_others=True)
@@ -81,16 +81,22 @@ def test_the_app_is_stopped_and_started(make_processes):
     assert [each.status for each in settle()[0].outcome.after.instances] == ["stopped"]
     done = processes.start(wanted)
     assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
-    told = processes.describe(done, [{"path": "/log"}], 0)
-    seen = {"ready": True, "reason": "", "processes": told["after"], "ports": [3000], "log_files": [{"path": "/log"}]}
-    assert (told["ready_after"], told["process"]) == (0, seen)
+    reported = processes.describe(done, [{"path": "/log"}], 0)
+    seen = {
+        "ready": True,
+        "reason": "",
+        "processes": reported["after"],
+        "ports": [3000],
+        "log_files": [{"path": "/log"}],
+    }
+    assert (reported["ready_after"], reported["process"]) == (0, seen)
 
 
-def test_an_app_that_is_left_alone_is_looked_at(make_processes, kernel):
+def test_an_app_that_is_left_alone_is_inspected(make_processes, kernel):
     wanted = make_processes(FakeTransport([SHOP]))
     kernel.setattr(readiness, "measure", lambda *_arguments: Readiness(False, "it is deaf", [], []))
-    told = processes.observe(wanted, [], 0)["process"]
-    assert (told["ready"], told["reason"], told["processes"][0]["pid"]) == (False, "it is deaf", 5)
+    reported = processes.observe(wanted, [], 0)["process"]
+    assert (reported["ready"], reported["reason"], reported["processes"][0]["pid"]) == (False, "it is deaf", 5)
 
 
 def test_the_app_is_reloaded_and_others_are_restarted(make_processes):
@@ -101,7 +107,7 @@ def test_the_app_is_reloaded_and_others_are_restarted(make_processes):
     assert processes.warnings(wanted, done, "7.0.4") == []
 
 
-def test_a_warning_is_told_once(make_processes):
+def test_a_warning_is_reported_once(make_processes):
     wanted = make_processes(FakeTransport([SHOP]), state="reloaded")
     done = [processes.start(wanted), processes.start(wanted)]
     warnings = processes.warnings(wanted, done, "")

@@ -42,6 +42,6 @@ def test_other_durations_are_refused(wrong):
     "seconds, text",
     [(0, "0s"), (61, "61s"), (1800, "30m"), (3600, "1h"), (5400, "90m"), (86400, "24h"), (172800, "2d")],
 )
-def test_durations_are_told_in_the_largest_exact_unit(seconds, text):
+def test_durations_are_reported_in_the_largest_exact_unit(seconds, text):
     assert describe_duration(seconds) == text
     assert parse_duration(text) == seconds

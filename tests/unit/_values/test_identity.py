@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.identit
         ("", False),
     ],
 )
-def test_a_full_commit_sha_is_told_from_other_texts(text, is_one):
+def test_a_full_commit_sha_is_recognised(text, is_one):
     assert is_sha(text) is is_one
 
 
@@ -37,5 +37,5 @@ def test_a_full_commit_sha_is_told_from_other_texts(text, is_one):
         ("", False),
     ],
 )
-def test_the_id_of_a_release_is_told_from_other_texts(text, is_one):
+def test_the_id_of_a_release_is_recognised(text, is_one):
     assert is_release_id(text) is is_one

@@ -25,7 +25,7 @@ def test_a_path_that_ends_early_is_an_error(path):
     "path, is_path",
     [("a", True), ("a.b[0].c-d", True), ("[0].a", True), ("", False), ("a.", False), ("a[x]", False), (None, False)],
 )
-def test_a_path_is_told_from_other_texts(path, is_path):
+def test_a_path_is_recognised(path, is_path):
     assert json_path.is_path(path) is is_path
 
 

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import look as sqlite_look
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from sqlite_host import Host
 
@@ -34,36 +34,36 @@ def leave_wal(host):
 
 def test_a_database_that_a_process_has_open_is_refused_by_its_name(host, monkeypatch):
     seen = []
-    monkeypatch.setattr(sqlite_look.proc, "holders", lambda files: seen.append(files) or {4711: "node"})
+    monkeypatch.setattr(sqlite_inspection.proc, "holders", lambda files: seen.append(files) or {4711: "node"})
     with pytest.raises(SqliteError, match=r"is open in process 4711 \(node\); stop it before"):
-        sqlite_look.refuse_open(host.path)
+        sqlite_inspection.refuse_open(host.path)
     status = host.path.stat()
     assert (status.st_dev, status.st_ino) in seen[0]
 
 
 def test_a_database_that_nobody_has_open_is_free(host):
-    sqlite_look.refuse_open(host.path)
+    sqlite_inspection.refuse_open(host.path)
 
 
 def test_a_locked_database_is_not_taken_for_a_damaged_one(host):
     other = sqlite3.connect(host.path, isolation_level=None)
     other.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
     with pytest.raises(SqliteError, match="is locked by another process"):
-        sqlite_look.look_at(host.path, 0.01)
+        sqlite_inspection.inspect_live(host.path, 0.01)
     other.close()
 
 
-def test_another_user_may_not_look_at_a_database(host, monkeypatch):
+def test_another_user_may_not_inspect_a_database(host, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(SqliteError, match="become that user"):
-        sqlite_look.inspect(host.path, 5)
+        sqlite_inspection.inspect(host.path, 5)
 
 
 @pytest.mark.parametrize("prepare", [lambda _host: None, leave_wal])
-def test_an_inspection_tells_what_is_there_and_leaves_it(host, prepare):
+def test_an_inspection_returns_what_is_there_and_leaves_it(host, prepare):
     prepare(host)
     before = files(host.path.parent)
-    inspected = sqlite_look.inspect(host.path, 1)
+    inspected = sqlite_inspection.inspect(host.path, 1)
     assert (inspected["sound"], inspected["reason"]) == (True, "")
     assert inspected["row_counts"] == {"t": 2 if len(before) == 1 else 3}
     after = files(host.path.parent)
@@ -74,7 +74,7 @@ def test_an_inspection_tells_what_is_there_and_leaves_it(host, prepare):
 
 def test_a_damaged_database_is_not_sound(host):
     host.damage()
-    inspected = sqlite_look.inspect(host.path, 1)
+    inspected = sqlite_inspection.inspect(host.path, 1)
     assert (inspected["sound"], "row_counts" in inspected) == (False, False)
 
 
@@ -84,15 +84,15 @@ def test_a_lock_says_nothing_about_soundness(host):
     other.execute("BEGIN EXCLUSIVE")
     Path(f"{host.path}-wal").write_bytes(b"x")
     with pytest.raises(SqliteError, match="is locked by another process"):
-        sqlite_look.inspect(host.path, 0.01)
+        sqlite_inspection.inspect(host.path, 0.01)
     other.close()
 
 
-def test_a_transaction_that_was_left_unfinished_is_told(host):
+def test_a_transaction_that_was_left_unfinished_is_reported(host):
     Path(f"{host.path}-journal").write_bytes(b"hot")
-    assert sqlite_look.inspect(host.path, 1)["reason"] == "a killed process left a transaction unfinished"
+    assert sqlite_inspection.inspect(host.path, 1)["reason"] == "a killed process left a transaction unfinished"
 
 
 def test_a_database_that_is_missing_is_not_sound(host):
     host.path.unlink()
-    assert sqlite_look.look_at_still(host.path, 1).problem == "it does not exist"
+    assert sqlite_inspection.inspect_still(host.path, 1).problem == "it does not exist"

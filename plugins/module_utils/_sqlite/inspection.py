@@ -55,17 +55,17 @@ def refuse_open(real: Path) -> None:
         raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
 
 
-def look_at(real: Path, timeout: float) -> Live:
+def inspect_live(real: Path, timeout: float) -> Live:
     """Inspect the live database. Opening it lets SQLite finish what a killed process left behind.
 
     Raises SqliteError when it cannot be read, as when it is locked: that says nothing about its soundness.
     """
-    return _look(real, connection(real, timeout))
+    return _inspect(real, connection(real, timeout))
 
 
-def look_at_still(real: Path, timeout: float) -> Live:
+def inspect_still(real: Path, timeout: float) -> Live:
     """Inspect a database without leftovers that nobody can change meanwhile, without a lock. Raises SqliteError."""
-    return _look(real, connection(real, timeout, "ro", immutable=True))
+    return _inspect(real, connection(real, timeout, "ro", immutable=True))
 
 
 def peek_at(real: Path, timeout: float) -> Live:
@@ -73,7 +73,7 @@ def peek_at(real: Path, timeout: float) -> Live:
     journal = real.with_name(real.name + "-journal")
     if journal.exists() and journal.stat().st_size and not find_holders(real):
         return Live(real, None, "a killed process left a transaction unfinished")
-    return _look(real, peeking(real, timeout))
+    return _inspect(real, peeking(real, timeout))
 
 
 def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
@@ -83,7 +83,7 @@ def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
     return connection(real, timeout, "ro", immutable=is_closed)
 
 
-def _look(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
+def _inspect(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
     if not real.exists():
         return Live(real, None, "it does not exist")
     refuse_other_user(real)
