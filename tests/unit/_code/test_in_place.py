@@ -49,7 +49,7 @@ def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, 
 
 def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
     git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "local")
-    with pytest.raises(GitError, match="somebody moved it"):
+    with pytest.raises(GitError, match="it was moved by hand"):
         in_place.check_forward(checkout.run, checkout.move)
 
 
