@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
+from git_commands import git
 from warm import Warm
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -141,10 +142,10 @@ class App:
         self.database = folder / "data" / "app.db"
         self.url = f"http://127.0.0.1:{port}"
         self.env = {"PORT": str(port), "DATABASE_PATH": str(self.database)}
-        subprocess.run(["git", "clone", "--quiet", str(repository), str(self.path)], check=True)
+        git(repository, "clone", "--quiet", str(repository), str(self.path))
 
     def check_out(self, revision):
-        subprocess.run(["git", "-C", str(self.path), "checkout", "--quiet", f"origin/{revision}"], check=True)
+        git(self.path, "checkout", "--quiet", f"origin/{revision}")
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import http.server
 import os
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from git_commands import git
 
 
 @pytest.fixture
@@ -17,8 +17,7 @@ def checkout(tmp_path, repository):
     """A clone of the sample app at revision good."""
     path = tmp_path / "app"
     # By its URL, since a clone of a plain path shares all objects.
-    words = ["git", "clone", "--quiet", "--branch", "good", "--single-branch", f"file://{repository[0]}", path]
-    subprocess.run(words, check=True)
+    git(tmp_path, "clone", "--quiet", "--branch", "good", "--single-branch", f"file://{repository[0]}", str(path))
     return path
 
 
@@ -80,8 +79,7 @@ def test_a_checkout_that_was_killed_is_recovered(run_module, checkout, repositor
     assert "index.lock exists" in run_module("git_revision", given)["msg"]
     done = run_module("git_revision", {**given, "recover": True, "from_sha": other})
     assert done.get("msg") is None
-    clean = subprocess.run(["git", "-C", checkout, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    assert clean.stdout == ""
+    assert git(checkout, "status", "--porcelain") == ""
 
 
 def test_a_token_is_sent_and_never_shown(run_module):

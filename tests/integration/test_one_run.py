@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import machine
 import pytest
 import yaml
+from git_commands import git
 
 # The role wants to know them before it plans.
 UNUSED = ("greenlight_app_path", "greenlight_database_path", "greenlight_health_url")
@@ -21,13 +21,13 @@ WHO = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
 @pytest.fixture
 def repository(tmp_path):
     path = tmp_path / "repository"
-    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(path)], check=True)
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main", str(path))
     commit(path)
     return path
 
 
 def commit(path):
-    subprocess.run(["git", "-C", str(path), *WHO, "commit", "--quiet", "--allow-empty", "--message", "a"], check=True)
+    git(path, "commit", "--quiet", "--allow-empty", "--message", "a")
 
 
 def plan(tmp_path, repository, hosts, serial):

@@ -12,11 +12,11 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from git_commands import git
 
 RUN = "run-1"
 
@@ -70,8 +70,7 @@ class Release:
         return json.loads((self.state / "releases" / f"{self.id}.json").read_text())
 
     def head(self):
-        words = ["git", "-C", self.app.path, "rev-parse", "HEAD"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        return git(self.app.path, "rev-parse", "HEAD")
 
     def pid(self):
         listed = self.run_module("pm2_process_info", {"pm2_home": str(self.pm2.home), "name": "sample-app"})
