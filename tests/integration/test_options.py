@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wrong variables are refused by the real playbooks and roles before anything on a host is looked at or touched."""
+"""Wrong variables are refused by the real playbooks and roles before anything on a host is read or touched."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_an_app_that_fails_again_and_again_is_started_once(manage, small):
 
 
 def test_an_es_module_that_cannot_be_loaded_is_not_waited_for(manage, small, shared_pm2, tmp_path):
-    """PM2 keeps such a process online, and it does nothing: without a look at its log the whole timeout is spent."""
+    """PM2 keeps such a process online, and it does nothing: without reading its log the whole timeout is spent."""
     script, port = tmp_path / "esm" / "server.mjs", small.port
     script.parent.mkdir()
     serves = f"import http from 'node:http'; http.createServer((_, answer) => answer.end()).listen({port});"

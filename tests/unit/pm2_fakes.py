@@ -44,7 +44,7 @@ def listed(pm_id=3, pid=0, status="online", **env):
 
 
 class FakeTransport:
-    """Notes what it is told; `lists` are what it shows, one after another, the last for ever."""
+    """Notes its orders; `lists` are what it shows, one after another, the last for ever."""
 
     name, changes_live, daemon, version = "socket", True, 0, "7.0.4"
 
@@ -102,7 +102,7 @@ def outcome(after, ready=READY, killed=(), closed=None):
 
 
 class FakeProgram:
-    """Notes how often it was looked for, and what it ran."""
+    """Notes how often it was searched, and what it ran."""
 
     def __init__(self):
         self.asked, self.environment, self.ran = 0, {"PATH": os.defpath}, []

@@ -45,7 +45,7 @@ def plan_adjustments(
         if not adjust or adjust["env"] in env:
             continue
         last = next((each for each in reversed(made) if each["env"] == adjust["env"]), None)
-        change = _take_back(finding, last) or _go_on(finding, last, current.get(adjust["env"]))
+        change = _undo(finding, last) or _go_on(finding, last, current.get(adjust["env"]))
         if isinstance(change, str):
             notes.append(f"{adjust['env']} stays: {change}")
         elif change:
@@ -55,7 +55,7 @@ def plan_adjustments(
     return {"env": env, "adjustments": adjustments, "reversed": back, "notes": notes}
 
 
-def _take_back(finding: Mapping[str, Any], last: Optional[Adjustment]) -> Optional[Adjustment]:
+def _undo(finding: Mapping[str, Any], last: Optional[Adjustment]) -> Optional[Adjustment]:
     if not last or last["taken_back"] or last["row"] != finding["name"] or not _is_worse(finding, last["value"]):
         return None
     return reverse(last, finding["value"])

@@ -33,7 +33,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.stage import is_plain
 
 _MARGIN = 1 << 20
-# Seconds that a look at a locked database may take while the app is still to be stopped.
+# Seconds that an inspection of a locked database may take while the app is still to be stopped.
 _GLANCE = 1.0
 
 
@@ -198,10 +198,10 @@ def refuse_lack_of_space(wanted: Restore) -> None:
     """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
     new = wanted.manifest["content_size"] + _MARGIN
     old = sum(path.stat().st_size for path in present_files(wanted.real))
-    beside = new + (2 * old if leftovers_of(wanted.real) else 0)
+    live = new + (2 * old if leftovers_of(wanted.real) else 0)
     aside = next(parent for parent in wanted.kept.parents if parent.exists())
     together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
-    for folder, needed in ((wanted.real.parent, beside + old if together else beside), (aside, old)):
+    for folder, needed in ((wanted.real.parent, live + old if together else live), (aside, old)):
         free = shutil.disk_usage(str(folder)).free
         if free < needed:
             raise SqliteError(

@@ -96,7 +96,7 @@ def back_up(wanted: Database) -> str:
 
 
 def holders(wanted: Database) -> Set[int]:
-    """Return every process that has the database or a file beside it open."""
+    """Return every process that has the database or a file next to it open."""
     return set(sqlite_api.find_holders(sqlite_api.resolve(Path(wanted.path))))
 
 

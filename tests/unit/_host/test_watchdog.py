@@ -56,7 +56,7 @@ def test_work_that_moves_slowly_is_waited_for():
         return float(next(moments))
 
     def work():
-        # As long as two looks of the one who waits.
+        # As long as two checks by the waiting process.
         time.sleep(2.2 * watchdog._POLL_SECONDS)
         return "done"
 

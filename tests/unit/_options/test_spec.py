@@ -46,7 +46,7 @@ def test_an_option_without_a_type_is_a_text_as_ansible_has_it():
 
 
 def test_every_variable_that_the_collection_reads_is_known():
-    """Public names in tasks and playbooks are options of a role, or in the lists of names beside them."""
+    """Public names in tasks and playbooks are options of a role, or in the lists of names next to them."""
     files = [
         *CHECKOUT.glob("roles/*/tasks/*.yml"),
         *CHECKOUT.glob("roles/*/vars/*.yml"),

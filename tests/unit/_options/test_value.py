@@ -44,7 +44,7 @@ def test_the_defaults_of_all_roles_have_no_problem():
         ("hosts", ["shop", "!shop3"]),
         ("status_format", "json"),
         ("decision_matrix_patches", {"error_rate": None}),
-        # What stands in rows, probes and hooks is told by those who read them.
+        # Errors in rows, probes and hooks are reported where they are read.
         ("decision_matrix", [{"metrc": "error_rate"}]),
     ],
 )

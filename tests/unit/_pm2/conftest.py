@@ -14,5 +14,5 @@ def kernel(monkeypatch):
 
 @pytest.fixture
 def host(tmp_path):
-    """Return a function that makes a host from a transport; its program notes how often it was looked for."""
+    """Return a function that makes a host from a transport; its program notes how often it was searched."""
     return lambda transport: make_fake_host(tmp_path, transport)

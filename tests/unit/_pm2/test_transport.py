@@ -118,13 +118,13 @@ def test_an_answer_that_is_no_list_is_an_error():
 
 @pytest.fixture
 def pm2(tmp_path, monkeypatch):
-    """A program that stands in for pm2: it lists what is in a file, and notes what it is told."""
+    """A program that stands in for pm2: it lists what is in a file, and notes its orders."""
     monkeypatch.setattr(transport, "daemon_pid", lambda _home: 5)
     file = tmp_path / "pm2"
     file.write_text(
         f"#!{sys.executable}\nimport sys\n"
         f"if sys.argv[1] == 'jlist': print(open({str(tmp_path / 'list')!r}).read())\n"
-        f"else: open({str(tmp_path / 'told')!r}, 'a').write(' '.join(sys.argv[1:]))\n"
+        f"else: open({str(tmp_path / 'orders')!r}, 'a').write(' '.join(sys.argv[1:]))\n"
     )
     file.chmod(0o755)
     (tmp_path / "list").write_text("[]")
@@ -134,7 +134,7 @@ def pm2(tmp_path, monkeypatch):
 @pytest.mark.parametrize("act, _call, command", ACTIONS)
 def test_an_action_is_a_command_of_the_program(pm2, tmp_path, act, _call, command):
     act(ProgramTransport(pm2, tmp_path))
-    assert (tmp_path / "told").read_text() == command
+    assert (tmp_path / "orders").read_text() == command
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_an_id_that_is_also_a_name_is_refused(pm2, tmp_path, process):
     (tmp_path / "list").write_text(json.dumps([{"name": "other"}, process]))
     with pytest.raises(PM2Error, match="would take 3 for the process or namespace of that name"):
         ProgramTransport(pm2, tmp_path).stop(3)
-    assert not (tmp_path / "told").exists()
+    assert not (tmp_path / "orders").exists()
 
 
 def test_the_program_is_not_asked_where_it_would_start_a_daemon(pm2, tmp_path, monkeypatch):

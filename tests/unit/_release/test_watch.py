@@ -59,7 +59,7 @@ def test_another_text_than_a_time_is_refused():
         ([observed(0.1)], 1.0, "switch", True),
         ([observed(0.1)], 1.1, 0.1, False),
         ([observed(0.1), observed(1.1), observed(2.1)], 3.1, 2.1, False),
-        # Judged every quarter of an hour, it still looks back over an hour.
+        # Judged every quarter of an hour, it still covers an hour.
         ([observed(0.1), observed(2), observed(2.25), observed(2.5), observed(2.75)], 3, 2, False),
         # An hour that was missed is read with the next one.
         ([observed(0.1), observed(1.1)], 5, 1.1, False),
@@ -102,7 +102,7 @@ def before(*hours, to_revision=OLD):
         ([before(-12, -11, -10)], 12, -12),
         ([before(-12.5, -11.8)], 12, -11.8),
         ([before(-12.8, -11.2)], 12, None),
-        # Two days ago, because nobody looked yesterday.
+        # Two days ago, because nothing was observed yesterday.
         ([before(-36)], 12, -36),
         ([before(-36, -12)], 12, -12),
         ([before(-8 * 24 + 12)], 12, None),
