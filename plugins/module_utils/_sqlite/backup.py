@@ -52,6 +52,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.snapsho
 _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{6}(\.packed|\.json)?\.greenlight(-wal|-shm|-journal)?")
 # File times come from a clock that moves only every few milliseconds.
 _COARSE_SECONDS = 0.02
+# Some filesystems keep whole seconds, FAT every second one.
+_WHOLE_SECONDS = 2
 LOCK = ".lock"
 
 
@@ -63,7 +65,12 @@ def is_up_to_date(manifest: Manifest, real: Path) -> bool:
     if manifest["source"] != str(real) or manifest["signature"] != signature_of(real) or not is_there(manifest):
         return False
     created = datetime.strptime(manifest["created"], CREATED).replace(tzinfo=timezone.utc).timestamp()
-    return all(changed / 1e9 < created - _COARSE_SECONDS for _size, changed in manifest["signature"].values())
+    return all(changed / 1e9 < created - _resolution(changed) for _size, changed in manifest["signature"].values())
+
+
+def _resolution(changed: int) -> float:
+    """Return how many seconds after a file time, in ns, another change could still bear the same time."""
+    return _COARSE_SECONDS if changed % 1_000_000_000 else _WHOLE_SECONDS
 
 
 def make_backup(plan: BackupPlan) -> Manifest:

@@ -162,6 +162,21 @@ def test_a_database_that_did_not_change_is_up_to_date(tmp_path, live):
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("age, expected", [(1, False), (2, False), (3, True)])
+def test_where_file_times_are_whole_seconds_a_young_one_proves_nothing(tmp_path, age, expected):
+    """ext4 with small inodes, ext3, FAT and some NFS: a write of the same second bears the same time."""
+    real = (tmp_path / "data" / "app.db").resolve()
+    for path in real.parent.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    manifest = sqlite_backup.make_backup(plan(tmp_path))
+    for path in real.parent.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    created = datetime.fromtimestamp(1_700_000_000 + age, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    manifest = {**manifest, "created": created, "signature": sqlite_backup.signature_of(real)}
+    assert sqlite_backup.is_up_to_date(manifest, real) is expected
+
+
+@pytest.mark.usefixtures("live")
 def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
     folder = tmp_path / "backups"
     kept = sqlite_backup.make_backup(plan(tmp_path))
