@@ -15,6 +15,10 @@ DATABASE = ("auto", "restore", "keep")
 Step = Dict[str, str]
 
 
+# How a failed step of a switch begins to say what is true of the host.
+TRUE_NOW, _TRUE_THEN = "What is true now: ", "What was true before the rollback: "
+
+
 @dataclass(frozen=True)
 class Deploy:
     """What decides over the steps of a deploy.
@@ -136,4 +140,5 @@ def describe_end(failure: Failure, record: Optional[Mapping[str, Any]], reason: 
         return reason
     untouched = record is not None and record["stage"] == "opened"
     end = "aborted, nothing was changed" if untouched else f"rolled back to {failure.from_revision}"
-    return f"Release {failure.release_id} of {failure.app} was {end}: {reason}"
+    # What was true when the step failed is not true after the rollback.
+    return f"Release {failure.release_id} of {failure.app} was {end}: {reason.replace(TRUE_NOW, _TRUE_THEN)}"

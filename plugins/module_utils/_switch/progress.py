@@ -14,6 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Completed, State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._release.plan import TRUE_NOW
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan, state_after_failure
@@ -72,4 +73,4 @@ class SwitchError(GreenlightError):
 def failed(plan: SwitchPlan, step: str, error: Exception, progress: Optional[Progress] = None) -> SwitchError:
     """Return the error of a step with what is true of the host now."""
     text = str(error).rstrip(".")
-    return SwitchError(f"{text}. What is true now: {state_after_failure(plan, step)}", step, progress)
+    return SwitchError(f"{text}. {TRUE_NOW}{state_after_failure(plan, step)}", step, progress)

@@ -171,3 +171,8 @@ def test_a_deploy_that_failed_is_rolled_back_unless_there_is_nothing_to_roll_bac
 )
 def test_a_deploy_that_failed_says_what_became_of_it_and_why(record, end):
     assert failed_release("no space", CONTEXT, record)["message"] == f"Release {ID} of shop was {end}: no space"
+
+
+def test_what_was_true_before_the_rollback_is_not_said_to_be_true_now():
+    told = failed_release(f"it crashed. What is true now: the code is {NEW}", CONTEXT, {"stage": "switched"})["message"]
+    assert told.endswith(f"was rolled back to {OLD}: it crashed. What was true before the rollback: the code is {NEW}")
