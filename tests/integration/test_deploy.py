@@ -25,7 +25,7 @@ class Site:
 
     def __init__(self, folder, app, pm2, repository, **more):
         self.app, self.pm2, self.shas, self.state = app, pm2, repository[1], folder / "state"
-        told = {
+        variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "greenlight_app_name": "sample-app",
@@ -45,7 +45,7 @@ class Site:
             **more,
         }
         self.inventory = folder / "inventory.json"
-        self.inventory.write_text(json.dumps({"all": {"hosts": {"here": told}}}))
+        self.inventory.write_text(json.dumps({"all": {"hosts": {"here": variables}}}))
 
     def play(self, name, *words):
         """Run a playbook of the collection, and return its status and what it printed."""
@@ -75,29 +75,29 @@ def site(tmp_path, running, pm2, repository):
 
 def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
     before = (site.pids(), site.revision(), sorted(site.app.path.rglob("*")))
-    status, told = site.deploy("better", "--check", "--diff")
-    assert status == 0, told
+    status, output = site.deploy("better", "--check", "--diff")
+    assert status == 0, output
     for fact in (site.shas["better"], "items.js", "decision_would_be", "takes_the_steps", "Make the revision better"):
-        assert fact in told
+        assert fact in output
     assert (site.pids(), site.revision(), sorted(site.app.path.rglob("*"))) == before
     assert not site.state.exists()
 
-    status, told = site.deploy("better")
-    assert (status, site.revision()) == (0, site.shas["better"]), told
-    assert tasks_in(told) <= TASKS, told
-    assert "decision: monitor" in told, "the table of the decision"
+    status, output = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    assert tasks_in(output) <= TASKS, output
+    assert "decision: monitor" in output, "the table of the decision"
     assert [record["status"] for record in site.records()] == ["watching"]
 
     pids = site.pids()
-    status, told = site.deploy("better")
-    assert (status, "changed=0" in told, site.pids()) == (0, True, pids), told
+    status, output = site.deploy("better")
+    assert (status, "changed=0" in output, site.pids()) == (0, True, pids), output
 
     records = site.records()
-    status, told = site.play("rollback", "--check", "--diff")
-    assert (status, "takes_the_steps" in told, site.records(), site.pids()) == (0, True, records, pids), told
+    status, output = site.play("rollback", "--check", "--diff")
+    assert (status, "takes_the_steps" in output, site.records(), site.pids()) == (0, True, records, pids), output
 
-    status, told = site.play("rollback")
-    assert (status, site.revision()) == (0, site.shas["good"]), told
+    status, output = site.play("rollback")
+    assert (status, site.revision()) == (0, site.shas["good"]), output
 
 
 def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
@@ -124,8 +124,8 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
 
 @pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])
 def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_back(site, revision, why):
-    status, told = site.deploy(revision)
-    assert (status, f"was rolled back to {site.shas['good']}: " in told, why in told) == (2, True, True), told
+    status, output = site.deploy(revision)
+    assert (status, f"was rolled back to {site.shas['good']}: " in output, why in output) == (2, True, True), output
     record = site.records()[-1]
     assert (site.revision(), record["status"]) == (site.shas["good"], "rolled_back")
     assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}
@@ -134,22 +134,22 @@ def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_bac
 def test_an_aborted_release_ends_neither_the_watch_nor_the_rollback_of_the_one_before_it(site):
     assert site.deploy("better")[0] == 0
     broken = json.dumps({"greenlight_build_command": ["false"]})
-    status, told = site.deploy("degraded", "-e", broken)
-    assert (status, [each["status"] for each in site.records()]) == (2, ["watching", "aborted"]), told
-    status, told = site.play("verify")
-    assert (status, "h after the switch" in told, len(site.records()[0]["observations"])) == (0, True, 2), told
+    status, output = site.deploy("degraded", "-e", broken)
+    assert (status, [each["status"] for each in site.records()]) == (2, ["watching", "aborted"]), output
+    status, output = site.play("verify")
+    assert (status, "h after the switch" in output, len(site.records()[0]["observations"])) == (0, True, 2), output
     first, pids = site.records()[0]["id"], site.pids()
-    status, told = site.play("rollback")
-    assert (status, site.pids(), f"set greenlight_rollback_release to {first}" in told) == (0, pids, True), told
-    status, told = site.play("rollback", "-e", f"greenlight_rollback_release={first}")
-    assert (status, site.revision()) == (0, site.shas["good"]), told
+    status, output = site.play("rollback")
+    assert (status, site.pids(), f"set greenlight_rollback_release to {first}" in output) == (0, pids, True), output
+    status, output = site.play("rollback", "-e", f"greenlight_rollback_release={first}")
+    assert (status, site.revision()) == (0, site.shas["good"]), output
     assert [each["status"] for each in site.records()] == ["rolled_back", "aborted"]
 
 
 def test_a_wrong_rollback_option_is_refused_before_the_release(site):
-    status, told = site.deploy("crash-at-load", "-e", "greenlight_rollback_database=kept")
-    assert (status, site.revision(), site.records()) == (2, site.shas["good"], []), told
-    assert "greenlight_rollback_database must be auto, restore or keep, and not kept" in told
+    status, output = site.deploy("crash-at-load", "-e", "greenlight_rollback_database=kept")
+    assert (status, site.revision(), site.records()) == (2, site.shas["good"], []), output
+    assert "greenlight_rollback_database must be auto, restore or keep, and not kept" in output
 
 
 def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
@@ -157,12 +157,12 @@ def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
     restore = ("rollback", "-e", "greenlight_rollback_database=restore")
     with contextlib.closing(sqlite3.connect(site.app.database)) as other:
         other.execute("SELECT count(*) FROM items").fetchone()
-        status, told = site.play(*restore)
+        status, output = site.play(*restore)
     again = "fix the cause, and run greenlight.release.rollback again: it continues from here"
-    assert (status, "is open in process" in told, again in told) == (2, True, True), told
+    assert (status, "is open in process" in output, again in output) == (2, True, True), output
     assert site.records()[-1]["lock"] is None
-    status, told = site.play(*restore)
-    assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), told
+    status, output = site.play(*restore)
+    assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), output
 
 
 class Asked:
@@ -193,29 +193,29 @@ def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_r
     layout = {"greenlight_layout": "releases", "greenlight_strategy": "reload", "greenlight_built_paths": []}
     site = Site(tmp_path, app, pm2, repository, **layout)
     with Load(Asked(app)) as load:
-        status, told = site.deploy("better")
-    assert (status, load.failures) == (0, []), told
+        status, output = site.deploy("better")
+    assert (status, load.failures) == (0, []), output
     assert (load.asked > 100, site.revision()) == (True, repository[1]["better"])
     assert load.pids == {repository[1]["good"], repository[1]["better"]}
     assert "releases/" in os.readlink(app.path / "current")
-    status, told = site.play("rollback", "-e", json.dumps(layout))
-    assert (status, site.revision()) == (0, repository[1]["good"]), told
+    status, output = site.play("rollback", "-e", json.dumps(layout))
+    assert (status, site.revision()) == (0, repository[1]["good"]), output
     assert os.readlink(app.path / "current").endswith(first)
 
 
 def test_a_batch_that_comes_too_late_stops_the_run_and_rolls_nothing_back(site):
-    told = json.loads(site.inventory.read_text())
-    here = told["all"]["hosts"].pop("here")
+    inventory = json.loads(site.inventory.read_text())
+    here = inventory["all"]["hosts"].pop("here")
     frozen = [{"from": "2020-01-01", "to": "2100-01-01", "reason": "stocktaking"}]
-    told["all"]["hosts"] = {"first": here, "second": {**here, "greenlight_freeze": frozen}}
-    site.inventory.write_text(json.dumps(told))
-    status, told = site.deploy("better", "-e", "greenlight_batches=1")
-    assert (status, site.revision()) == (2, site.shas["better"]), told
+    inventory["all"]["hosts"] = {"first": here, "second": {**here, "greenlight_freeze": frozen}}
+    site.inventory.write_text(json.dumps(inventory))
+    status, output = site.deploy("better", "-e", "greenlight_batches=1")
+    assert (status, site.revision()) == (2, site.shas["better"]), output
     assert [record["status"] for record in site.records()] == ["watching"]
-    assert "batch 2 of 2 did not begin" in told
-    assert "releases are frozen: stocktaking" in told
-    assert re.search(rf'"second  2      -         {site.shas["better"][:8]}  -         not touched"', told)
-    assert f"greenlight.release.deploy --limit second -e greenlight_revision={site.shas['better']}" in told
+    assert "batch 2 of 2 did not begin" in output
+    assert "releases are frozen: stocktaking" in output
+    assert re.search(rf'"second  2      -         {site.shas["better"][:8]}  -         not touched"', output)
+    assert f"greenlight.release.deploy --limit second -e greenlight_revision={site.shas['better']}" in output
 
 
 def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, repository):
@@ -240,14 +240,14 @@ def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, r
 
 def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(site):
     """Both hosts are the same app, so that the second has the new revision when it is measured with the first."""
-    told = json.loads(site.inventory.read_text())
-    here = told["all"]["hosts"].pop("here")
+    inventory = json.loads(site.inventory.read_text())
+    here = inventory["all"]["hosts"].pop("here")
     row = {"metric": "response_time", "scope": "fleet", "relative": True, "target": {"below": 1e6}, "action": "monitor"}
     here["greenlight_decision_matrix_patches"]["all_together"] = row
-    told["all"]["hosts"] = {"first": here, "second": here}
-    site.inventory.write_text(json.dumps(told))
-    status, told = site.deploy("better", "-e", "greenlight_batches=1", "-e", "greenlight_soak=1s")
-    assert (status, site.revision()) == (0, site.shas["better"]), told
-    together = told[told.index("TASK [greenlight.release.verify : Together | Show the decision]") :]
+    inventory["all"]["hosts"] = {"first": here, "second": here}
+    site.inventory.write_text(json.dumps(inventory))
+    status, output = site.deploy("better", "-e", "greenlight_batches=1", "-e", "greenlight_soak=1s")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    together = output[output.index("TASK [greenlight.release.verify : Together | Show the decision]") :]
     baseline = re.search(r'"response_time +(\S+)', together)[1]
-    assert baseline == f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}", told
+    assert baseline == f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}", output

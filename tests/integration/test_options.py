@@ -69,7 +69,7 @@ def good(folder):
 
 def play(folder, playbook, wrong, *words):
     """Run a playbook for one good host and one host for each wrong variable; return its status and output."""
-    hosts = {"good": good(folder), **{name: {**good(folder), **more} for name, (more, told) in wrong.items()}}
+    hosts = {"good": good(folder), **{name: {**good(folder), **more} for name, (more, sentence) in wrong.items()}}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     return machine.play("-i", folder / "hosts.json", playbook, *words)
 
@@ -89,14 +89,14 @@ def test_a_release_begins_nowhere_when_one_host_has_a_wrong_variable(tmp_path):
     assert (status != 0, tasks_in(output)) == (True, ["greenlight.release.deploy : Plan | Refuse wrong options"]), (
         output
     )
-    assert refusals(output) == {name: told for name, (more, told) in WRONG.items()}
+    assert refusals(output) == {name: sentence for name, (more, sentence) in WRONG.items()}
     assert [path.name for path in tmp_path.iterdir()] == ["hosts.json"]
 
 
 def test_a_wrong_word_on_the_command_line_is_refused_by_every_host(tmp_path):
     status, output = play(tmp_path, "greenlight.release.deploy", {}, "-e", "greenlight_backup_verify=fast")
-    told = "greenlight_backup_verify must be full, quick or none, and not fast."
-    assert (status != 0, refusals(output), len(tasks_in(output))) == (True, {"good": told}, 1), output
+    sentence = "greenlight_backup_verify must be full, quick or none, and not fast."
+    assert (status != 0, refusals(output), len(tasks_in(output))) == (True, {"good": sentence}, 1), output
 
 
 def test_a_role_alone_refuses_as_its_playbook_does(tmp_path):
@@ -106,7 +106,7 @@ def test_a_role_alone_refuses_as_its_playbook_does(tmp_path):
     assert (status != 0, tasks_in(output)[-1]) == (True, "greenlight.release.deploy : Plan | Refuse wrong options"), (
         output
     )
-    assert refusals(output) == {name: told for name, (more, told) in chosen.items()}
+    assert refusals(output) == {name: sentence for name, (more, sentence) in chosen.items()}
     assert not (tmp_path / "state").exists()
 
 
@@ -116,7 +116,7 @@ def test_a_rollback_and_a_watch_refuse_the_hosts_with_wrong_variables_alone(tmp_
     status, output = play(tmp_path, f"greenlight.release.{name}", SHARED)
     refused = refusals(output)
     assert (status, tasks_in(output)[-1] != f"{role} | Refuse wrong options") == (2, True), output
-    assert {host: refused[host] for host in SHARED} == {host: told for host, (more, told) in SHARED.items()}
+    assert {host: refused[host] for host in SHARED} == {host: sentence for host, (more, sentence) in SHARED.items()}
     assert not (tmp_path / "state").exists()
 
 
@@ -128,6 +128,6 @@ def test_a_status_says_in_its_table_what_is_wrong_with_a_host(tmp_path):
     del wrong["missing"]
     status, output = play(tmp_path, "greenlight.release.status", wrong)
     assert status == 2, output
-    for told in (sentence for more, sentence in wrong.values()):
-        assert told in output
+    for _more, sentence in wrong.values():
+        assert sentence in output
     assert not (tmp_path / "state").exists()
