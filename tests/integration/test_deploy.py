@@ -106,19 +106,19 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
     (site.app.path / "node_modules" / "which").write_text("old")
     (site.app.path / ".git" / "info" / "exclude").write_text("node_modules\n")
     code = "import pathlib; p = pathlib.Path('node_modules'); p.mkdir(exist_ok=True); (p / 'which').write_text('new')"
-    told_so = json.dumps({"greenlight_build_command": [sys.executable, "-c", code]})
-    status, told = site.deploy("better", "-e", told_so)
-    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "new"), told
-    status, told = site.play("rollback")
-    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "old"), told
+    options = json.dumps({"greenlight_build_command": [sys.executable, "-c", code]})
+    status, output = site.deploy("better", "-e", options)
+    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "new"), output
+    status, output = site.play("rollback")
+    assert (status, (site.app.path / "node_modules" / "which").read_text()) == (0, "old"), output
     pids = site.pids()
-    told_so = json.dumps({"greenlight_build_command": ["false"], "greenlight_retry_rejected": True})
-    status, told = site.deploy("better", "-e", told_so)
-    assert (status, "was aborted, nothing was changed: false ended with status 1" in told, site.pids()) == (
+    options = json.dumps({"greenlight_build_command": ["false"], "greenlight_retry_rejected": True})
+    status, output = site.deploy("better", "-e", options)
+    assert (status, "was aborted, nothing was changed: false ended with status 1" in output, site.pids()) == (
         2,
         True,
         pids,
-    ), told
+    ), output
     assert site.records()[-1]["status"] == "aborted"
 
 
