@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible_collections.greenlight.release.plugins.module_utils._release import changes
 from ansible_collections.greenlight.release.plugins.module_utils._release.changes import ChangesError
 
@@ -117,3 +121,11 @@ def test_a_setting_that_is_no_list_of_texts_is_refused_by_name(setting):
 def test_changed_paths_that_are_no_list_are_refused():
     with pytest.raises(ChangesError, match="The changed paths must be a list of texts"):
         plan("web/a")
+
+
+def test_the_rule_of_the_readme_is_one():
+    readme = Path(__file__).resolve().parents[3] / "README.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    (rules,) = [yaml.safe_load(block)["greenlight_on_change"] for block in blocks if "greenlight_on_change" in block]
+    planned = changes.plan_changes(["worker/main.js"], rules, "shop")
+    assert (planned["run"], planned["restart"]) == ([["npm", "run", "build:worker"]], ["shop-worker"])
