@@ -66,7 +66,9 @@ options:
     type: bool
     default: true
   restart:
-    description: Names of other processes of the same PM2, which are restarted when the app serves.
+    description:
+      - Names of other processes of the same PM2, which are restarted when the app serves.
+      - One that has the database open when the app is stopped is stopped just before it. With O(direction=back) one that cannot be restarted is a warning.
     type: list
     elements: str
     default: []
@@ -88,6 +90,7 @@ options:
     description:
       - What O(direction=back) does with the database. V(auto) restores it when its schema changed or its file is not sound, and else keeps what users wrote.
         V(restore) always restores it, V(keep) never. What a restore replaces is set aside whole.
+      - Where a restore is likely, a process that has the database open and is not stopped, and a lack of room, are refused before anything is stopped.
     type: str
     choices: [auto, restore, keep]
     default: auto
