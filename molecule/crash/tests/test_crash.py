@@ -132,7 +132,9 @@ def without_power(stage: str, *more: str) -> Case:
         def interrupt(run: Process) -> None:
             host.kill("nothing", stage, *more)
             host.reboot()
-            os.killpg(run.pid, signal.SIGKILL)
+            # The run may have ended already, as its host was gone.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
 
         under_way(host, interrupt)
         host.wait_for_boot()
