@@ -78,6 +78,18 @@ def _kinds_of_variables(tasks):
             yield from _kinds_of_variables(task.get(part, []))
 
 
+def variables_set_nowhere(tree):
+    """Every private variable is set somewhere: Ansible meets one that is not only when a release comes to its task."""
+    used, known = {}, set()
+    for path, name in yaml_files(tree, "roles/**/*.yml", "playbooks/**/*.yml", "roles/*/templates/*.j2"):
+        text = path.read_text(encoding="utf-8")
+        known.update(re.findall(r"\b(__greenlight_\w+):", text))
+        known.update(re.findall(r"(?:register|loop_var): (__greenlight_\w+)", text))
+        for variable in re.findall(r"\b__greenlight_\w+", text):
+            used.setdefault(variable, name)
+    return [f"{used[each]}: {each} is set nowhere" for each in sorted(set(used) - known)]
+
+
 def long_expressions(tree):
     """What takes more than three filters belongs into a function that can be tested."""
     found = []
@@ -130,4 +142,11 @@ def sizes_of_variables(tree):
     return found
 
 
-RULES = (directions, documented_defaults, variables_kept_and_given, long_expressions, sizes_of_variables)
+RULES = (
+    directions,
+    documented_defaults,
+    variables_kept_and_given,
+    variables_set_nowhere,
+    long_expressions,
+    sizes_of_variables,
+)
