@@ -272,9 +272,9 @@ BROKEN = [
     (
         roles.variables_set_nowhere,
         {
-            "roles/verify/tasks/set.yml": "- register: __greenlight_set\n- assert: {fail_msg: '{{ __greenlight_gone }}'}",
+            "roles/verify/tasks/set.yml": "- register: __greenlight_set\n- debug: {msg: '{{ __greenlight_gone }}'}",
             "roles/verify/vars/main.yml": "__greenlight_given: '{{ __greenlight_set }}'",
-            "playbooks/verify.yml": "- vars: {__greenlight_flow: '{{ __greenlight_given }}'}\n  when: __greenlight_flow",
+            "playbooks/verify.yml": "- vars: {__greenlight_flow: '{{ __greenlight_given }}'}",
         },
         ["roles/verify/tasks/set.yml: __greenlight_gone is set nowhere"],
     ),
