@@ -16,7 +16,7 @@ description:
   - The same command of two rules runs once.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: rules, app, layout, built_paths
+positional: rules, app, layout, built_paths, rehearse_migration
 options:
   _input:
     description: The changed paths, as M(greenlight.release.git_revision) returns them.
@@ -65,6 +65,10 @@ options:
     type: list
     elements: str
     default: []
+  rehearse_migration:
+    description: Whether a migration is tried first in a new tree, V(auto), V(always) or V(never), see the role P(greenlight.release.deploy#role).
+    type: str
+    default: never
   install_command:
     description: The command and arguments that install what the app depends on.
     type: list
@@ -140,6 +144,7 @@ def plan_changes(
     app: str,
     layout: str = "in_place",
     built_paths: Sequence[str] = (),
+    rehearse_migration: str = "never",
     **settings: Any,
 ) -> Dict[str, Any]:
     try:
@@ -147,7 +152,8 @@ def plan_changes(
     except (changes.ChangesError, TypeError) as error:
         raise AnsibleFilterError(f"plan_changes: {error}") from error
     anew = plan.built_anew(settings.get("install_command", ()), planned["reasons"], built_paths)
-    return {**planned, "staged": plan.needs_stage(layout, planned["run"]), "built_anew": anew}
+    staged = plan.needs_stage(layout, planned["run"], planned["migrate"], rehearse_migration)
+    return {**planned, "staged": staged, "built_anew": anew}
 
 
 class FilterModule:

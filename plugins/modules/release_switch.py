@@ -95,7 +95,9 @@ options:
     choices: [auto, restore, keep]
     default: auto
   migrate:
-    description: Commands that migrate the database, each a list of words, run in the tree of the new revision one after another.
+    description:
+      - Commands that migrate the database, each a list of words, run in the tree of the new revision one after another.
+      - They get the variables that PM2 started the app with, and the app's Node is the first on their PATH.
     type: list
     elements: list
     default: []
@@ -103,6 +105,16 @@ options:
     description: Seconds that one of these commands may take.
     type: float
     default: 600
+  rehearse:
+    description:
+      - Whether O(migrate) is run first in the staged tree and on a copy of the database, made of O(backup), while the app serves.
+        A migration that fails there ends the switch before anything was changed.
+      - The commands run with the variables of the app. Where one of these holds the path of the database, alone or in a URL, it leads to the copy.
+        Where the database lies in the checkout, the copy lies at the same place of the staged tree.
+      - V(auto) tries it where that is possible, and else warns. V(always) fails where it is not. V(never) does not.
+    type: str
+    choices: [auto, always, never]
+    default: never
   env:
     description: Environment variables that the app is started with in a rollback. Their values are never shown.
     type: dict
@@ -185,6 +197,12 @@ backup:
   returned: when going forward has come as far
   type: str
   sample: /var/lib/greenlight/shop/backups/shop.db.20260219T020006Z.4f1d9c.pages
+rehearsal:
+  description:
+    - Whether the migration was tried on a copy of the database (C(done)), C(reason) why not, and how long it took in C(seconds).
+  returned: when there is something to migrate and O(rehearse) is not V(never), and not in check mode
+  type: dict
+  sample: {"done": true, "reason": "", "seconds": 1.21}
 restored:
   description:
     - What became of the database. C(restored) says whether it was replaced, C(reason) why, C(set_aside) where the replaced one is,
@@ -267,6 +285,7 @@ ARGUMENTS = {
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
     "migrate": {"type": "list", "elements": "list", "default": []},
     "migrate_timeout": {"type": "float", "default": 600},
+    "rehearse": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
     "env": {"type": "dict", "default": {}, "no_log": True},
     "port": {"type": "int"},
     "stable_for": {"type": "float", "default": 5},

@@ -232,6 +232,52 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
     assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
 
 
+ADD_COLUMN = "import os, sqlite3; sqlite3.connect(os.environ['DATABASE_PATH']).execute('ALTER TABLE items ADD z')"
+FAIL = "import sys; sys.exit('no such table: x')"
+
+
+def stage(release):
+    """Make the new tree, and return the command of a migration that is tried there."""
+    given = {"path": str(release.app.path), "release_id": release.id, "sha": release.new}
+    release.must("release_tree", {"state": "staged", **given})
+
+
+def columns(release):
+    return release.sql("SELECT count(*) FROM pragma_table_info('items')")[0]
+
+
+def test_a_migration_is_tried_on_a_copy_with_the_variables_of_the_app_and_then_made(release_of):
+    release = release_of("better")
+    stage(release)
+    before = columns(release)
+    forward = release.forward(rehearse="auto", migrate=[[sys.executable, "-c", ADD_COLUMN]])
+    assert (forward.get("msg"), forward["steps"][0], forward["rehearsal"]["done"]) == (None, "rehearse", True)
+    assert (columns(release), release.app.get("/health")["revision"]) == (before + 1, release.new)
+    assert not list((release.state / "backups").glob(".rehearsal*"))
+
+
+def test_a_migration_that_fails_on_a_copy_never_stops_the_app(release_of):
+    release = release_of("better")
+    stage(release)
+    before, pid = columns(release), release.pid()
+    failed = release.forward(rehearse="auto", migrate=[[sys.executable, "-c", code] for code in (ADD_COLUMN, FAIL)])
+    assert failed["step"] == "rehearse"
+    assert "The migration failed on a copy of the database: " in failed["msg"]
+    assert "no such table: x. What is true now: nothing was changed" in failed["msg"]
+    assert (columns(release), release.pid(), release.read()["stage"]) == (before, pid, "opened")
+    assert not list((release.state / "backups").glob(".rehearsal*"))
+
+
+def test_a_migration_that_cannot_be_led_to_a_copy_is_not_tried(release_of):
+    release = release_of("better")
+    stage(release)
+    names_it = [[sys.executable, "-c", f"open({str(release.app.database)!r})"]]
+    refused = release.forward(rehearse="always", migrate=names_it)
+    assert (refused["step"], "in the middle of a word" in refused["msg"]) == ("rehearse", True), refused
+    forward = release.forward(rehearse="auto", migrate=names_it)
+    assert (forward["rehearsal"]["done"], "in the middle of a word" in str(forward["warnings"])) == (False, True)
+
+
 def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None

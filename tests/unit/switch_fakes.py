@@ -40,6 +40,7 @@ def params(state_path, **given):
         "database": "auto",
         "migrate": [],
         "migrate_timeout": 5,
+        "rehearse": "never",
         "port": None,
         "stable_for": 0,
         "timeout": 5,

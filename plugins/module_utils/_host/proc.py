@@ -42,6 +42,14 @@ def is_alive(pid: int, proc: Path = PROC) -> bool:
     return _state_and_parent(pid, proc)[0] not in ("", "Z")
 
 
+def program_of(pid: int, proc: Path = PROC) -> str:
+    """Return the path of the program that a process runs, empty when it cannot be read."""
+    try:
+        return os.readlink(str(proc / str(pid) / "exe"))
+    except OSError:
+        return ""
+
+
 def _state_and_parent(pid: int, proc: Path) -> Tuple[str, int]:
     """Return the state letter and the parent of a process, ("", 0) when it has ended."""
     try:

@@ -48,6 +48,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables 
     hide,
     running_secrets,
     take_variables,
+    variables_of,
 )
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "stop",
     "take_variables",
     "variables_config",
+    "variables_of",
     "version_of",
     "watch_port",
 ]

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Sequence, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
@@ -15,6 +18,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 SHORTEST_SECRET = 6
 # Variables of the shell that are called like passwords, and hold folders.
 _FOLDERS = ("PWD", "OLDPWD")
+# What belongs to the shell that ran pm2, and what Node and PM2 hand to one instance only.
+_NOT_OF_THE_APP = (*_FOLDERS, "SHLVL", "_", "HOME", "USER", "LOGNAME")
+_OF_ONE_INSTANCE = ("NODE_APP_INSTANCE", "NODE_CHANNEL_FD", "unique_id")
+# Programs that run JavaScript, as the kernel calls them.
+_RUNTIMES = ("node", "nodejs", "bun", "deno")
 
 
 def text(value: Any) -> str:
@@ -57,3 +65,27 @@ def running_secrets(processes: Sequence[Mapping[str, Any]], name: str) -> Set[st
         for key, value in (each.get("pm2_env", {}).get("env") or {}).items()
         if redaction.names_secret(key) and key not in _FOLDERS
     }
+
+
+def variables_of(processes: Sequence[Mapping[str, Any]], name: str, path: str) -> Dict[str, str]:
+    """Return the variables that an app was started with, without those of PM2; empty where PM2 knows no such app.
+
+    Its PATH is followed by `path`, and begins with the folder of the program that runs it, so that the commands of a
+    release use the same Node.
+    """
+    for each in process.named(processes, name):
+        given = (each.get("pm2_env", {}).get("env") or {}).items()
+        own = {key: text(value) for key, value in given if _is_of_the_app(key)}
+        folders = [_runtime_folder(int(each.get("pid") or 0)), *own.get("PATH", "").split(os.pathsep)]
+        parts = dict.fromkeys([*folders, *path.split(os.pathsep)])
+        return {**own, "PATH": os.pathsep.join(filter(None, parts))}
+    return {}
+
+
+def _is_of_the_app(name: str) -> bool:
+    return name not in (*_NOT_OF_THE_APP, *_OF_ONE_INSTANCE) and not name.startswith("PM2_")
+
+
+def _runtime_folder(pid: int) -> str:
+    program = Path(proc.program_of(pid))
+    return str(program.parent) if program.name in _RUNTIMES else ""

@@ -101,9 +101,12 @@ def _notify(deploy: Deploy, event: str) -> List[Step]:
     return _step_if(event in deploy.events, "notify", event=event)
 
 
-def needs_stage(layout: str, commands: Sequence[Any]) -> bool:
-    """Say whether the new tree is built while the old one runs; without commands a checkout in place is enough."""
-    return layout == "releases" or bool(commands)
+def needs_stage(layout: str, commands: Sequence[Any], migrate: Sequence[Any] = (), rehearse: str = "never") -> bool:
+    """Say whether the new tree is made while the old one runs; without commands a checkout in place is enough.
+
+    `commands` install and build, and those that `migrate` are tried there first unless `rehearse` is never.
+    """
+    return layout == "releases" or bool(commands) or (bool(migrate) and rehearse != "never")
 
 
 def built_anew(install_command: Sequence[str], reasons: Mapping[str, Any], built_paths: Sequence[str]) -> List[str]:

@@ -25,6 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore as sqlite_restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage as sqlite_stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import update as sqlite_update
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
@@ -33,6 +34,7 @@ Result = TypeVar("Result")
 
 Restore = restore_plan.Restore
 real_database, resolve, inspect = database.real_database, database.resolve, inspection.inspect
+remove_with_sidecars = database.remove_with_sidecars
 find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_hindrances
 
 
@@ -73,6 +75,20 @@ def explained(work: Callable[[], Result]) -> Result:
 def is_intact(backup: str) -> bool:
     """Say whether a backup is what its manifest says. Raises SqliteError."""
     return sqlite_manifest.is_there(sqlite_manifest.read_manifest(Path(backup)))
+
+
+def unpack(backup: str, target: Path, timeout: float) -> None:
+    """Make a new database file, mode 0600, of what a backup holds. Raises SqliteError, OSError."""
+    sqlite_stage.stage(target, sqlite_manifest.read_manifest(Path(backup)), timeout)
+
+
+def schema_cookie(path: Path, timeout: float) -> int:
+    """Return the number that SQLite changes with every change of the schema. Raises SqliteError.
+
+    https://www.sqlite.org/pragma.html#pragma_schema_version
+    """
+    with database.connection(database.real_database(path), timeout, mode="ro") as opened:
+        return int(opened.execute("PRAGMA schema_version").fetchone()[0])
 
 
 def describe_backups(folder: Path, timeout: float) -> List[Dict[str, Any]]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Callable, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
-from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
@@ -17,8 +16,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
-from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, processes
-from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs, root_of
+from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, migration, processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
     FAILURES,
     Progress,
@@ -68,6 +67,17 @@ def take(name: str, step: Step, inputs: Inputs, progress: Progress) -> Progress:
     except FAILURES as error:
         raise failed(inputs.plan, name, error, progress.took(name, clock.now() - began)) from error
     return after.took(name, clock.now() - began)
+
+
+def rehearse(inputs: Inputs, progress: Progress) -> Progress:
+    """Migrate a copy of the database while the app serves. What cannot be tried is a warning."""
+    clock = inputs.system.clock
+    began = clock.now()
+    reason = migration.rehearse(inputs, progress.before)
+    if reason:
+        progress = progress.warned(f"The migration was not tried on a copy of the database: {reason}")
+    seconds = round(clock.now() - began, 3)
+    return progress.found({"rehearsal": {"done": not reason, "reason": reason, "seconds": seconds}})
 
 
 def mark(inputs: Inputs, progress: Progress) -> Progress:
@@ -141,8 +151,7 @@ def move(inputs: Inputs, progress: Progress) -> Progress:
 
 def migrate(inputs: Inputs, progress: Progress) -> Progress:
     """Run the commands that migrate the database, in the tree of the new revision."""
-    for words in inputs.migrate:
-        commands.run(words, root_of(inputs.move), inputs.system.environment, inputs.migrate_timeout)
+    migration.migrate(inputs, progress.before)
     return progress
 
 
@@ -177,6 +186,7 @@ def restart_others(inputs: Inputs, progress: Progress) -> Progress:
 
 # Every step by the name that it has in the plan, and in what the module returns.
 STEPS: Mapping[str, Step] = {
+    "rehearse": rehearse,
     "mark": mark,
     "note_switching": note_switching,
     "stop": stop,

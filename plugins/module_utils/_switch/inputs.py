@@ -49,6 +49,7 @@ class Inputs:
     database: Database
     migrate: Sequence[Sequence[str]]
     migrate_timeout: float
+    rehearse: str
     executable: str
     system: System
     is_rehearsal: bool = False
@@ -81,6 +82,7 @@ def read(
         _database(params, record, plan, system),
         params["migrate"],
         params["migrate_timeout"],
+        params["rehearse"],
         params["executable"],
         system,
         is_rehearsal,
@@ -93,6 +95,7 @@ def find_record(state_path: Path, release_id: Optional[str]) -> Record:
 
 
 def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
+    rehearses = params["direction"] == "forward" and params["phase"] == "whole" and bool(params["migrate"])
     return SwitchPlan(
         params["direction"],
         params["phase"],
@@ -100,6 +103,7 @@ def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
         record["from_revision"],
         record["to_revision"],
         params["restart_app"],
+        rehearses and params["rehearse"] != "never",
     )
 
 

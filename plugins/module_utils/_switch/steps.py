@@ -20,6 +20,7 @@ _BACK = ("stop", "restore", "move", "mark", "start", "restart_others")
 # What is true when a step fails; `app` says what the app does meanwhile.
 _STATE_FORWARD = {
     "check": "nothing was changed",
+    "rehearse": "nothing was changed",
     "mark": "nothing was changed",
     "note_switching": "nothing was changed",
     "stop": "the app may be stopped, its code is {old} and its database as it was",
@@ -46,7 +47,7 @@ _STATE_BACK = {
 class SwitchPlan:
     """What is wanted of a switch, in the words of the module; `old` and `new` are full SHAs.
 
-    Without `restart_app` only the code is moved.
+    Without `restart_app` only the code is moved. With `rehearses` the migration is tried on a copy first.
     """
 
     direction: str
@@ -55,6 +56,7 @@ class SwitchPlan:
     old: str
     new: str
     restart_app: bool = True
+    rehearses: bool = False
 
     @property
     def is_rollback(self) -> bool:
@@ -83,6 +85,8 @@ def steps_of(plan: SwitchPlan) -> List[str]:
     if plan.is_rollback:
         return list(_BACK)
     steps = {"whole": _MOVE + _START, "before_migrate": _MOVE, "from_migrate": _START}[plan.phase]
+    if plan.rehearses:
+        steps = ("rehearse", *steps)
     begins = "start" if plan.restart_app else "look"
     return [begins if step == "start" else step for step in steps if step != "stop" or plan.stops]
 

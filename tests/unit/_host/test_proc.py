@@ -155,3 +155,8 @@ def test_nothing_is_known_of_a_process_that_ended(proc):
         "",
         "",
     )
+
+
+def test_the_program_of_a_process_is_known_while_it_runs():
+    assert host_proc.program_of(os.getpid()) == os.path.realpath(sys.executable)
+    assert host_proc.program_of(0) == ""

@@ -45,3 +45,13 @@ def test_of_the_wanted_variables_only_the_names_are_left_among_the_arguments():
 def test_a_folder_of_the_shell_is_no_secret():
     processes = [listed(env={"OLDPWD": "/srv/shop", "DB_PWD": "hunter2"})]
     assert variables.running_secrets(processes, "shop") == {"hunter2"}
+
+
+def test_an_app_is_known_by_its_own_variables_and_its_node_comes_first(monkeypatch):
+    programs = {7: "/opt/node/bin/node", 0: ""}
+    monkeypatch.setattr(variables.proc, "program_of", programs.get)
+    env = {"PORT": 80, "PATH": "/usr/bin:/srv/bin", "PM2_HOME": "/p", "PWD": "/", "NODE_APP_INSTANCE": 0, "HOME": "/h"}
+    found = variables.variables_of([listed(pid=7, env=env)], "shop", "/usr/bin:/bin")
+    assert found == {"PORT": "80", "PATH": "/opt/node/bin:/usr/bin:/srv/bin:/bin"}
+    assert variables.variables_of([listed(env={"PORT": 80})], "shop", "/bin") == {"PORT": "80", "PATH": "/bin"}
+    assert variables.variables_of([listed()], "other", "/bin") == {}

@@ -92,6 +92,14 @@ def test_a_tree_is_made_ready_aside_where_it_must_be(layout, commands, staged):
     assert plan.needs_stage(layout, commands) is staged
 
 
+@pytest.mark.parametrize(
+    "migrate, rehearse, staged",
+    [([], "auto", False), ([["x"]], "auto", True), ([["x"]], "always", True), ([["x"]], "never", False)],
+)
+def test_a_tree_is_made_ready_for_a_migration_that_is_tried_first(migrate, rehearse, staged):
+    assert plan.needs_stage("in_place", [], migrate, rehearse) is staged
+
+
 NPM_CI = ["npm", "ci", "--omit=dev"]
 
 

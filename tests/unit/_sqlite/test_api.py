@@ -150,3 +150,14 @@ COUNTS = {"t": {"live": 3, "backup": 2}}
 )
 def test_the_diff_is_one_of_rows_after_a_restore_and_else_one_of_manifests(result, before, after):
     assert sqlite_api.diff_of(result) == {"before": before, "after": after}
+
+
+def test_a_backup_is_unpacked_and_a_change_of_the_schema_is_seen(host, tmp_path):
+    sqlite_api.unpack(host.manifest["path"], tmp_path / "copy.db", 5)
+    assert host.read("SELECT count(*) FROM t", tmp_path / "copy.db") == 2
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    before = sqlite_api.schema_cookie(host.path, 5)
+    host.sql("INSERT INTO t VALUES (3)")
+    assert sqlite_api.schema_cookie(host.path, 5) == before
+    host.sql("ALTER TABLE t ADD y")
+    assert sqlite_api.schema_cookie(host.path, 5) != before

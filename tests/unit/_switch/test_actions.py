@@ -20,6 +20,7 @@ from switch_fakes import ID, make_inputs, open_release
 
 RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
 BEGUN = Progress(pm2.NOTHING)
+REHEARSED = {"migrate": [["true"]], "rehearse": "auto"}
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def fail(*_given):
 
 
 def test_every_step_of_every_plan_has_an_action(make):
-    plans = [make(**given).plan for given in ({}, {"restart_app": False}, {"direction": "back"})]
+    plans = [make(**given).plan for given in (REHEARSED, {"restart_app": False}, {"direction": "back"})]
     assert {step for plan in plans for step in steps_of(plan)} == set(actions.STEPS)
 
 
@@ -263,3 +264,11 @@ def test_warnings_of_pm2_are_passed_on(make, monkeypatch):
     rest = {name: lambda _inputs, progress: progress for name in steps_of(inputs.plan)}
     monkeypatch.setattr(actions, "STEPS", {**rest, "start": actions.start})
     assert ["in fork mode" in warning for warning in actions.run(inputs, BEGUN).warnings] == [True]
+
+
+@pytest.mark.parametrize("reason, warnings", [("", ()), ("no room", ("not tried on a copy of the database: no room",))])
+def test_what_a_rehearsal_came_to_is_reported(make, monkeypatch, reason, warnings):
+    monkeypatch.setattr(actions.migration, "rehearse", lambda _inputs, _before: reason)
+    done = actions.rehearse(make(**REHEARSED), BEGUN)
+    assert done.results["rehearsal"] == {"done": not reason, "reason": reason, "seconds": 0}
+    assert [warning.partition("was ")[2] for warning in done.warnings] == list(warnings)

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import steps
@@ -26,6 +28,7 @@ def plan(direction="forward", phase="whole", strategy="restart", restart_app=Tru
         (plan(restart_app=False), [*FORWARD[:2], *FORWARD[3:7], "look", "restart_others"]),
         (plan(phase="before_migrate"), FORWARD[:6]),
         (plan(phase="from_migrate"), FORWARD[6:]),
+        (replace(plan(), rehearses=True), ["rehearse", *FORWARD]),
         (plan("back"), BACK),
         (plan("back", strategy="reload"), BACK),
     ],

@@ -1,0 +1,157 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that migrate the database: tried on a copy while the app serves, then run when it is stopped.
+
+A migration that fails, or takes too long, is found out on the copy, and costs no user an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Hashable, Iterator, Mapping, Sequence, Set, TypeVar
+
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout
+from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs, root_of
+
+Key = TypeVar("Key", bound=Hashable)
+
+# A path as it stands in a variable: alone, or in a URL such as file:/srv/shop.db?mode=rwc or sqlite:///srv/shop.db.
+_LOCATION = re.compile(r"(?P<scheme>(?:(?:file|libsql|sqlite3?):(?://)?)?)(?P<path>/[^?#]*)(?P<rest>(?:[?#].*)?)")
+# The copy, what the migration writes next to it, and what the app's log and users need meanwhile.
+_TIMES_THE_SIZE, _SPARE = 3, 64 << 20
+# Not what is only read, nor what PM2 reads: the variables of the app come from there.
+_CODE = (".", ":!*.md", ":!*ecosystem*", ":!*pm2*.json")
+
+
+@dataclass(frozen=True)
+class MigrationCopy:
+    """Where a copy of the database is made, and the variables and commands that lead to it."""
+
+    path: Path
+    variables: Mapping[str, str]
+    commands: Sequence[Sequence[str]]
+
+
+class CannotRehearse(Exception):
+    """The commands cannot be led to a copy; the message says why."""
+
+
+def environment_of(inputs: Inputs, before: pm2.State) -> Dict[str, str]:
+    """Return the variables of the commands: those of this run, and over them those that the app runs with."""
+    own = inputs.system.environment
+    return {**own, **pm2.variables_of(before.processes, inputs.processes.app, own.get("PATH", ""))}
+
+
+def migrate(inputs: Inputs, before: pm2.State) -> None:
+    """Run the commands in the tree of the new revision. Raises CommandError."""
+    _run(inputs, inputs.migrate, root_of(inputs.move), environment_of(inputs, before))
+
+
+def rehearse(inputs: Inputs, before: pm2.State) -> str:
+    """Run the commands in the staged tree and on a copy; return why that cannot be done, empty when it was done.
+
+    Raises CommandError where they fail, and where a rehearsal is demanded and cannot be made.
+    """
+    try:
+        with _made_copy(inputs, before) as copy:
+            _run_on(copy, inputs, {**environment_of(inputs, before), **copy.variables})
+    except CannotRehearse as reason:
+        if inputs.rehearse == "always":
+            raise CommandError(f"The migration cannot be tried on a copy of the database: {reason}") from reason
+        return str(reason)
+    return ""
+
+
+def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str]) -> None:
+    live, timeout = Path(inputs.database.path), inputs.database.timeout
+    cookie = sqlite_api.schema_cookie(live, timeout)
+    try:
+        _run(inputs, copy.commands, layout.stage_path(inputs.git, inputs.move), environment)
+    except CommandError as error:
+        raise CommandError(f"The migration failed on a copy of the database: {error}") from error
+    if sqlite_api.schema_cookie(live, timeout) != cookie:
+        raise CommandError(
+            f"The schema of {live} changed while the migration was tried on a copy; make the commands take the path of "
+            "the database from a variable of the app, or set greenlight_rehearse_migration to never"
+        )
+
+
+def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> None:
+    for words in migration:
+        commands.run(words, folder, environment, inputs.migrate_timeout)
+
+
+@contextlib.contextmanager
+def _made_copy(inputs: Inputs, before: pm2.State) -> Iterator[MigrationCopy]:
+    copy = plan_copy(inputs, before)
+    sqlite_api.remove_with_sidecars(copy.path)
+    try:
+        sqlite_api.unpack(inputs.database.backup, copy.path, inputs.database.timeout)
+        yield copy
+    finally:
+        sqlite_api.remove_with_sidecars(copy.path)
+
+
+def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
+    """Return where the copy goes. Raises CannotRehearse."""
+    staged = layout.stage_path(inputs.git, inputs.move)
+    if not staged.is_dir():
+        raise CannotRehearse(f"there is no new tree in {staged}")
+    live = sqlite_api.resolve(Path(inputs.database.path))
+    beside = Path(inputs.database.backup).with_name(f".rehearsal-{inputs.record['id']}.db")
+    variables = environment_of(inputs, before)
+    led = {name: value for name, value in lead_to(variables, live, beside).items() if value != variables[name]}
+    given = [list(lead_to(dict(enumerate(words)), live, beside).values()) for words in inputs.migrate]
+    _refuse_literal_paths(inputs, given, {str(live), inputs.database.path})
+    leads = bool(led) or given != [list(words) for words in inputs.migrate]
+    place = beside if leads else _place_in(staged, root_of(inputs.move), live)
+    free = os.statvfs(str(place.parent))
+    if free.f_bavail * free.f_frsize < _TIMES_THE_SIZE * live.stat().st_size + _SPARE:
+        raise CannotRehearse(f"there is no room for a copy in {place.parent}")
+    return MigrationCopy(place, led, given)
+
+
+def lead_to(texts: Mapping[Key, str], live: Path, copy: Path) -> Dict[Key, str]:
+    """Return the texts; what is the path of the database, alone or in a URL, is that of the copy instead."""
+    led = {}
+    for key, text in texts.items():
+        found = _LOCATION.fullmatch(text)
+        is_live = found and sqlite_api.resolve(Path(found["path"])) == live
+        led[key] = f"{found['scheme']}{copy}{found['rest']}" if found and is_live else text
+    return led
+
+
+def _refuse_literal_paths(inputs: Inputs, given: Sequence[Sequence[str]], paths: Set[str]) -> None:
+    """Raise CannotRehearse where a command or the code names the database: it would migrate that, and not the copy."""
+    for path in sorted(paths):
+        if any(path in word for words in given for word in words):
+            raise CannotRehearse(f"a command has {path} in the middle of a word")
+        found = inputs.git(["grep", "-lF", "-e", path, inputs.move.to_sha, "--", *_CODE])
+        if found.code == 0:
+            name = found.output.splitlines()[0].partition(":")[2]
+            raise CannotRehearse(f"{name} of the new revision names {path}; take it from a variable of the app")
+
+
+def _place_in(staged: Path, root: Path, live: Path) -> Path:
+    """Return the place in the new tree that the database has in the running one. Raises CannotRehearse."""
+    running = sqlite_api.resolve(root)
+    if running not in live.parents:
+        raise CannotRehearse(f"no variable of the app holds {live}, and it does not lie in {root}")
+    name = str(live.relative_to(running))
+    for settings in (staged / ".env", (staged / name).parent / ".env"):
+        if settings.is_file() and str(live) in settings.read_text(encoding="utf-8", errors="replace"):
+            raise CannotRehearse(f"{settings} leads to {live} itself")
+    if not lies_free(staged, name) or os.path.lexists(str(staged / name)):
+        raise CannotRehearse(f"{staged / name} leads elsewhere or is there already")
+    (staged / name).parent.mkdir(parents=True, exist_ok=True)
+    return staged / name

@@ -1,0 +1,144 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._switch import migration
+from pm2_fakes import listed
+from sqlite_host import Host
+from switch_fakes import make_inputs, open_release
+
+ADD = "import os, sqlite3; sqlite3.connect(os.environ['DB'][5:]).execute('ALTER TABLE t ADD y')"
+FAIL = "import sys; sys.exit('no such table: x')"
+NONE = Done(1, "", "")
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A database with a backup, and a staged tree."""
+    (tmp_path / "staged").mkdir()
+    monkeypatch.setattr(migration.layout, "stage_path", lambda _git, _move: tmp_path / "staged")
+    return Host(tmp_path)
+
+
+@pytest.fixture
+def make(host, tmp_path):
+    """Return a function that makes the inputs of a switch that migrates with these codes of Python."""
+
+    def make(*codes, grep=NONE, rehearse="auto", words=None):
+        open_release(tmp_path, tmp_path)
+        migrate = words or [[sys.executable, "-c", code] for code in codes]
+        given = {"rehearse": rehearse, "migrate": migrate, "backup": host.manifest["path"]}
+        inputs = make_inputs(tmp_path, environment={"PATH": os.environ["PATH"]}, **given)
+        database = replace(inputs.database, path=str(host.path))
+        return replace(inputs, database=database, git=lambda _words: grep)
+
+    return make
+
+
+def app(**variables):
+    return replace(pm2.NOTHING, processes=[listed(env=variables)])
+
+
+def columns(host):
+    return host.read("SELECT count(*) FROM pragma_table_info('t')")
+
+
+def test_a_copy_is_migrated_and_removed_and_then_the_database(host, make):
+    inputs, before = make(ADD), app(DB=f"file:{host.path}")
+    assert (migration.rehearse(inputs, before), columns(host)) == ("", 1)
+    assert [path.name for path in Path(host.manifest["path"]).parent.glob(".rehearsal*")] == []
+    migration.migrate(inputs, before)
+    assert columns(host) == 2
+
+
+def test_what_fails_on_the_copy_is_reported_and_nothing_is_left(host, make):
+    with pytest.raises(CommandError, match=r"^The migration failed on a copy of the database: .*no such table: x"):
+        migration.rehearse(make(ADD, FAIL), app(DB=f"file:{host.path}"))
+    assert columns(host) == 1
+    assert list(Path(host.manifest["path"]).parent.glob(".rehearsal*")) == []
+
+
+def test_a_command_that_reaches_the_database_itself_is_found_out(host, make):
+    with pytest.raises(CommandError, match="changed while the migration was tried on a copy; make the commands take"):
+        migration.rehearse(
+            make(ADD.replace("['DB'][5:]", "['OTHER'][7:]")), app(OTHER=f"direct:{host.path}", DB=str(host.path))
+        )
+
+
+def test_a_database_in_the_checkout_is_copied_to_the_same_place_of_the_new_tree(host, make, tmp_path):
+    code = "import sqlite3; sqlite3.connect('data/app.db').execute('ALTER TABLE t ADD y')"
+    assert (migration.rehearse(make(code), app()), columns(host)) == ("", 1)
+    assert list((tmp_path / "staged" / "data").iterdir()) == []
+
+
+def test_a_word_that_is_the_path_leads_to_the_copy(host, make):
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('ALTER TABLE t ADD y')"
+    inputs = make(words=[[sys.executable, "-c", code, str(host.path)]])
+    assert (migration.rehearse(inputs, app()), columns(host)) == ("", 1)
+
+
+def refuse(host, tmp_path, kind):
+    """Make one thing so that the commands cannot be led to a copy."""
+    if kind == "no tree":
+        (tmp_path / "staged").rmdir()
+    elif kind == "settings":
+        (tmp_path / "staged" / ".env").write_text(f"DB={host.path}\n")
+    elif kind == "link":
+        (tmp_path / "staged" / "data").symlink_to(tmp_path / "data")
+    elif kind == "there":
+        (tmp_path / "staged" / "data").mkdir()
+        (tmp_path / "staged" / "data" / "app.db").touch()
+
+
+@pytest.mark.parametrize(
+    "kind, reason",
+    [
+        ("no tree", "there is no new tree in "),
+        ("settings", "/.env leads to "),
+        ("link", "leads elsewhere or is there already"),
+        ("there", "leads elsewhere or is there already"),
+        ("word", "in the middle of a word"),
+        ("code", "src/db.js of the new revision names "),
+        ("room", "there is no room for a copy in "),
+        ("elsewhere", "no variable of the app holds "),
+    ],
+)
+def test_where_the_commands_cannot_be_led_to_a_copy_they_are_not_tried(host, make, tmp_path, monkeypatch, kind, reason):
+    refuse(host, tmp_path, kind)
+    code = f"open({str(host.path)!r}, 'w')" if kind == "word" else FAIL
+    grep = Done(0, "b" * 40 + ":src/db.js\n", "") if kind == "code" else NONE
+    if kind == "room":
+        monkeypatch.setattr(migration, "_SPARE", 1 << 60)
+    if kind == "elsewhere":
+        monkeypatch.setattr(migration, "root_of", lambda _move: tmp_path / "elsewhere")
+    assert reason in migration.rehearse(make(code, grep=grep), app())
+    with pytest.raises(CommandError, match="^The migration cannot be tried on a copy of the database: "):
+        migration.rehearse(make(code, grep=grep, rehearse="always"), app())
+
+
+@pytest.mark.parametrize(
+    "text, led",
+    [
+        ("/srv/shop.db", "/b/copy.db"),
+        ("file:/srv/shop.db?mode=rwc", "file:/b/copy.db?mode=rwc"),
+        ("sqlite:///srv/shop.db", "sqlite:///b/copy.db"),
+        ("sqlite3:/srv/shop.db#x", "sqlite3:/b/copy.db#x"),
+        ("/srv/../srv/shop.db", "/b/copy.db"),
+        ("/srv/shop.db.old", "/srv/shop.db.old"),
+        ("--db=/srv/shop.db", "--db=/srv/shop.db"),
+        ("shop.db", "shop.db"),
+        ("", ""),
+    ],
+)
+def test_only_the_path_itself_alone_or_in_a_url_leads_to_the_copy(text, led):
+    assert migration.lead_to({"A": text}, Path("/srv/shop.db"), Path("/b/copy.db")) == {"A": led}
