@@ -137,7 +137,9 @@ linked:
   elements: str
   sample: [data]
 files:
-  description: Number of files and folders in the tree, as far as they were exported or carried over.
+  description:
+    - Number of files and folders in the tree, as far as they were exported or carried over.
+    - In check mode those of a commit that is not fetched yet are not known and not counted, here and in RV(bytes).
   returned: when the state is staged
   type: int
   sample: 2314
@@ -217,7 +219,7 @@ def make_wanted(params: Mapping[str, Any]) -> stage_plan.Wanted:
 
 def stage(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     wanted, run = make_wanted(params), make_run(params)
-    planned = stage_plan.plan(run, wanted)
+    planned = stage_plan.plan(run, wanted, may_lack_commit=check_mode)
     if not planned.done and not check_mode:
         with tempfile.TemporaryDirectory(prefix="greenlight-") as folder:
             code_stage.stage(make_run(params, GIT_INDEX_FILE=f"{folder}/index"), wanted.move, planned)

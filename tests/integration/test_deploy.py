@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 
 import pytest
+from git_commands import commit, git
 from machine import play, wait_for
 from small_app import Load
 
@@ -24,7 +26,8 @@ class Site:
     """An inventory of one host, and the playbooks that are run for it."""
 
     def __init__(self, folder, app, pm2, repository, **more):
-        self.app, self.pm2, self.shas, self.state = app, pm2, repository[1], folder / "state"
+        self.app, self.pm2, self.state = app, pm2, folder / "state"
+        self.repository, self.shas = repository
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -120,6 +123,29 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
         pids,
     ), output
     assert site.records()[-1]["status"] == "aborted"
+
+
+def test_a_commit_that_the_host_does_not_have_yet_is_rehearsed_with_its_build_and_its_migration(site, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(site.repository, source)
+    git(source, "checkout", "--quiet", "better")
+    sha = commit(source, {"later.js": "// made after the host was set up\n"})
+    options = {"greenlight_repository": str(source), "greenlight_build_command": ["true"]}
+    options["greenlight_migrate_command"] = ["true"]
+    before = (site.pids(), sorted(site.app.path.rglob("*")))
+    status, output = site.deploy("better", "--check", "--diff", "-e", json.dumps(options))
+    assert (status, sha in output, "later.js" in output, "rehearse" in output) == (0, True, True, True), output
+    assert (site.pids(), sorted(site.app.path.rglob("*"))) == before
+
+
+def test_a_migration_that_fails_is_found_out_before_the_app_is_stopped(site):
+    code = "import os, sqlite3; sqlite3.connect(os.environ['DATABASE_PATH']).execute('DROP TABLE gone')"
+    pids = site.pids()
+    options = json.dumps({"greenlight_migrate_command": [sys.executable, "-c", code]})
+    status, output = site.deploy("better", "-e", options)
+    assert (status, "was aborted, nothing was changed: The migration failed on a copy" in output) == (2, True), output
+    assert "no such table: gone" in output, output
+    assert (site.pids(), site.revision(), site.records()[-1]["status"]) == (pids, site.shas["good"], "aborted")
 
 
 @pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])

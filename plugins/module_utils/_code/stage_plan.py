@@ -52,8 +52,11 @@ def running_tree(move: Move) -> Path:
     return release_of(move.app_path, current(move.app_path) or "none")
 
 
-def plan(run: Run, wanted: Wanted) -> Planned:
-    """Check everything without touching anything. Raises GitError, OSError."""
+def plan(run: Run, wanted: Wanted, may_lack_commit: bool = False) -> Planned:
+    """Check everything without touching anything. Raises GitError, OSError.
+
+    In check mode the commit may not be fetched yet; what it holds is not known then, and the rest is checked.
+    """
     move = wanted.move
     path = layout.stage_path(run, move)
     unknown = [name for name in wanted.built_anew if name not in move.built_paths]
@@ -61,9 +64,7 @@ def plan(run: Run, wanted: Wanted) -> Planned:
         raise GitError(f"{unknown[0]!r} is to be rebuilt but is no built path; add it to the built paths")
     _refuse_places(move, path)
     _refuse_database(wanted)
-    if not git.has_commit(run, move.to_sha):
-        raise GitError(f"{move.app_path} does not have the commit {move.to_sha}; fetch it first")
-    entries = git.files_of(run, move.to_sha)
+    entries = _entries(run, move, may_lack_commit)
     _refuse_tracked(move, entries)
     running, done = running_tree(move), is_staged(move, path)
     carried = _to_carry(wanted, running)
@@ -74,6 +75,14 @@ def plan(run: Run, wanted: Wanted) -> Planned:
         space.refuse_full(move.app_path, needed, len(sizes))
     linked = move.shared_paths if move.kind == "releases" else ()
     return Planned(path, done, running, tuple(carried), linked, len(sizes), needed)
+
+
+def _entries(run: Run, move: Move, may_lack_commit: bool) -> Sequence[Entry]:
+    if git.has_commit(run, move.to_sha):
+        return git.files_of(run, move.to_sha)
+    if may_lack_commit:
+        return []
+    raise GitError(f"{move.app_path} does not have the commit {move.to_sha}; fetch it first")
 
 
 def describe(planned: Planned, sha: str) -> Dict[str, Any]:

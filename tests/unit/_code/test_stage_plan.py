@@ -64,6 +64,13 @@ def test_paths_that_cannot_be_built_are_refused(host, given, message):
         host.plan(**given)
 
 
+def test_a_commit_that_is_not_fetched_yet_is_planned_as_far_as_it_is_known(host):
+    known = host.plan()
+    host.sha = "1" * 40
+    planned = stage_plan.plan(host.run, host.wanted(), may_lack_commit=True)
+    assert (planned.path, planned.carry_over, planned.link) == (known.path, known.carry_over, known.link)
+
+
 def test_a_commit_that_is_not_there_is_reported(host):
     host.sha = "1" * 40
     with pytest.raises(GitError, match=f"does not have the commit {'1' * 40}; fetch it first"):
