@@ -13,7 +13,7 @@ description:
   - Used by the role P(greenlight.release.deploy#role).
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: rollback_database, ignore_hours
+positional: rollback_database, ignore_hours, restore_within
 options:
   _input:
     description: Whether the time is right, as P(greenlight.release.allowed_now#filter) returns it.
@@ -27,6 +27,10 @@ options:
     description: Whether a release may begin at any time.
     type: bool
     default: false
+  restore_within:
+    description: C(greenlight_restore_within) of the role P(greenlight.release.rollback#role).
+    type: str
+    default: 10m
 """
 
 EXAMPLES = r"""
@@ -51,8 +55,11 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.greenlight.release.plugins.module_utils._release import plan
 
 
-def release_refusal(hours: Mapping[str, Any], rollback_database: str, ignore_hours: Any = False) -> str:
-    return plan.refuse(str(rollback_database), str(hours["reason"]), boolean(ignore_hours, strict=False))
+def release_refusal(
+    hours: Mapping[str, Any], rollback_database: str, ignore_hours: Any = False, restore_within: Any = "10m"
+) -> str:
+    ignored = boolean(ignore_hours, strict=False)
+    return plan.refuse(str(rollback_database), str(hours["reason"]), ignored, restore_within)
 
 
 class FilterModule:

@@ -88,12 +88,26 @@ options:
     default: 60
   database:
     description:
-      - What O(direction=back) does with the database. V(auto) restores it when its schema changed or its file is not sound, and else keeps what users wrote.
-        V(restore) always restores it, V(keep) never. What a restore replaces is set aside whole.
-      - Where a restore is likely, a process that has the database open and is not stopped, and a lack of room, are refused before anything is stopped.
+      - What O(direction=back) does with the database. V(restore) always restores it, V(keep) never. What a restore replaces is set aside whole.
+      - V(auto) keeps it where the old code can use it, as after a migration that only added tables, indexes, or columns that need not be filled. It restores a
+        database that is missing, and one that is damaged or that the old code cannot use where that costs little, see O(restore_within) and
+        O(restore_loses_at_most). Beyond these bounds the module fails with a question before anything is stopped.
+      - A migration that changed only data is known by the ledger of knex, Prisma, Sequelize, Drizzle or TypeORM, or by C(user_version).
+      - Where a restore is ahead, its backup, a process that has the database open and is not stopped, and a lack of room are refused before anything is
+        stopped. A file of up to 256 MiB is checked for damage; of a larger one only what reading its schema shows is known.
     type: str
     choices: [auto, restore, keep]
     default: auto
+  restore_within:
+    description:
+      - How long after the switch O(database=auto) restores the database whatever that costs, such as V(10m). A migration does not count.
+    type: str
+    default: 10m
+  restore_loses_at_most:
+    description:
+      - Up to how many rows O(database=auto) may undo at any time. Rows that were added, changed or deleted since the backup count, those of ledgers do not.
+    type: int
+    default: 0
   migrate:
     description:
       - Commands that migrate the database, each a list of words, run in the tree of the new revision one after another.
@@ -159,7 +173,7 @@ EXAMPLES = r"""
       - [npm, run, migrate]
     port: 3000
 
-- name: Roll back, and restore the database only if its schema changed
+- name: Roll back, and restore the database only if the old code cannot use it and that costs little
   greenlight.release.release_switch:
     direction: back
     state_path: /var/lib/greenlight/shop
@@ -205,11 +219,12 @@ rehearsal:
   sample: {"done": true, "reason": "", "seconds": 1.21}
 restored:
   description:
-    - What became of the database. C(restored) says whether it was replaced, C(reason) why, C(set_aside) where the replaced one is,
+    - What became of the database. C(restored) says whether it was replaced, C(reason) why or why not, C(set_aside) where the replaced one is,
       C(differences) and C(lost) which rows differ.
-  returned: when a rollback has come as far and O(database) is not V(keep)
+    - In check mode what would become of it, and the C(question) that a person would have to answer first.
+  returned: when a rollback has come as far
   type: dict
-  sample: {"restored": true, "reason": "the schema changed since the backup", "set_aside": null, "differences": {}, "lost": ""}
+  sample: {"restored": false, "reason": "the schema is that of the backup", "set_aside": null, "differences": {}, "lost": "", "question": ""}
 before:
   description: The instances of the app before, see RV(greenlight.release.pm2_process#module:before).
   returned: success
@@ -283,6 +298,8 @@ ARGUMENTS = {
     "backup_verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
     "backup_timeout": {"type": "float", "default": 60},
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
+    "restore_within": {"type": "str", "default": "10m"},
+    "restore_loses_at_most": {"type": "int", "default": 0},
     "migrate": {"type": "list", "elements": "list", "default": []},
     "migrate_timeout": {"type": "float", "default": 600},
     "rehearse": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},

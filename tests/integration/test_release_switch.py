@@ -102,7 +102,7 @@ def test_a_switch_goes_forward_keeps_the_last_write_and_rolls_back(release_of):
     release.sql("DROP TABLE items")
     back = release.back()
     assert back.get("msg") is None
-    assert (back["restored"]["restored"], back["restored"]["reason"]) == (True, "the schema changed since the backup")
+    assert (back["restored"]["restored"], "table items is gone" in back["restored"]["reason"]) == (True, True)
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
     assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("written after the backup was taken",)
 
@@ -116,6 +116,48 @@ def test_a_rollback_treats_the_database_as_asked(release_of, database, rows_lost
     assert back.get("msg") is None
     assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") is None) == rows_lost
     assert back.get("restored", {}).get("restored", False) == rows_lost
+
+
+TAKES_AWAY = "CREATE TRIGGER guard AFTER DELETE ON items BEGIN SELECT 1; END"
+
+
+def age(release):
+    file = release.state / "releases" / f"{release.id}.json"
+    file.write_text(json.dumps({**release.read(), "switched_at": "2026-02-18T06:00:00Z"}))
+
+
+@pytest.mark.parametrize("migration", ["CREATE TABLE day_20260219 (x)", "ALTER TABLE items ADD COLUMN note TEXT"])
+def test_what_was_only_added_never_costs_a_row(release_of, migration):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    release.sql(migration)
+    row = release.app.post("written to the new revision")
+    Path(release.read()["facts"]["backup"]).unlink()
+    back = release.back()
+    assert (back.get("msg"), back["restored"]["restored"]) == (None, False)
+    assert back["restored"]["reason"] == "the old code can use the schema, which was only added to"
+    assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+
+
+@pytest.mark.parametrize("answer, kept", [("keep", True), ("restore", False)])
+def test_late_a_person_is_asked_before_the_app_is_stopped(release_of, answer, kept):
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    release.sql(TAKES_AWAY)
+    row = release.app.post("written to the new revision")
+    age(release)
+    pid = release.pid()
+    rehearsed = release.back(check=True)["restored"]
+    assert (rehearsed["restored"], rehearsed["lost"]) == (False, "items: 1 row newer than the backup")
+    back = release.back()
+    assert (back["step"], "A person must decide" in back["msg"]) == ("check", True)
+    assert "trigger guard is new on items" in back["msg"]
+    assert "items: 1 row newer than the backup" in back["msg"]
+    assert (release.pid(), release.app.get("/health")["revision"]) == (pid, release.new)
+    answered = release.back(database=answer)
+    assert (answered.get("msg"), answered["restored"]["restored"]) == (None, not kept)
+    assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)) == kept
 
 
 def test_an_unreadable_log_does_not_stop_a_rollback(release_of):
@@ -223,7 +265,7 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
         [
             sys.executable,
             "-c",
-            f"import sqlite3; sqlite3.connect({str(database)!r}).execute('ALTER TABLE items ADD z')",
+            f"import sqlite3; sqlite3.connect({str(database)!r}).execute({TAKES_AWAY!r})",
         ],
     ]
     assert release.forward(restart=["worker"], migrate=migrate).get("msg") is None
@@ -281,7 +323,8 @@ def test_a_migration_that_cannot_be_led_to_a_copy_is_not_tried(release_of):
 def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None
-    release.sql("ALTER TABLE items ADD COLUMN z")
+    release.sql("CREATE TABLE kept AS SELECT 1")
+    release.sql("CREATE TRIGGER guard AFTER DELETE ON items BEGIN DELETE FROM kept; END")
     pid = release.pid()
     with contextlib.closing(sqlite3.connect(release.app.database)) as stranger:
         stranger.execute("SELECT count(*) FROM items").fetchone()

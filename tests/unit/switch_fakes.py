@@ -38,6 +38,8 @@ def params(state_path, **given):
         "backup_verify": "quick",
         "backup_timeout": 5,
         "database": "auto",
+        "restore_within": "10m",
+        "restore_loses_at_most": 0,
         "migrate": [],
         "migrate_timeout": 5,
         "rehearse": "never",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
+
 # What a rollback does with the database: see greenlight_rollback_database.
 DATABASE = ("auto", "restore", "keep")
 
@@ -116,13 +118,18 @@ def built_anew(install_command: Sequence[str], reasons: Mapping[str, Any], built
     return ["node_modules"] if removes and "node_modules" in list(built_paths) else []
 
 
-def refuse(rollback_database: str, outside_hours: str, ignore_hours: bool) -> str:
+def refuse(rollback_database: str, outside_hours: str, ignore_hours: bool, restore_within: Any = 0) -> str:
     """Return why a release must not begin, "" when it may. `outside_hours` says why the time is wrong.
 
-    A rollback would refuse a wrong greenlight_rollback_database, and then it would be too late.
+    A rollback would refuse a wrong greenlight_rollback_database, and then it would be too late. So it is with
+    greenlight_restore_within.
     """
     if rollback_database not in DATABASE:
         return f"greenlight_rollback_database must be auto, restore or keep, and not {rollback_database}"
+    try:
+        parse_duration(restore_within)
+    except DurationError as error:
+        return f"greenlight_restore_within: {error}"
     if outside_hours and not ignore_hours:
         return f"{outside_hours}; set greenlight_ignore_hours to release all the same"
     return ""

@@ -125,6 +125,8 @@ def summarize(restored: Mapping[str, Any], evidence_path: Optional[str]) -> str:
         sentences.append(
             f"The database was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}."
         )
+    elif restored.get("reason"):
+        sentences.append(restored.get("question") or f"The database was kept, as {restored['reason']}.")
     if evidence_path:
         sentences.append(f"What was seen of the release is in {evidence_path}.")
     return " ".join(sentences)

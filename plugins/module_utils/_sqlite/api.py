@@ -21,6 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     database,
     inspection,
     restore_plan,
+    ruling,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
@@ -33,9 +34,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 Result = TypeVar("Result")
 
 Restore = restore_plan.Restore
+Bounds = ruling.Bounds
+Ruling = ruling.Ruling
 real_database, resolve, inspect = database.real_database, database.resolve, inspection.inspect
 remove_with_sidecars = database.remove_with_sidecars
 find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_hindrances
+rule, has_schema, KEEP = ruling.rule, ruling.has_schema, ruling.KEEP
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def describe_backups(folder: Path, timeout: float) -> List[Dict[str, Any]]:
     """Return the manifests of all backups in a folder, and of each whether it is sound, and why it is not."""
     manifests, unreadable = sqlite_manifest.read_folder(folder)
     problems = [sqlite_manifest.verify_backup(manifest, timeout) for manifest in manifests]
-    found = [{**known, "sound": not problem, "reason": problem} for known, problem in zip(manifests, problems)]
+    found = [{**_shown(known), "sound": not problem, "reason": problem} for known, problem in zip(manifests, problems)]
     return [*found, *({"path": path, "sound": False, "reason": why} for path, why in unreadable.items())]
 
 
@@ -106,14 +110,20 @@ def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False)
     known = known_backup(wanted)
     if known and sqlite_backup.is_up_to_date(known, real):
         removed = _prune(wanted, keep, Path(known["path"]).parent, known, check_mode)
-        return {"changed": bool(removed), "backup": known, "removed": removed, "before": known}
+        shown = _shown(known)
+        return {"changed": bool(removed), "backup": shown, "removed": removed, "before": shown}
     plan, update = plan_backup(wanted, now, token)
     before = _newest_of(plan.final.parent, str(real))
     if check_mode:
         return _predict(wanted, keep, plan, update, known, before)
     manifest = (update and known and sqlite_update.update_backup(update, known)) or sqlite_backup.make_backup(plan)
     removed = _prune(wanted, keep, plan.final.parent, manifest, check_mode)
-    return {"changed": True, "backup": manifest, "removed": removed, "before": before}
+    return {"changed": True, "backup": _shown(manifest), "removed": removed, "before": before}
+
+
+def _shown(manifest: Manifest) -> Manifest:
+    """Return what a user is shown of a manifest: the schema of a large app would be most of it."""
+    return {name: value for name, value in manifest.items() if name != "schema"}
 
 
 def plan_backup(wanted: BackUp, now: datetime, token: str) -> Tuple[BackupPlan, Optional[BackupPlan]]:
@@ -164,7 +174,7 @@ def known_backup(wanted: BackUp) -> Optional[Manifest]:
 
 def _newest_of(folder: Path, real: str) -> Manifest:
     manifests = [manifest for manifest in sqlite_manifest.list_backups(folder) if manifest["source"] == real]
-    return manifests[-1] if manifests else {}
+    return _shown(manifests[-1]) if manifests else {}
 
 
 def _prune(wanted: BackUp, keep: Dict[str, int], folder: Path, made: Manifest, check_mode: bool) -> List[str]:
@@ -231,7 +241,7 @@ def restore(wanted: Restore, online: bool = False, check_mode: bool = False) -> 
         done = sqlite_online.restore_online(wanted)
     else:
         done = sqlite_restore.restore(wanted)
-    return {**done, "backup": wanted.manifest}
+    return {**done, "backup": _shown(wanted.manifest)}
 
 
 def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: bool) -> Dict[str, Any]:

@@ -47,6 +47,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     read_manifest,
     remove_backups,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import Schema, read_schema, to_json
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.snapshot import Snapshot, take_snapshot
 
 _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{6}(\.packed|\.json)?\.greenlight(-wal|-shm|-journal)?")
@@ -79,9 +80,9 @@ def make_backup(plan: BackupPlan) -> Manifest:
     with writing_to(plan) as partial:
         signature = signature_of(plan.real)
         snapshot = take_snapshot(plan.real, partial, plan.timeout, plan.verify != "none")
-        sha256, checked, contents = _verify(partial, plan, snapshot)
+        sha256, checked, contents, schema = _verify(partial, plan, snapshot)
         manifest = {
-            **describe(plan, snapshot.contents, signature),
+            **describe(plan, snapshot.contents, signature, schema),
             "method": snapshot.method,
             "verified": "quick" if checked.unknown else plan.verify,
             "unknown": list(checked.unknown),
@@ -97,7 +98,7 @@ def make_backup(plan: BackupPlan) -> Manifest:
         return store(plan, packed, _compress(partial, packed, plan, str(sha256)), manifest)
 
 
-def describe(plan: BackupPlan, contents: Contents, signature: Dict[str, List[int]]) -> Manifest:
+def describe(plan: BackupPlan, contents: Contents, signature: Dict[str, List[int]], schema: Schema) -> Manifest:
     """Return what the manifests of all kinds of backup say of the database."""
     return {
         "format": FORMAT,
@@ -109,6 +110,7 @@ def describe(plan: BackupPlan, contents: Contents, signature: Dict[str, List[int
         "sqlite_version": sqlite3.sqlite_version,
         "base": None,
         "base_sha256": None,
+        "schema": to_json(schema),
         **vars(contents),
     }
 
@@ -209,7 +211,7 @@ def together(tasks: Dict[str, Callable[[], Any]]) -> Dict[str, Any]:
     return results
 
 
-def _verify(partial: Path, plan: BackupPlan, snapshot: Snapshot) -> Tuple[Optional[str], Checked, Contents]:
+def _verify(partial: Path, plan: BackupPlan, snapshot: Snapshot) -> Tuple[Optional[str], Checked, Contents, Schema]:
     """Sync, hash and check the copy at the same time: none of the three holds Python's lock for long."""
     is_needed = plan.verify != "none" or plan.compression != "none"
     results = together(
@@ -219,23 +221,23 @@ def _verify(partial: Path, plan: BackupPlan, snapshot: Snapshot) -> Tuple[Option
             "copy": lambda: _check_copy(partial, plan),
         }
     )
-    checked, contents = results["copy"]
+    checked, contents, schema = results["copy"]
     seen = snapshot.contents
     if (contents.schema_sha256, contents.user_version) != (seen.schema_sha256, seen.user_version):
         raise SqliteError(f"The schema of {plan.real} changed while it was copied; take the backup again")
     if snapshot.row_counts is not None and snapshot.row_counts != contents.row_counts:
         raise SqliteError(f"The copy of {plan.real} does not hold the rows that it held; take the backup again")
-    return results["sha256"], checked, contents
+    return results["sha256"], checked, contents, schema
 
 
-def _check_copy(partial: Path, plan: BackupPlan) -> Tuple[Checked, Contents]:
+def _check_copy(partial: Path, plan: BackupPlan) -> Tuple[Checked, Contents, Schema]:
     is_checked = plan.verify != "none"
     with connection(partial, plan.timeout, mode="ro", immutable=True) as copy:
         checked = check(copy, plan.verify == "full") if is_checked else Checked("")
         if checked.problem:
             raise SqliteError(f"{plan.real} is damaged, so no backup was made of it: {checked.problem}")
         try:
-            return checked, read_contents(copy, with_rows=is_checked)
+            return checked, read_contents(copy, with_rows=is_checked), read_schema(copy)
         except sqlite3.DatabaseError as error:
             raise SqliteError(explain(plan.real, error, plan.timeout)) from error
 

@@ -17,7 +17,7 @@ import sqlite3
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Sequence, Set, Tuple, Type
 from urllib.parse import quote
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -26,11 +26,31 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.errors 
 _MAGIC = b"SQLite format 3\x00"
 _UNKNOWN = re.compile(r"(?:no such|unknown) (collation sequence|function): ([^()]+)")
 _UNREADABLE_SCHEMA = "malformed database schema"
+# How the modules of virtual tables call the tables in which they keep what they hold.
+_OF_FTS4, _OF_RTREE = ("content", "segments", "segdir", "docsize", "stat"), ("node", "rowid", "parent")
+_SHADOWS = {
+    "fts3": _OF_FTS4,
+    "fts4": _OF_FTS4,
+    "fts5": ("data", "idx", "content", "docsize", "config"),
+    "rtree": _OF_RTREE,
+    "rtree_i32": _OF_RTREE,
+    "geopoly": _OF_RTREE,
+}
+_MODULE = re.compile(r"\bUSING\s+(\w+)", re.IGNORECASE)
+_OTHERS_CONTENT = re.compile(r"\bcontent\s*=", re.IGNORECASE)
 SIDECARS = ("-wal", "-shm", "-journal")
 
 
 class SqliteError(GreenlightError):
     """A database or a backup is not what it should be, or cannot be reached."""
+
+
+class LockedError(SqliteError):
+    """Another process has locked the database, so nothing is known of it."""
+
+
+class DamagedError(SqliteError):
+    """The database is not one, or it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +161,17 @@ def connection(real: Path, timeout: float, mode: str = "rw", immutable: bool = F
         opened.execute(f"PRAGMA busy_timeout = {math.ceil(timeout * 1000)}")
         yield opened
     except sqlite3.DatabaseError as error:
-        raise SqliteError(explain(real, error, timeout)) from error
+        raise _class_of(error)(explain(real, error, timeout)) from error
     finally:
         opened.close()
+
+
+def _class_of(error: sqlite3.DatabaseError) -> Type[SqliteError]:
+    text = str(error)
+    if "locked" in text:
+        return LockedError
+    is_damaged = "not a database" in text or ("malformed" in text and _UNREADABLE_SCHEMA not in text)
+    return DamagedError if is_damaged else SqliteError
 
 
 def _accept_newer_sql(opened: sqlite3.Connection) -> None:
@@ -223,14 +251,37 @@ def _pragma(opened: sqlite3.Connection, name: str) -> int:
 
 
 def tables_of(opened: sqlite3.Connection, schema: str = "main") -> List[str]:
-    """Return the tables that hold rows of their own; a virtual table's rows are in its shadow tables."""
+    """Return the tables that hold rows of the app's, not those in which SQLite keeps an index or a counter of its own.
+
+    The rows of a virtual table are in one of its shadow tables.
+    """
+    hidden = {name for name in shadows_of(opened, schema) if not name.endswith(("_content", "_rowid"))}
+    found = _stored_tables(opened, schema)
+    return [name for name, sql in found if not (is_virtual(sql) or name in hidden or name.startswith("sqlite_"))]
+
+
+def _stored_tables(opened: sqlite3.Connection, schema: str) -> List[Tuple[str, str]]:
     found = opened.execute(f"SELECT name, sql FROM {schema}.sqlite_master WHERE type = 'table' ORDER BY name")
-    return [name for name, sql in found if _is_ordinary(sql) and not name.startswith("sqlite_stat")]
+    return [(name, sql or "") for name, sql in found]
 
 
-def _is_ordinary(sql: Optional[str]) -> bool:
-    """A virtual table may need an extension that is not loaded here."""
-    return not (sql or "").upper().startswith("CREATE VIRTUAL")
+def is_virtual(sql: str) -> bool:
+    """Say so of a table by its SQL. It may need an extension that is not loaded here."""
+    return sql.upper().startswith("CREATE VIRTUAL")
+
+
+def shadows_of(opened: sqlite3.Connection, schema: str = "main") -> Set[str]:
+    """Return the tables in which the virtual ones keep what they hold, and how to find it."""
+    stored = _stored_tables(opened, schema)
+    names = {f"{name}_{ending}" for name, sql in stored if is_virtual(sql) for ending in _endings(sql)}
+    return {name for name, _sql in stored if name in names}
+
+
+def _endings(sql: str) -> Sequence[str]:
+    found = _MODULE.search(sql)
+    endings = _SHADOWS.get(found.group(1).lower(), ()) if found else ()
+    # An index of another table's text has no copy of it, so a table of that name is the app's.
+    return [each for each in endings if each != "content" or not _OTHERS_CONTENT.search(sql)]
 
 
 def count_rows(opened: sqlite3.Connection, schema: str = "main") -> Dict[str, int]:

@@ -70,10 +70,15 @@ def inspect_still(real: Path, timeout: float) -> Live:
 
 def peek_at(real: Path, timeout: float) -> Live:
     """Inspect the live database without changing anything, not even the files next to it. Raises SqliteError."""
-    journal = real.with_name(real.name + "-journal")
-    if journal.exists() and journal.stat().st_size and not find_holders(real):
+    if is_unfinished(real):
         return Live(real, None, "a killed process left a transaction unfinished")
     return _inspect(real, peeking(real, timeout))
+
+
+def is_unfinished(real: Path) -> bool:
+    """Say whether a killed process left a transaction that the next one to open the database rolls back."""
+    journal = real.with_name(real.name + "-journal")
+    return journal.exists() and journal.stat().st_size > 0 and not find_holders(real)
 
 
 def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:

@@ -13,7 +13,7 @@ counting costs as much as the database is large::
      "unknown": ["collation THAI"], "compression": "none" | "gzip" | "zstd", "size": 4096, "sha256": "<64 hex>",
      "content_size": 4096, "content_sha256": "<64 hex>", "base": null, "base_sha256": null, "wal_salt": "<16 hex>",
      "sqlite_version": "3.40.1",
-     ...and the fields of _sqlite.Contents}
+     "schema": {...as _sqlite.schema writes it...}, ...and the fields of _sqlite.Contents}
 """
 
 from __future__ import annotations
@@ -58,9 +58,17 @@ _KINDS: Dict[str, Tuple[type, ...]] = {
     "row_counts": (dict, _NONE),
     "content_size": (int,),
     "content_sha256": (str, _NONE),
+    "schema": (dict, _NONE),
 }
 # What the manifests of the first version did not say.
-_OPTIONAL: Dict[str, Any] = {"compression": "none", "base": None, "base_sha256": None, "wal_salt": None, "unknown": []}
+_OPTIONAL: Dict[str, Any] = {
+    "compression": "none",
+    "base": None,
+    "base_sha256": None,
+    "wal_salt": None,
+    "unknown": [],
+    "schema": None,
+}
 
 Manifest = Dict[str, Any]
 

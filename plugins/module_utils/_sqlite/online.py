@@ -10,12 +10,11 @@ process rolls back. Source: https://www.sqlite.org/c3ref/backup_finish.html
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, List
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
@@ -24,7 +23,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     connection,
     explain,
     read_contents,
-    remove_with_sidecars,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import inspect_live
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore import (
@@ -37,6 +35,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore
     Restore,
     judge,
     pages_of,
+    plain_backup,
     refuse_impossible,
     refuse_lack_of_space,
     result_of,
@@ -69,7 +68,7 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
         refuse_lack_of_space(wanted)
         wanted.keeping.mkdir(parents=True, mode=0o700)
         try:
-            with _plain_backup(wanted) as backup:
+            with plain_backup(wanted) as backup:
                 _write_over(wanted, backup)
                 differences = _compare_kept(wanted, backup)
         except _Same:
@@ -78,20 +77,6 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
         finally:
             discard(wanted.keeping)
     return result_of(True, replacement.reason, differences, wanted.kept)
-
-
-@contextlib.contextmanager
-def _plain_backup(wanted: Restore) -> Iterator[Path]:
-    """Give the backup as a plain database file."""
-    if stage.is_plain(wanted.manifest):
-        yield Path(wanted.manifest["path"])
-        return
-    staged = wanted.keeping.with_suffix(".staged")
-    try:
-        stage.stage(staged, wanted.manifest, wanted.timeout)
-        yield staged
-    finally:
-        remove_with_sidecars(staged)
 
 
 def _write_over(wanted: Restore, backup: Path) -> None:

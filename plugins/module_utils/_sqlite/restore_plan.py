@@ -5,22 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Dict, List, Optional
+from typing import AbstractSet, Any, Dict, Iterator, List, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import rows
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import rows, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
     Contents,
     SqliteError,
     is_read_only,
-    read_contents,
     refuse_hard_links,
+    remove_with_sidecars,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import (
     Live,
@@ -30,17 +31,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspect
     refuse_open,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest, verify_backup
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.stage import is_plain
 
 _MARGIN = 1 << 20
-# Seconds that an inspection of a locked database may take while the app is still to be stopped.
-_GLANCE = 1.0
 
 
 @dataclass(frozen=True)
 class Restore:
     """One restore. `only_if_changed` leaves a sound database of the same schema alone; `timeout` is in seconds.
 
+    `why` is set where it was ruled before that the database is restored, and says for what reason.
     `token` makes the names of the files that it makes unique, `aside` is the folder for what it replaces.
     """
 
@@ -52,6 +51,7 @@ class Restore:
     token: str
     only_if_changed: bool = False
     force: bool = False
+    why: str = ""
 
     @property
     def kept(self) -> Path:
@@ -100,12 +100,10 @@ def check_backup(wanted: Restore) -> None:
 
 
 def refuse_hindrances(wanted: Restore, stopped_first: AbstractSet[int]) -> None:
-    """Raise SqliteError for what would stop a restore that is likely to be needed, while the app still runs.
+    """Raise SqliteError for what would stop a restore, while the app still runs.
 
     `stopped_first` are the processes that will have ended by then. The caller has checked the backup.
     """
-    if not _is_likely(wanted):
-        return
     holders = {pid: name for pid, name in find_holders(wanted.real).items() if pid not in stopped_first}
     if holders:
         raise SqliteError(
@@ -115,20 +113,22 @@ def refuse_hindrances(wanted: Restore, stopped_first: AbstractSet[int]) -> None:
     refuse_lack_of_space(wanted)
 
 
-def _is_likely(wanted: Restore) -> bool:
-    """Say whether the database would be replaced, by what can be known without reading all of it."""
-    if not wanted.only_if_changed:
-        return True
+@contextlib.contextmanager
+def plain_backup(wanted: Restore) -> Iterator[Path]:
+    """Give the backup as a plain database file. Raises SqliteError, OSError."""
+    if stage.is_plain(wanted.manifest):
+        yield Path(wanted.manifest["path"])
+        return
+    staged = wanted.keeping.with_suffix(".staged")
+    wanted.aside.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        with peeking(wanted.real, min(wanted.timeout, _GLANCE)) as opened:
-            live = read_contents(opened, with_rows=False)
-    except SqliteError:
-        # Damaged or locked: what it needs shows itself when the app is stopped.
-        return True
-    return _schema_changed(live, wanted.manifest)
+        stage.stage(staged, wanted.manifest, wanted.timeout)
+        yield staged
+    finally:
+        remove_with_sidecars(staged)
 
 
-def _schema_changed(live: Contents, manifest: Manifest) -> bool:
+def schema_changed(live: Contents, manifest: Manifest) -> bool:
     return (live.schema_sha256, live.user_version) != (manifest["schema_sha256"], manifest["user_version"])
 
 
@@ -137,16 +137,18 @@ def judge(live: Live, wanted: Restore) -> Replacement:
     manifest = wanted.manifest
     if live.contents is None:
         return Replacement(True, f"the live database is not sound: {live.problem}", {})
-    _refuse_other_application(live.contents, wanted)
+    refuse_other_application(live.contents, wanted)
     differences = rows.compare_counts(live.contents.row_counts, manifest["row_counts"])
-    if _schema_changed(live.contents, manifest):
+    if wanted.why:
+        return Replacement(True, wanted.why, differences)
+    if schema_changed(live.contents, manifest):
         return Replacement(True, "the schema changed since the backup", differences)
     if wanted.only_if_changed:
         return Replacement(False, "the live database is sound and its schema is that of the backup", differences)
     return Replacement(True, "a restore was asked for", differences)
 
 
-def _refuse_other_application(live: Contents, wanted: Restore) -> None:
+def refuse_other_application(live: Contents, wanted: Restore) -> None:
     ours, theirs = live.application_id, wanted.manifest["application_id"]
     if ours and theirs and ours != theirs and not wanted.force:
         raise SqliteError(
@@ -169,7 +171,7 @@ def predict(wanted: Restore, online: bool) -> Dict[str, Any]:
     refuse_impossible(live, wanted) if online else refuse_open(wanted.real)
     refuse_lack_of_space(wanted)
     differences = replacement.differences
-    if live.contents and is_plain(wanted.manifest):
+    if live.contents and stage.is_plain(wanted.manifest):
         with peeking(wanted.real, wanted.timeout) as opened:
             differences = rows.compare_rows(opened, Path(wanted.manifest["path"]))
     return result_of(True, replacement.reason, differences, None)

@@ -13,6 +13,7 @@ of a page number, 4 bytes, and the page. Numbers are big-endian.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import struct
@@ -26,6 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan, signature_of
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     Contents,
+    LockedError,
     SqliteError,
     connection,
     read_contents,
@@ -37,6 +39,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     is_there,
     read_manifest,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import read_schema
 
 _MAGIC = b"greenlight pages"
 _HEADER = struct.Struct(">16sIII")
@@ -83,13 +86,9 @@ def _write_changed(plan: BackupPlan, base: Manifest, partial: Path) -> Optional[
     """Write what changed if nobody else has the database open, and return what the manifest says of it, else None."""
     # Closing any descriptor of the database drops this process's locks on it, so all outlive the connection.
     with ExitStack() as descriptors:
-        try:
-            with connection(plan.real, 0) as opened:
-                return _write_alone(opened, plan, base, partial, descriptors)
-        except SqliteError as error:
-            if isinstance(error.__cause__, sqlite3.OperationalError) and "locked" in str(error.__cause__):
-                return None
-            raise
+        with contextlib.suppress(LockedError), connection(plan.real, 0) as opened:
+            return _write_alone(opened, plan, base, partial, descriptors)
+    return None
 
 
 def _write_alone(
@@ -97,7 +96,7 @@ def _write_alone(
 ) -> Optional[Manifest]:
     opened.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
     opened.execute("BEGIN EXCLUSIVE")
-    contents = read_contents(opened, with_rows=False)
+    contents, schema = read_contents(opened, with_rows=False), read_schema(opened)
     opened.execute("COMMIT")
     if contents.page_size != base["page_size"]:
         return None
@@ -116,7 +115,7 @@ def _write_alone(
     )
     _write_pages(partial, contents, _read_differing(live, copy, contents.page_size, wanted))
     # The WAL is empty now, and closing an exclusive connection leaves the file alone.
-    described = describe(plan, contents, signature_of(plan.real))
+    described = describe(plan, contents, signature_of(plan.real), schema)
     return {**described, "content_size": contents.page_size * contents.page_count}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Callable, Mapping, Optional
 
@@ -16,6 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, migration, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
@@ -36,10 +38,13 @@ def check(inputs: Inputs) -> Progress:
         raise SwitchError(wrong, "check")
     began = inputs.system.clock.now()
     try:
-        before = checks.check(inputs)
+        before, ruling = checks.check(inputs)
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
-    return Progress(before).took("check", inputs.system.clock.now() - began)
+    progress = Progress(before, ruling=ruling).took("check", inputs.system.clock.now() - began)
+    if inputs.is_rehearsal and inputs.plan.is_rollback:
+        return progress.found({"restored": database.describe(ruling)})
+    return progress
 
 
 def run(inputs: Inputs, progress: Progress) -> Progress:
@@ -98,13 +103,13 @@ def note_switching(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def note_switched(inputs: Inputs, progress: Progress) -> Progress:
-    return _note(inputs, progress, "switched", "backup")
+    return _note(inputs, progress, "switched", "backup", "schema")
 
 
 def _note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) -> Progress:
     """Write a stage and facts into the release record, which is locked by its run."""
     known = {"backup": inputs.database.backup, **progress.facts}
-    change = replace(inputs.change, stage=stage, facts={name: known[name] for name in names})
+    change = replace(inputs.change, stage=stage, facts={name: known[name] for name in names if name in known})
     with store.exclusive(inputs.state_path, inputs.system.uid):
         record = store.find_record(store.read_records(inputs.state_path), inputs.record["id"])
         store.write_record(inputs.state_path, release_record.note(record, change, inputs.system.now()))
@@ -131,13 +136,13 @@ def await_stop(progress: Progress) -> Progress:
 
 def back_up(inputs: Inputs, progress: Progress) -> Progress:
     """Bring the backup up to the last committed write."""
-    backup = {"backup": database.back_up(inputs.database)}
-    return progress.found(backup).learned(backup)
+    facts = database.back_up(inputs.database)
+    return progress.found({"backup": facts["backup"]}).learned(facts)
 
 
 def restore(inputs: Inputs, progress: Progress) -> Progress:
     """Restore the database where that is needed, and note it: a resumed rollback must not do it again."""
-    result = database.restore(inputs.database)
+    result = database.restore(inputs.database, progress.ruling)
     if result.get("restored", {}).get("restored"):
         progress = _note(inputs, progress.learned(result), None, "restored")
     return progress.found(result)
@@ -150,8 +155,18 @@ def move(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def migrate(inputs: Inputs, progress: Progress) -> Progress:
-    """Run the commands that migrate the database, in the tree of the new revision."""
-    migration.migrate(inputs, progress.before)
+    """Run the commands that migrate the database, in the tree of the new revision, and note when they ended.
+
+    Users cannot have written before that, however long it took.
+    """
+    try:
+        migration.migrate(inputs, progress.before)
+    finally:
+        if inputs.migrate:
+            now = release_record.format_time(inputs.system.now())
+            # Without this note a rollback is only more careful.
+            with contextlib.suppress(RecordError):
+                _note(inputs, progress.learned({"migrated_at": now}), None, "migrated_at")
     return progress
 
 

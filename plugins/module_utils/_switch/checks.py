@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
+from typing import Optional, Tuple
+
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import has_commit
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._switch import database, processes, steps
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 
 
-def check(inputs: Inputs) -> pm2.State:
-    """Return what PM2 says of the app. Raises one of `progress.FAILURES` where the switch could not be made."""
+def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
+    """Return what PM2 says of the app, and what a rollback is to do with the database, None where nothing is known.
+
+    Raises one of `progress.FAILURES` where the switch could not be made.
+    """
     plan, app = inputs.plan, inputs.processes
     commands.check(inputs.migrate, "migrate")
     limits = {"timeout": app.timeout, "stable_for": app.stable_for, "port": app.requirements.port}
@@ -29,10 +35,10 @@ def check(inputs: Inputs) -> pm2.State:
     before = processes.check(app, with_others=not plan.is_rollback)
     check_code(inputs)
     if plan.is_rollback:
-        database.check_restore(inputs.database, processes.pids(app))
-    elif plan.phase != "from_migrate":
+        return before, database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
+    if plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
-    return before
+    return before, None
 
 
 def check_code(inputs: Inputs) -> None:

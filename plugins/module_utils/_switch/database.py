@@ -8,25 +8,28 @@ The work is done in watched children, which are stopped where the storage does n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Callable, Dict, Set
+from typing import AbstractSet, Any, Callable, Dict, Optional, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Restore
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Bounds, Restore, Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
-_RETURNED = ("restored", "reason", "set_aside", "differences", "lost")
+_RETURNED = ("restored", "reason", "set_aside", "differences", "lost", "question")
+_CAREFUL = Bounds(0, 0, None)
+_THE_SAME = "its schema is that of the backup, which is gone"
 
 
 @dataclass(frozen=True)
 class Database:
     """The database and its backup. `timeout` is in seconds, `token` makes the names of new files unique.
 
-    `restore` is auto, restore or keep, for a rollback.
+    For a rollback `restore` is auto, restore or keep, `bounds` limits what auto may cost, and `schema` is the hash and
+    the `user_version` of the schema in the backup, as the release record has them.
     """
 
     path: str
@@ -37,6 +40,8 @@ class Database:
     now: Callable[[], datetime]
     token: str
     restore: str = "auto"
+    bounds: Bounds = _CAREFUL
+    schema: Optional[Tuple[str, int]] = None
 
     @property
     def update(self) -> BackUp:
@@ -50,11 +55,10 @@ class Database:
             release_id=self.release_id,
         )
 
-    def plan_restore(self, is_checked: bool) -> Restore:
-        only_if_changed = self.restore == "auto"
-        return sqlite_api.plan_restore(
-            self.backup, self.path, self.timeout, self.now(), self.token, only_if_changed, is_checked=is_checked
-        )
+    def plan_restore(self, why: str) -> Restore:
+        """Return the plan of a restore. The backup is checked when it is ruled whether that is needed."""
+        where = (self.backup, self.path, self.timeout)
+        return replace(sqlite_api.plan_restore(*where, self.now(), self.token, is_checked=True), why=why)
 
 
 def _watched(wanted: Database, work: Callable[[], Any]) -> Any:
@@ -88,11 +92,13 @@ def _refuse_inside(database: Path, move: Move) -> None:
             raise SqliteError(f"The database {database} lies in {folder}, which a release replaces; move it elsewhere")
 
 
-def back_up(wanted: Database) -> str:
-    """Bring the backup up to the last committed write, and return the path of what holds it. Raises as check_backup."""
-    return str(
-        _watched(wanted, lambda: sqlite_api.back_up(wanted.update, wanted.now(), wanted.token)["backup"]["path"])
-    )
+def back_up(wanted: Database) -> Dict[str, Any]:
+    """Bring the backup up to the last committed write, and return facts for the record. Raises as check_backup.
+
+    The schema of the backup stays known when the backup is gone.
+    """
+    made = _watched(wanted, lambda: sqlite_api.back_up(wanted.update, wanted.now(), wanted.token)["backup"])
+    return {"backup": str(made["path"]), "schema": [made["schema_sha256"], made["user_version"]]}
 
 
 def holders(wanted: Database) -> Set[int]:
@@ -100,24 +106,73 @@ def holders(wanted: Database) -> Set[int]:
     return set(sqlite_api.find_holders(sqlite_api.resolve(Path(wanted.path))))
 
 
-def will_restore(wanted: Database) -> bool:
-    """Say whether a rollback judges the database; a release that took no backup left it alone."""
-    return wanted.restore != "keep" and bool(wanted.backup)
+def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsal: bool) -> Optional[Ruling]:
+    """Return what is to become of the database, None where only the stop of the app will show it.
+
+    Raises SqliteError where a person must decide, and for what could not be restored once `stopped_first` have ended,
+    GivenUp when storage hangs. In a rehearsal a question is no error, and what a restore would cost is counted.
+    """
+    if wanted.restore == "keep":
+        return Ruling(False, "it was asked to keep it")
+    if not wanted.backup:
+        return Ruling(False, "the release took no backup of it")
+
+    def work() -> Optional[Dict[str, Any]]:
+        planned = _plan_unless_needless(wanted)
+        ruling = sqlite_api.rule(planned, _bounds_of(wanted), is_rehearsal) if planned else Ruling(False, _THE_SAME)
+        if ruling and ruling.question and not is_rehearsal:
+            raise SqliteError(ruling.question)
+        if planned and (ruling is None or ruling.restores):
+            sqlite_api.refuse_hindrances(planned, stopped_first)
+        return asdict(ruling) if ruling else None
+
+    found = _watched(wanted, work)
+    return Ruling(**found) if found else None
 
 
-def check_restore(wanted: Database, stopped_first: AbstractSet[int]) -> None:
-    """Raise SqliteError for what could not be restored once `stopped_first` have ended, GivenUp when storage hangs."""
-
-    def work() -> None:
-        sqlite_api.refuse_hindrances(wanted.plan_restore(is_checked=False), stopped_first)
-
-    if will_restore(wanted):
-        _watched(wanted, work)
+def _bounds_of(wanted: Database) -> Optional[Bounds]:
+    return wanted.bounds if wanted.restore == "auto" else None
 
 
-def restore(wanted: Database) -> Dict[str, Any]:
-    """Restore the database where that is needed, and say what became of it. Raises as check_restore."""
-    if not will_restore(wanted):
-        return {}
-    done = _watched(wanted, lambda: sqlite_api.restore(wanted.plan_restore(is_checked=True)))
+def _plan_unless_needless(wanted: Database) -> Optional[Restore]:
+    """Return what would be restored; None for a backup that is gone and is not needed."""
+    try:
+        return wanted.plan_restore("")
+    except SqliteError as error:
+        if (
+            wanted.restore == "auto"
+            and wanted.schema
+            and sqlite_api.has_schema(sqlite_api.resolve(Path(wanted.path)), wanted.timeout, *wanted.schema)
+        ):
+            return None
+        raise SqliteError(f"{error}; or leave the database as it is with -e {sqlite_api.KEEP}") from error
+
+
+def restore(wanted: Database, ruling: Optional[Ruling]) -> Dict[str, Any]:
+    """Do what was ruled while the app served, and say what became of the database. Raises as check_restore.
+
+    What could not be known before is ruled now. The app is stopped, so nobody is asked: the database is kept.
+    """
+
+    def work() -> Dict[str, Any]:
+        ruled = ruling or sqlite_api.rule(wanted.plan_restore(""), _bounds_of(wanted), alone=True)
+        if ruled is None or not ruled.restores:
+            return describe(ruled)
+        return {**describe(ruled), **sqlite_api.restore(wanted.plan_restore(ruled.reason))}
+
+    done = _watched(wanted, work)
     return {"restored": {name: done[name] for name in _RETURNED}}
+
+
+def describe(ruling: Optional[Ruling]) -> Dict[str, Any]:
+    """Return what a ruling means for the database, as a restore says it."""
+    if ruling is None:
+        ruling = Ruling(False, "only the stop of the app shows whether it is restored")
+    return {
+        "restored": ruling.restores,
+        "reason": ruling.reason,
+        "set_aside": None,
+        "differences": ruling.differences,
+        "lost": ruling.lost,
+        "question": ruling.question,
+    }

@@ -15,10 +15,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
-from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record, parse_time
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
 from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
 from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Inputs:
 def read(
     params: Mapping[str, Any], env: Mapping[str, str], hidden: Set[str], system: System, is_rehearsal: bool
 ) -> Inputs:
-    """Read the options of the module, and the record that they name. Raises RecordError.
+    """Read the options of the module, and the record that they name. Raises RecordError, SwitchError.
 
     `env` are the variables that the app is started with, `hidden` what messages must not show.
     """
@@ -163,4 +166,20 @@ def _database(params: Mapping[str, Any], record: Mapping[str, Any], plan: Switch
         system.now,
         system.token,
         "auto" if params["database"] == "restore" and was_restored else params["database"],
+        _bounds(params, record, system.now()),
+        tuple(facts["schema"]) if facts.get("schema") else None,
     )
+
+
+def _bounds(params: Mapping[str, Any], record: Mapping[str, Any], now: datetime) -> Bounds:
+    """Return what a restore may cost that nobody asked for. Raises SwitchError for a wrong option."""
+    if params["restore_loses_at_most"] < 0:
+        raise SwitchError(f"restore_loses_at_most must be 0 or more, not {params['restore_loses_at_most']}", "check")
+    try:
+        within = parse_duration(params["restore_within"])
+    except DurationError as error:
+        raise SwitchError(f"restore_within: {error}", "check") from error
+    # While a migration ran nobody was served.
+    began = record["facts"].get("migrated_at") or record["switched_at"]
+    age = int((now - parse_time(began)).total_seconds()) if began else None
+    return Bounds(within, params["restore_loses_at_most"], age)

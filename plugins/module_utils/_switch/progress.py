@@ -16,6 +16,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release.plan import TRUE_NOW
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan, state_after_failure
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -30,7 +31,8 @@ class Progress:
 
     `before` is the app before anything was done. `seconds` are those of every step, `results` what the module returns,
     and `facts` what may be written into the release record. `completed` is what PM2 has done. `stopping` waits until
-    PM2 knows that what was stopped has ended, None where nothing is to be waited for.
+    PM2 knows that what was stopped has ended, None where nothing is to be waited for. `ruling` says what a rollback
+    does with the database, None where only the stop of the app will show it.
     """
 
     before: State
@@ -40,6 +42,7 @@ class Progress:
     completed: Tuple[Completed, ...] = ()
     stopping: Optional[Callable[[], Sequence[Completed]]] = None
     warnings: Tuple[str, ...] = ()
+    ruling: Optional[Ruling] = None
 
     def took(self, step: str, seconds: float) -> Progress:
         return replace(self, seconds={**self.seconds, step: round(seconds, 3)})

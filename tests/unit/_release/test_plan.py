@@ -184,3 +184,8 @@ def test_a_deploy_that_failed_says_what_became_of_it_and_why(record, end):
 def test_what_was_true_before_the_rollback_is_not_said_to_be_true_now():
     told = failed_release(f"it crashed. What is true now: the code is {NEW}", CONTEXT, {"stage": "switched"})["message"]
     assert told.endswith(f"was rolled back to {OLD}: it crashed. What was true before the rollback: the code is {NEW}")
+
+
+def test_a_release_is_refused_whose_rollback_would_not_know_how_long_it_may_restore():
+    assert release_refusal({"reason": ""}, "auto", False, "1h") == ""
+    assert "greenlight_restore_within: 'soon' is no duration" in release_refusal({"reason": ""}, "auto", False, "soon")

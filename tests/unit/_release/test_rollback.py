@@ -164,8 +164,9 @@ SAID = "The database was restored, as its schema changed. What it replaced is in
     "restored, evidence, message",
     [
         ({}, None, ""),
-        (KEPT, "", ""),
-        (KEPT, "/evidence", "What was seen of the release is in /evidence."),
+        (KEPT, "", "The database was kept, as it is sound."),
+        ({**KEPT, "question": "A person must decide."}, "", "A person must decide."),
+        (KEPT, "/evidence", "The database was kept, as it is sound. What was seen of the release is in /evidence."),
         (RESTORED, "", f"{SAID}/aside; not in the backup are: 3 rows of items."),
         ({**RESTORED, "lost": ""}, "", f"{SAID}/aside."),
         ({**RESTORED, "lost": "", "set_aside": None}, "", f"{SAID}no place, as there was nothing."),

@@ -3,15 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
@@ -91,7 +94,7 @@ def test_what_is_no_failure_of_a_step_is_not_explained_away(make, monkeypatch):
 
 def test_the_check_is_timed_and_says_that_nothing_was_changed(make, monkeypatch):
     inputs = make()
-    monkeypatch.setattr(actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or pm2.NOTHING)
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or (pm2.NOTHING, None))
     assert actions.check(inputs) == BEGUN.took("check", 2)
     monkeypatch.setattr(actions.checks, "check", fail)
     with pytest.raises(SwitchError, match="What is true now: nothing was changed") as caught:
@@ -132,12 +135,14 @@ def test_a_log_that_cannot_be_marked_fails_only_a_switch_forward(make, monkeypat
 
 def test_the_backup_that_was_brought_up_to_date_is_the_one_that_is_noted(make, monkeypatch):
     inputs = make()
-    monkeypatch.setattr(actions.database, "back_up", lambda _database: "/b/newer.pages")
+    facts = {"backup": "/b/newer.pages", "schema": ["5" * 64, 1]}
+    monkeypatch.setattr(actions.database, "back_up", lambda _database: facts)
     progress = actions.back_up(inputs, BEGUN)
     assert progress.results == {"backup": "/b/newer.pages"}
     actions.note_switching(inputs, progress.learned({"cursor": {}}))
     actions.note_switched(inputs, progress)
     assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switched", "/b/newer.pages")
+    assert noted(inputs)["facts"]["schema"] == ["5" * 64, 1]
 
 
 def test_only_the_run_that_holds_the_release_may_note(make):
@@ -153,7 +158,7 @@ def test_only_the_run_that_holds_the_release_may_note(make):
     [({}, False), ({"restored": {"restored": False}}, False), ({"restored": {"restored": True}}, True)],
 )
 def test_a_restore_is_noted_at_once(make, monkeypatch, result, is_noted):
-    monkeypatch.setattr(actions.database, "restore", lambda _database: result)
+    monkeypatch.setattr(actions.database, "restore", lambda _database, _ruling: result)
     inputs = make("rolling_back", direction="back")
     assert actions.restore(inputs, BEGUN).results == result
     assert noted(inputs)["facts"].get("restored") == (result["restored"] if is_noted else None)
@@ -174,6 +179,29 @@ def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path
     inputs = make(migrate=words, environment={"PATH": "/bin:/usr/bin", "NODE_ENV": "production"})
     assert actions.migrate(inputs, BEGUN) is BEGUN
     assert (tmp_path / "where").read_text().split() == [str(tmp_path), "production"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_when_a_migration_ended_is_noted_also_when_it_failed(make, fails):
+    inputs = make("switched", migrate=[["false" if fails else "true"]], environment={"PATH": "/bin:/usr/bin"})
+    with pytest.raises(CommandError) if fails else contextlib.nullcontext():
+        actions.migrate(inputs, BEGUN)
+    assert (noted(inputs)["facts"]["migrated_at"], noted(inputs)["stage"]) == ("2026-02-19T02:00:00Z", "switched")
+
+
+def test_a_migration_need_not_be_noted(make):
+    inputs = make("switched", migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})
+    other = replace(inputs, change=replace(inputs.change, run_id="run-2", by="bob"))
+    assert actions.migrate(other, BEGUN) is BEGUN
+    assert actions.migrate(make(), BEGUN) is BEGUN
+    assert "migrated_at" not in noted(inputs)["facts"]
+
+
+def test_a_rehearsed_rollback_says_what_would_become_of_the_database(make, monkeypatch):
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, Ruling(False, "the schema is new")))
+    for rehearsal in (True, False):
+        progress = actions.check(make("rolling_back", direction="back", is_rehearsal=rehearsal))
+        assert progress.results.get("restored", {}).get("reason") == ("the schema is new" if rehearsal else None)
 
 
 def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):

@@ -39,7 +39,7 @@ def asked(monkeypatch):
 )
 def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, given, expected):
     open_release(tmp_path, tmp_path, stage)
-    before = checks.check(make_inputs(tmp_path, **given))
+    before, _ruling = checks.check(make_inputs(tmp_path, **given))
     assert (asked, [each.pid for each in before.instances]) == (expected, [5])
 
 
@@ -72,7 +72,7 @@ def test_a_log_of_the_record_that_could_not_be_marked_is_refused(asked, tmp_path
 def test_check_mode_does_not_ask_for_the_stage_of_a_record_that_is_not_on_the_host(asked, tmp_path):
     planned = {**open_release(tmp_path, tmp_path), "status": "planned"}
     inputs = replace(make_inputs(tmp_path, is_rehearsal=True, record=planned), git=lambda _words: Done(0, "", ""))
-    assert checks.check(inputs).instances
+    assert checks.check(inputs)[0].instances
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import database as switch_database
 from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
@@ -24,40 +25,93 @@ def host(tmp_path):
 
 @pytest.fixture
 def database(host):
-    return Database(str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz")
+    return Database(
+        str(host.path), host.manifest["path"], "quick", 5, ID, lambda: NOW, "xyz", bounds=Bounds(600, 0, 60)
+    )
 
 
 def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database):
     switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
     host.sql("INSERT INTO t VALUES (3)")
-    updated = replace(database, backup=switch_database.back_up(database), token="uvw")
+    facts = switch_database.back_up(database)
+    assert facts["schema"] == [host.manifest["schema_sha256"], 0]
+    updated = replace(database, token="uvw", **facts)
     assert updated.backup.endswith(".pages")
-    host.sql("ALTER TABLE t ADD COLUMN y; INSERT INTO t VALUES (4, 4)")
-    switch_database.check_restore(updated, set())
-    done = switch_database.restore(updated)["restored"]
-    assert (done["restored"], done["reason"]) == (True, "the schema changed since the backup")
-    assert host.read("SELECT count(*) FROM t") == 3
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (4)")
+    ruling = switch_database.check_restore(updated, set(), False)
+    done = switch_database.restore(updated, ruling)["restored"]
+    assert (done["restored"], "column x of table t is gone" in done["reason"]) == (True, True)
+    assert (host.read("SELECT count(*) FROM t"), done["question"]) == (3, "")
 
 
 @pytest.mark.parametrize("restore, restored", [("auto", False), ("restore", True)])
-def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, database, restore, restored):
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, database, restore, restored, is_known):
     host.sql("INSERT INTO t VALUES (3)")
-    assert switch_database.restore(replace(database, restore=restore))["restored"]["restored"] is restored
+    wanted = replace(database, restore=restore)
+    ruling = switch_database.check_restore(wanted, set(), False) if is_known else None
+    assert switch_database.restore(wanted, ruling)["restored"]["restored"] is restored
 
 
-@pytest.mark.parametrize("change", [{"restore": "keep"}, {"backup": ""}])
-def test_a_database_that_is_kept_or_was_never_backed_up_is_left_alone(database, change):
+@pytest.mark.parametrize(
+    "change, reason",
+    [({"restore": "keep"}, "it was asked to keep it"), ({"backup": ""}, "the release took no backup of it")],
+)
+def test_a_database_that_is_kept_or_was_never_backed_up_is_left_alone(database, change, reason):
     left = replace(database, **{"backup": "/gone", **change})
-    switch_database.check_restore(left, set())
-    assert (switch_database.will_restore(left), switch_database.restore(left)) == (False, {})
+    ruling = switch_database.check_restore(left, set(), False)
+    done = switch_database.restore(left, ruling)["restored"]
+    assert (done["restored"], done["reason"]) == (False, reason)
+
+
+def test_a_person_is_asked_before_the_app_is_stopped_and_not_in_a_rehearsal(host, database):
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (3)")
+    old = replace(database, bounds=Bounds(600, 0, 601))
+    with pytest.raises(SqliteError, match="A person must decide .*: t: 1 row newer than the backup"):
+        switch_database.check_restore(old, set(), False)
+    rehearsed = switch_database.describe(switch_database.check_restore(old, set(), True))
+    assert (rehearsed["restored"], rehearsed["lost"]) == (False, "t: 1 row newer than the backup")
+    assert "A person must decide" in rehearsed["question"]
+
+
+def test_nobody_is_asked_while_the_app_is_stopped(host, database):
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (3)")
+    done = switch_database.restore(replace(database, bounds=Bounds(600, 0, 601)), None)["restored"]
+    assert (done["restored"], "A person must decide" in done["question"]) == (False, True)
+    assert host.read("SELECT count(y) FROM t") == 3
+
+
+def test_what_only_the_stop_will_show_is_said_so():
+    assert switch_database.describe(None)["reason"] == "only the stop of the app shows whether it is restored"
+
+
+@pytest.mark.parametrize(
+    "schema, script, restore, passes",
+    [
+        (True, "", "auto", True),
+        (True, "CREATE TABLE u (x)", "auto", False),
+        (False, "", "auto", False),
+        (True, "", "restore", False),
+    ],
+)
+def test_a_backup_that_is_gone_stops_only_a_rollback_that_needs_it(host, database, schema, script, restore, passes):
+    known = (host.manifest["schema_sha256"], host.manifest["user_version"])
+    host.sql(script)
+    for path in (database.backup, f"{database.backup}.json"):
+        Path(path).unlink()
+    wanted = replace(database, schema=known if schema else None, restore=restore)
+    if passes:
+        ruling = switch_database.check_restore(wanted, set(), False)
+        assert switch_database.restore(wanted, ruling)["restored"]["restored"] is False
+    else:
+        with pytest.raises(SqliteError, match="does not exist; .*; or leave .* greenlight_rollback_database=keep"):
+            switch_database.check_restore(wanted, set(), False)
 
 
 def test_a_backup_that_is_gone_or_was_never_given_is_refused(database):
     Path(database.backup).unlink()
     with pytest.raises(SqliteError, match="is not what it was; take it again"):
         switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
-    with pytest.raises(SqliteError, match="is not sound"):
-        switch_database.check_restore(database, set())
     with pytest.raises(SqliteError, match="backup is needed to go forward"):
         switch_database.check_backup(replace(database, backup=""), ELSEWHERE, may_be_missing=True)
 

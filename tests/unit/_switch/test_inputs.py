@@ -3,14 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
 from ansible_collections.greenlight.release.plugins.module_utils._switch import inputs
+from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
-from switch_fakes import ID, NEW, OLD, make_inputs, open_release, params, system
+from switch_fakes import ID, NEW, NOW, OLD, make_inputs, open_release, params, system
 
 FOLDER = Path("/srv/shop")
 
@@ -76,6 +80,35 @@ def test_a_rollback_restores_the_backup_of_the_record(tmp_path, facts, backup):
 def test_a_rollback_that_is_finished_restores_only_once(tmp_path, asked, restored, policy):
     open_release(tmp_path, FOLDER, **({} if restored is None else {"restored": {"restored": restored}}))
     assert make_inputs(tmp_path, direction="back", database=asked).database.restore == policy
+
+
+@pytest.mark.parametrize(
+    "facts, stage, age",
+    [
+        ({}, "backed_up", None),
+        ({}, "switched", 3600),
+        ({"migrated_at": "2026-02-19T02:59:00Z"}, "switched", 60),
+    ],
+)
+def test_how_long_users_can_have_written_is_known_from_the_record(tmp_path, monkeypatch, facts, stage, age):
+    open_release(tmp_path, FOLDER, stage, schema=["5" * 64, 1], **facts)
+    later = replace(system(), now=lambda: NOW + timedelta(hours=1))
+    given = params(tmp_path, direction="back", restore_within="1h30m", restore_loses_at_most=3)
+    read = inputs.read(given, {}, set(), later, False)
+    assert (read.database.bounds, read.database.schema) == (Bounds(5400, 3, age), ("5" * 64, 1))
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"restore_within": "soon"}, "restore_within: 'soon' is no duration"),
+        ({"restore_loses_at_most": -1}, "restore_loses_at_most must be 0 or more, not -1"),
+    ],
+)
+def test_a_wrong_bound_is_refused(tmp_path, given, message):
+    open_release(tmp_path, FOLDER)
+    with pytest.raises(SwitchError, match=message):
+        make_inputs(tmp_path, **given)
 
 
 def test_check_mode_takes_a_record_that_is_not_on_the_host(tmp_path):
