@@ -36,8 +36,9 @@ options:
         It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
         In check mode the commit is fetched to a temporary repository, so that the comparison is true although not even a ref of the checkout changes.
       - V(checked_out) checks out a commit that was fetched, detached.
+      - V(read) only says which commit is in place.
     type: str
-    choices: [resolved, fetched, checked_out]
+    choices: [resolved, fetched, checked_out, read]
     required: true
   repository:
     description: URL of the repository. Needed by O(state=resolved) and O(state=fetched).
@@ -46,7 +47,7 @@ options:
     description: Branch, tag or full commit SHA. Needed by O(state=resolved).
     type: str
   path:
-    description: The checkout, or with O(layout=releases) the folder of the app. Needed by O(state=fetched) and O(state=checked_out).
+    description: The checkout, or with O(layout=releases) the folder of the app. Needed by all states but V(resolved).
     type: path
   layout:
     description:
@@ -98,13 +99,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sha:
-  description: Full SHA of the commit.
+  description: Full SHA of the commit, with O(state=read) of the one that is in place.
   returned: success
   type: str
   sample: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
 head:
   description: SHA that is in place, before the module did anything. Empty where nothing was released yet, with O(layout=releases).
-  returned: when the state is fetched or checked_out
+  returned: when the state is fetched, checked_out or read
   type: str
   sample: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
 branch:
@@ -148,7 +149,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import fi
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out"], "required": True},
+    "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out", "read"], "required": True},
     "repository": {"type": "str", "no_log": False},
     "revision": {"type": "str"},
     "path": {"type": "path"},
@@ -187,6 +188,9 @@ def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
         return {"changed": False, "sha": git.resolve(run, params["repository"], revision)}
     if params["state"] == "fetched":
         return fetch(params, environment, check_mode)
+    if params["state"] == "read":
+        head = layout.head(run, params["layout"], Path(params["path"]))
+        return {"changed": False, "sha": head, "head": head}
     if params["layout"] == "releases":
         raise git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
     recover_from = params["from_sha"] if params["recover"] else None
@@ -201,6 +205,7 @@ def main() -> None:
             ("state", "resolved", ("repository", "revision")),
             ("state", "fetched", ("path", "repository", "sha")),
             ("state", "checked_out", ("path", "sha")),
+            ("state", "read", ("path",)),
             ("recover", True, ("from_sha",)),
         ],
     )

@@ -104,8 +104,9 @@ options:
       - V(watching) keeps the watch open for O(watch_seconds) after the switch and is V(healthy) when that time is over.
         It is refused, with the reason, where the decision of O(observation) is C(rollback).
       - V(rolled_back) and V(failed) reject the revision. V(aborted) says that nothing on the host was changed, and is refused where something was.
+      - V(closed_as_is) is for a person who has put the host right by hand. It says nothing of the revision, and changes nothing but the record.
     type: str
-    choices: [watching, healthy, rolled_back, failed, aborted]
+    choices: [watching, healthy, rolled_back, failed, aborted, closed_as_is]
   watch_seconds:
     description: Length of the watch in seconds, counted from the switch.
     type: int
@@ -158,7 +159,7 @@ record:
       type: str
       sample: 20260219T020000Z-0639294c
     status:
-      description: One of in_progress, watching, healthy, rolled_back, failed and aborted.
+      description: One of in_progress, watching, healthy, rolled_back, failed, aborted and closed_as_is.
       type: str
       sample: in_progress
     stage:

@@ -277,3 +277,36 @@ def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(
     together = output[output.index("TASK [greenlight.release.verify : Together | Show the decision]") :]
     baseline = re.search(r'"response_time +(\S+)', together)[1]
     assert baseline == f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}", output
+
+
+def test_a_person_who_has_put_the_host_right_closes_the_release_as_it_is(site):
+    """However the host looks, only a run that lives keeps a record from being closed, and nothing else is changed."""
+    assert site.deploy("better")[0] == 0
+    file = next((site.state / "releases").glob("*.json"))
+    record = json.loads(file.read_text())
+    lock = {"run_id": "dead", "by": "alice", "since": "2026-02-19T02:00:00Z", "until": "2999-02-19T02:00:00Z"}
+    half = {**record, "status": "in_progress", "stage": "rolling_back", "lock": lock}
+    file.write_text(json.dumps(half))
+    site.pm2("stop", "all")
+    git(site.app.path, "checkout", "--quiet", site.shas["good"])
+    close = ("rollback", "-e", "greenlight_close_as_is=true")
+    status, output = site.play(*close)
+    assert (status, "is held by alice" in output, site.records()) == (2, True, [half]), output
+
+    file.write_text(json.dumps({**half, "lock": {**lock, "until": "2026-02-19T02:30:00Z"}}))
+    before = site.records()
+    status, output = site.play(*close, "--check")
+    assert (status, "would be closed as it is" in output, site.records()) == (0, True, before), output
+    status, output = site.play(*close)
+    assert (status, "run greenlight.release.deploy with greenlight_allow_unhealthy_baseline" in output) == (0, True)
+    closed = site.records()[0]
+    found = closed["facts"]["as_found"]
+    assert (closed["status"], closed["lock"], found["revision"]) == ("closed_as_is", None, site.shas["good"]), output
+    assert (found["database_problem"], found["backups"], bool(found["process_problem"])) == ("", 2, True)
+    assert {process["pm2_env"]["status"] for process in site.pm2.processes()} == {"stopped"}
+    status, output = site.play(*close)
+    assert (status, "nothing to close" in output, site.records()) == (0, True, [closed]), output
+    site.pm2("restart", "all")
+    wait_for(site.app.answers, "the app")
+    status, output = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), output

@@ -109,3 +109,8 @@ def test_a_token_is_sent_and_never_shown(run_module):
     assert (result["failed"], "hunter2" in str(result)) == (True, False)
     assert any(b"git" in command for command in shown)
     assert not any(b"hunter2" in command for command in shown)
+
+
+def test_the_commit_in_place_is_only_read(run_module, checkout, repository):
+    read = run_module("git_revision", {"state": "read", "path": str(checkout)})
+    assert (read["changed"], read["sha"], read["head"]) == (False, repository[1]["good"], repository[1]["good"])

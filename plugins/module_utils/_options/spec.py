@@ -37,6 +37,7 @@ class Option:
 # Only playbooks and task files read these, so that no role documents them.
 _OF_PLAYBOOKS = (
     Option("greenlight_app_user", "str"),
+    Option("greenlight_close_as_is", "bool"),
     Option("greenlight_hosts"),
     Option("greenlight_status_file", "path"),
     Option("greenlight_status_format", "str", choices=("table", "json")),

@@ -27,8 +27,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.identit
 
 FORMAT = 1
 # in_progress: locked, or left behind by an interrupted run. watching: green, judged again until watch_until.
-# failed: rolled back, but the app does not serve; aborted: ended before anything on the host was changed.
-OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted")
+# failed: rolled back, but the app does not serve; aborted: ended before anything on the host was changed;
+# closed_as_is: a person has put the host right by hand.
+OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted", "closed_as_is")
 # A record keeps its first observation and the newest ones: a host may be observed for years.
 OBSERVATIONS_KEPT = 200
 # The app has not been touched as long as a release is at one of these.
@@ -207,7 +208,7 @@ def note(record: Record, change: Change, now: datetime) -> Record:
 
 
 def _enter_stage(record: Record, change: Change, now: datetime) -> None:
-    if record["status"] in ("rolled_back", "aborted"):
+    if record["status"] in ("rolled_back", "aborted", "closed_as_is"):
         raise RecordError(
             f"Release {record['id']} is {record['status']} since {record['closed_at']}; there is nothing to do"
         )

@@ -63,6 +63,9 @@ def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
 
 def revision_in_place(record: Record) -> Optional[str]:
     """Return the revision that the host runs by its record, None while a run is, or was interrupted, between two."""
+    if record["status"] == "closed_as_is":
+        found: Optional[str] = record["facts"].get("as_found", {}).get("revision")
+        return found
     if record["status"] in ("watching", "healthy"):
         return str(record["to_revision"])
     if record["status"] != "in_progress" or record["stage"] in UNTOUCHED_STAGES:

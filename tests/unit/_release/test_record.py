@@ -254,7 +254,7 @@ def test_a_release_that_changes_the_host_meanwhile_is_not_aborted():
         release_record.close(begun, "aborted", change(), NOW)
 
 
-@pytest.mark.parametrize("outcome", ["rolled_back", "aborted"])
+@pytest.mark.parametrize("outcome", ["rolled_back", "aborted", "closed_as_is"])
 def test_a_release_that_is_over_is_not_begun_again(outcome):
     over = closed(outcome)
     with pytest.raises(RecordError, match=f"is {outcome} since 2026-02-19T02:00:00Z; there is nothing to do"):

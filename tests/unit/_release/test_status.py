@@ -110,6 +110,11 @@ def test_the_revision_is_the_one_in_place(status, stage, revision):
     assert describe(found(status, stage))["revision"] == revision
 
 
+@pytest.mark.parametrize("facts, revision", [({"as_found": {"revision": "c" * 40}}, "c" * 40), ({}, None)])
+def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_found(facts, revision):
+    assert release_status_module.revision_in_place({"status": "closed_as_is", "facts": facts}) == revision
+
+
 @pytest.mark.parametrize(
     "result, cells",
     [

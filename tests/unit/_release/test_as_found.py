@@ -1,0 +1,84 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.greenlight.release.plugins.filter.close_as_found import close_as_found
+
+HEAD = {"sha": "a" * 40}
+WELL = {
+    "process": {"ready": True, "reason": ""},
+    "health": {"healthy": True, "reason": ""},
+    "backups": {"backups": [{"path": "/b/one.db", "sound": True}, {"path": "/b/two.db", "sound": False}]},
+    "database": {"database": {"sound": True, "reason": ""}},
+}
+
+
+def close(status="in_progress", head=HEAD, check_mode=False, **looks):
+    given = {**WELL, **looks}
+    record = {"id": "1", "status": status} if status else None
+    return close_as_found(
+        record,
+        head,
+        given["process"],
+        given["health"],
+        given["backups"],
+        given["database"],
+        check_mode,
+    )
+
+
+@pytest.mark.parametrize("status", ["in_progress", "watching", "failed"])
+def test_a_release_that_a_person_mended_is_closed_with_what_is_true(status):
+    closed = close(status)
+    assert closed["closes"] is True
+    assert closed["found"] == {
+        "revision": "a" * 40,
+        "process_problem": "",
+        "health_problem": "",
+        "database_problem": "",
+        "backups": 1,
+        "newest_backup": "/b/one.db",
+        "unsound_backups": 1,
+    }
+    assert closed["message"] == (
+        f"Release 1 is closed as it is: the code is {'a' * 40}; the process is online; the app serves; the database "
+        "is sound; sound backups: 1, the newest is /b/one.db, and 1 that are not sound. Next, run "
+        "greenlight.release.deploy"
+    )
+
+
+@pytest.mark.parametrize(
+    "status, message",
+    [
+        (None, "No release is on record, so there is nothing to close"),
+        ("healthy", "Release 1 is healthy already, so there is nothing to close"),
+        ("closed_as_is", "Release 1 is closed_as_is already, so there is nothing to close"),
+    ],
+)
+def test_what_is_over_is_not_closed(status, message):
+    assert close(status) == {"closes": False, "found": {}, "message": message}
+
+
+@pytest.mark.parametrize(
+    "looks, message",
+    [
+        ({"check_mode": True}, "Release 1 would be closed as it is"),
+        ({"head": {"msg": "no git"}}, "nobody can say which revision the code is"),
+        ({"process": {"ready": False, "reason": "it is stopped"}}, "does not run as it should: it is stopped"),
+        ({"process": {"msg": "no PM2 here"}}, "the process does not run as it should: no PM2 here"),
+        ({"health": {}}, "the app does not serve: it could not be looked at"),
+        ({"health": {}}, "Next, run greenlight.release.deploy with greenlight_allow_unhealthy_baseline=true"),
+        ({"database": {"msg": "gone"}}, "the database does not check out: gone"),
+        ({"database": {"database": {"sound": False, "reason": "torn"}}}, "does not check out: torn"),
+        (
+            {"database": {}},
+            "Next, stop the app, restore /b/one.db with greenlight.release.sqlite_backup, and then run ",
+        ),
+        ({"database": {}, "backups": {}}, "sound backups: none. Next, put the database right, and then run "),
+    ],
+)
+def test_what_is_wrong_is_told_and_stops_nothing(looks, message):
+    closed = close(**looks)
+    assert (closed["closes"], message in closed["message"]) == (True, True), closed["message"]
