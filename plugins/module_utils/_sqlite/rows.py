@@ -59,8 +59,8 @@ def _compare_table(live: sqlite3.Connection, table: str) -> Dict[str, int]:
         rows = count(live, "backup", table)
         return {"live": 0, "backup": rows, "newer": 0, "changed": 0, "gone": rows}
     counts = {"live": count(live, "main", table), "backup": count(live, "backup", table)}
-    key = _key(live, table, ours)
-    if not key or key != _key(live, table, theirs, "backup"):
+    key = next((each for each in _keys(live, table, ours) if each in _keys(live, table, theirs, "backup")), None)
+    if key is None:
         return counts
     common = [name for name, _place in ours if name in dict(theirs)]
     newer, changed = live.execute(_query(table, key, common)).fetchone()
@@ -75,21 +75,37 @@ def _columns(live: sqlite3.Connection, schema: str, table: str) -> List[Tuple[st
     return [(str(column[1]), int(column[5])) for column in found]
 
 
-def _key(live: sqlite3.Connection, table: str, columns: List[Tuple[str, int]], schema: str = "main") -> List[str]:
-    """Return what identifies a row: the row id, or the primary key of a table without one.
+def _keys(
+    live: sqlite3.Connection, table: str, columns: List[Tuple[str, int]], schema: str = "main"
+) -> List[List[str]]:
+    """Return what identifies a row, the best first: its primary key, and its row id, which a rebuilt table gives anew.
 
-    Nothing when all names of the row id are columns, or only the app itself can compare the key.
+    A key that only the app itself can compare is none, nor is one that is NULL in a row.
     """
+    key = [
+        name for name, _place in sorted(((name, place) for name, place in columns if place), key=lambda each: each[1])
+    ]
+    found = [key] if key and _is_usable(live, table, key, schema) else []
+    row_id = _row_id(live, table, columns, schema)
+    return [*found, [row_id]] if row_id else found
+
+
+def _is_usable(live: sqlite3.Connection, table: str, key: List[str], schema: str) -> bool:
+    if not _collations_of_key(live, schema, table) <= _BUILT_IN:
+        return False
+    empty = " OR ".join(f"{quoted(name)} IS NULL" for name in key)
+    return live.execute(f"SELECT 1 FROM {schema}.{quoted(table)} WHERE {empty} LIMIT 1").fetchone() is None
+
+
+def _row_id(live: sqlite3.Connection, table: str, columns: List[Tuple[str, int]], schema: str) -> str:
+    """Return a name of the row id that is no column, "" for a table without one."""
     names = {name.lower() for name, _place in columns}
-    for alias in ("rowid", "_rowid_", "oid"):
-        if alias not in names:
-            try:
-                live.execute(f"SELECT {alias} FROM {schema}.{quoted(table)} LIMIT 0")
-                return [alias]
-            except sqlite3.OperationalError:
-                break
-    key = [name for name, place in columns if place]
-    return key if _collations_of_key(live, schema, table) <= _BUILT_IN else []
+    alias = next((each for each in ("rowid", "_rowid_", "oid") if each not in names), "")
+    try:
+        live.execute(f"SELECT {alias or 'NULL'} FROM {schema}.{quoted(table)} LIMIT 0")
+    except sqlite3.OperationalError:
+        return ""
+    return alias
 
 
 def _collations_of_key(live: sqlite3.Connection, schema: str, table: str) -> Set[str]:

@@ -26,6 +26,13 @@ def differences(tmp_path, backup, live):
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, x);"
 ROWS = "CREATE TABLE r (x); INSERT INTO r VALUES "
+TEXT_KEYS = "CREATE TABLE t (id TEXT PRIMARY KEY, x); INSERT INTO t VALUES ('c', 1), ('a', 2), ('b', 3);"
+# The 12 steps of https://www.sqlite.org/lang_altertable.html, in short: every row gets another rowid.
+REBUILT = (
+    "CREATE TABLE f (id TEXT PRIMARY KEY, x, y); INSERT INTO f SELECT id, x, 0 FROM t ORDER BY id; DROP TABLE t;"
+    "ALTER TABLE f RENAME TO t;"
+)
+COUNTER = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, x);"
 ALL_NAMES_TAKEN = "CREATE TABLE t (rowid, _rowid_, oid);"
 THREE = TABLE + "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c');"
 
@@ -46,6 +53,21 @@ THREE = TABLE + "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c');"
         ("", THREE, {"t": (3, 0, 3, 0, 0)}),
         (THREE, THREE + "ALTER TABLE t ADD COLUMN y DEFAULT 5", {}),
         (ROWS + "(1)", ROWS + "(2)", {"r": (1, 1, 0, 1, 0)}),
+        (TEXT_KEYS, TEXT_KEYS + REBUILT + "INSERT INTO t VALUES ('d', 4, 0)", {"t": (4, 3, 1, 0, 0)}),
+        (TEXT_KEYS, TEXT_KEYS + REBUILT + "UPDATE t SET x = 9 WHERE id = 'a'", {"t": (3, 3, 0, 1, 0)}),
+        (
+            "CREATE TABLE t (a, b, PRIMARY KEY (a, b)); INSERT INTO t VALUES (NULL, 1), (1, 1)",
+            "CREATE TABLE t (a, b, PRIMARY KEY (a, b)); INSERT INTO t VALUES (NULL, 1), (1, 1), (2, 1)",
+            {"t": (3, 2, 1, 0, 0)},
+        ),
+        (TABLE, "CREATE TABLE t (id PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES (1)", {"t": (1, 0, 1, 0, 0)}),
+        ("CREATE TABLE t (a, id)", THREE, {"t": (3, 0, 3, 0, 0)}),
+        (COUNTER, COUNTER + "INSERT INTO t VALUES (7, 1)", {"t": (1, 0, 1, 0, 0)}),
+        (
+            "CREATE VIRTUAL TABLE docs USING fts5 (body)",
+            "CREATE VIRTUAL TABLE docs USING fts5 (body); INSERT INTO docs VALUES ('one'), ('two')",
+            {"docs_content": (2, 0, 2, 0, 0)},
+        ),
         (
             "CREATE TABLE w (a, b, c, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO w VALUES (1, 1, 1), (1, 2, 1)",
             "CREATE TABLE w (a, b, c, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO w VALUES (1, 1, 2), (2, 2, 1)",
@@ -67,7 +89,7 @@ def test_rows_are_compared_by_their_keys(tmp_path, backup, live, expected):
     "backup, live",
     [
         # Another key, or none at all.
-        (TABLE, "CREATE TABLE t (id PRIMARY KEY, x) WITHOUT ROWID; INSERT INTO t VALUES (1, 1)"),
+        (TABLE, "CREATE TABLE t (id, x, PRIMARY KEY (id, x)) WITHOUT ROWID; INSERT INTO t VALUES (1, 1)"),
         (
             "CREATE TABLE t (rowid, _rowid_, oid)",
             "CREATE TABLE t (rowid, _rowid_, oid); INSERT INTO t VALUES (1, 1, 1)",
