@@ -88,6 +88,7 @@ options:
     description:
       - Which backups of a database stay. Keys are C(last), C(daily) and C(weekly), values how many. Without a key all stay.
       - Only backups with a manifest of this module are ever removed, never the one that was just taken. An update and the backup it rests on count as one.
+      - What restores have set aside is kept by the same rules, and counted by itself.
     type: dict
     default: {}
   protect:
@@ -103,7 +104,7 @@ options:
     type: str
     default: ""
   src:
-    description: The backup to restore. Needed by O(state=restored).
+    description: The backup to restore, or the folder in which a restore set aside what it replaced. Needed by O(state=restored).
     type: path
   restore_if:
     description:

@@ -110,7 +110,9 @@ def test_a_backup_has_every_row_and_a_restore_brings_them_back(run_module, tmp_p
     assert (state_of(database.path), state_of(Path(done["set_aside"]) / "app.db")) == (1, 2)
     assert run_module("sqlite_backup", restore)["changed"] is False
     info = run_module("sqlite_backup_info", {"dest": str(database.backups), "path": str(database.path)})
-    assert ([backup["sound"] for backup in info["backups"]], info["database"]["sound"]) == ([True], True)
+    assert ([backup["sound"] for backup in info["backups"]], info["database"]["sound"]) == ([True, True], True)
+    assert run_module("sqlite_backup", {**restore, "src": done["set_aside"]})["restored"] is True
+    assert state_of(database.path) == 2
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
@@ -259,7 +261,7 @@ def test_a_compressed_backup_can_be_restored(run_module, database, compression, 
     assert run_module("sqlite_backup", restore)["changed"] is True
     assert state_of(database.path) == 0
     info = run_module("sqlite_backup_info", {"dest": str(database.backups)})["backups"]
-    assert [backup["sound"] for backup in info] == [True]
+    assert [backup["sound"] for backup in info] == [True, True]
 
 
 def test_a_file_to_be_made_is_made_once_and_never_overwritten(run_module, database):

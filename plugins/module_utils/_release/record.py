@@ -290,11 +290,13 @@ def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
 def needed_backups(records: Sequence[Record]) -> List[str]:
     """Return the backups that a rollback could ask for: of releases in progress, and of the last one that was kept.
 
-    The latter can be rolled back when the former are aborted.
+    The latter can be rolled back when the former are aborted. What their rollbacks set aside is needed as well.
     """
     closed = not_given_up([record for record in records if record["status"] != "in_progress"])[-1:]
     needing = [record for record in records if record["status"] == "in_progress" or record in closed]
-    return [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
+    backups = [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
+    restored = [record["facts"].get("restored", {}) for record in needing]
+    return [*backups, *(each["set_aside"] for each in restored if each.get("set_aside"))]
 
 
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:

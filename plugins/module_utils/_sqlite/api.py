@@ -174,6 +174,7 @@ def known_backup(wanted: BackUp) -> Optional[Manifest]:
 
 def _newest_of(folder: Path, real: str) -> Manifest:
     manifests = [manifest for manifest in sqlite_manifest.list_backups(folder) if manifest["source"] == real]
+    manifests = [manifest for manifest in manifests if not sqlite_manifest.is_set_aside(manifest)]
     return _shown(manifests[-1]) if manifests else {}
 
 
@@ -206,10 +207,18 @@ def prune(
         chosen: List[Manifest] = []
         for source in sorted({backup["source"] for backup in backups} if wanted is None else {wanted}):
             mine = [backup for backup in backups if backup["source"] == source]
-            chosen += sqlite_manifest.choose_to_remove(mine, keep, protect)
+            # What was set aside takes the place of no backup.
+            for each in (False, True):
+                same = [backup for backup in mine if sqlite_manifest.is_set_aside(backup) == each]
+                chosen += sqlite_manifest.choose_to_remove(same, keep, [*protect, *_inside(same, protect)])
         if not check_mode:
             sqlite_manifest.remove_backups(chosen)
     return [backup["path"] for backup in chosen]
+
+
+def _inside(backups: Sequence[Manifest], folders: Sequence[str]) -> List[str]:
+    """Return what was set aside in one of these folders."""
+    return [backup["path"] for backup in backups if str(Path(backup["path"]).parent) in folders]
 
 
 def plan_restore(
@@ -224,8 +233,10 @@ def plan_restore(
     is_checked: bool = False,
 ) -> Restore:
     """Return what is to be restored, the backup checked unless that was done already. Raises SqliteError."""
-    manifest = sqlite_manifest.read_manifest(database.resolve(Path(src)))
-    aside = Path(set_aside or Path(manifest["path"]).parent).absolute()
+    manifest = sqlite_manifest.read_backup(database.resolve(Path(src)))
+    backup = Path(manifest["path"])
+    own = backup.parent.parent if sqlite_manifest.is_set_aside(manifest) else backup.parent
+    aside = Path(set_aside or own).absolute()
     real = database.resolve(Path(path))
     wanted = Restore(real, manifest, aside, timeout, now, token, only_if_changed, force)
     if not is_checked:

@@ -6,14 +6,16 @@
 A manifest is a JSON object. `size` and `sha256` are those of the backup as it lies there, `content_size` and
 `content_sha256` those of the database in it. `signature` describes the source's files before the copy.
 `base` is null, or for an update the name of the backup whose changed pages it holds; its `row_counts` is null, since
-counting costs as much as the database is large::
+counting costs as much as the database is large. A database that a restore set aside lies in a folder of its own, with
+what a killed process left next to it (`sidecars`); `damaged` says what is wrong with it::
 
     {"format": 1, "source": "/srv/shop/shop.db", "signature": {"": [4096, 1771466400000000000]}, "created": "...",
      "release_id": "...", "method": "clone" | "copy" | "backup_api" | "pages", "verified": "full" | "quick" | "none",
      "unknown": ["collation THAI"], "compression": "none" | "gzip" | "zstd", "size": 4096, "sha256": "<64 hex>",
      "content_size": 4096, "content_sha256": "<64 hex>", "base": null, "base_sha256": null, "wal_salt": "<16 hex>",
      "sqlite_version": "3.40.1",
-     "schema": {...as _sqlite.schema writes it...}, ...and the fields of _sqlite.Contents}
+     "sidecars": ["-wal"], "damaged": "", "schema": {...as _sqlite.schema writes it...},
+     ...and the fields of _sqlite.Contents}
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SIDECARS,
     SqliteError,
     connection,
     is_sqlite,
@@ -68,7 +71,11 @@ _OPTIONAL: Dict[str, Any] = {
     "wal_salt": None,
     "unknown": [],
     "schema": None,
+    "sidecars": [],
+    "damaged": "",
 }
+# Ending of the folders in which restores set aside what they replace.
+SET_ASIDE = ".replaced"
 
 Manifest = Dict[str, Any]
 
@@ -98,6 +105,19 @@ def read_manifest(backup: Path) -> Manifest:
     return {**known, "path": str(backup), "manifest": str(path)}
 
 
+def read_backup(path: Path) -> Manifest:
+    """Return the manifest of a backup, or of the database in the folder in which a restore set it aside.
+
+    Raises SqliteError.
+    """
+    if not (path.name.endswith(SET_ASIDE) and path.is_dir()):
+        return read_manifest(path)
+    found = sorted(each for each in path.iterdir() if each.name.endswith(".json"))
+    if not found:
+        raise SqliteError(f"{path} has no manifest, so it is no whole database that a restore has set aside")
+    return read_manifest(found[0].with_suffix(""))
+
+
 def _is_time(text: str) -> bool:
     try:
         return bool(datetime.strptime(text, CREATED))
@@ -120,8 +140,19 @@ def base_of(manifest: Manifest) -> Path:
     return Path(manifest["path"]).with_name(Path(manifest["base"]).name)
 
 
+def is_set_aside(manifest: Manifest) -> bool:
+    """Say whether it is no backup that was taken, but a database that a restore replaced."""
+    return Path(manifest["path"]).parent.name.endswith(SET_ASIDE)
+
+
 def verify_backup(manifest: Manifest, timeout: float = 60) -> str:
-    """Return "" when a backup, and what it rests on, is what its manifest says, else what is wrong with it."""
+    """Return "" when a backup, and what it rests on, is what its manifest says, else what is wrong with it.
+
+    What SQLite has yet to fold into a database that was set aside is checked when that is restored.
+    """
+    if manifest["damaged"] or manifest["sidecars"]:
+        missing = [each for each in manifest["sidecars"] if not os.path.exists(manifest["path"] + each)]
+        return str(manifest["damaged"] or (f"its {missing[0]} is missing" if missing else ""))
     problem = _verify_file(Path(manifest["path"]), manifest["size"], manifest["sha256"], timeout)
     if problem or not manifest["base"]:
         return problem
@@ -163,7 +194,7 @@ def read_folder(folder: Path) -> Tuple[List[Manifest], Dict[str, str]]:
     """
     found, problems = [], {}
     try:
-        names = sorted(name for name in os.listdir(str(folder)) if name.endswith(".json") and name[0] != ".")
+        names = sorted(_names_in(folder))
     except FileNotFoundError:
         return [], {}
     except OSError as error:
@@ -175,6 +206,14 @@ def read_folder(folder: Path) -> Tuple[List[Manifest], Dict[str, str]]:
         except SqliteError as error:
             problems[str(backup)] = str(error)
     return sorted(found, key=lambda manifest: (manifest["created"], manifest["path"])), problems
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    for name in os.listdir(str(folder)):
+        if name.endswith(SET_ASIDE) and name[0] != "." and (folder / name).is_dir():
+            yield from (f"{name}/{each}" for each in os.listdir(str(folder / name)) if each.endswith(".json"))
+        elif name.endswith(".json") and name[0] != ".":
+            yield name
 
 
 def is_there(manifest: Manifest) -> bool:
@@ -215,9 +254,12 @@ def remove_backups(manifests: Sequence[Manifest]) -> None:
     """Delete backups, the manifest last, so that a half-deleted one is still known as ours. Raises SqliteError."""
     for manifest in manifests:
         try:
-            for path in (manifest["path"], manifest["manifest"]):
+            sidecars = [manifest["path"] + suffix for suffix in SIDECARS] if is_set_aside(manifest) else []
+            for path in (manifest["path"], *sidecars, manifest["manifest"]):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
+            if is_set_aside(manifest):
+                os.rmdir(str(Path(manifest["path"]).parent))
         except OSError as error:
             raise SqliteError(f"Cannot remove the backup {manifest['path']}: {error.strerror}") from error
 

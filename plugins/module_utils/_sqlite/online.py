@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SqliteError,
     connection,
@@ -71,6 +71,7 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
             with plain_backup(wanted) as backup:
                 _write_over(wanted, backup)
                 differences = _compare_kept(wanted, backup)
+            set_aside.describe(wanted, wanted.kept, live, ())
         except _Same:
             discard(wanted.kept)
             return result_of(False, "the database holds what the backup holds", {}, None)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside as set_aside_of
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
@@ -108,6 +109,8 @@ def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) ->
         if live.contents and stage.same_content(wanted.staged, old):
             return result_of(False, "the database holds what the backup holds", {}, None)
         kept = kept or _keep(wanted, undo)
+        if kept:
+            set_aside_of.describe(wanted, kept, live, leftovers)
         if leftovers and live.contents:
             descriptors.append(_put_folded(wanted, locks))
         _swap(wanted, descriptors, kept, undo)

@@ -33,7 +33,7 @@ _VARIABLE = ((18, 20), (24, 28), (40, 44), (92, 100))
 
 def is_plain(manifest: Manifest) -> bool:
     """Say whether the backup itself is a database file."""
-    return manifest["compression"] == "none" and not manifest["base"]
+    return manifest["compression"] == "none" and not (manifest["base"] or manifest["sidecars"])
 
 
 def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
@@ -43,6 +43,11 @@ def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
     """
     base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
     descriptor = files.create_private(staged)
+    for suffix in base["sidecars"]:
+        with Path(base["path"] + suffix).open("rb") as source, os.fdopen(
+            files.create_private(Path(f"{staged}{suffix}")), "wb"
+        ) as copy:
+            files.copy_in_kernel(source.fileno(), copy.fileno(), os.fstat(source.fileno()).st_size)
     try:
         _copy(base, descriptor)
         if manifest["base"]:

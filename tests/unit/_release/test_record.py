@@ -242,6 +242,13 @@ def test_the_backups_that_a_rollback_could_need_are_known(statuses, needed):
     assert release_record.needed_backups([{"status": "in_progress", "facts": {}}]) == []
 
 
+def test_what_the_last_rollback_set_aside_is_needed():
+    facts = [{"restored": {"restored": True, "set_aside": f"/aside/{number}"}} for number in range(2)]
+    records = [{"status": "rolled_back", "facts": each} for each in facts]
+    assert release_record.needed_backups(records) == ["/aside/1"]
+    assert release_record.needed_backups([{"status": "rolled_back", "facts": {"restored": {"set_aside": None}}}]) == []
+
+
 @pytest.mark.parametrize("observation", [{"decision": "rollback", "reason": "no answer"}, {"decision": "rollback"}])
 def test_a_release_that_is_to_be_rolled_back_is_not_watched(observation):
     with pytest.raises(RecordError, match=observation.get("reason", "the decision is to roll back the release")):

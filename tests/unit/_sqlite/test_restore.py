@@ -153,7 +153,7 @@ def test_sidecars_of_a_damaged_database_are_set_aside_and_do_not_stay(host):
     restore.restore(host.wanted)
     assert os.listdir(host.path.parent) == ["app.db"]
     assert (host.kept / "app.db-journal").read_bytes() == b"-journal"
-    assert sorted(os.listdir(host.kept)) == ["app.db", "app.db-journal", "app.db-shm", "app.db-wal"]
+    assert sorted(os.listdir(host.kept)) == ["app.db", "app.db-journal", "app.db-shm", "app.db-wal", "app.db.json"]
 
 
 def test_orphaned_sidecars_are_set_aside_and_never_replayed(host):
@@ -300,8 +300,8 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
     monkeypatch.setattr(restore.os, "fsync", lambda descriptor: steps.append(name(descriptor)))
     monkeypatch.setattr(restore.os, "replace", rename)
     restore.restore(host.wanted)
-    keeping = f".{host.kept.name}.partial"
-    assert steps == [".app.db.restore.xyz", "app.db", keeping, "aside", "data", "rename", "data"]
+    keeping, manifest = f".{host.kept.name}.partial", [".app.db.json.partial", "rename", host.kept.name]
+    assert steps == [".app.db.restore.xyz", "app.db", keeping, "aside", *manifest, "data", "rename", "data"]
 
 
 def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
