@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from git_commands import git
+from machine import wait_for
 
 RUN = "run-1"
 
@@ -272,6 +273,48 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
     back = release.back(restart=["worker"])
     assert (back.get("msg"), back["restored"]["restored"]) == (None, True)
     assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
+
+
+# A migration during which a file of the app changes, and which fails where the app serves half a second later.
+TOUCHES = """
+import pathlib, socket, sys, time
+pathlib.Path(sys.argv[1], 'touched.js').write_text('// changed')
+ends = time.monotonic() + 1.5
+while time.monotonic() < ends:
+    with socket.socket() as client:
+        if client.connect_ex(('127.0.0.1', int(sys.argv[2]))) == 0:
+            sys.exit('the app serves during its migration')
+    time.sleep(0.02)
+"""
+
+
+def watched(pm2):
+    return {process["name"]: process["pm2_env"].get("watch") for process in pm2.processes()}
+
+
+def test_a_file_watcher_starts_nothing_during_a_switch_and_watches_again_afterwards(release_of):
+    release = release_of("better")
+    release.pm2("restart", "sample-app", "--watch")
+    wait_for(release.app.answers, "the first answer of the watched app")
+    assert watched(release.pm2) == {"sample-app": True}
+    migrate = [[sys.executable, "-c", TOUCHES, str(release.app.path), str(release.app.port)]]
+    forward = release.forward(migrate=migrate)
+    assert (forward.get("msg"), watched(release.pm2)) == (None, {"sample-app": True})
+    assert release.read()["facts"]["watch"] == {"sample-app": True}
+    pid = release.pid()
+    back = release.back()
+    assert (back.get("msg"), watched(release.pm2)) == (None, {"sample-app": True})
+    assert (release.pid() != pid, release.app.get("/health")["revision"]) == (True, release.old)
+
+
+def test_an_app_that_something_else_starts_during_its_migration_is_no_release(release_of):
+    release = release_of("better")
+    start = "import os, subprocess; subprocess.run([os.environ['PM2'], 'restart', 'sample-app'], check=True)"
+    environment = {**os.environ, "PM2": release.pm2.executable, "PM2_HOME": str(release.pm2.home)}
+    given = release.arguments("forward", migrate=[[sys.executable, "-c", start]])
+    forward = release.run_module("release_switch", given, env=environment)
+    assert forward["step"] == "migrate"
+    assert "sample-app was started by something else while it was stopped" in forward["msg"]
 
 
 ADD_COLUMN = "import os, sqlite3; sqlite3.connect(os.environ['DATABASE_PATH']).execute('ALTER TABLE items ADD z')"

@@ -183,10 +183,15 @@ def _recreate(request: Request, config: Config, host: PM2Host, before: State) ->
 
 
 def _changes(request: Request, before: State, plan: ProcessPlan) -> Dict[int, Mapping[str, object]]:
+    watched: Dict[str, object] = {"watch": request.watch} if request.watch else {}
     if request.config is None or not plan.differences or plan.action == "recreate":
-        return {}
+        return {each.pm_id: watched for each in before.instances if watched}
     named = process.named(before.processes, request.name)
-    return {int(each["pm_id"]): pm2_differences.changes_for(request.config, each, plan.differences) for each in named}
+    differing = {int(each["pm_id"]): each for each in named}
+    return {
+        pm_id: {**watched, **pm2_differences.changes_for(request.config, each, plan.differences)}
+        for pm_id, each in differing.items()
+    }
 
 
 def _reload(

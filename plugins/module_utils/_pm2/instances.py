@@ -45,11 +45,13 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
     for instance in instances:
         if runs(instance):
             continue
+        wanted = changes.get(instance.pm_id, {})
         if instance.status not in ("stopped", "errored"):
             transport.stop(instance.pm_id)()
+            wanted = {"watch": instance.watch, **wanted} if instance.watch else wanted
         # Only a restart takes changes, and of a stopped instance it is a start.
-        if changes.get(instance.pm_id):
-            transport.restart(instance.pm_id, changes[instance.pm_id])
+        if wanted:
+            transport.restart(instance.pm_id, wanted)
         else:
             transport.start(instance.pm_id)
 

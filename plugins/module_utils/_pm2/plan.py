@@ -20,7 +20,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted: `config` is None where the configuration may be as it is."""
+    """What is wanted: `config` is None where the configuration may be as it is.
+
+    `watch` is what a process that is started watches again, None for what PM2 has of it.
+    """
 
     name: str
     state: str
@@ -29,6 +32,7 @@ class Request:
     stable_for: float
     timeout: float
     save: bool
+    watch: Any = None
 
     @property
     def ends(self) -> bool:

@@ -21,7 +21,8 @@ class Instance:
     """One instance of a process.
 
     `started_at` and `kill_timeout` are in milliseconds, the first since 1970; memory is in bytes, cpu in percent.
-    `revision` is the commit that PM2 found in the working folder at the start, empty when there was none.
+    `revision` is the commit that PM2 found in the working folder at the start, empty when there was none. `watch` is
+    true or a list of paths where PM2 restarts it when a file changes; PM2 forgets that when a process is stopped.
     """
 
     pm_id: int
@@ -40,12 +41,15 @@ class Instance:
     node_version: str
     kill_timeout: int
     revision: str = ""
+    watch: Any = False
 
     def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
         """Return the facts for a result: `now` is the time in seconds since 1970, and gives the uptime in seconds."""
         runs = self.status == "online" and self.started_at
         uptime = round(max(0.0, now - self.started_at / 1000), 3) if runs else 0.0
-        return {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
+        facts = {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
+        del facts["watch"]
+        return facts
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         node_version=str(env.get("node_version", "")),
         kill_timeout=int(env.get("kill_timeout") or KILL_TIMEOUT),
         revision=str((env.get("versioning") or {}).get("revision") or ""),
+        watch=env.get("watch") or False,
     )
 
 

@@ -62,7 +62,7 @@ class Transport(Protocol):
     def start(self, pm_id: int) -> None: ...
 
     def stop(self, pm_id: int) -> Callable[[], Any]:
-        """Ask for the end of a process; what is returned waits until PM2 knows that it has ended."""
+        """Ask for the end of a process and of its file watcher; what is returned waits until PM2 knows the end."""
 
     def delete(self, pm_id: int) -> None: ...
 
@@ -95,9 +95,13 @@ class SocketTransport:
         self._client.call("startProcessId", pm_id)
 
     def stop(self, pm_id: int) -> Callable[[], Any]:
-        return self._client.ask("stopProcessId", pm_id)
+        # As the pm2 program does: a file watcher would start what was stopped.
+        unwatched = self._client.ask("stopWatch", "stopProcessId", pm_id)
+        stopped = self._client.ask("stopProcessId", pm_id)
+        return lambda: (unwatched(), stopped())
 
     def delete(self, pm_id: int) -> None:
+        self._client.call("stopWatch", "deleteProcessId", pm_id)
         self._client.call("deleteProcessId", pm_id)
 
     def restart(self, pm_id: int, changes: Mapping[str, Any]) -> None:

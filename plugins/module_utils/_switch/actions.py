@@ -95,11 +95,17 @@ def mark(inputs: Inputs, progress: Progress) -> Progress:
             raise
         cursor = {}
         progress = progress.warned(f"The log was not marked, so all of it is read: {error}")
-    return progress.found({"cursor": cursor}).learned({"cursor": cursor})
+    return _remember_watch(inputs, progress.found({"cursor": cursor}).learned({"cursor": cursor}))
+
+
+def _remember_watch(inputs: Inputs, progress: Progress) -> Progress:
+    """Keep what PM2 watches before it is stopped: PM2 forgets it then, and the next run may have to know."""
+    watch = {**inputs.processes.watch, **progress.facts.get("watch", {}), **processes.watched(inputs.processes)}
+    return progress.learned({"watch": watch}) if watch else progress
 
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
-    return _note(inputs, progress, "switching", "backup", "cursor")
+    return _note(inputs, progress, "switching", "backup", "cursor", "watch")
 
 
 def note_switched(inputs: Inputs, progress: Progress) -> Progress:
@@ -121,6 +127,8 @@ def stop(inputs: Inputs, progress: Progress) -> Progress:
 
     PM2 needs a moment to notice, in which the next steps are taken. The others are started again as the last step.
     """
+    if inputs.plan.is_rollback:
+        progress = _remember_watch(inputs, progress)
     others = (
         processes.others_among(inputs.processes, database.holders(inputs.database)) if inputs.processes.others else []
     )
@@ -160,7 +168,7 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
     Users cannot have written before that, however long it took.
     """
     try:
-        migration.migrate(inputs, progress.before)
+        _migrate_alone(inputs, progress)
     finally:
         if inputs.migrate:
             now = release_record.format_time(inputs.system.now())
@@ -170,12 +178,33 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
     return progress
 
 
+def _migrate_alone(inputs: Inputs, progress: Progress) -> None:
+    if inputs.plan.stops:
+        processes.refuse_started(inputs.processes)
+    migration.migrate(inputs, progress.before)
+    if inputs.plan.stops:
+        processes.refuse_started(inputs.processes)
+
+
 def start(inputs: Inputs, progress: Progress) -> Progress:
     """Start or reload the app, and wait until it is ready and stays so."""
-    progress = await_stop(progress)
-    completed = processes.start(inputs.processes)
+    progress = _stop_again(inputs, await_stop(progress))
+    completed = processes.start(_watching(inputs, progress))
     described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
     return progress.with_completed(completed).found(described)
+
+
+def _stop_again(inputs: Inputs, progress: Progress) -> Progress:
+    """Stop what was started meanwhile: it may run a part of the old code and a part of the new."""
+    if not inputs.plan.stops or not processes.was_started(inputs.processes):
+        return progress
+    stopped = processes.stop(inputs.processes)()
+    text = f"{inputs.processes.app} was started by something else while it was stopped, and was stopped again"
+    return progress.with_completed(*stopped).warned(text)
+
+
+def _watching(inputs: Inputs, progress: Progress) -> processes.Processes:
+    return replace(inputs.processes, watch=progress.facts.get("watch", inputs.processes.watch))
 
 
 def look(inputs: Inputs, progress: Progress) -> Progress:
@@ -190,7 +219,7 @@ def restart_others(inputs: Inputs, progress: Progress) -> Progress:
     """
     for name in inputs.processes.others:
         try:
-            progress = progress.with_completed(processes.restart_other(inputs.processes, name))
+            progress = progress.with_completed(processes.restart_other(_watching(inputs, progress), name))
         except PM2Error as error:
             if not inputs.plan.is_rollback:
                 raise

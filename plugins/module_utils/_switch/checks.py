@@ -33,6 +33,8 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
         release_record.note(inputs.record, inputs.change, inputs.system.now())
         steps.check_record(inputs.record, plan)
     before = processes.check(app, with_others=not plan.is_rollback)
+    if plan.reloads:
+        processes.refuse_watched(before, app.app)
     check_code(inputs)
     if plan.is_rollback:
         return before, database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)

@@ -150,6 +150,7 @@ def _processes(
         params["save"],
         pm2.variables_config(facts["process_name"], env),
         tuple(params["restart"]),
+        facts.get("watch", {}),
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import
     Requirements,
     State,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 
 # Seconds that an instance has to take a connection.
 _PATIENCE = 3.0
@@ -29,7 +30,8 @@ _PATIENCE = 3.0
 class Processes:
     """The app, and the names of `others` that are restarted when it serves.
 
-    `state` is what becomes of the app, started or reloaded; `uid` is the user who acts.
+    `state` is what becomes of the app, started or reloaded; `uid` is the user who acts. `watch` has what PM2 watches
+    of each process by its name, since PM2 forgets it when a process is stopped.
     """
 
     host: PM2Host
@@ -42,6 +44,7 @@ class Processes:
     save: bool = False
     config: Optional[Config] = None
     others: Tuple[str, ...] = ()
+    watch: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _ending(processes: Processes, name: str) -> Request:
@@ -57,12 +60,14 @@ def _beginning(processes: Processes) -> Request:
         processes.stable_for,
         processes.timeout,
         processes.save,
+        processes.watch.get(processes.app),
     )
 
 
 def _other(processes: Processes, name: str) -> Request:
     """Return what is wanted of another process, of which only is known that it must stay alive."""
-    return Request(name, "restarted", None, Requirements(0), processes.stable_for, processes.timeout, False)
+    watch = processes.watch.get(name)
+    return Request(name, "restarted", None, Requirements(0), processes.stable_for, processes.timeout, False, watch)
 
 
 def check(processes: Processes, with_others: bool) -> State:
@@ -94,6 +99,39 @@ def pids(processes: Processes) -> Set[int]:
 def _pids_of(processes: Processes, name: str) -> Set[int]:
     own = {each.pid for each in pm2.read_state(processes.host, name).instances if each.pid}
     return own | proc.with_descendants(own)
+
+
+def watched(processes: Processes) -> Dict[str, Any]:
+    """Return what PM2 watches of the app and of the others, by name, where it does. Raises PM2Error."""
+    found = {}
+    for name in (processes.app, *processes.others):
+        for instance in pm2.read_state(processes.host, name).instances:
+            found.update({name: instance.watch} if instance.watch else {})
+    return found
+
+
+def refuse_watched(before: State, name: str) -> None:
+    """Raise PM2Error for an app that PM2 would restart, all instances at once, as soon as its code is moved."""
+    if any(instance.watch for instance in before.instances):
+        raise PM2Error(
+            f"PM2 watches the files of {name} and would restart it when its code is moved; set watch to false, or "
+            "choose the strategy restart"
+        )
+
+
+def was_started(processes: Processes) -> bool:
+    """Say whether the stopped app runs: its cron_restart started it, or a person. Raises PM2Error."""
+    instances = pm2.read_state(processes.host, processes.app).instances
+    return any(each.status == "online" and each.pid and proc.is_alive(each.pid) for each in instances)
+
+
+def refuse_started(processes: Processes) -> None:
+    """Raise PM2Error where the stopped app runs, since a migration must run alone."""
+    if was_started(processes):
+        raise PM2Error(
+            f"{processes.app} was started by something else while it was stopped for its migration; look for "
+            "cron_restart in its settings, and for people and jobs that run pm2"
+        )
 
 
 def others_among(processes: Processes, holders: AbstractSet[int]) -> List[str]:

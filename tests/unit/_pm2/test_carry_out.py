@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import Difference
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
     PM2Error,
@@ -62,6 +64,19 @@ def test_a_plan_is_carried_out_over_the_transport(kernel, host, wanted, before, 
     outcome = carry_out.carry_out(wanted, host(transport), before, plan)
     assert (transport.calls, outcome.after.instances[0].pid) == (calls, 6)
     assert (outcome.ready is None) == (wanted.state in ("stopped", "absent"))
+
+
+def test_a_process_that_is_started_is_watched_again_with_its_other_changes(kernel, host):
+    before = state(STOPPED)
+    wanted = replace(
+        request(config=pm2_config.make_config("shop", None, {"env": {"A": "1"}}, Path("/"), 1)), watch=["src"]
+    )
+    transport = FakeTransport([listed(pid=6, env={"A": "1"})])
+    plan = pm2_plan.make_plan(wanted, before, Path("/"))
+    carry_out.carry_out(wanted, host(transport), before, plan)
+    (order, pm_id, changes), *_others = transport.calls
+    assert (order, pm_id, changes["watch"], changes["env"]["A"]) == ("restart", 3, ["src"], "1")
+    assert carry_out._changes(replace(wanted, config=None), before, plan) == {3: {"watch": ["src"]}}
 
 
 def test_a_saved_process_is_made_over_the_transport_of_a_new_daemon(kernel, host, tmp_path):

@@ -58,7 +58,8 @@ def test_a_stopped_instance_has_no_pid():
     [("online", 1000, 99.0), ("stopped", 1000, 0.0), ("online", 0, 0.0), ("online", 200000, 0.0)],
 )
 def test_the_uptime_is_reported_for_what_runs(status, started_at, uptime):
-    facts = instance(status=status, started_at=started_at).as_result(100, "7.0.4")
+    facts = instance(status=status, started_at=started_at, watch=True).as_result(100, "7.0.4")
+    assert "watch" not in facts
     assert (facts["uptime"], facts["pm2_version"], facts["name"]) == (uptime, "7.0.4", "shop")
 
 

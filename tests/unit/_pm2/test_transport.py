@@ -80,20 +80,20 @@ class FakeClient:
 
 
 ACTIONS = [
-    (lambda way: way.start(3), ("startProcessId", 3), "start 3"),
-    (lambda way: way.stop(3)(), ("stopProcessId", 3), "stop 3"),
-    (lambda way: way.delete(3), ("deleteProcessId", 3), "delete 3"),
-    (lambda way: way.restart(3, {}), ("restartProcessId", {"id": 3, "env": {}}), "restart 3"),
-    (lambda way: way.reload(3, {}), ("reloadProcessId", {"id": 3, "env": {}}), "reload 3"),
+    (lambda way: way.start(3), [("startProcessId", 3)], "start 3"),
+    (lambda way: way.stop(3)(), [("stopWatch", "stopProcessId", 3), ("stopProcessId", 3)], "stop 3"),
+    (lambda way: way.delete(3), [("stopWatch", "deleteProcessId", 3), ("deleteProcessId", 3)], "delete 3"),
+    (lambda way: way.restart(3, {}), [("restartProcessId", {"id": 3, "env": {}})], "restart 3"),
+    (lambda way: way.reload(3, {}), [("reloadProcessId", {"id": 3, "env": {}})], "reload 3"),
 ]
 
 
-@pytest.mark.parametrize("act, call, _command", ACTIONS)
-def test_an_action_is_a_call_over_the_socket(act, call, _command):
+@pytest.mark.parametrize("act, calls, _command", ACTIONS)
+def test_an_action_is_a_call_over_the_socket(act, calls, _command):
     client = FakeClient([])
     way = SocketTransport(client)
     act(way)
-    assert (way.version, way.daemon, client.calls[1:]) == ("7.0.4", 5, [call])
+    assert (way.version, way.daemon, client.calls[1:]) == ("7.0.4", 5, calls)
 
 
 def test_a_saved_process_is_made_anew_over_the_socket_alone(pm2, tmp_path):
@@ -131,8 +131,8 @@ def pm2(tmp_path, monkeypatch):
     return Program(str(file), {"PATH": os.defpath}, 20)
 
 
-@pytest.mark.parametrize("act, _call, command", ACTIONS)
-def test_an_action_is_a_command_of_the_program(pm2, tmp_path, act, _call, command):
+@pytest.mark.parametrize("act, _calls, command", ACTIONS)
+def test_an_action_is_a_command_of_the_program(pm2, tmp_path, act, _calls, command):
     act(ProgramTransport(pm2, tmp_path))
     assert (tmp_path / "orders").read_text() == command
 

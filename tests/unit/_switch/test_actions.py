@@ -22,6 +22,8 @@ from pm2_fakes import FakeTransport, fake_kernel, listed
 from switch_fakes import ID, make_inputs, open_release
 
 RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
+# For the fake kernel a process 10 has just ended, and any other one is alive.
+SERVING = listed(pid=5)
 BEGUN = Progress(pm2.NOTHING)
 REHEARSED = {"migrate": [["true"]], "rehearse": "auto"}
 
@@ -176,7 +178,11 @@ def test_the_code_is_moved_in_the_direction_of_the_plan(make, monkeypatch, direc
 
 def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path):
     words = [["sh", "-c", "pwd > where"], ["sh", "-c", "echo $NODE_ENV >> where"]]
-    inputs = make(migrate=words, environment={"PATH": "/bin:/usr/bin", "NODE_ENV": "production"})
+    inputs = make(
+        transport=FakeTransport([STOPPED]),
+        migrate=words,
+        environment={"PATH": "/bin:/usr/bin", "NODE_ENV": "production"},
+    )
     assert actions.migrate(inputs, BEGUN) is BEGUN
     assert (tmp_path / "where").read_text().split() == [str(tmp_path), "production"]
 
@@ -300,3 +306,43 @@ def test_what_a_rehearsal_came_to_is_reported(make, monkeypatch, reason, warning
     done = actions.rehearse(make(**REHEARSED), BEGUN)
     assert done.results["rehearsal"] == {"done": not reason, "reason": reason, "seconds": 0}
     assert [warning.partition("was ")[2] for warning in done.warnings] == list(warnings)
+
+
+@pytest.mark.parametrize("lists", [[[SERVING]], [[STOPPED], [SERVING]]], ids=["before", "meanwhile"])
+def test_nothing_is_migrated_while_something_else_has_started_the_app(make, lists):
+    inputs = make(transport=FakeTransport(*lists), migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})
+    with pytest.raises(PM2Error, match="shop was started by something else while it was stopped for its migration"):
+        actions.migrate(inputs, BEGUN)
+
+
+def test_a_reload_migrates_while_the_app_runs(make):
+    given = {"strategy": "reload", "migrate": [["true"]], "environment": {"PATH": "/bin:/usr/bin"}}
+    assert actions.migrate(make(transport=FakeTransport([RUNNING]), **given), BEGUN) is BEGUN
+
+
+def test_what_was_started_meanwhile_is_stopped_again_and_then_started(make, monkeypatch):
+    monkeypatch.setattr(actions.processes, "was_started", lambda _processes: True)
+    transport = FakeTransport([RUNNING], [STOPPED])
+    started = actions.start(make(transport=transport), BEGUN)
+    assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
+    assert started.warnings == ("shop was started by something else while it was stopped, and was stopped again",)
+
+
+def test_what_pm2_watched_is_noted_before_the_stop_and_watched_again(make):
+    watching = listed(pid=10, watch=["src"])
+    transport = FakeTransport([watching], [STOPPED])
+    inputs = make("opened", transport=transport)
+    marked = actions.note_switching(inputs, actions.mark(inputs, BEGUN))
+    assert noted(inputs)["facts"]["watch"] == {"shop": ["src"]}
+    actions.start(inputs, marked)
+    assert transport.calls == [("restart", 3, {"watch": ["src"]})]
+
+
+@pytest.mark.parametrize(
+    "facts, running, watched",
+    [({}, {}, None), ({"watch": {"shop": True}}, {}, {"shop": True}), ({}, {"watch": True}, {"shop": True})],
+)
+def test_a_rollback_knows_what_was_watched_before_any_stop(make, facts, running, watched):
+    transport = FakeTransport([listed(pid=10, **running)], [STOPPED])
+    stopped = actions.stop(make(transport=transport, facts=facts, direction="back"), BEGUN)
+    assert stopped.facts.get("watch") == watched

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.rules imp
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import checks
-from pm2_fakes import fake_kernel
+from pm2_fakes import FakeTransport, fake_kernel, listed
 from switch_fakes import make_inputs, open_release
 
 
@@ -99,3 +100,14 @@ def test_code_that_could_not_be_moved_is_refused(asked, tmp_path, monkeypatch):
     open_release(tmp_path, tmp_path)
     with pytest.raises(GitError, match="dirty"):
         checks.check(make_inputs(tmp_path))
+
+
+@pytest.mark.parametrize("strategy, watch, refused", [("reload", True, 1), ("reload", False, 0), ("restart", True, 0)])
+def test_a_watched_app_is_not_reloaded(tmp_path, asked, strategy, watch, refused):
+    open_release(tmp_path, tmp_path, "backed_up")
+    mode = {"exec_mode": "cluster_mode", "pm_exec_path": str(tmp_path / "s.js")}
+    transport = FakeTransport([listed(pid=5, watch=watch, **mode)])
+    inputs = make_inputs(tmp_path, transport, strategy=strategy)
+    message = "PM2 watches the files of shop and would restart it when its code is moved"
+    with pytest.raises(PM2Error, match=message) if refused else contextlib.nullcontext():
+        checks.check(inputs)
