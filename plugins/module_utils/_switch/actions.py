@@ -179,10 +179,11 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def _migrate_alone(inputs: Inputs, progress: Progress) -> None:
-    if inputs.plan.stops:
+    must_be_stopped = bool(inputs.migrate) and inputs.plan.stops
+    if must_be_stopped:
         processes.refuse_started(inputs.processes)
     migration.migrate(inputs, progress.before)
-    if inputs.plan.stops:
+    if must_be_stopped:
         processes.refuse_started(inputs.processes)
 
 

@@ -189,14 +189,16 @@ def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_when_a_migration_ended_is_noted_also_when_it_failed(make, fails):
-    inputs = make("switched", migrate=[["false" if fails else "true"]], environment={"PATH": "/bin:/usr/bin"})
+    given = {"migrate": [["false" if fails else "true"]], "environment": {"PATH": "/bin:/usr/bin"}}
+    inputs = make("switched", transport=FakeTransport([STOPPED]), **given)
     with pytest.raises(CommandError) if fails else contextlib.nullcontext():
         actions.migrate(inputs, BEGUN)
     assert (noted(inputs)["facts"]["migrated_at"], noted(inputs)["stage"]) == ("2026-02-19T02:00:00Z", "switched")
 
 
 def test_a_migration_need_not_be_noted(make):
-    inputs = make("switched", migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})
+    given = {"migrate": [["true"]], "environment": {"PATH": "/bin:/usr/bin"}}
+    inputs = make("switched", transport=FakeTransport([STOPPED]), **given)
     other = replace(inputs, change=replace(inputs.change, run_id="run-2", by="bob"))
     assert actions.migrate(other, BEGUN) is BEGUN
     assert actions.migrate(make(), BEGUN) is BEGUN
