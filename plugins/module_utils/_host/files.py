@@ -33,6 +33,10 @@ def owner_of(path: Path) -> str:
         uid = path.stat().st_uid
     except OSError:
         return "another user"
+    return name_of_user(uid)
+
+
+def name_of_user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -109,22 +113,28 @@ def copy_in_kernel(source: int, target: int, size: int) -> str:
     return "copy"
 
 
-def chunks_of(path: Path) -> Iterator[memoryview]:
-    """Yield the content of a file; each view is good until the next is asked for."""
+def chunks_of(descriptor: int) -> Iterator[memoryview]:
+    """Yield the content of an open file from its begin; each view is good until the next is asked for."""
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
-    with path.open("rb", buffering=0) as file:
-        count = file.readinto(buffer)
-        while count:
-            yield view[:count]
-            count = file.readinto(buffer)
+    done = 0
+    count = os.preadv(descriptor, [buffer], done)
+    while count:
+        yield view[:count]
+        done += count
+        count = os.preadv(descriptor, [buffer], done)
+
+
+def sha256_of_open(descriptor: int) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(descriptor):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    for chunk in chunks_of(path):
-        digest.update(chunk)
-    return digest.hexdigest()
+    with path.open("rb", buffering=0) as file:
+        return sha256_of_open(file.fileno())
 
 
 def name_exclusively(partial: Path, final: Path) -> None:

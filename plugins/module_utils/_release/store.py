@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     Record,
@@ -38,12 +38,14 @@ def exclusive(state_path: Path, uid: int) -> Iterator[None]:
     try:
         for folder in (state_path, state_path / "releases"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(str(state_path / ".mutex"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = trust.open_lock(state_path / ".mutex")
     except OSError as error:
         raise RecordError(
             f"Cannot use {state_path} for release records: {error.strerror}; create it for the user who runs the app, "
             "with mode 0700, or set greenlight_state_path"
         ) from error
+    except trust.TrustError as error:
+        raise RecordError(str(error)) from error
     try:
         _refuse_writable_by_others(state_path, uid)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -62,11 +64,13 @@ def hold_switch(
     """
     file, began = state_path / ".switch", now()
     try:
-        descriptor = os.open(str(file), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = trust.open_lock(file)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RecordError(f"Cannot lock {file}: {error.strerror}; become the user who runs the app") from error
+    except trust.TrustError as error:
+        raise RecordError(str(error)) from error
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     backup_plan,
@@ -74,6 +74,8 @@ def explained(work: Callable[[], Result]) -> Result:
         return work()
     except OSError as error:
         raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
+    except trust.TrustError as error:
+        raise database.SqliteError(str(error)) from error
 
 
 def is_intact(backup: str) -> bool:
@@ -237,7 +239,7 @@ def plan_restore(
     backup = Path(manifest["path"])
     own = backup.parent.parent if sqlite_manifest.is_set_aside(manifest) else backup.parent
     aside = Path(set_aside or own).absolute()
-    real = database.resolve(Path(path))
+    real = database.own_file(Path(path))
     wanted = Restore(real, manifest, aside, timeout, now, token, only_if_changed, force)
     if not is_checked:
         restore_plan.check_backup(wanted)

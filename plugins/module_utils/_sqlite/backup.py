@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import compress
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import (
     Access,
@@ -156,9 +156,9 @@ def _folder_in_use(folder: Path) -> Iterator[None]:
 
 
 def _open_lock(folder: Path) -> int:
-    descriptor = os.open(str(folder / LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    if os.geteuid() == 0:
-        # Root may have made the folder for another user, who must be able to lock it as well.
+    descriptor = trust.open_lock(folder / LOCK)
+    if os.geteuid() == 0 and not os.fstat(descriptor).st_size:
+        # Root may have made the folder for another user, who must be able to lock it as well. A lock is empty.
         owner = folder.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
@@ -275,7 +275,7 @@ def store(plan: BackupPlan, finished: Path, sha256: Optional[str], manifest: Man
 
 def _give_to(path: Path, access: Access) -> None:
     """Set owner and mode of the open file: the folder may be one in which another user could exchange the name."""
-    descriptor = os.open(str(path), os.O_RDWR | os.O_NOFOLLOW)
+    descriptor = trust.open_made(path)
     try:
         os.fchown(descriptor, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
         os.fchmod(descriptor, access.mode)

@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Iterator, List, cast
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
@@ -36,8 +36,8 @@ def compress(source: Path, target: Path, compression: str) -> None:
     """Write the content of `source`, compressed, to the new file `target`. Raises SqliteError, OSError."""
     with os.fdopen(files.create_private(target), "wb") as packed:
         if compression == "gzip":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
-                for chunk in files.chunks_of(source):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream, source.open("rb") as plain:
+                for chunk in files.chunks_of(plain.fileno()):
                     stream.write(chunk)
             return
         _feed(zstd_command("--stdout"), source, packed)
@@ -66,7 +66,7 @@ def _plain_chunks(source: Path, compression: str) -> Iterator[bytes]:
         yield from _zstd_chunks(source)
         return
     try:
-        with gzip.open(str(source), "rb") as stream:
+        with os.fdopen(trust.open_regular(source), "rb") as packed, gzip.open(packed) as stream:
             yield from iter(lambda: stream.read(_CHUNK), b"")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SqliteError(f"{source} cannot be decompressed: {error}") from error
@@ -74,7 +74,7 @@ def _plain_chunks(source: Path, compression: str) -> Iterator[bytes]:
 
 def _zstd_chunks(source: Path) -> Iterator[bytes]:
     refuse_unavailable("zstd")
-    with source.open("rb") as packed, subprocess.Popen(
+    with os.fdopen(trust.open_regular(source), "rb") as packed, subprocess.Popen(
         zstd_command("--decompress", "--stdout"), stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         output = cast(IO[bytes], process.stdout)
@@ -87,8 +87,8 @@ def _zstd_chunks(source: Path) -> Iterator[bytes]:
 def _feed(command: List[str], source: Path, stdout: IO[bytes]) -> None:
     """Feed a file to a program piece by piece, so that this process is seen to work as long as the program does."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE) as process:
-        with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
-            for chunk in files.chunks_of(source):
+        with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin, source.open("rb") as plain:
+            for chunk in files.chunks_of(plain.fileno()):
                 stdin.write(chunk)
         said = _last_words(process)
     if process.returncode != 0:

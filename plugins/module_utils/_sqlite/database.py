@@ -14,13 +14,12 @@ import math
 import os
 import re
 import sqlite3
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Set, Tuple, Type
 from urllib.parse import quote
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc, trust
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _MAGIC = b"SQLite format 3\x00"
@@ -69,9 +68,10 @@ class Contents:
 def real_database(path: Path) -> Path:
     """Return the real file of a database, symbolic links followed, after checking it without SQLite.
 
-    SQLite itself would create a missing file, and block on a FIFO. Raises SqliteError.
+    SQLite itself would create a missing file, and block on a FIFO. Raises SqliteError, for root also where another
+    user than its owner could have led it there.
     """
-    real = resolve(path)
+    real = own_file(path)
     head = read_head(path, real)
     if not head and not _is_new_database(real, head):
         raise SqliteError(f"{path} is empty, so there is no database in it yet; correct the path, or wait for the app")
@@ -81,11 +81,30 @@ def real_database(path: Path) -> Path:
 
 
 def resolve(path: Path) -> Path:
-    """Return a path with all symbolic links followed. Raises SqliteError for links that lead in a circle."""
+    """Return a path with all symbolic links followed.
+
+    Raises SqliteError for links that lead in a circle, or lead root to what does not belong to the owner of the link.
+    """
     try:
+        with contextlib.suppress(OSError), trust.held(path) as found:
+            return found.path
+        # Folders of it are missing, or may not be searched, which whoever uses it will say.
         return path.resolve()
     except (OSError, RuntimeError) as error:
         raise SqliteError(f"{path} cannot be followed: {error}; correct the link") from error
+    except trust.TrustError as error:
+        raise SqliteError(str(error)) from error
+
+
+def own_file(path: Path) -> Path:
+    """Return the real path of a database, which may be missing. Raises SqliteError, also where root could be misled."""
+    real = resolve(path)
+    try:
+        with contextlib.suppress(OSError):
+            trust.refuse_lent(path)
+    except trust.TrustError as error:
+        raise SqliteError(str(error)) from error
+    return real
 
 
 def remove_with_sidecars(path: Path) -> None:
@@ -104,18 +123,29 @@ def refuse_hard_links(real: Path) -> None:
 def read_head(path: Path, real: Path) -> bytes:
     """Return the first 100 bytes of the regular file `real`, which the user knows as `path`. Raises SqliteError."""
     try:
-        descriptor = os.open(str(real), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = trust.open_regular(real)
     except FileNotFoundError as error:
         raise SqliteError(f"The database {path} does not exist; correct the path") from error
     except OSError as error:
         raise SqliteError(f"Cannot read {path}: {error.strerror}") from error
+    except trust.TrustError as error:
+        raise SqliteError(f"{error}; it cannot be used as a database") from error
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SqliteError(f"{path} is not a regular file, so it is no SQLite database")
         return os.read(descriptor, 100)
     finally:
         # Nothing in this process holds a lock on the file yet, so closing it drops none.
         os.close(descriptor)
+
+
+def refuse_no_database(real: Path) -> None:
+    """Raise SqliteError for a file that is there and never was a database, which is not the same as a damaged one."""
+    if os.path.lexists(str(real)):
+        head = read_head(real, real)
+        if head and not is_sqlite(head):
+            raise SqliteError(
+                f"{real} is not a SQLite database, so no backup of another one takes its place, not even with force; "
+                "correct the path, or move it away"
+            )
 
 
 def is_sqlite(head: bytes) -> bool:
@@ -151,11 +181,14 @@ def connection(real: Path, timeout: float, mode: str = "rw", immutable: bool = F
 
     A thread may be given the connection, as long as no other uses it meanwhile.
     """
-    uri = uri_of(real, mode, immutable)
     try:
-        opened = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+        opened = _open_unexchanged(real, uri_of(real, mode, immutable))
     except sqlite3.Error as error:
         raise SqliteError(f"Cannot open {real}: {error}") from error
+    except OSError as error:
+        raise SqliteError(f"Cannot open {real}: {files.explain(error)}") from error
+    except trust.TrustError as error:
+        raise SqliteError(str(error)) from error
     try:
         _accept_newer_sql(opened)
         opened.execute(f"PRAGMA busy_timeout = {math.ceil(timeout * 1000)}")
@@ -172,6 +205,23 @@ def _class_of(error: sqlite3.DatabaseError) -> Type[SqliteError]:
         return LockedError
     is_damaged = "not a database" in text or ("malformed" in text and _UNREADABLE_SCHEMA not in text)
     return DamagedError if is_damaged else SqliteError
+
+
+def _open_unexchanged(real: Path, uri: str) -> sqlite3.Connection:
+    """Let SQLite open a database, by its name as it must, and make sure that what it opened is what was checked.
+
+    The files next to it are opened by SQLite later, and never through a link; but it would wait for a pipe.
+    """
+    with trust.held(real) as found:
+        for suffix in ("", *SIDECARS):
+            trust.refuse_irregular_name(found.folder, f"{real.name}{suffix}")
+        before = trust.open_files()
+        opened = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+        new = {identity for descriptor, identity in trust.open_files().items() if descriptor not in before}
+        if found.descriptor is not None and new and trust.identity_of(found.descriptor) not in new:
+            opened.close()
+            raise SqliteError(f"{real} was exchanged while it was opened; find out who does that, and try again")
+    return opened
 
 
 def _accept_newer_sql(opened: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Callable, Iterator
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError, openers_of
 
 _PENDING_BYTE, _LOCK_BYTES = 0x40000000, 512
@@ -36,7 +37,7 @@ def locked_out(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[int]:
     """Keep everybody out of a database, and give its descriptor. Raises SqliteError when somebody stays in."""
-    descriptor = os.open(str(real), os.O_RDWR | os.O_NOFOLLOW)
+    descriptor = trust.open_regular(real, os.O_RDWR)
     try:
         ends = clock() + timeout
         while not _try_to_lock(descriptor):

@@ -27,7 +27,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
@@ -88,10 +88,13 @@ def read_manifest(backup: Path) -> Manifest:
     """Return the manifest of a backup with its paths. Raises SqliteError when it is none of ours, and says why."""
     path = manifest_path(backup)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        with os.fdopen(trust.open_regular(path), encoding="utf-8") as file:
+            manifest = json.load(file)
         version = manifest["format"]
     except FileNotFoundError as error:
         raise SqliteError(f"{_what_is(backup)}; it has no manifest {path.name}, so it is no backup of ours") from error
+    except trust.TrustError as error:
+        raise SqliteError(f"{error}; nothing is known of {backup}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SqliteError(f"The manifest {path} cannot be read, so nothing is known of {backup}") from error
     if version != FORMAT:
@@ -169,17 +172,19 @@ def verify_backup(manifest: Manifest, timeout: float = 60) -> str:
 
 def _verify_file(backup: Path, size: int, sha256: Optional[str], timeout: float) -> str:
     try:
-        found = backup.stat().st_size
-        if found != size:
-            return f"it has {found} bytes, its manifest says {size}"
-        if sha256 is None:
-            with connection(backup, timeout, "ro", immutable=True) as opened:
-                return check(opened, thoroughly=False).problem
-        if files.sha256_of(backup) != sha256:
-            return "its SHA-256 is not the one in its manifest"
+        with trust.reading(backup) as file:
+            found = os.fstat(file).st_size
+            if found != size:
+                return f"it has {found} bytes, its manifest says {size}"
+            if sha256 is not None:
+                same = files.sha256_of_open(file) == sha256
+                return "" if same else "its SHA-256 is not the one in its manifest"
+        with connection(backup, timeout, "ro", immutable=True) as opened:
+            return check(opened, thoroughly=False).problem
+    except trust.TrustError as error:
+        return str(error)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
-    return ""
 
 
 def list_backups(folder: Path) -> List[Manifest]:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SqliteError,
@@ -35,10 +35,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore
     Restore,
     judge,
     pages_of,
-    plain_backup,
     refuse_impossible,
     refuse_lack_of_space,
     result_of,
+    staged_backup,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.rows import Differences, compare_rows
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.snapshot import take_snapshot
@@ -68,7 +68,7 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
         refuse_lack_of_space(wanted)
         wanted.keeping.mkdir(parents=True, mode=0o700)
         try:
-            with plain_backup(wanted) as backup:
+            with staged_backup(wanted) as backup:
                 _write_over(wanted, backup)
                 differences = _compare_kept(wanted, backup)
             set_aside.describe(wanted, wanted.kept, live, ())
@@ -112,8 +112,7 @@ def _between_steps(wanted: Restore, backup: Path, descriptors: ExitStack) -> Cal
 def _set_aside(wanted: Restore, descriptors: ExitStack) -> None:
     """Copy the live database as it was committed last."""
     target = wanted.keeping / wanted.real.name
-    reading = os.open(str(wanted.real), os.O_RDONLY)
-    descriptors.callback(os.close, reading)
+    reading = trust.open_kept(wanted.real, descriptors)
     if os.pread(reading, 2, _FORMAT_VERSIONS) == _WAL_FORMAT:
         take_snapshot(wanted.real, target, wanted.timeout, descriptors=descriptors)
         files.sync_in_steps(target)

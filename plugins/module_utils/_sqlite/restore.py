@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside as set_aside_of
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
@@ -129,8 +129,8 @@ def _inspect(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
     if not (has_leftovers and wanted.real.exists()):
         return inspect_still(wanted.real, wanted.timeout), wanted.real
     for suffix in ("", "-wal", "-journal"):
-        with contextlib.suppress(FileNotFoundError), Path(f"{wanted.real}{suffix}").open("rb") as source:
-            copy_aside(source.fileno(), Path(f"{wanted.folded}{suffix}"))
+        with contextlib.suppress(FileNotFoundError), trust.reading(Path(f"{wanted.real}{suffix}")) as source:
+            copy_aside(source, Path(f"{wanted.folded}{suffix}"))
     stage.make_like(wanted.folded, wanted.real)
     return inspect_live(wanted.folded, wanted.timeout), wanted.folded
 
@@ -157,9 +157,9 @@ def set_aside(wanted: Restore) -> Optional[Path]:
     wanted.keeping.mkdir(parents=True, mode=0o700)
     try:
         for path in present:
-            with path.open("rb") as source:
-                copy_aside(source.fileno(), wanted.keeping / path.name)
-    except OSError:
+            with trust.reading(path) as source:
+                copy_aside(source, wanted.keeping / path.name)
+    except (OSError, trust.TrustError):
         discard(wanted.keeping)
         raise
     return name_kept(wanted)

@@ -21,6 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     SqliteError,
     is_read_only,
     refuse_hard_links,
+    refuse_no_database,
     remove_with_sidecars,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import (
@@ -92,6 +93,8 @@ def check_backup(wanted: Restore) -> None:
             f"The backup {manifest['path']} is one of {manifest['source']}, not of {wanted.real}; "
             "set force to restore it here"
         )
+    if manifest["source"] != str(wanted.real):
+        refuse_no_database(wanted.real)
     if not wanted.real.parent.is_dir():
         raise SqliteError(f"The folder {wanted.real.parent} does not exist; create it, or correct the path")
     refuse_hard_links(wanted.real)
@@ -115,10 +118,17 @@ def refuse_hindrances(wanted: Restore, stopped_first: AbstractSet[int]) -> None:
 
 @contextlib.contextmanager
 def plain_backup(wanted: Restore) -> Iterator[Path]:
-    """Give the backup as a plain database file. Raises SqliteError, OSError."""
+    """Give the backup as a plain database file to be read. Raises SqliteError, OSError."""
     if stage.is_plain(wanted.manifest):
         yield Path(wanted.manifest["path"])
         return
+    with staged_backup(wanted) as staged:
+        yield staged
+
+
+@contextlib.contextmanager
+def staged_backup(wanted: Restore) -> Iterator[Path]:
+    """Give a plain copy of what was verified, which nobody can exchange. Raises SqliteError, TrustError, OSError."""
     staged = wanted.keeping.with_suffix(".staged")
     wanted.aside.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

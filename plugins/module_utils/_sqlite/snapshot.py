@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     Contents,
@@ -113,8 +113,7 @@ def _copy(real: Path, partial: Path, descriptors: ExitStack) -> str:
     """Copy the file in the kernel, and return how; backup_api when the kernel cannot."""
     writing = files.create_private(partial)
     descriptors.callback(os.close, writing)
-    reading = os.open(str(real), os.O_RDONLY)
-    descriptors.callback(os.close, reading)
+    reading = trust.open_kept(real, descriptors)
     try:
         return files.copy_in_kernel(reading, writing, os.fstat(reading).st_size)
     except OSError as error:
@@ -127,8 +126,7 @@ def _copy(real: Path, partial: Path, descriptors: ExitStack) -> str:
 def _copy_wal(real: Path, partial: Path, mark: wal.WalMark, page_size: int, descriptors: ExitStack) -> int:
     """Copy the WAL up to the mark, or nothing when the file alone is the snapshot, and return the number of frames."""
     target = partial.with_name(partial.name + "-wal")
-    reading = os.open(f"{real}-wal", os.O_RDONLY)
-    descriptors.callback(os.close, reading)
+    reading = trust.open_kept(Path(f"{real}-wal"), descriptors)
     with os.fdopen(files.create_private(target), "wb") as copy:
         files.copy_in_kernel(reading, copy.fileno(), wal.size_up_to(mark, page_size))
     if wal.salt_of(os.pread(reading, wal.HEADER_SIZE, 0)) != mark.salt:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import compress
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
+    SIDECARS,
     SqliteError,
     connection,
     read_contents,
@@ -39,32 +41,40 @@ def is_plain(manifest: Manifest) -> bool:
 def stage(staged: Path, manifest: Manifest, timeout: float) -> None:
     """Unpack a verified backup into the new file `staged`, mode 0600, not yet synced.
 
-    Raises SqliteError, OSError.
+    What is in it is compared with the manifest again: the files may have been exchanged since they were verified.
+    Raises SqliteError, TrustError, OSError.
     """
     base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
     descriptor = files.create_private(staged)
-    for suffix in base["sidecars"]:
-        with Path(base["path"] + suffix).open("rb") as source, os.fdopen(
+    for suffix in set(base["sidecars"]) & set(SIDECARS):
+        with trust.reading(Path(base["path"] + suffix)) as source, os.fdopen(
             files.create_private(Path(f"{staged}{suffix}")), "wb"
         ) as copy:
-            files.copy_in_kernel(source.fileno(), copy.fileno(), os.fstat(source.fileno()).st_size)
+            files.copy_in_kernel(source, copy.fileno(), os.fstat(source).st_size)
     try:
-        _copy(base, descriptor)
+        _refuse_another(base, base["content_sha256"], _copy(base, descriptor))
         if manifest["base"]:
-            apply_update(Path(manifest["path"]), descriptor)
+            _refuse_another(base, manifest["base_sha256"], base["sha256"])
+            _refuse_another(manifest, manifest["sha256"], apply_update(Path(manifest["path"]), descriptor))
     finally:
         os.close(descriptor)
     if manifest["base"] or manifest["content_sha256"] is None:
         _check(staged, manifest, timeout)
 
 
-def _copy(base: Manifest, descriptor: int) -> None:
+def _copy(base: Manifest, descriptor: int) -> str:
+    """Copy what is in a backup, and return its SHA-256, "" where the manifest knows none."""
     path = Path(base["path"])
-    if base["compression"] == "none":
-        with path.open("rb") as source:
-            files.copy_in_kernel(source.fileno(), descriptor, base["size"])
-    elif compress.decompress(path, descriptor, base["compression"]) != base["content_sha256"]:
-        raise SqliteError(f"What is in {path} is not what its manifest says; choose another backup")
+    if base["compression"] != "none":
+        return compress.decompress(path, descriptor, base["compression"])
+    with trust.reading(path) as source:
+        files.copy_in_kernel(source, descriptor, base["size"])
+    return files.sha256_of_open(descriptor) if base["content_sha256"] else ""
+
+
+def _refuse_another(manifest: Manifest, known: Optional[str], found: Optional[str]) -> None:
+    if known and known != found:
+        raise SqliteError(f"What is in {manifest['path']} is not what its manifest says; choose another backup")
 
 
 def _check(staged: Path, manifest: Manifest, timeout: float) -> None:
@@ -86,7 +96,7 @@ def make_like(staged: Path, real: Path) -> None:
     """
     exists = real.exists()
     status = (real if exists else real.parent).stat()
-    descriptor = os.open(str(staged), os.O_RDWR | os.O_NOFOLLOW)
+    descriptor = trust.open_made(staged)
     try:
         if os.geteuid() == 0:
             os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -14,14 +14,15 @@ of a page number, 4 bytes, and the page. Numbers are big-endian.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import struct
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Iterable, Iterator, Optional, Tuple
+from typing import IO, Iterable, Iterator, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal as sqlite_wal
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup import describe, store, writing_to
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import BackupPlan, signature_of
@@ -104,9 +105,7 @@ def _write_alone(
     in_wal = sqlite_wal.pages_in(wal, contents.page_size, base["wal_salt"])
     if contents.journal_mode == "wal" and not _checkpoint(opened):
         return None
-    live, copy = (os.open(path, os.O_RDONLY) for path in (str(plan.real), base["path"]))
-    for descriptor in (live, copy):
-        descriptors.callback(os.close, descriptor)
+    live, copy = (trust.open_kept(path, descriptors) for path in (plan.real, Path(base["path"])))
     pages = range(1, contents.page_count + 1)
     wanted = (
         _differing(live, copy, contents.page_size, pages)
@@ -154,9 +153,26 @@ def _write_pages(partial: Path, contents: Contents, changed: Iterable[Tuple[int,
         os.fsync(file.fileno())
 
 
-def apply_update(update: Path, target: int) -> None:
-    """Write the pages of an update over a copy of its base. Raises SqliteError for a file that is none."""
-    with update.open("rb") as file:
+class _Hashed:
+    """A file whose content is hashed as it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        piece = self._file.read(size)
+        self.digest.update(piece)
+        return piece
+
+
+def apply_update(update: Path, target: int) -> str:
+    """Write the pages of an update over a copy of its base, and return the SHA-256 of the file that was read.
+
+    Raises SqliteError for a file that is none, TrustError, OSError.
+    """
+    with os.fdopen(trust.open_regular(update), "rb") as opened:
+        file = _Hashed(opened)
         header = file.read(_HEADER.size)
         if len(header) != _HEADER.size or header[: len(_MAGIC)] != _MAGIC:
             raise SqliteError(f"{update} is not the update of a backup")
@@ -165,3 +181,4 @@ def apply_update(update: Path, target: int) -> None:
             number = _NUMBER.unpack(file.read(_NUMBER.size))[0]
             os.pwrite(target, file.read(page_size), (number - 1) * page_size)
     os.ftruncate(target, page_count * page_size)
+    return file.digest.hexdigest()

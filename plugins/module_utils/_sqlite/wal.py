@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
+
 HEADER_SIZE = 32
 FRAME_HEADER_SIZE = 24
 # Page number, database size, and the WAL's salt.
@@ -52,11 +54,10 @@ def begin_at_mark(opened: sqlite3.Connection, real: Path, descriptors: ExitStack
     """
     opened.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     try:
-        index = os.open(f"{real}-shm", os.O_RDONLY)
+        index = trust.open_kept(Path(f"{real}-shm"), descriptors)
     except FileNotFoundError:
         opened.execute("BEGIN")
         return None
-    descriptors.callback(os.close, index)
     for _try in range(_MOST_TRIES):
         opened.execute("BEGIN")
         before = read_mark(index)
@@ -83,7 +84,7 @@ def pages_in(wal: Path, page_size: int, salt: Optional[str]) -> Optional[Set[int
     if salt is None or not wal.exists():
         return None
     found: Set[int] = set()
-    with wal.open("rb") as file:
+    with os.fdopen(trust.open_regular(wal), "rb") as file:
         if salt_of(file.read(HEADER_SIZE)) != salt:
             return None
         while True:

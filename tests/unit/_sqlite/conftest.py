@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from owners import Owners
 
 
 @pytest.fixture
@@ -16,3 +17,8 @@ def live(tmp_path):
     connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def owners(monkeypatch):
+    return Owners(monkeypatch)

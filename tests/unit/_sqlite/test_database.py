@@ -72,7 +72,7 @@ def test_what_is_no_database_is_refused_and_nothing_is_created(tmp_path, make, m
 
 
 def test_a_database_that_cannot_be_opened_is_refused(monkeypatch, database):
-    def refuse(*_arguments):
+    def refuse(*_arguments, **_settings):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(sqlite_database.os, "open", refuse)
