@@ -139,6 +139,12 @@ options:
         Nothing is saved when that is so already. The file is made private, as it holds the environment of every process.
     type: bool
     default: false
+  allow_root:
+    description:
+      - Let root run a script, or read an ecosystem file, that another user owns or whose folder another user owns. Whoever can change it
+        can then become root; C(become_user) is the better way. There is a warning.
+    type: bool
+    default: false
   executable:
     description:
       - The C(pm2) program, a name on PATH or an absolute path. C(node) is searched first in its folder.
@@ -320,6 +326,7 @@ ARGUMENTS = {
     "stable_for": {"type": "float", "default": 5},
     "timeout": {"type": "float", "default": 60},
     "save": {"type": "bool", "default": False},
+    "allow_root": {"type": "bool", "default": False},
     "transport": {"type": "str", "choices": ["auto", "socket", "program"], "default": "auto"},
     "pm2_home": {"type": "path"},
     "executable": {"type": "str", "default": "pm2"},
@@ -335,15 +342,8 @@ def act(module: AnsibleModule, home: Path, env: Dict[str, str], secrets: Set[str
     pm2.check_options(params, home)
     clock = pm2.Clock(time.monotonic, time.sleep)
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets)
-    request = pm2.Request(
-        params["name"],
-        params["state"],
-        pm2.read_config(params, env, host, os.cpu_count() or 1, os.environ.get("PATH", os.defpath)),
-        pm2.requirements_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
-        params["stable_for"],
-        params["timeout"],
-        params["save"],
-    )
+    path = os.environ.get("PATH", os.defpath)
+    request = pm2.read_request(params, env, host, os.cpu_count() or 1, path, os.geteuid())
     secrets.update(request.config.env.values() if request.config else ())
     before = pm2.read_state(host, request.name)
     secrets.update(pm2.running_secrets(before.processes, request.name))

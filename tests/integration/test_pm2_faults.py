@@ -231,9 +231,15 @@ def test_root_does_not_act_in_the_home_of_a_user(manage_alone, small, pm2):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_a_script_that_runs_as_root_and_belongs_to_a_user_is_warned_about(manage, small):
+def test_a_script_of_a_user_runs_as_root_only_where_that_is_allowed(manage, small):
     os.chown(small.folder / "server.js", 65534, 65534)
-    assert "belongs to nobody, who can so become root" in str(manage(**small.arguments())["warnings"])
+    answer = manage(**small.arguments())
+    assert "server.js belongs to nobody, who could so become root; run as" in answer["msg"]
+    assert manage(**small.arguments(), check=True)["msg"] == answer["msg"]
+    allowed = manage(**small.arguments(), allow_root=True)
+    assert "belongs to nobody, who can so become root" in str(allowed["warnings"])
+    assert manage(state="stopped")["changed"] is True
+    assert "who could so become root" in manage(state="restarted")["msg"]
 
 
 def test_a_daemon_older_than_the_program_is_reported_and_left_alone(manage, small, shared_pm2, tmp_path):

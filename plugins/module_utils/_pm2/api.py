@@ -32,7 +32,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.host impor
     observe,
     read_state,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.options import read_config, variables_config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.options import read_request, variables_config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import (
     Instance,
@@ -76,9 +76,9 @@ __all__ = [
     "make_host",
     "observe",
     "orphans",
-    "read_config",
     "read_dump",
     "read_instances",
+    "read_request",
     "read_state",
     "report",
     "requirements_of",

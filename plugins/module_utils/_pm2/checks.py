@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import foreign, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
@@ -21,6 +21,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan impor
 def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> ProcessPlan:
     """Return what must be done, everything checked that can be checked before anything is touched. Raises PM2Error."""
     refuse(request, host.home, before, uid)
+    if not request.ends:
+        foreign.refuse(request.name, foreign.code_of(request, before, host.home), uid, request.allow_root)
     plan = pm2_plan.make_plan(request, before, host.home)
     prepare(request, host, plan)
     return plan

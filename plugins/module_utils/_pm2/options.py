@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem, foreign
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import requirements_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings import canonical
 
 _HIGHEST_PORT = 65535
@@ -55,11 +57,12 @@ def _check_wait(name: str, milliseconds: Any, timeout: float) -> None:
 
 
 def read_config(
-    params: Mapping[str, Any], env: Mapping[str, str], host: PM2Host, cpus: int, path: str
+    params: Mapping[str, Any], env: Mapping[str, str], host: PM2Host, cpus: int, path: str, uid: int
 ) -> Optional[Config]:
     """Return the wanted configuration from the options of pm2_process, None when nothing of it is given.
 
-    `path` is where programs are searched, and the ecosystem file is read with the variables `env`. Raises PM2Error.
+    `path` is where programs are searched, and the ecosystem file is read with the variables `env`, as the user `uid`:
+    it is code. Raises PM2Error.
     """
     given = canonical({name: params[name] for name in _SETTINGS if params[name] is not None})
     given.update({"env": env} if env else {})
@@ -69,6 +72,7 @@ def read_config(
         folder = Path(given.get("cwd") or os.path.dirname(given.get("script") or "/"))
         return pm2_config.make_config(params["name"], None, given, folder, cpus, path)
     file = Path(os.path.abspath(params["config"]))
+    foreign.refuse(params["name"], [file], uid, params["allow_root"])
     program = ecosystem.with_variables(host.program(), env)
     node = shutil.which("node", path=program.environment["PATH"])
     if not node:
@@ -77,6 +81,22 @@ def read_config(
         )
     described = ecosystem.read_app(program, node, file, params["name"])
     return pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
+
+
+def read_request(
+    params: Mapping[str, Any], env: Mapping[str, str], host: PM2Host, cpus: int, path: str, uid: int
+) -> Request:
+    """Return what the options of pm2_process want. See `read_config`."""
+    return Request(
+        params["name"],
+        params["state"],
+        read_config(params, env, host, cpus, path, uid),
+        requirements_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
+        params["stable_for"],
+        params["timeout"],
+        params["save"],
+        allow_root=params["allow_root"],
+    )
 
 
 def variables_config(name: str, env: Mapping[str, str]) -> Optional[Config]:

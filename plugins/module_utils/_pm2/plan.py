@@ -23,6 +23,7 @@ class Request:
     """What is wanted: `config` is None where the configuration may be as it is.
 
     `watch` is what a process that is started watches again, None for what PM2 has of it.
+    `allow_root` lets root run a script that another user can change.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Request:
     timeout: float
     save: bool
     watch: Any = None
+    allow_root: bool = False
 
     @property
     def ends(self) -> bool:

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List
 
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences, dump, instances
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences, dump, foreign, instances
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
 
@@ -96,12 +95,6 @@ def warnings(
         found.append(
             f"The PM2 daemon is {version}, the program {program_version}; pm2 update ends that, and restarts every app"
         )
-    script = Path(outcome.after.instances[0].script) if uid == 0 and outcome.after.instances else None
-    if script and script.exists() and _owners(script) != {0}:
-        found.append(f"{request.name} runs as root a script that belongs to {owner_of(script)}, who can so become root")
+    if uid == 0 and outcome.after.instances:
+        found += foreign.warnings(request.name, Path(outcome.after.instances[0].script))
     return found
-
-
-def _owners(script: Path) -> Set[int]:
-    """Return who can change what a script does: the owners of it and of its folder."""
-    return {path.stat().st_uid for path in (script.resolve(), script.resolve().parent)}

@@ -151,6 +151,8 @@ def _processes(
         pm2.variables_config(facts["process_name"], env),
         tuple(params["restart"]),
         facts.get("watch", {}),
+        # A rollback brings back what ran before: to refuse that would only keep it down.
+        allow_root=plan.is_rollback,
     )
 
 

@@ -31,7 +31,8 @@ class Processes:
     """The app, and the names of `others` that are restarted when it serves.
 
     `state` is what becomes of the app, started or reloaded; `uid` is the user who acts. `watch` has what PM2 watches
-    of each process by its name, since PM2 forgets it when a process is stopped.
+    of each process by its name, since PM2 forgets it when a process is stopped. With `allow_root` the user may be root
+    where another one can change a script.
     """
 
     host: PM2Host
@@ -45,6 +46,7 @@ class Processes:
     config: Optional[Config] = None
     others: Tuple[str, ...] = ()
     watch: Mapping[str, Any] = field(default_factory=dict)
+    allow_root: bool = False
 
 
 def _ending(processes: Processes, name: str) -> Request:
@@ -61,13 +63,14 @@ def _beginning(processes: Processes) -> Request:
         processes.timeout,
         processes.save,
         processes.watch.get(processes.app),
+        processes.allow_root,
     )
 
 
 def _other(processes: Processes, name: str) -> Request:
     """Return what is wanted of another process, of which only is known that it must stay alive."""
-    watch = processes.watch.get(name)
-    return Request(name, "restarted", None, Requirements(0), processes.stable_for, processes.timeout, False, watch)
+    watch, stable_for, timeout = processes.watch.get(name), processes.stable_for, processes.timeout
+    return Request(name, "restarted", None, Requirements(0), stable_for, timeout, False, watch, processes.allow_root)
 
 
 def check(processes: Processes, with_others: bool) -> State:

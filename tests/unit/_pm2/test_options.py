@@ -64,17 +64,17 @@ def test_wanted_variables_are_a_configuration():
 def params(**given):
     names = ("args", "cwd", "error_file", "exec_mode", "instances", "interpreter", "kill_timeout", "listen_timeout")
     names += ("max_memory_restart", "node_args", "out_file", "script", "time", "wait_ready", "config")
-    return {**dict.fromkeys(names), "name": "shop", "state": "started", **given}
+    return {**dict.fromkeys(names), "name": "shop", "state": "started", "allow_root": False, **given}
 
 
 @pytest.mark.parametrize("given", [{}, {"script": "/s.js", "state": "stopped"}, {"config": "/e.js", "state": "absent"}])
 def test_where_nothing_is_given_or_to_be_started_any_configuration_will_do(given, host):
-    assert options.read_config(params(**given), {}, host(None), 1, "/bin") is None
+    assert options.read_config(params(**given), {}, host(None), 1, "/bin", 1000) is None
 
 
 def test_options_become_the_words_of_an_ecosystem_file(host):
     given = params(script="/srv/shop/s.js", interpreter="/opt/node", kill_timeout=5)
-    config = options.read_config(given, {"PORT": "80"}, host(None), 1, "/bin")
+    config = options.read_config(given, {"PORT": "80"}, host(None), 1, "/bin", 1000)
     assert (config.kept["exec_interpreter"], config.kept["kill_timeout"]) == ("/opt/node", 5)
     assert (config.kept["pm_cwd"], config.env) == ("/srv/shop", {"PORT": "80"})
 
@@ -92,7 +92,7 @@ def test_an_ecosystem_file_is_read_by_the_node_next_to_pm2_with_the_variables(wi
     (tmp_path / "node").touch(mode=0o755)
     asked = []
     monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})
-    config = options.read_config(params(config=str(tmp_path / "e.js")), {"A": "1"}, with_program, 1, "/bin")
+    config = options.read_config(params(config=str(tmp_path / "e.js")), {"A": "1"}, with_program, 1, "/bin", 1000)
     program, node, file, name = asked[0]
     assert (program.environment["A"], node, file, name) == ("1", str(tmp_path / "node"), tmp_path / "e.js", "shop")
     assert config.kept["pm_exec_path"] == str(tmp_path / "s.js")
@@ -100,4 +100,11 @@ def test_an_ecosystem_file_is_read_by_the_node_next_to_pm2_with_the_variables(wi
 
 def test_an_ecosystem_file_needs_node(with_program):
     with pytest.raises(PM2Error, match="node was not found next to .*/pm2 or on PATH; set executable to the pm2"):
-        options.read_config(params(config="/e.js"), {}, with_program, 1, "/bin")
+        options.read_config(params(config="/e.js"), {}, with_program, 1, "/bin", 1000)
+
+
+def test_the_options_are_what_is_wanted(host):
+    given = {"port": 80, "path_under": None, "revision_path": None, "revision": None, "stable_for": 1, "timeout": 9}
+    wanted = options.read_request(params(**given, save=True), {}, host(None), 1, "/bin", 1000)
+    assert (wanted.name, wanted.state, wanted.config, wanted.requirements.port) == ("shop", "started", None, 80)
+    assert (wanted.stable_for, wanted.timeout, wanted.save, wanted.allow_root) == (1, 9, True, False)

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    foreign,
     report,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import Difference
@@ -104,10 +103,6 @@ def test_a_list_that_everybody_can_read_is_warned_about_unless_it_is_saved(tmp_p
 def test_a_script_of_a_user_that_runs_as_root_is_warned_about(tmp_path, monkeypatch, owner, count):
     script = tmp_path / "s.js"
     script.touch()
-    monkeypatch.setattr(report, "_owners", lambda _script: {owner})
+    monkeypatch.setattr(foreign, "_owner", lambda _path: owner)
     found = outcome(state(listed(pid=5, pm_exec_path=str(script))))
     assert len(report.warnings(request(), state(ONLINE), found, tmp_path, 0)) == count
-
-
-def test_the_owners_of_a_script_are_those_of_the_file_and_its_folder(tmp_path):
-    assert report._owners(tmp_path / "..") == {os.geteuid()} | {tmp_path.parent.parent.stat().st_uid}

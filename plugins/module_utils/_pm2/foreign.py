@@ -1,0 +1,51 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Code of another user that root would run: whoever can change it can become root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterable, List
+
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request, State
+
+
+def foreign_places(code: Path) -> List[Path]:
+    """Return what of a file of code, where it is there, and of its folder belongs to another user than root."""
+    real = code.resolve()
+    return [each for each in (real, real.parent) if each.exists() and _owner(each) != 0]
+
+
+def _owner(path: Path) -> int:
+    return path.stat().st_uid
+
+
+def refuse(name: str, code: Iterable[Path], uid: int, allow_root: bool) -> None:
+    """Raise PM2Error where root would run code for a process that another user can change."""
+    for file in code if uid == 0 and not allow_root else ():
+        for place in foreign_places(file):
+            owner = owner_of(place)
+            raise PM2Error(
+                f"{name} would run {file} as root, but {place} belongs to {owner}, who could so become root; run as "
+                f"that user (become_user: {owner}, in the roles greenlight_app_user), or set allow_root of pm2_process"
+            )
+
+
+def warnings(name: str, code: Path) -> List[str]:
+    """Return what to tell an operator who let root run code that another user can change."""
+    return [
+        f"{name} runs {code} as root; {place} belongs to {owner_of(place)}, who can so become root"
+        for place in foreign_places(code)[:1]
+    ]
+
+
+def code_of(request: Request, before: State, home: Path) -> List[Path]:
+    """Return the scripts that would run: the wanted one, or those that run, or those that PM2 had saved."""
+    wanted = request.config.kept.get("pm_exec_path") if request.config else None
+    running = [each.script for each in before.instances]
+    saved = [each.get("pm_exec_path") for each in dump.saved_as(home, request.name)] if not running else []
+    return [Path(str(script)) for script in ([wanted] if wanted else running or saved) if script]
