@@ -193,3 +193,12 @@ def test_without_a_folder_of_records_no_backup_is_kept(state_path, check_mode):
 def test_a_folder_that_holds_no_records_is_refused(tmp_path, name, check_mode):
     with pytest.raises(RecordError, match="is not a folder of release records; correct it, or leave it out"):
         store.backups_to_keep(tmp_path / name, check_mode)
+
+
+def test_what_was_planted_as_a_lock_is_not_opened(tmp_path):
+    for name in (".mutex", ".switch"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(RecordError, match="mutex is not a regular file; remove it"), store.exclusive(tmp_path, ME):
+        pass
+    with pytest.raises(RecordError, match="switch is not a regular file; remove it"):
+        store.hold_switch(tmp_path, 1, lambda: 0.0, lambda _seconds: None)
