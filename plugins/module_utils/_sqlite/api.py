@@ -21,6 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     database,
     inspection,
     restore_plan,
+    rows,
     ruling,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
@@ -255,6 +256,17 @@ def restore(wanted: Restore, online: bool = False, check_mode: bool = False) -> 
     else:
         done = sqlite_restore.restore(wanted)
     return {**done, "backup": _shown(wanted.manifest)}
+
+
+def prepare_restore(wanted: Restore) -> None:
+    """Do what of a restore can be done while the app serves. Raises SqliteError, OSError."""
+    sqlite_restore.prepare(wanted)
+
+
+def count_lost(wanted: Restore, set_aside: str) -> Dict[str, Any]:
+    """Return which rows a restore has undone, by what it set aside. Raises SqliteError, OSError."""
+    differences = sqlite_restore.compare_set_aside(wanted, Path(set_aside))
+    return {"differences": differences, "lost": rows.describe_loss(differences)}
 
 
 def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: bool) -> Dict[str, Any]:

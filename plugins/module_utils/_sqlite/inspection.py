@@ -17,6 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check i
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
     Contents,
+    DamagedError,
     SqliteError,
     connection,
     read_contents,
@@ -55,17 +56,18 @@ def refuse_open(real: Path) -> None:
         raise SqliteError(f"{real} is open in process {holders}; stop it before the database is restored")
 
 
-def inspect_live(real: Path, timeout: float) -> Live:
+def inspect_live(real: Path, timeout: float, briefly: bool = False) -> Live:
     """Inspect the live database. Opening it lets SQLite finish what a killed process left behind.
 
-    Raises SqliteError when it cannot be read, as when it is locked: that says nothing about its soundness.
+    `briefly` reads only what takes no longer for a larger database. Raises SqliteError when it cannot be read, as when
+    it is locked: that says nothing about its soundness.
     """
-    return _inspect(real, connection(real, timeout))
+    return _inspect(real, connection(real, timeout), briefly)
 
 
-def inspect_still(real: Path, timeout: float) -> Live:
+def inspect_still(real: Path, timeout: float, briefly: bool = False) -> Live:
     """Inspect a database without leftovers that nobody can change meanwhile, without a lock. Raises SqliteError."""
-    return _inspect(real, connection(real, timeout, "ro", immutable=True))
+    return _inspect(real, connection(real, timeout, "ro", immutable=True), briefly)
 
 
 def peek_at(real: Path, timeout: float) -> Live:
@@ -88,13 +90,23 @@ def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
     return connection(real, timeout, "ro", immutable=is_closed)
 
 
-def _inspect(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
+def _inspect(real: Path, opening: ContextManager[sqlite3.Connection], briefly: bool = False) -> Live:
     if not real.exists():
         return Live(real, None, "it does not exist")
     refuse_other_user(real)
+    if briefly:
+        return _glance(real, opening)
     with opening as opened:
         problem = check(opened, thoroughly=False).problem
         return Live(real, None if problem else read_contents(opened), problem)
+
+
+def _glance(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
+    try:
+        with opening as opened:
+            return Live(real, read_contents(opened, with_rows=False), "")
+    except DamagedError as error:
+        return Live(real, None, str(error))
 
 
 def inspect(path: Path, timeout: float) -> Dict[str, object]:

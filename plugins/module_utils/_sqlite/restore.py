@@ -16,6 +16,7 @@ import fcntl
 import os
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -24,6 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
+    DamagedError,
     SqliteError,
     connection,
     remove_with_sidecars,
@@ -37,10 +39,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspect
     refuse_open,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.lock import locked_out, make_unusable
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import read_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import (
     Restore,
     judge,
     leftovers_of,
+    plain_backup,
     present_files,
     refuse_lack_of_space,
     result_of,
@@ -83,10 +87,19 @@ def undisturbed(wanted: Restore) -> Iterator[None]:
         os.close(folder)
 
 
+def prepare(wanted: Restore) -> None:
+    """Write the new file next to the database, ready to take its name, while the app serves. Raises SqliteError."""
+    with undisturbed(wanted), ExitStack() as undo:
+        refuse_lack_of_space(wanted)
+        undo.callback(remove_with_sidecars, wanted.staged)
+        _write_staged(wanted)
+        undo.pop_all()
+
+
 def _sweep(wanted: Restore) -> None:
     name = wanted.real.name
     for path in list(wanted.real.parent.iterdir()):
-        if path.name.startswith(f".{name}.restore."):
+        if path.name.startswith(f".{name}.restore.") and path != wanted.staged:
             path.unlink()
     for path in list(wanted.aside.iterdir()) if wanted.aside.is_dir() else []:
         if path.name.startswith(f".{name}.") and path.name.endswith((".replaced.partial", ".replaced.staged")):
@@ -127,26 +140,48 @@ def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
 def _inspect(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
     """Inspect the database, or a copy in which SQLite finishes what was left; return that file as well."""
     if not (has_leftovers and wanted.real.exists()):
-        return inspect_still(wanted.real, wanted.timeout), wanted.real
+        return inspect_still(wanted.real, wanted.timeout, bool(wanted.why)), wanted.real
     for suffix in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError), trust.reading(Path(f"{wanted.real}{suffix}")) as source:
             copy_aside(source, Path(f"{wanted.folded}{suffix}"))
     stage.make_like(wanted.folded, wanted.real)
-    return inspect_live(wanted.folded, wanted.timeout), wanted.folded
+    return inspect_live(wanted.folded, wanted.timeout, bool(wanted.why)), wanted.folded
 
 
 def _stage(wanted: Restore, live: Live, old: Path) -> Differences:
-    """Write the new file next to the old one, and return the rows in which they differ."""
+    """Write the new file next to the old one unless it is there, and return the rows in which they differ.
+
+    Where users wait the rows are compared later, see `compare_set_aside`.
+    """
     refuse_lack_of_space(wanted)
+    if not wanted.staged.exists():
+        _write_staged(wanted)
+    if not live.contents or wanted.why:
+        return {}
+    # The lock would keep a connection that locks out, and nobody changes the file.
+    with connection(old, wanted.timeout, "ro", immutable=True) as opened:
+        return compare_rows(opened, wanted.staged)
+
+
+def _write_staged(wanted: Restore) -> None:
     stage.stage(wanted.staged, wanted.manifest, wanted.timeout)
-    differences: Differences = {}
-    if live.contents:
-        # The lock would keep a connection that locks out, and nobody changes the file.
-        with connection(old, wanted.timeout, "ro", immutable=True) as opened:
-            differences = compare_rows(opened, wanted.staged)
     stage.make_like(wanted.staged, wanted.real)
     stage.set_journal_mode(wanted.staged, wanted.manifest["journal_mode"], wanted.timeout)
-    return differences
+
+
+def compare_set_aside(wanted: Restore, folder: Path) -> Differences:
+    """Return the rows in which what was set aside in a folder differs from the backup; {} for a damaged database.
+
+    Raises SqliteError, OSError.
+    """
+    kept = read_backup(folder)
+    if kept["damaged"]:
+        return {}
+    aside = replace(wanted, manifest=kept, token=f"{wanted.token}.old")
+    with contextlib.suppress(DamagedError), plain_backup(wanted) as backup, plain_backup(aside) as old:
+        with connection(old, wanted.timeout, "ro", immutable=True) as opened:
+            return compare_rows(opened, backup)
+    return {}
 
 
 def set_aside(wanted: Restore) -> Optional[Path]:

@@ -40,7 +40,8 @@ _MARGIN = 1 << 20
 class Restore:
     """One restore. `only_if_changed` leaves a sound database of the same schema alone; `timeout` is in seconds.
 
-    `why` is set where it was ruled before that the database is restored, and says for what reason.
+    `why` is set where it was ruled before that the database is restored, and says for what reason. Then nothing is done
+    while it is restored that takes longer for a larger database, but for a copy of what is replaced.
     `token` makes the names of the files that it makes unique, `aside` is the folder for what it replaces.
     """
 
@@ -208,7 +209,7 @@ def refuse_impossible(live: Live, wanted: Restore) -> None:
 
 def refuse_lack_of_space(wanted: Restore) -> None:
     """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
-    new = wanted.manifest["content_size"] + _MARGIN
+    new = _MARGIN + (0 if wanted.staged.exists() else wanted.manifest["content_size"])
     old = sum(path.stat().st_size for path in present_files(wanted.real))
     live = new + (2 * old if leftovers_of(wanted.real) else 0)
     aside = next(parent for parent in wanted.kept.parents if parent.exists())

@@ -44,7 +44,7 @@ def describe(wanted: Restore, folder: Path, live: Live, leftovers: Sequence[Path
         "release_id": wanted.manifest.get("release_id", ""),
         "method": "set_aside",
         "verified": "none",
-        "row_counts": contents.row_counts if live.contents else None,
+        "row_counts": contents.row_counts or None,
         "journal_mode": "wal" if has_wal else "delete",
         "size": size,
         "sha256": None,

@@ -229,6 +229,17 @@ def restart_others(inputs: Inputs, progress: Progress) -> Progress:
     return progress
 
 
+def count_lost(inputs: Inputs, progress: Progress) -> Progress:
+    """Count the rows that a restore has undone, now that the old revision serves."""
+    try:
+        counted = database.count_lost(inputs.database, progress.results["restored"])
+        if counted:
+            progress = _note(inputs, progress.learned(counted), None, "restored").found(counted)
+    except FAILURES as error:
+        return progress.warned(f"The rows that the restore has undone were not counted: {error}")
+    return progress
+
+
 # Every step by the name that it has in the plan, and in what the module returns.
 STEPS: Mapping[str, Step] = {
     "rehearse": rehearse,
@@ -243,4 +254,5 @@ STEPS: Mapping[str, Step] = {
     "start": start,
     "look": look,
     "restart_others": restart_others,
+    "count_lost": count_lost,
 }

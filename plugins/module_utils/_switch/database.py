@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Callable, Dict, Optional, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Mapping, Optional, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
@@ -124,6 +124,8 @@ def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsa
             raise SqliteError(ruling.question)
         if planned and (ruling is None or ruling.restores):
             sqlite_api.refuse_hindrances(planned, stopped_first)
+        if planned and ruling and ruling.restores and not is_rehearsal:
+            sqlite_api.prepare_restore(planned)
         return asdict(ruling) if ruling else None
 
     found = _watched(wanted, work)
@@ -160,8 +162,22 @@ def restore(wanted: Database, ruling: Optional[Ruling]) -> Dict[str, Any]:
             return describe(ruled)
         return {**describe(ruled), **sqlite_api.restore(wanted.plan_restore(ruled.reason))}
 
-    done = _watched(wanted, work)
+    done = describe(ruling) if ruling and not ruling.restores else _watched(wanted, work)
     return {"restored": {name: done[name] for name in _RETURNED}}
+
+
+def count_lost(wanted: Database, restored: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what is known of a restore, with the rows that it has undone; {} where nothing was replaced.
+
+    Raises as check_restore.
+    """
+    if not (restored["restored"] and restored["set_aside"]):
+        return {}
+
+    def work() -> Dict[str, Any]:
+        return sqlite_api.count_lost(wanted.plan_restore(""), restored["set_aside"])
+
+    return {"restored": {**restored, **_watched(wanted, work)}}
 
 
 def describe(ruling: Optional[Ruling]) -> Dict[str, Any]:

@@ -15,7 +15,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
 
 _MOVE = ("mark", "note_switching", "stop", "back_up", "move", "note_switched")
 _START = ("migrate", "start", "restart_others")
-_BACK = ("stop", "restore", "move", "mark", "start", "restart_others")
+_BACK = ("stop", "restore", "move", "mark", "start", "restart_others", "count_lost")
 
 # What is true when a step fails; `app` says what the app does meanwhile.
 _STATE_FORWARD = {
@@ -40,6 +40,7 @@ _STATE_BACK = {
     "mark": "the app is stopped, its code is {old}, and its database as the rollback wants it",
     "start": "the code is {old}, and the app does not serve as it should",
     "restart_others": "the app serves with the code {old}; other processes may run the new code or none",
+    "count_lost": "the app serves with the code {old}",
 }
 
 

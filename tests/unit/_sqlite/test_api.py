@@ -166,3 +166,13 @@ def test_a_backup_is_unpacked_and_a_change_of_the_schema_is_seen(host, tmp_path)
     assert sqlite_api.schema_cookie(host.path, 5) == before
     host.sql("ALTER TABLE t ADD y")
     assert sqlite_api.schema_cookie(host.path, 5) != before
+
+
+def test_a_restore_is_prepared_and_what_it_has_undone_counted_later(host):
+    host.sql("INSERT INTO t VALUES (3)")
+    planned = replace(plan(host, is_checked=True), why="a table is gone")
+    sqlite_api.prepare_restore(planned)
+    assert planned.staged.exists()
+    done = sqlite_api.restore(planned)
+    assert (done["restored"], done["lost"], planned.staged.exists()) == (True, "", False)
+    assert sqlite_api.count_lost(planned, done["set_aside"])["lost"] == "t: 1 row newer than the backup"

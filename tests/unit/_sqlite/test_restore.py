@@ -320,3 +320,43 @@ def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(ho
     ):
         restore.restore(host.wanted)
     assert (host.read("SELECT count(*) FROM t"), host.read("SELECT count(*) FROM t", host.kept / "app.db")) == (2, 3)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_what_was_ruled_before_is_restored_without_reading_the_database(host, monkeypatch, left):
+    """Users wait meanwhile. The rows are compared afterwards, by what was set aside."""
+    host.sql("INSERT INTO t VALUES (3)")
+    if left:
+        kill_app(host, 4)
+    restore.prepare(host.want(why="a table is gone"))
+    assert host.wanted.staged.exists()
+    with monkeypatch.context() as patched:
+        for module, name in ((restore.stage, "stage"), (restore, "compare_rows"), (sqlite_inspection, "check")):
+            patched.setattr(module, name, None)
+        done = restore.restore(host.wanted)
+    assert (done["restored"], done["reason"], done["lost"]) == (True, "a table is gone", "")
+    assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (2, ["app.db"])
+    assert restore.compare_set_aside(host.wanted, host.kept)["t"]["newer"] == 1 + left
+    assert sorted(os.listdir(host.aside)) == [host.kept.name]
+
+
+def test_a_file_that_was_prepared_and_not_used_is_swept_and_one_that_fails_leaves_nothing(host, monkeypatch):
+    restore.prepare(host.wanted)
+    restore.prepare(host.want(token="other"))
+    assert sorted(os.listdir(host.path.parent)) == [".app.db.restore.other", "app.db"]
+
+    def full(*_given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(restore.stage, "make_like", full)
+    with pytest.raises(SqliteError, match="No space left on device; it was left as it was"):
+        restore.prepare(host.want(token="third"))
+    assert os.listdir(host.path.parent) == ["app.db"]
+
+
+@pytest.mark.parametrize("garbage", [b"garbage" * 999, None])
+def test_of_a_damaged_database_no_rows_are_compared(host, garbage):
+    host.path.write_bytes(garbage or host.damage())
+    done = restore.restore(host.want(why="it is damaged"))
+    assert (done["restored"], host.read("SELECT count(*) FROM t")) == (True, 2)
+    assert restore.compare_set_aside(host.wanted, host.kept) == {}

@@ -167,6 +167,21 @@ def test_a_restore_is_noted_at_once(make, monkeypatch, result, is_noted):
     assert noted(inputs)["stage"] == "rolling_back"
 
 
+def test_the_rows_that_a_restore_has_undone_are_counted_and_noted_at_the_end(make, monkeypatch):
+    counted = {"restored": {"restored": True, "set_aside": "/aside", "lost": "t: 1 row newer than the backup"}}
+    inputs = make("rolling_back", direction="back")
+    restored = BEGUN.found({"restored": {"restored": True, "set_aside": "/aside"}})
+    monkeypatch.setattr(actions.database, "count_lost", lambda _database, _restored: counted)
+    assert actions.count_lost(inputs, restored).results == counted
+    assert noted(inputs)["facts"]["restored"] == counted["restored"]
+    monkeypatch.setattr(actions.database, "count_lost", lambda _database, _restored: {})
+    assert actions.count_lost(inputs, restored) is restored
+    monkeypatch.setattr(actions.database, "count_lost", fail)
+    assert actions.count_lost(inputs, restored).warnings == (
+        "The rows that the restore has undone were not counted: the disk is on fire.",
+    )
+
+
 @pytest.mark.parametrize("direction", ["forward", "back"])
 def test_the_code_is_moved_in_the_direction_of_the_plan(make, monkeypatch, direction):
     moved = []

@@ -41,7 +41,31 @@ def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database)
     ruling = switch_database.check_restore(updated, set(), False)
     done = switch_database.restore(updated, ruling)["restored"]
     assert (done["restored"], "column x of table t is gone" in done["reason"]) == (True, True)
-    assert (host.read("SELECT count(*) FROM t"), done["question"]) == (3, "")
+    assert (host.read("SELECT count(*) FROM t"), done["question"], done["lost"]) == (3, "", "")
+    counted = switch_database.count_lost(updated, done)["restored"]
+    assert (counted["lost"], counted["reason"]) == ("t: 1 row newer than the backup", done["reason"])
+
+
+def test_of_a_database_that_was_kept_no_rows_are_counted(database):
+    for kept in ({"restored": False, "set_aside": None}, {"restored": True, "set_aside": None}):
+        assert switch_database.count_lost(database, kept) == {}
+
+
+def test_what_a_restore_can_do_before_the_stop_is_done_then(host, database, monkeypatch):
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y")
+    switch_database.check_restore(database, set(), True)
+    assert sorted(path.name for path in host.path.parent.iterdir()) == ["app.db"]
+    ruling = switch_database.check_restore(database, set(), False)
+    assert sorted(path.name for path in host.path.parent.iterdir()) == [".app.db.restore.xyz", "app.db"]
+    monkeypatch.setattr(switch_database.sqlite_api.sqlite_restore.stage, "stage", None)
+    assert switch_database.restore(database, ruling)["restored"]["restored"] is True
+    assert (host.read("SELECT count(x) FROM t"), [path.name for path in host.path.parent.iterdir()]) == (2, ["app.db"])
+
+
+def test_a_database_that_is_kept_is_not_read_while_the_app_is_stopped(host, database, monkeypatch):
+    ruling = switch_database.check_restore(database, set(), False)
+    monkeypatch.setattr(switch_database.watchdog, "run_watched", None)
+    assert switch_database.restore(database, ruling)["restored"]["restored"] is False
 
 
 @pytest.mark.parametrize("restore, restored", [("auto", False), ("restore", True)])

@@ -13,7 +13,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch.steps i
 OLD, NEW = "a" * 40, "b" * 40
 ID = "20260219T020000Z-bbbbbbbb"
 FORWARD = ["mark", "note_switching", "stop", "back_up", "move", "note_switched", "migrate", "start", "restart_others"]
-BACK = ["stop", "restore", "move", "mark", "start", "restart_others"]
+BACK = ["stop", "restore", "move", "mark", "start", "restart_others", "count_lost"]
 
 
 def plan(direction="forward", phase="whole", strategy="restart", restart_app=True):
@@ -72,6 +72,7 @@ def test_what_does_not_go_together_is_said(wrong, message):
         (plan("back"), "mark", "its code is aaaaaaaa"),
         (plan("back"), "start", "the code is aaaaaaaa, and the app does not serve"),
         (plan("back"), "restart_others", "the app serves with the code aaaaaaaa"),
+        (plan("back"), "count_lost", "the app serves with the code aaaaaaaa"),
     ],
 )
 def test_what_is_true_after_a_failure_is_known_of_every_step(given, step, truth):
