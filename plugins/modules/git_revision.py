@@ -194,7 +194,8 @@ def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     if params["layout"] == "releases":
         raise git.GitError("state checked_out is for the layout in_place; releases are staged by release_tree instead")
     recover_from = params["from_sha"] if params["recover"] else None
-    return checkout.bring_to(run, Path(params["path"]), params["sha"], recover_from, check_mode)
+    done = checkout.bring_to(run, Path(params["path"]), params["sha"], recover_from, check_mode)
+    return {**done, "warnings": done.pop("notes")}
 
 
 def main() -> None:

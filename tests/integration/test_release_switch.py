@@ -377,6 +377,23 @@ def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_
     assert release.back()["restored"]["restored"] is True
 
 
+def test_a_rollback_keeps_what_users_and_people_changed(release_of, repository, tmp_path):
+    """The new revision tracks a file no longer, the app makes it again, and somebody mends another file by hand."""
+    release = release_of("better")
+    assert release.forward().get("msg") is None
+    changed = git(release.app.path, "diff", "--name-only", release.old, release.new).splitlines()[0]
+    (release.app.path / changed).write_text("// mended by hand")
+    (release.app.path / "ecosystem.config.js").open("a").write("// and this one, too")
+    back = release.back()
+    assert (back.get("msg"), release.app.get("/health")["revision"]) == (None, release.old)
+    told = str(back["warnings"])
+    aside = release.app.path / ".git" / "greenlight" / "aside" / "1"
+    assert f"{changed} in {release.app.path} held what no revision of the release has, and is kept in {aside}" in told
+    assert "has local changes in ecosystem.config.js, which no release made; they were left" in told
+    assert (aside / changed).read_text() == "// mended by hand"
+    assert "and this one, too" in (release.app.path / "ecosystem.config.js").read_text()
+
+
 def spoil_backup(release):
     Path(release.backup).unlink()
 

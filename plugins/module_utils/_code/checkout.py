@@ -3,17 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A git checkout: what is in it, what speaks against moving it, and the move to an exact commit.
 
-No commit is ever made, and no local change is ever overwritten.
+No commit is ever made, and no local change is ever lost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._code.aside import Aside, chunks, put_aside, shorten
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
     GitError,
     Run,
@@ -85,11 +86,7 @@ def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
         if (folder / name).exists():
             raise GitError(f"{folder / name} exists; end the git process that made it, or remove it")
     if status.changed:
-        raise GitError(f"{path} has local changes in {_list(status.changed)}; commit them elsewhere or undo them")
-
-
-def _list(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+        raise GitError(f"{path} has local changes in {shorten(status.changed)}; commit them elsewhere or undo them")
 
 
 def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
@@ -97,19 +94,20 @@ def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> N
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
     obstacles = [name for name in paths if name not in tracked and os.path.lexists(str(path / name))]
     if obstacles:
-        raise GitError(f"{sha} would overwrite {_list(obstacles)} in {path}, which git does not track; move it away")
+        raise GitError(f"{sha} would overwrite {shorten(obstacles)} in {path}, which git does not track; move it away")
 
 
 def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_mode: bool) -> Dict[str, Any]:
-    """Bring a checkout to a commit that it has, and return `{changed, sha, head}`, of which the head was there before.
+    """Bring a checkout to a commit that it has, and return `{changed, sha, head, notes}`; the head was there before.
 
     `recover_from` is the commit that a killed checkout was moving to, None where none is suspected. Raises
     GitError, and nothing is changed then.
     """
     if not has_commit(run, sha):
         raise GitError(f"{path} does not have the commit {sha}; fetch it first")
+    kept = Aside()
     if recover_from is not None and not check_mode:
-        recover(run, path, recover_from, sha)
+        kept = recover(run, path, recover_from, sha)
     status = read_status(run, path)
     refuse_unfinished(run, path, status)
     changed = status.head != sha
@@ -117,60 +115,65 @@ def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_
         refuse_in_the_way(run, path, [each.path for each in files_of(run, sha)], sha)
         if not check_mode:
             check_out(run, path, sha)
-    return {"changed": changed, "sha": sha, "head": status.head}
+    return {"changed": changed, "sha": sha, "head": status.head, "notes": kept.notes(path)}
 
 
-def check_out(run: Run, path: Path, sha: str) -> None:
-    """Check a commit out, detached, never over local changes. Raises GitError when the tree is not exactly it."""
+def check_out(run: Run, path: Path, sha: str, left: Sequence[str] = ()) -> None:
+    """Check a commit out, detached, never over local changes.
+
+    Raises GitError when the tree is not exactly it, but for the local changes that were `left` in place.
+    """
     words = ["checkout", "--quiet", "--no-overwrite-ignore", "--detach", sha, "--"]
     demand(run(words), f"Cannot check out {sha} in {path}")
     status = read_status(run, path)
-    if status.head != sha or status.changed:
-        raise GitError(f"{path} is not {sha} after the checkout: {_list(status.changed) or status.head}")
+    changed = [name for name in status.changed if name not in left]
+    if status.head != sha or changed:
+        raise GitError(f"{path} is not {sha} after the checkout: {shorten(changed) or status.head}")
 
 
-def recover(run: Run, path: Path, from_sha: str, sha: str) -> None:
-    """Complete a checkout that was killed half-way between two commits.
+def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = False) -> Aside:
+    """Complete a checkout that was killed half-way between two commits, and return what was put aside.
 
-    Only files that differ between the two are reset, and only where nobody changed another tracked file: the rest of
-    the tree is what both commits say. A lock of a checkout is removed, unless the process that made it lives: git goes
-    on when only the one that started it was killed.
+    Only files that differ between the two are reset: the rest of the tree is what both commits say. What such a file
+    holds is put aside unless one of the commits has it: it may be half of one, or somebody's own. Other local changes
+    are left in place with `leave_others`, and else refused. A lock of a checkout is removed, unless the process that
+    made it lives: git goes on when only the one that started it was killed. Raises GitError.
     """
-    status, between = refuse_foreign_changes(run, path, from_sha, sha)
+    refuse_living_locks(run, path)
+    between = set(changed_between(run, from_sha, sha))
+    status = read_status(run, path)
+    others = tuple(name for name in status.changed if name not in between)
+    if others and not leave_others:
+        raise GitError(f"{path} has local changes in {shorten(others)}, which no release made; undo them and try again")
     for name in _LOCKS:
         with contextlib.suppress(FileNotFoundError):
             (folder_of(run, path) / name).unlink()
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
-    for name in sorted(between - tracked):
-        if name in status.untracked:
+    untracked = sorted(between - tracked)
+    kept = put_aside(run, path, sorted(between & set(status.changed)) + untracked, (from_sha, sha))
+    for name in untracked:
+        # What is still there is what a commit has.
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             (path / name).unlink()
-        elif os.path.lexists(str(path / name)):
-            _put_aside(run, path, name)
-    demand(run(["reset", "--hard", "--quiet", status.head]), f"Cannot reset {path} to {status.head}")
+    _reset(run, path, status.head, between & tracked if others else None)
+    return replace(kept, left=others)
 
 
-def _put_aside(run: Run, path: Path, name: str) -> None:
-    """Set aside a file that git ignores and a checkout would overwrite; it may be half of one, or somebody's own."""
-    folder, number = folder_of(run, path) / "greenlight" / "aside", 1
-    while (folder / str(number) / name).exists():
-        number += 1
-    (folder / str(number) / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (path / name).rename(folder / str(number) / name)
+def _reset(run: Run, path: Path, head: str, names: Optional[Set[str]]) -> None:
+    """Make the files of these paths, or all, what a commit has."""
+    what = f"Cannot reset {path} to {head}"
+    if names is None:
+        demand(run(["reset", "--hard", "--quiet", head]), what)
+        return
+    words = ["--literal-pathspecs", "restore", f"--source={head}", "--staged", "--worktree", "--"]
+    for some in chunks(sorted(names)):
+        demand(run([*words, *some]), what)
 
 
-def refuse_foreign_changes(run: Run, path: Path, from_sha: str, sha: str) -> Tuple[Status, Set[str]]:
-    """Return what is in a checkout and what differs between two commits, when nobody else changed or holds anything.
-
-    Raises GitError for local changes of other files, and for a lock whose process lives.
-    """
+def refuse_living_locks(run: Run, path: Path) -> None:
+    """Raise GitError for a lock on the checkout whose process lives."""
     for name in _LOCKS:
         _refuse_living_lock(folder_of(run, path) / name)
-    between = set(changed_between(run, from_sha, sha))
-    status = read_status(run, path)
-    others = [name for name in status.changed if name not in between]
-    if others:
-        raise GitError(f"{path} has local changes in {_list(others)}, which no release made; undo them and try again")
-    return status, between
 
 
 def _refuse_living_lock(lock: Path) -> None:

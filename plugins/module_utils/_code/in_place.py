@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import List
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, space
+from ansible_collections.greenlight.release.plugins.module_utils._code.aside import Aside
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
     Move,
@@ -79,6 +80,22 @@ def _refuse_tracked(run: Run, move: Move, sha: str) -> None:
             raise GitError(f"The built path {name} is a part of {sha}; only what git ignores can be built")
 
 
+def refuse_database(run: Run, move: Move, database: Path) -> None:
+    """Raise GitError for a database that a commit of the move has: the checkout would replace or remove it."""
+    real, root = Path(os.path.realpath(str(database))), Path(os.path.realpath(str(move.app_path)))
+    if root not in real.parents:
+        return
+    names = [f"{real.relative_to(root)}{ending}" for ending in ("", "-wal", "-journal")]
+    for sha in (move.from_sha, move.to_sha):
+        listed = run(["--literal-pathspecs", "ls-tree", "-r", "--name-only", "-z", sha, "--", *names])
+        found = git.demand(listed, f"Cannot read {sha}").split("\0")[0]
+        if found:
+            raise GitError(
+                f"{found} is a part of {sha}, so a checkout would replace the database {real}; move the database "
+                f"out of {move.app_path}, and tell the app where it is"
+            )
+
+
 def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
     place = app_path / name
     for root in (app_path, folder / "new", folder / "old"):
@@ -92,10 +109,10 @@ def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
         raise GitError(f"{place} is a mount of its own, so it cannot be renamed; take it out of the built paths")
 
 
-def forward(run: Run, move: Move) -> None:
-    """Check the new commit out and swap the built paths that the stage holds."""
+def forward(run: Run, move: Move) -> List[str]:
+    """Check the new commit out and swap the built paths that the stage holds. Return what somebody should know."""
     _check(run, move)
-    folder = folder_of(run, move)
+    folder, kept = folder_of(run, move), Aside()
     _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,10 +120,11 @@ def forward(run: Run, move: Move) -> None:
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
         write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had})
     else:
-        checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+        kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     checkout.check_out(run, move.app_path, move.to_sha)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
+    return kept.notes(move.app_path)
 
 
 def _keep_commits(run: Run, move: Move) -> None:
@@ -145,9 +163,10 @@ def _put_aside(folder: Path, place: Path, name: str) -> None:
 
 
 def check_back(run: Run, move: Move) -> None:
-    """Raise GitError when a rollback is impossible, or would overwrite changes that no release made."""
+    """Raise GitError when a rollback is impossible. Local changes are no reason: they are kept."""
     _check_back(run, move)
-    checkout.refuse_foreign_changes(run, move.app_path, move.from_sha, move.to_sha)
+    checkout.read_status(run, move.app_path)
+    checkout.refuse_living_locks(run, move.app_path)
 
 
 def _check_back(run: Run, move: Move) -> None:
@@ -161,15 +180,19 @@ def _check_back(run: Run, move: Move) -> None:
             raise GitError(f"{folder / 'old' / name} is gone, so {move.app_path / name} cannot be restored; rebuild it")
 
 
-def back(run: Run, move: Move) -> None:
-    """Restore the built paths and the commit. The new built paths return to the stage."""
+def back(run: Run, move: Move) -> List[str]:
+    """Restore the built paths and the commit. The new built paths return to the stage.
+
+    What git does not have is put aside, and local changes of other files are left; return what somebody should know.
+    """
     _check_back(run, move)
-    checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+    kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha, leave_others=True)
     folder = folder_of(run, move)
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
-    checkout.check_out(run, move.app_path, move.from_sha)
+    checkout.check_out(run, move.app_path, move.from_sha, kept.left)
+    return kept.notes(move.app_path)
 
 
 def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:

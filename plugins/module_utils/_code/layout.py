@@ -9,7 +9,7 @@ Every function may be called again after an interruption: forward completes the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import in_place as code_in_place
 from ansible_collections.greenlight.release.plugins.module_utils._code import releases as code_releases
@@ -17,7 +17,18 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import KINDS, Move, check_move
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 
-__all__ = ["KINDS", "Move", "back", "check_back", "check_forward", "forward", "head", "repository_of", "stage_path"]
+__all__ = [
+    "KINDS",
+    "Move",
+    "back",
+    "check_back",
+    "check_forward",
+    "forward",
+    "head",
+    "refuse_database",
+    "repository_of",
+    "stage_path",
+]
 
 
 def repository_of(kind: str, app_path: Path) -> Path:
@@ -43,9 +54,15 @@ def check_forward(run: Run, move: Move) -> None:
     _do(move, lambda: code_in_place.check_forward(run, move), lambda: code_releases.check_forward(move))
 
 
-def forward(run: Run, move: Move) -> None:
-    """Put the new revision in place. Raises GitError."""
-    _do(move, lambda: code_in_place.forward(run, move), lambda: code_releases.forward(move))
+def refuse_database(run: Run, move: Move, database: Path) -> None:
+    """Raise GitError for a database that a checkout would replace, since git has it."""
+    if move.kind == "in_place":
+        code_in_place.refuse_database(run, move, database)
+
+
+def forward(run: Run, move: Move) -> List[str]:
+    """Put the new revision in place, and return what somebody should know. Raises GitError."""
+    return _do(move, lambda: code_in_place.forward(run, move), lambda: code_releases.forward(move))
 
 
 def check_back(run: Run, move: Move) -> None:
@@ -53,14 +70,19 @@ def check_back(run: Run, move: Move) -> None:
     _do(move, lambda: code_in_place.check_back(run, move), lambda: code_releases.check_back(move))
 
 
-def back(run: Run, move: Move) -> None:
-    """Roll back to the old revision, also after an interrupted move in either direction. Raises GitError."""
-    _do(move, lambda: code_in_place.back(run, move), lambda: code_releases.back(move))
+def back(run: Run, move: Move) -> List[str]:
+    """Roll back to the old revision, also after an interrupted move in either direction. Raises GitError.
+
+    What was changed meanwhile and git does not have is put aside; return what somebody should know.
+    """
+    return _do(move, lambda: code_in_place.back(run, move), lambda: code_releases.back(move))
 
 
-def _do(move: Move, in_place: Callable[[], None], releases: Callable[[], None]) -> None:
+def _do(
+    move: Move, in_place: Callable[[], Optional[List[str]]], releases: Callable[[], Optional[List[str]]]
+) -> List[str]:
     check_move(move)
     try:
-        (releases if move.kind == "releases" else in_place)()
+        return (releases if move.kind == "releases" else in_place)() or []
     except OSError as error:
         raise GitError(f"The code in {move.app_path} cannot be moved: {explain(error)}") from error

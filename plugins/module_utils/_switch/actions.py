@@ -158,8 +158,8 @@ def restore(inputs: Inputs, progress: Progress) -> Progress:
 
 def move(inputs: Inputs, progress: Progress) -> Progress:
     """Put the code of the new revision in place, or that of the old one."""
-    (layout.back if inputs.plan.is_rollback else layout.forward)(inputs.git, inputs.move)
-    return progress
+    notes = (layout.back if inputs.plan.is_rollback else layout.forward)(inputs.git, inputs.move)
+    return progress.warned(*notes)
 
 
 def migrate(inputs: Inputs, progress: Progress) -> Progress:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
@@ -48,4 +49,5 @@ def check_code(inputs: Inputs) -> None:
     if inputs.plan.is_rollback:
         layout.check_back(inputs.git, inputs.move)
     elif not inputs.is_rehearsal or has_commit(inputs.git, inputs.move.to_sha):
+        layout.refuse_database(inputs.git, inputs.move, Path(inputs.database.path))
         layout.check_forward(inputs.git, inputs.move)

@@ -78,10 +78,6 @@ def test_local_changes_are_refused_by_name(repositories):
         checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
 
 
-def test_a_long_list_is_cut():
-    assert checkout._list([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
-
-
 def test_an_untracked_file_in_the_way_is_refused_and_others_are_not(repositories):
     repositories.fetch()
     (repositories.path / ".env").write_text("mine")
@@ -191,13 +187,13 @@ def test_an_ignored_file_that_a_killed_checkout_or_somebody_left_is_put_aside(re
 def test_a_checkout_is_brought_to_a_commit_but_not_in_a_rehearsal(repositories, check_mode, head):
     repositories.fetch()
     done = checkout.bring_to(repositories.run, repositories.path, repositories.second, None, check_mode)
-    assert done == {"changed": True, "sha": repositories.second, "head": repositories.first}
+    assert done == {"changed": True, "sha": repositories.second, "head": repositories.first, "notes": []}
     assert repositories.status().head == getattr(repositories, head)
 
 
 def test_a_checkout_that_is_at_the_commit_stays_as_it_is(repositories):
     done = checkout.bring_to(repositories.run, repositories.path, repositories.first, None, False)
-    assert done == {"changed": False, "sha": repositories.first, "head": repositories.first}
+    assert done == {"changed": False, "sha": repositories.first, "head": repositories.first, "notes": []}
 
 
 def test_a_commit_that_was_not_fetched_is_refused(repositories):

@@ -53,18 +53,41 @@ def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
         in_place.check_forward(checkout.run, checkout.move)
 
 
-def test_a_hotfix_after_the_move_is_reported_before_anything_is_moved_back(checkout):
+def test_a_rollback_leaves_a_hotfix_where_it_is_and_puts_aside_what_it_would_overwrite(checkout):
     in_place.forward(checkout.run, checkout.move)
-    (checkout.path / "b").write_text("hotfix")
-    for verb in (in_place.check_back, in_place.back):
-        with pytest.raises(GitError, match="has local changes in b, which no release made"):
-            verb(checkout.run, checkout.move)
-    assert (checkout.path / "node_modules" / "x").read_text() == "new"
+    (checkout.path / "b").write_text("hotfix of what both have")
+    (checkout.path / "a").write_text("hotfix of what changed")
+    in_place.check_back(checkout.run, checkout.move)
+    aside = checkout.path / ".git" / "greenlight" / "aside" / "1"
+    assert in_place.back(checkout.run, checkout.move) == [
+        f"a in {checkout.path} held what no revision of the release has, and is kept in {aside}",
+        f"{checkout.path} has local changes in b, which no release made; they were left as they are",
+    ]
+    status = checkout.repositories.status()
+    assert (status.changed, status.untracked, (checkout.path / "a").read_text()) == (("b",), (), "1")
+    assert ((checkout.path / "b").read_text(), (checkout.path / "node_modules" / "x").read_text()) == (
+        "hotfix of what both have",
+        "old",
+    )
+    assert checkout.head() == checkout.move.from_sha
+    assert ((aside / "a").read_text(), "+hotfix of what" in (aside / "changes.diff").read_text()) == (
+        "hotfix of what changed",
+        True,
+    )
+    assert in_place.back(checkout.run, checkout.move)[-1].endswith("they were left as they are")
+
+
+def test_a_database_that_git_has_is_refused(checkout, tmp_path):
+    in_place.refuse_database(checkout.run, checkout.move, checkout.path / "web" / "shop.db")
+    in_place.refuse_database(checkout.run, checkout.move, tmp_path / "elsewhere" / "a")
+    for name in ("a", "new/file"):
+        with pytest.raises(GitError, match=f"^{name} is a part of .* would replace the database .*; move the database"):
+            in_place.refuse_database(checkout.run, checkout.move, checkout.path / name)
 
 
 def test_a_hotfix_in_the_checkout_is_refused_and_kept(checkout):
     (checkout.path / "b").write_text("hotfix")
-    for verb in (in_place.check_forward, in_place.forward, in_place.back):
+    for verb in (in_place.check_forward, in_place.forward):
         with pytest.raises(GitError, match="has local changes in b"):
             verb(checkout.run, checkout.move)
     assert ((checkout.path / "b").read_text(), (checkout.path / "node_modules" / "x").read_text()) == ("hotfix", "old")

@@ -89,6 +89,15 @@ def test_a_killed_move_can_go_on_in_both_directions(tmp_path, kind, verb):
     assert number > 5
 
 
+def test_a_database_that_git_has_is_refused_where_code_is_checked_out(layout):
+    database = layout.path / "a"
+    if layout.move.kind == "in_place":
+        with pytest.raises(GitError, match="a is a part of"):
+            code_layout.refuse_database(layout.run, layout.move, database)
+    else:
+        code_layout.refuse_database(layout.run, layout.move, database)
+
+
 def test_an_error_of_the_system_is_reported_with_its_file(releases):
     (releases.path / f".current.{ID}.partial").mkdir()
     with pytest.raises(GitError, match=r"The code in .* cannot be moved: Is a directory \(.*partial\)"):

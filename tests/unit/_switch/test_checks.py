@@ -22,6 +22,7 @@ def asked(monkeypatch):
     """Note which checks of the code and of the database are asked for."""
     fake_kernel(monkeypatch)
     seen = []
+    monkeypatch.setattr(checks.layout, "refuse_database", lambda *_given: None)
     for name in ("check_forward", "check_back"):
         monkeypatch.setattr(checks.layout, name, lambda *_given, name=name: seen.append(name))
     for name in ("check_backup", "check_restore"):
