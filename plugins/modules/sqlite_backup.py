@@ -11,7 +11,8 @@ short_description: Back up a live SQLite database, and restore it without losing
 version_added: 0.1.0
 description:
   - Takes an exact snapshot of a database that is being written to, in any journal mode, without stopping the app.
-  - In WAL mode no writer waits. With a rollback journal a commit waits while the file is copied, as it does for any reader.
+  - In WAL mode no writer waits. With a rollback journal a commit waits while the file is copied, as it does for any reader. The module warns of that where
+    a process has a database of 32 MiB or more open.
   - A backup is verified and on the disk before it gets its name, and described by a manifest next to it.
   - A restore verifies the backup first, refuses a database that a process has open, sets aside what it replaces, and leaves no sidecar of the old database.
   - A run that is killed leaves either the old state or the new one. The next run removes its leftovers.
@@ -319,8 +320,8 @@ def main() -> None:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was stopped: {error}")
     except GreenlightError as error:
         module.fail_json(msg=str(error))
-    for unknown in result.get("backup", {}).get("unknown", []):
-        module.warn(f"The database uses the {unknown} of the app, so the backup could be checked only in part.")
+    for warning in sqlite_api.take_warnings(result):
+        module.warn(warning)
     if module._diff:
         result["diff"] = sqlite_api.diff_of(result)
     result.pop("before", None)

@@ -106,8 +106,24 @@ def describe_backups(folder: Path, timeout: float) -> List[Dict[str, Any]]:
     return [*found, *({"path": path, "sound": False, "reason": why} for path, why in unreadable.items())]
 
 
+def take_warnings(result: Dict[str, Any]) -> List[str]:
+    """Take out of a result what a user should know of it though it is no error, and return that."""
+    unknown = result.get("backup", {}).get("unknown", [])
+    parts = [
+        f"The database uses the {each} of the app, so the backup could be checked only in part." for each in unknown
+    ]
+    waiting = result.pop("waiting", "")
+    return [*([waiting] if waiting else []), *parts]
+
+
 def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:
     """Take a backup unless the known one is up to date, and remove what is not kept. Raises SqliteError, OSError."""
+    # With `update` the app has stopped, so nobody waits.
+    waiting = "" if wanted.update else inspection.describe_waiting(Path(wanted.path))
+    return {**_back_up(wanted, now, token, check_mode), "waiting": waiting}
+
+
+def _back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool) -> Dict[str, Any]:
     keep = sqlite_manifest.parse_keep(dict(wanted.retention.keep))
     real = database.real_database(Path(wanted.path))
     known = known_backup(wanted)

@@ -44,6 +44,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     is_there,
     list_backups,
     manifest_path,
+    next_sequence,
     read_manifest,
     remove_backups,
 )
@@ -86,7 +87,7 @@ def make_backup(plan: BackupPlan) -> Manifest:
             "method": snapshot.method,
             "verified": "quick" if checked.unknown else plan.verify,
             "unknown": list(checked.unknown),
-            "row_counts": snapshot.row_counts,
+            "row_counts": contents.row_counts if plan.verify != "none" else None,
             "page_count": contents.page_count,
             "wal_salt": snapshot.wal_salt,
             "content_size": partial.stat().st_size,
@@ -260,7 +261,8 @@ def _compress(partial: Path, packed: Path, plan: BackupPlan, sha256: str) -> str
 def store(plan: BackupPlan, finished: Path, sha256: Optional[str], manifest: Manifest) -> Manifest:
     """Give a synced backup its manifest and its name, and return the manifest with the paths."""
     _give_to(finished, plan.access)
-    manifest = {**manifest, "size": finished.stat().st_size, "sha256": sha256}
+    number = next_sequence(plan.final.parent, str(plan.real))
+    manifest = {**manifest, "sequence": number, "size": finished.stat().st_size, "sha256": sha256}
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     partial, description = files.write_synced(plan.hidden(".json"), text), manifest_path(plan.final)
     _give_to(partial, plan.access)

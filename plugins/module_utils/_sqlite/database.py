@@ -158,6 +158,19 @@ def _is_new_database(real: Path, head: bytes) -> bool:
     return head == b"" and wal.exists() and wal.stat().st_size > 0
 
 
+def holds_transaction(real: Path, journal: str) -> bool:
+    """Say whether a journal holds what SQLite has yet to carry into the database, or to take back.
+
+    The mode PERSIST keeps the file -journal, with zeros for a header.
+    """
+    try:
+        with Path(f"{real}{journal}").open("rb") as file:
+            head = file.read(1)
+    except FileNotFoundError:
+        return False
+    return head not in ((b"",) if journal == "-wal" else (b"", b"\0"))
+
+
 def is_read_only(path: Path) -> bool:
     """Say whether a file or folder is on a filesystem that is mounted read-only."""
     return bool(os.statvfs(str(path)).f_flag & os.ST_RDONLY)

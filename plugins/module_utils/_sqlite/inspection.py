@@ -20,10 +20,17 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     DamagedError,
     SqliteError,
     connection,
+    holds_transaction,
     read_contents,
+    read_head,
     real_database,
     refuse_other_user,
 )
+
+# Bytes 18 and 19 of a database: https://www.sqlite.org/fileformat2.html#file_format_version_numbers
+_FORMAT_VERSIONS, _ROLLBACK_FORMAT = slice(18, 20), b"\x01\x01"
+# A smaller file is copied before anybody notices.
+_SOON_COPIED = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,7 @@ def peek_at(real: Path, timeout: float) -> Live:
 
 def is_unfinished(real: Path) -> bool:
     """Say whether a killed process left a transaction that the next one to open the database rolls back."""
-    journal = real.with_name(real.name + "-journal")
-    return journal.exists() and journal.stat().st_size > 0 and not find_holders(real)
+    return holds_transaction(real, "-journal") and not find_holders(real)
 
 
 def peeking(real: Path, timeout: float) -> ContextManager[sqlite3.Connection]:
@@ -107,6 +113,22 @@ def _glance(real: Path, opening: ContextManager[sqlite3.Connection]) -> Live:
             return Live(real, read_contents(opened, with_rows=False), "")
     except DamagedError as error:
         return Live(real, None, str(error))
+
+
+def describe_waiting(path: Path) -> str:
+    """Return what a backup of the live database costs its writers, "" where it costs them nothing. Raises SqliteError.
+
+    With a rollback journal nobody can commit while somebody reads.
+    """
+    real = real_database(path)
+    size, holders = real.stat().st_size, find_holders(real)
+    if size < _SOON_COPIED or not holders or read_head(path, real)[_FORMAT_VERSIONS] != _ROLLBACK_FORMAT:
+        return ""
+    return (
+        f"{path} has {size >> 20} MiB and a rollback journal, so what process {proc.describe(holders)} writes waits "
+        "while it is copied, and fails where the busy timeout of the app is shorter; let the app set PRAGMA "
+        "journal_mode = WAL"
+    )
 
 
 def inspect(path: Path, timeout: float) -> Dict[str, object]:

@@ -14,7 +14,7 @@ what a killed process left next to it (`sidecars`); `damaged` says what is wrong
      "unknown": ["collation THAI"], "compression": "none" | "gzip" | "zstd", "size": 4096, "sha256": "<64 hex>",
      "content_size": 4096, "content_sha256": "<64 hex>", "base": null, "base_sha256": null, "wal_salt": "<16 hex>",
      "sqlite_version": "3.40.1",
-     "sidecars": ["-wal"], "damaged": "", "schema": {...as _sqlite.schema writes it...},
+     "sequence": 7, "sidecars": ["-wal"], "damaged": "", "schema": {...as _sqlite.schema writes it...},
      ...and the fields of _sqlite.Contents}
 """
 
@@ -62,6 +62,7 @@ _KINDS: Dict[str, Tuple[type, ...]] = {
     "content_size": (int,),
     "content_sha256": (str, _NONE),
     "schema": (dict, _NONE),
+    "sequence": (int,),
 }
 # What the manifests of the first version did not say.
 _OPTIONAL: Dict[str, Any] = {
@@ -71,6 +72,7 @@ _OPTIONAL: Dict[str, Any] = {
     "wal_salt": None,
     "unknown": [],
     "schema": None,
+    "sequence": 0,
     "sidecars": [],
     "damaged": "",
 }
@@ -210,7 +212,12 @@ def read_folder(folder: Path) -> Tuple[List[Manifest], Dict[str, str]]:
             found.append(read_manifest(backup))
         except SqliteError as error:
             problems[str(backup)] = str(error)
-    return sorted(found, key=lambda manifest: (manifest["created"], manifest["path"])), problems
+    return sorted(found, key=lambda manifest: (manifest["sequence"], manifest["created"], manifest["path"])), problems
+
+
+def next_sequence(folder: Path, source: str) -> int:
+    """Return the number of the next backup of a database, which orders them also when the clock was set back."""
+    return 1 + max((each["sequence"] for each in list_backups(folder) if each["source"] == source), default=0)
 
 
 def _names_in(folder: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     SIDECARS,
     Contents,
     SqliteError,
+    holds_transaction,
     is_read_only,
     refuse_hard_links,
     refuse_no_database,
@@ -224,8 +225,7 @@ def refuse_lack_of_space(wanted: Restore) -> None:
 
 def leftovers_of(real: Path) -> List[Path]:
     """Return the sidecars in which a killed process left something that opening the database would consume."""
-    found = [Path(f"{real}{suffix}") for suffix in ("-wal", "-journal")]
-    return [path for path in found if path.exists() and path.stat().st_size]
+    return [Path(f"{real}{suffix}") for suffix in ("-wal", "-journal") if holds_transaction(real, suffix)]
 
 
 def present_files(real: Path) -> List[Path]:

@@ -16,6 +16,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     CREATED,
     FORMAT,
     manifest_path,
+    next_sequence,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 
@@ -40,6 +41,7 @@ def describe(wanted: Restore, folder: Path, live: Live, leftovers: Sequence[Path
         "format": FORMAT,
         "source": str(wanted.real),
         "signature": {},
+        "sequence": next_sequence(folder.parent, str(wanted.real)),
         "created": wanted.now.strftime(CREATED),
         "release_id": wanted.manifest.get("release_id", ""),
         "method": "set_aside",

@@ -66,6 +66,8 @@ def take_snapshot(
         mark = _begin(opened, real, kept)
         contents = read_contents(opened, with_rows=False)
         has_wal = contents.journal_mode == "wal"
+        # Without a WAL no writer gets on until this transaction ends. The rows are counted in the copy then.
+        with_rows = with_rows and has_wal
         with _counting(opened, with_rows) as counts:
             method = "backup_api" if has_wal and not mark else _copy(real, partial, kept)
             frames = 0

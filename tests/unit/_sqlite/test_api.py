@@ -176,3 +176,12 @@ def test_a_restore_is_prepared_and_what_it_has_undone_counted_later(host):
     done = sqlite_api.restore(planned)
     assert (done["restored"], done["lost"], planned.staged.exists()) == (True, "", False)
     assert sqlite_api.count_lost(planned, done["set_aside"])["lost"] == "t: 1 row newer than the backup"
+
+
+def test_what_a_user_should_know_of_a_backup_is_taken_out_of_its_result(host, monkeypatch):
+    monkeypatch.setattr(sqlite_api.inspection, "describe_waiting", lambda path: f"the writers of {path} wait")
+    result = sqlite_api.back_up(wanted(host), NOW, "new")
+    result["backup"]["unknown"] = ["collation THAI"]
+    waiting, unknown = sqlite_api.take_warnings(result)
+    assert (waiting, "collation THAI" in unknown) == (f"the writers of {host.path} wait", True)
+    assert ("waiting" in result, sqlite_api.take_warnings({})) == (False, [])

@@ -7,7 +7,8 @@ import fcntl
 import json
 import os
 import sqlite3
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup as sqlite_backup
@@ -95,7 +96,7 @@ def damage(live, tmp_path):
 
 def test_no_backup_is_made_of_a_damaged_database(tmp_path, live):
     damage(live, tmp_path)
-    with pytest.raises(SqliteError, match="is damaged: .*; restore a backup"):
+    with pytest.raises(SqliteError, match="is damaged, so no backup was made of it: "):
         sqlite_backup.make_backup(plan(tmp_path))
     assert visible(tmp_path / "backups") == []
 
@@ -285,3 +286,15 @@ def test_odd_names_leave_nothing_behind(tmp_path, live):
     planned = backup_plan.plan_backup(tmp_path / "data" / "[a]*?.db", f"{tmp_path}/backups", NOW, "t", verify="quick")
     name = os.path.basename(sqlite_backup.make_backup(planned)["path"])
     assert visible(tmp_path / "backups") == [name, f"{name}.json"]
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_newest_backup_the_oldest(tmp_path, live):
+    made = []
+    for token, earlier in (("a", 0), ("b", 0), ("c", 86400)):
+        live.execute("INSERT INTO t VALUES (3)")
+        wanted = plan(tmp_path, token=token)
+        wanted = replace(wanted, created=wanted.created - timedelta(seconds=earlier))
+        made.append(sqlite_backup.make_backup(wanted))
+    found = sqlite_manifest.list_backups(tmp_path / "backups")
+    assert [each["path"] for each in found] == [each["path"] for each in made]
+    assert [each["path"] for each in sqlite_manifest.choose_to_remove(found, {"last": 2}, [])] == [made[0]["path"]]

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from sqlite_host import Host
 
@@ -93,6 +95,33 @@ def test_a_transaction_that_was_left_unfinished_is_reported(host):
     assert sqlite_inspection.inspect(host.path, 1)["reason"] == "a killed process left a transaction unfinished"
 
 
+def test_a_journal_that_is_kept_after_its_transaction_is_no_unfinished_one(host):
+    """https://www.sqlite.org/pragma.html#pragma_journal_mode, PERSIST: the header is overwritten with zeros."""
+    with contextlib.closing(sqlite3.connect(host.path, isolation_level=None)) as opened:
+        opened.execute("PRAGMA journal_mode = PERSIST").fetchone()
+        opened.execute("INSERT INTO t VALUES (3)")
+    assert Path(f"{host.path}-journal").stat().st_size > 0
+    assert sqlite_inspection.inspect(host.path, 1)["sound"] is True
+    assert restore_plan.leftovers_of(host.path) == []
+
+
 def test_a_database_that_is_missing_is_not_sound(host):
     host.path.unlink()
     assert sqlite_inspection.inspect_still(host.path, 1).problem == "it does not exist"
+
+
+@pytest.mark.parametrize(
+    "mode, size, holders, waits",
+    [
+        ("DELETE", 1, {4711: "node"}, True),
+        ("WAL", 1, {4711: "node"}, False),
+        ("DELETE", 1, {}, False),
+        ("DELETE", 1 << 30, {4711: "node"}, False),
+    ],
+)
+def test_who_waits_for_a_backup_is_known(host, monkeypatch, mode, size, holders, waits):
+    host.sql(f"PRAGMA journal_mode = {mode}")
+    monkeypatch.setattr(sqlite_inspection, "_SOON_COPIED", size)
+    monkeypatch.setattr(sqlite_inspection, "find_holders", lambda _real: holders)
+    described = sqlite_inspection.describe_waiting(host.path)
+    assert ("so what process 4711 (node) writes waits while it is copied" in described) is waits

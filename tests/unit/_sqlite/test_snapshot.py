@@ -37,7 +37,8 @@ def test_a_snapshot_has_every_committed_row_and_is_one_file(tmp_path, monkeypatc
     live = create(tmp_path / "a.db", mode)
     taken = snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
     assert (rows(tmp_path / "copy"), taken.method in ("clone", "copy")) == (50, kernel)
-    assert (taken.row_counts, taken.contents.row_counts) == ({"t": 50}, {})
+    # With a rollback journal a commit waits for the read transaction, so nothing is counted in it.
+    assert (taken.row_counts, taken.contents.row_counts) == ({"t": 50} if mode == "WAL" else None, {})
     assert (taken.wal_salt is not None) == (mode == "WAL")
     assert [name for name in os.listdir(tmp_path) if name.startswith("copy")] == ["copy"]
     live.execute("INSERT INTO t VALUES (1)")
