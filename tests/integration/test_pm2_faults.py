@@ -161,6 +161,8 @@ def test_a_process_that_a_killed_pm2_had_saved_is_started_again_alone(manage_alo
     family = [each["pid"] for each in json.loads(pm2("jlist", "--silent"))]
     for each in (pid, *family):
         os.kill(each, signal.SIGKILL)
+    # PM2's socket is answered until the kernel has taken the process apart.
+    wait_for(lambda: not Path(f"/proc/{pid}/cmdline").exists(), "the end of PM2")
     predicted = run_module("pm2_process", pm2.arguments(name="small", state="started"), check=True)
     assert (predicted["changed"], predicted["action"]) == (True, "resurrect")
     back = manage_alone(state="started", port=small.port)

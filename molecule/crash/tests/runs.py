@@ -56,6 +56,12 @@ class Run:
     status: int
     output: str
     boundaries: list[str]
+    states: list[str]
+
+    def deaths(self) -> list[int]:
+        """Return the numbers of the boundaries at which the host is not as it was at the one before."""
+        pairs = zip(self.states, ["", *self.states])
+        return [number for number, (state, before) in enumerate(pairs, 1) if state != before]
 
     def changes(self) -> int:
         return int(re.findall(r"changed=(\d+)", self.output)[-1])
@@ -74,22 +80,25 @@ class Host:
         words = ["podman", "inspect", "--format", "{{ .NetworkSettings.IPAddress }}", self.name]
         return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
-    def play(self, playbook: str, die_at: int = 0, **settings: Any) -> Run:
-        """Run a playbook of the collection to its end, or until it is killed."""
-        process, log = self.begin(playbook, die_at, **settings)
+    def play(self, playbook: str, die_at: int = 0, watch: bool = False, **settings: Any) -> Run:
+        """Run a playbook of the collection to its end, or until it is killed; with `watch`, tell the host's states."""
+        process, log = self.begin(playbook, die_at, watch, **settings)
         try:
             output = process.communicate(timeout=SECONDS)[0]
         finally:
             process.kill()
-        boundaries = [json.loads(line)["task"] for line in log.read_text().splitlines()]
+        boundaries = [json.loads(line) for line in log.read_text().splitlines()]
         log.unlink()
-        return Run(process.returncode, output, boundaries)
+        tasks, states = ([each[key] for each in boundaries] for key in ("task", "state"))
+        return Run(process.returncode, output, tasks, states)
 
-    def begin(self, playbook: str, die_at: int = 0, **settings: Any) -> tuple[Process, Path]:
+    def begin(self, playbook: str, die_at: int = 0, watch: bool = False, **settings: Any) -> tuple[Process, Path]:
         descriptor, name = tempfile.mkstemp(prefix="boundaries-", dir=EPHEMERAL)
         os.close(descriptor)
         given = {**SETTINGS, **settings, "ansible_host": self.address()}
         environment = {"GREENLIGHT_CRASH_LOG": name, "GREENLIGHT_CRASH_AT": str(die_at)}
+        if watch:
+            environment["GREENLIGHT_CRASH_HOST"] = self.name
         words = ["-i", str(EPHEMERAL / "inventory"), "--limit", self.name, "-e", json.dumps(given)]
         return self.warm.playbook(*words, f"greenlight.release.{playbook}", env=environment), Path(name)
 

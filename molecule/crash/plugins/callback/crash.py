@@ -4,7 +4,9 @@
 """Write down every boundary between two tasks of a run, and kill the run at one of them.
 
 A boundary lies behind every task that ended on the host; tasks that only the controller works on leave the host as it
-was. GREENLIGHT_CRASH_LOG names the file, GREENLIGHT_CRASH_AT the number of the boundary to die at, 0 for none.
+was. GREENLIGHT_CRASH_LOG names the file, GREENLIGHT_CRASH_AT the number of the boundary to die at, 0 for none. With
+GREENLIGHT_CRASH_HOST, the name of the container, the state of the host is written down as well: two boundaries of the
+same state are the same death.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
@@ -35,6 +38,15 @@ ON_THE_CONTROLLER = (
     "validate_argument_spec",
 )
 
+# All that a run may change, but not what users write: records, backups, stages, checkout, schema, processes and units.
+STATE = """
+find /var/lib/greenlight /srv/sample-app /etc/systemd/system ! -name '*.lock' -printf '%p %y %s %T@ %l\\n' | sort
+sudo -u sample sqlite3 /srv/sample-app-data/app.db 'PRAGMA user_version'
+stat -c %i /srv/sample-app-data/app.db
+pgrep -f /srv/sample-app/server.js
+stat -c %Y /home/sample/.pm2/dump.pm2
+"""
+
 
 class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
@@ -46,6 +58,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self.log = Path(os.environ["GREENLIGHT_CRASH_LOG"])
         self.die_at = int(os.environ.get("GREENLIGHT_CRASH_AT", "0"))
+        self.host = os.environ.get("GREENLIGHT_CRASH_HOST")
         self.passed = 0
 
     def pass_boundary(self, result):
@@ -53,10 +66,18 @@ class CallbackModule(CallbackBase):
         if task.action.rpartition(".")[2] in ON_THE_CONTROLLER:
             return
         self.passed += 1
+        boundary = {"task": task.get_name(), "state": self.state()}
         with self.log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"boundary": self.passed, "task": task.get_name()}) + "\n")
+            log.write(json.dumps(boundary) + "\n")
         if self.passed == self.die_at:
             os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    def state(self):
+        """Return what the host is like, empty where nobody asked for it."""
+        if not self.host:
+            return ""
+        words = ["podman", "exec", "-i", self.host, "sh", "-s"]
+        return subprocess.run(words, input=STATE, check=False, stdout=subprocess.PIPE, text=True).stdout
 
     def v2_runner_on_ok(self, result):
         self.pass_boundary(result)
