@@ -37,16 +37,20 @@ options:
     description:
       - V(present) takes a backup of O(path) to O(dest), and then removes the backups of O(path) that no rule of O(keep) keeps.
       - V(restored) puts the backup O(src) in the place of O(path).
+      - V(merged) inserts the rows of O(src) whose primary key O(path) does not have, as those that a rollback has set aside, while the app runs, all or none.
+        Nothing is overwritten, and a verified backup is taken to O(dest) first. A row that was deleted since comes back. Triggers of the database run.
+        Tables without a primary key, and ledgers of migrations, are left alone. Look at it in check mode first.
       - V(absent) only removes backups from O(dest) that no rule of O(keep) keeps, those of O(path) or, without it, of every database.
     type: str
-    choices: [present, restored, absent]
+    choices: [present, restored, merged, absent]
     default: present
   path:
-    description: The database. Symbolic links are followed. Needed by O(state=present) and O(state=restored).
+    description: The database. Symbolic links are followed. Needed by O(state=present), O(state=restored) and O(state=merged).
     type: path
   dest:
     description:
-      - Folder of the backups, or the file to be made. It may not lie in the folder of the database. Needed by O(state=present) and O(state=absent).
+      - Folder of the backups, or the file to be made. It may not lie in the folder of the database. Needed by O(state=present), O(state=merged) and
+        O(state=absent).
       - What does not exist yet is a file when its name has an ending, such as C(shop.db), and a folder otherwise. A folder is created with mode 0700.
       - In a folder each backup gets a name of its own. A file that exists is never overwritten.
     type: path
@@ -105,7 +109,8 @@ options:
     type: str
     default: ""
   src:
-    description: The backup to restore, or the folder in which a restore set aside what it replaced. Needed by O(state=restored).
+    description: The backup to restore, or the folder in which a restore set aside what it replaced. Needed by O(state=restored) and
+      O(state=merged).
     type: path
   restore_if:
     description:
@@ -161,6 +166,13 @@ EXAMPLES = r"""
     path: /srv/shop/data/shop.db
     restore_if: changed
 
+- name: Put the rows back that a rollback has set aside
+  greenlight.release.sqlite_backup:
+    state: merged
+    src: /var/lib/greenlight/shop/backups/shop.db.20260219T021500Z.91ab3e.replaced
+    path: /srv/shop/data/shop.db
+    dest: /var/lib/greenlight/shop/backups
+
 - name: Keep a compressed copy that the group of the backup service may read
   greenlight.release.sqlite_backup:
     path: /srv/shop/data/shop.db
@@ -207,6 +219,31 @@ backup:
     page_count: 25600
     journal_mode: wal
     row_counts: {"orders": 1042}
+merged:
+  description: Tables with the number of rows that were inserted, or in check mode would be.
+  returned: when the state is merged
+  type: dict
+  sample: {"orders": 500}
+conflicts:
+  description: Tables with the number of rows that are there with other values, or that a constraint refuses. They were left as they are.
+  returned: when the state is merged
+  type: dict
+  sample: {"orders": 2}
+conflicts_file:
+  description: A file of mode 0600 with the keys of the conflicts, or null.
+  returned: when the state is merged
+  type: str
+  sample: /var/lib/greenlight/shop/backups/shop.db.20260219T031500Z.7c22aa.db.conflicts
+skipped:
+  description: Tables that could not be merged, each with the reason.
+  returned: when the state is merged
+  type: dict
+  sample: {"log": "it has no primary key by which rows can be told apart"}
+left_out:
+  description: Columns of merged tables that the live database does not have.
+  returned: when the state is merged
+  type: dict
+  sample: {"orders": ["note"]}
 removed:
   description: Backups that were removed, or in check mode would be.
   returned: when the state is present or absent
@@ -262,7 +299,7 @@ except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "restored", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "restored", "merged", "absent"], "default": "present"},
     "path": {"type": "path"},
     "dest": {"type": "path"},
     "update": {"type": "path"},
@@ -288,16 +325,17 @@ def run(params: Mapping[str, Any], check_mode: bool, now: datetime, token: str) 
     state_path = Path(params["state_path"]) if params["state_path"] else None
     needed = functools.partial(store.backups_to_keep, state_path, check_mode)
     retention = sqlite_api.Retention(params["keep"], params["protect"], needed)
+    names = ("path", "dest", "update", "verify", "timeout", "release_id", "compression", "owner", "group", "mode")
+    wanted = sqlite_api.BackUp(**{name: params[name] for name in names}, retention=retention)
     if params["state"] == "present":
-        names = ("path", "dest", "update", "verify", "timeout", "release_id", "compression", "owner", "group", "mode")
-        wanted = sqlite_api.BackUp(**{name: params[name] for name in names}, retention=retention)
         return sqlite_api.back_up(wanted, now, token, check_mode)
     if params["state"] == "absent":
         return sqlite_api.remove(params["dest"], params["path"], retention, check_mode)
-    if_changed = params["restore_if"] == "changed"
+    if params["state"] == "merged":
+        return sqlite_api.merge(params["src"], wanted, now, token, check_mode)
     where = (params["src"], params["path"], params["timeout"])
-    planned = sqlite_api.plan_restore(*where, now, token, if_changed, params["force"], params["set_aside"])
-    return sqlite_api.restore(planned, params["online"], check_mode)
+    how = (params["restore_if"] == "changed", params["force"], params["set_aside"])
+    return sqlite_api.restore(sqlite_api.plan_restore(*where, now, token, *how), params["online"], check_mode)
 
 
 def main() -> None:
@@ -307,6 +345,7 @@ def main() -> None:
         required_if=[
             ("state", "present", ("path", "dest")),
             ("state", "restored", ("path", "src")),
+            ("state", "merged", ("path", "src", "dest")),
             ("state", "absent", ("dest", "keep")),
         ],
     )
@@ -322,10 +361,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in sqlite_api.take_warnings(result):
         module.warn(warning)
-    if module._diff:
-        result["diff"] = sqlite_api.diff_of(result)
+    diff = {"diff": sqlite_api.diff_of(result)} if module._diff else {}
     result.pop("before", None)
-    module.exit_json(**result)
+    module.exit_json(**result, **diff)
 
 
 if __name__ == "__main__":

@@ -238,6 +238,27 @@ def test_wrong_arguments_are_refused_in_one_sentence(run_module, arguments, mess
     assert not Path("/nonexistent").exists()
 
 
+def test_rows_that_were_set_aside_are_put_back_under_a_writer(run_module, tmp_path, database):
+    taken = run_module("sqlite_backup", database.arguments())
+    database.sql("INSERT INTO ledger VALUES (100001, 'a'), (100002, 'b');")
+    restore = {"state": "restored", "path": str(database.path), "src": taken["backup"]["path"]}
+    aside = run_module("sqlite_backup", restore)["set_aside"]
+    database.sql("INSERT INTO ledger VALUES (100002, 'other');")
+    arguments = database.arguments(state="merged", src=aside)
+    with writing(tmp_path, database) as writer:
+        predicted = run_module("sqlite_backup", arguments, check=True)
+        merged = run_module("sqlite_backup", arguments, diff=True)
+        again = run_module("sqlite_backup", arguments)
+        committed = writer.committed()
+    assert (merged.get("msg"), predicted["merged"], predicted["backup"]) == (None, {"ledger": 1}, {})
+    assert (merged["merged"], merged["conflicts"], again["changed"]) == ({"ledger": 1}, {"ledger": 1}, False)
+    assert json.loads(Path(merged["conflicts_file"]).read_text()) == {"ledger": [[100002]]}
+    with contextlib.closing(sqlite3.connect(database.path)) as opened:
+        found = opened.execute("SELECT number, pad FROM ledger WHERE number IN (100001, 100002) ORDER BY 1").fetchall()
+        assert opened.execute("SELECT value FROM counter").fetchone()[0] >= committed
+    assert found == [(100001, "a"), (100002, "other")]
+
+
 def test_a_locked_database_is_a_bounded_error(run_module, database):
     database.sql("PRAGMA journal_mode = DELETE")
     other = sqlite3.connect(database.path, isolation_level=None)

@@ -9,6 +9,7 @@ Everything here returns values of JSON, so that it can be the work of a watched 
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     ruling,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import merge as sqlite_merge
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import online as sqlite_online
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore as sqlite_restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage as sqlite_stage
@@ -118,9 +120,9 @@ def take_warnings(result: Dict[str, Any]) -> List[str]:
 
 def back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool = False) -> Dict[str, Any]:
     """Take a backup unless the known one is up to date, and remove what is not kept. Raises SqliteError, OSError."""
+    done = _back_up(wanted, now, token, check_mode)
     # With `update` the app has stopped, so nobody waits.
-    waiting = "" if wanted.update else inspection.describe_waiting(Path(wanted.path))
-    return {**_back_up(wanted, now, token, check_mode), "waiting": waiting}
+    return {**done, "waiting": "" if wanted.update else inspection.describe_waiting(Path(wanted.path))}
 
 
 def _back_up(wanted: BackUp, now: datetime, token: str, check_mode: bool) -> Dict[str, Any]:
@@ -285,6 +287,28 @@ def count_lost(wanted: Restore, set_aside: str) -> Dict[str, Any]:
     return {"differences": differences, "lost": rows.describe_loss(differences)}
 
 
+def merge(src: str, wanted: BackUp, now: datetime, token: str, check_mode: bool) -> Dict[str, Any]:
+    """Put the rows of a backup that are missing into the live database, after a backup of that.
+
+    The keys of conflicts are written to a private file next to that backup. Raises SqliteError, OSError.
+    """
+    real = database.real_database(Path(wanted.path))
+    planned = plan_restore(src, wanted.path, wanted.timeout, now, token)
+    with restore_plan.plain_backup(planned) as aside:
+        found = sqlite_merge.predict(real, aside, wanted.timeout)
+        made: Dict[str, Any] = {}
+        if found["merged"] and not check_mode:
+            made = back_up(wanted, now, token)["backup"]
+            found = sqlite_merge.merge(real, aside, wanted.timeout)
+    conflicts = found["conflicts"]
+    file = Path(made["path"] + ".conflicts") if made and conflicts else None
+    if file:
+        files.write_whole(file, json.dumps(conflicts, indent=2, sort_keys=True) + "\n")
+    counts = {table: len(keys) for table, keys in conflicts.items()}
+    told = {"conflicts": counts, "conflicts_file": str(file) if file else None, "backup": made}
+    return {**found, **told, "changed": bool(found["merged"])}
+
+
 def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: bool) -> Dict[str, Any]:
     """Remove what no rule keeps from a folder of backups. Raises SqliteError, OSError."""
     keep = sqlite_manifest.parse_keep(dict(retention.keep))
@@ -295,6 +319,8 @@ def remove(dest: str, wanted: Optional[str], retention: Retention, check_mode: b
 
 def diff_of(result: Mapping[str, Any]) -> Dict[str, Any]:
     """Return the diff: of manifests when a backup was taken, and of rows when one was restored."""
+    if "merged" in result:
+        return {"before": {}, "after": result["merged"]}
     if "restored" in result:
         counts = result["differences"] if result["restored"] else {}
         before, after = ({table: counts[table][side] for table in counts} for side in ("live", "backup"))

@@ -82,12 +82,17 @@ def _keys(
 
     A key that only the app itself can compare is none, nor is one that is NULL in a row.
     """
-    key = [
-        name for name, _place in sorted(((name, place) for name, place in columns if place), key=lambda each: each[1])
-    ]
-    found = [key] if key and _is_usable(live, table, key, schema) else []
+    key = primary_key(live, table, schema)
+    found = [key] if key else []
     row_id = _row_id(live, table, columns, schema)
     return [*found, [row_id]] if row_id else found
+
+
+def primary_key(live: sqlite3.Connection, table: str, schema: str) -> List[str]:
+    """Return the columns of the primary key in their order, none where it does not tell all rows apart for SQLite."""
+    places = {place: name for name, place in _columns(live, schema, table) if place}
+    key = [places[place] for place in sorted(places)]
+    return key if key and _is_usable(live, table, key, schema) else []
 
 
 def _is_usable(live: sqlite3.Connection, table: str, key: List[str], schema: str) -> bool:

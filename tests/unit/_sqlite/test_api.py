@@ -185,3 +185,25 @@ def test_what_a_user_should_know_of_a_backup_is_taken_out_of_its_result(host, mo
     waiting, unknown = sqlite_api.take_warnings(result)
     assert (waiting, "collation THAI" in unknown) == (f"the writers of {host.path} wait", True)
     assert ("waiting" in result, sqlite_api.take_warnings({})) == (False, [])
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rows_that_were_set_aside_are_put_back_after_a_backup(host, check_mode):
+    host.sql("CREATE TABLE u (id INTEGER PRIMARY KEY, x)")
+    backup = sqlite_api.back_up(wanted(host), NOW, "with")["backup"]["path"]
+    host.sql("INSERT INTO u VALUES (1, 'a'), (2, 'b')")
+    aside = sqlite_api.restore(sqlite_api.plan_restore(backup, str(host.path), 5, NOW, "xyz"))["set_aside"]
+    host.sql("INSERT INTO u VALUES (2, 'other')")
+    done = sqlite_api.merge(aside, wanted(host), NOW, "mrg", check_mode)
+    assert (done["changed"], done["merged"], done["conflicts"]) == (True, {"u": 1}, {"u": 1})
+    assert host.read("SELECT count(*) FROM u") == (1 if check_mode else 2)
+    assert (done["conflicts_file"] is None, done["backup"] == {}) == (check_mode, check_mode)
+    if not check_mode:
+        file = Path(done["conflicts_file"])
+        assert (file.read_text(), file.stat().st_mode & 0o777) == (
+            '{\n  "u": [\n    [\n      2\n    ]\n  ]\n}\n',
+            0o600,
+        )
+        again = sqlite_api.merge(aside, wanted(host), NOW, "two", False)
+        assert (again["changed"], again["backup"], again["conflicts"]) == (False, {}, {"u": 1})
+    assert sqlite_api.diff_of(done) == {"before": {}, "after": {"u": 1}}
