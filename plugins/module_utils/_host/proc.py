@@ -11,17 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import sockets
+from ansible_collections.greenlight.release.plugins.module_utils._host import sockets, trust
 
 PROC = sockets.PROC
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-FileId = Tuple[int, int]
+FileId = trust.FileId
 
 
 @dataclass(frozen=True)
@@ -189,15 +187,18 @@ def read_in_folder(pid: int, path: str, limit: int = 4096, proc: Path = PROC) ->
 
     At most `limit` bytes are read. None when it cannot be read, also when it is no regular file.
     """
-    place = proc / str(pid) / "cwd" / path
     try:
-        # A pipe would let the reader wait for ever.
-        if not stat.S_ISREG(place.stat().st_mode):
-            return None
-        with place.open("rb") as file:
-            return file.read(limit).decode("utf-8", "replace").strip()
+        folder = os.open(str(proc / str(pid) / "cwd"), os.O_PATH | os.O_DIRECTORY)
     except OSError:
         return None
+    try:
+        # A pipe would let the reader wait for ever, and a link of the app's user could lead root to any file.
+        with trust.reading(Path(f"/proc/self/fd/{folder}", path)) as file:
+            return os.read(file, limit).decode("utf-8", "replace").strip()
+    except (OSError, trust.TrustError):
+        return None
+    finally:
+        os.close(folder)
 
 
 def environments(text: str, proc: Path = PROC) -> Iterator[Tuple[int, Dict[str, str]]]:

@@ -17,15 +17,17 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Union
+from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import name_of_user
-from ansible_collections.greenlight.release.plugins.module_utils._host.proc import FileId
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW
 # As many as the kernel follows, MAXSYMLINKS in linux/namei.h.
 _MOST_LINKS = 40
+
+# Device and inode, which name a file that neither links nor mounts hide.
+FileId = Tuple[int, int]
 
 
 class TrustError(GreenlightError):
@@ -57,6 +59,13 @@ class Held:
 def place_of(descriptor: int) -> str:
     """Return the path of what is open."""
     return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
+def there(found: Held) -> int:
+    """Return the descriptor of what must be there. Raises FileNotFoundError."""
+    if found.descriptor is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(found.path))
+    return found.descriptor
 
 
 def owner_of(descriptor: int) -> int:
@@ -152,21 +161,18 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     Where the owner of its folder does not own it, it must have no second name: that could be one of another's file.
     """
     with held(path) as found:
-        if found.descriptor is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        refuse_irregular(path, found.descriptor, found.folder)
+        refuse_irregular(path, there(found), found.folder)
         return os.open(f"/proc/self/fd/{found.descriptor}", flags | os.O_NONBLOCK)
 
 
 def open_lock(path: Path) -> int:
     """Open a lock file, and make it where it is missing. Raises TrustError for what it may not be, OSError."""
     with held(path.parent) as found:
-        if found.descriptor is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        folder = there(found)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path.name, flags, 0o600, dir_fd=found.descriptor)
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
         try:
-            refuse_irregular(path, descriptor, found.descriptor)
+            refuse_irregular(path, descriptor, folder)
         except TrustError:
             os.close(descriptor)
             raise

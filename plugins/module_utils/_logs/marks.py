@@ -13,10 +13,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from pathlib import Path
 from typing import IO, Any, Dict, List
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 
 VERSION = 2
@@ -38,19 +38,34 @@ def open_log(path: Path) -> IO[bytes]:
     FileNotFoundError.
     """
     try:
-        descriptor = os.open(str(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = _open_unfollowed(path)
     except FileNotFoundError:
         raise
+    except trust.TrustError as error:
+        raise NoLogError(f"The log {error}") from error
     except OSError as error:
         # A symbolic link, and a socket.
         kind = NoLogError if error.errno in (errno.ELOOP, errno.ENXIO) else LogError
         raise kind(
             f"Cannot read the log {path}: {error.strerror}; it must be a regular file that you may read"
         ) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise NoLogError(f"The log {path} is not a regular file; name the file itself")
     return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _open_unfollowed(path: Path) -> int:
+    """Open a regular file that is no link, in a folder to which nobody else led this user.
+
+    Raises TrustError, OSError.
+    """
+    with trust.held(path.parent) as found:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+        descriptor = os.open(path.name, flags, dir_fd=trust.there(found))
+        try:
+            trust.refuse_irregular(path, descriptor, trust.there(found))
+        except trust.TrustError:
+            os.close(descriptor)
+            raise
+    return descriptor
 
 
 def mark_file(path: Path, stream: str, at: float) -> Mark:

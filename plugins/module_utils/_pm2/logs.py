@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Set
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, redact
 
 # `processIsDead` in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
@@ -46,12 +48,12 @@ class LogMark:
         A log that is shorter than before was started again.
         """
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(trust.open_regular(self.path), "rb") as file:
                 size = file.seek(0, 2)
                 begin = self.offset if self.offset <= size else 0
                 file.seek(max(begin, size - _SPAN))
                 return file.read(_SPAN).decode("utf-8", "replace")
-        except OSError:
+        except (OSError, trust.TrustError):
             return ""
 
 

@@ -20,10 +20,10 @@ import struct
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import name_of_user, owner_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
     NoDaemonError,
     PM2Error,
@@ -102,14 +102,30 @@ class Client:
             raise PM2Error(
                 f"Cannot reach the PM2 daemon of {self._home}: {error}; check whether it hangs, or set pm2_home"
             ) from error
+        self._refuse_foreign_daemon()
         self._poll.register(self._socket, select.POLLIN)
         return self
 
     @property
     def daemon_pid(self) -> int:
         """The pid of the daemon that listens on the socket, as the kernel knows it; `pm2.pid` may be stale."""
+        return self._credentials()[0]
+
+    def _credentials(self) -> Tuple[int, int]:
+        """Return the pid and the uid of the daemon."""
         packed = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        return int(_CREDENTIALS.unpack(packed)[0])
+        pid, uid, _gid = _CREDENTIALS.unpack(packed)
+        return int(pid), int(uid)
+
+    def _refuse_foreign_daemon(self) -> None:
+        """Raise PM2Error for root: a daemon of another user may name any file as the log of an app."""
+        uid = self._credentials()[1]
+        if os.geteuid() == 0 and uid != 0:
+            self._socket.close()
+            raise PM2Error(
+                f"The PM2 daemon of {self._home} belongs to {name_of_user(uid)}; become that user (become: true, "
+                "become_user), or set pm2_home"
+            )
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]

@@ -123,7 +123,10 @@ def backups_to_keep(state_path: Optional[Path], check_mode: bool) -> List[str]:
 
 def _read_record(path: Path) -> Record:
     try:
-        return check_record(json.loads(path.read_text(encoding="utf-8")), path.stem)
+        with os.fdopen(trust.open_regular(path), encoding="utf-8") as file:
+            return check_record(json.load(file), path.stem)
+    except trust.TrustError as error:
+        raise RecordError(f"{error}, or move it out of the folder if it is no release record") from error
     except ValueError as error:
         raise RecordError(
             f"{path} is not valid JSON, perhaps truncated; restore it from a backup, or move it out of the "

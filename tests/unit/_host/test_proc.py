@@ -160,3 +160,17 @@ def test_nothing_is_known_of_a_process_that_ended(proc):
 def test_the_program_of_a_process_is_known_while_it_runs():
     assert host_proc.program_of(os.getpid()) == os.path.realpath(sys.executable)
     assert host_proc.program_of(0) == ""
+
+
+def test_root_is_not_led_out_of_the_folder_of_a_process(tmp_path, owners):
+    folder = tmp_path / "shop"
+    for each in (tmp_path / "proc" / "10", folder):
+        each.mkdir(parents=True)
+    (tmp_path / "proc" / "10" / "cwd").symlink_to(folder)
+    (tmp_path / "shadow").write_text("root:secret")
+    (folder / "REVISION").symlink_to("../shadow")
+    owners.give(folder / "REVISION", 12345)
+    assert host_proc.read_in_folder(10, "REVISION", proc=tmp_path / "proc") is None
+    assert host_proc.read_in_folder(11, "REVISION", proc=tmp_path / "proc") is None
+    owners.give(tmp_path / "shadow", 12345)
+    assert host_proc.read_in_folder(10, "REVISION", proc=tmp_path / "proc") == "root:secret"

@@ -360,10 +360,10 @@ def test_a_rotated_log_that_cannot_be_read_is_a_gap_when_it_changed_since(log, m
     os.utime(sibling, (changed, changed))
     open_file = os.open
 
-    def refuse(path, *arguments):
-        if path == str(sibling):
+    def refuse(path, *arguments, **settings):
+        if path == sibling.name:
             raise PermissionError(13, "Permission denied")
-        return open_file(path, *arguments)
+        return open_file(path, *arguments, **settings)
 
     monkeypatch.setattr(os, "open", refuse)
     assert lines_since(mark) == (["new"], complete)

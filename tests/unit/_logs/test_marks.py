@@ -94,3 +94,23 @@ MARK = {"path": "/x", "stream": "out", "fingerprint": "", "device": 1, "inode": 
 def test_a_cursor_of_somebody_else_is_refused(cursor):
     with pytest.raises(LogError, match="cursor is not one that log_assert returned"):
         logs_marks.check_cursor(cursor)
+
+
+@pytest.mark.parametrize("planted", ["a folder", "a second name"])
+def test_root_reads_no_log_of_another_user_in_a_folder_of_the_app(tmp_path, owners, planted):
+    for name, uid in (("shop", 12345), ("other", 23456)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.log").write_text(f"secret of {name}\n")
+        owners.give(tmp_path / name / "app.log", uid)
+        owners.give(tmp_path / name, uid)
+    if planted == "a folder":
+        (tmp_path / "shop" / "logs").symlink_to("../other")
+        owners.give(tmp_path / "shop" / "logs", 12345)
+        path, message = tmp_path / "shop" / "logs" / "app.log", "shop/logs is a link of uid 12345 to .*/other, which"
+    else:
+        path, message = tmp_path / "shop" / "app.log.1", "app.log.1 belongs to uid 23456, has 2 hard links, and lies in"
+        path.hardlink_to(tmp_path / "other" / "app.log")
+    with pytest.raises(logs_marks.NoLogError, match=f"The log .*{message}"):
+        logs_marks.open_log(path)
+    with logs_marks.open_log(tmp_path / "shop" / "app.log") as file:
+        assert file.read() == b"secret of shop\n"

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -72,3 +73,8 @@ MISSING = "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'nope' imported fro
 )
 def test_a_module_that_cannot_be_loaded_is_recognised(text, line):
     assert logs.load_failure(text) == (text if line is None else line)
+
+
+def test_a_pipe_that_was_planted_as_a_log_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    assert LogMark.of(tmp_path / "log").since() == ""

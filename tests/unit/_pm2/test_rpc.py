@@ -161,6 +161,14 @@ def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
         Client(tmp_path, timeout=1).__enter__()
 
 
+def test_root_asks_no_daemon_of_another_user(daemon, monkeypatch):
+    home = daemon(lambda _parts: None)
+    monkeypatch.setattr(rpc.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Client, "_credentials", lambda _client: (1, 12345))
+    with pytest.raises(PM2Error, match=r"The PM2 daemon of .* belongs to uid 12345; become that user \(become: t"):
+        Client(home, timeout=5).__enter__()
+
+
 def test_a_connection_that_breaks_is_an_error():
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/rpc.sock")

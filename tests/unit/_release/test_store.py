@@ -59,7 +59,8 @@ def test_a_file_that_is_no_record_is_named(tmp_path, text, message):
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "releases" / "x.json").mkdir(parents=True)
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases" / "x.json").symlink_to("x.json")
     with pytest.raises(RecordError, match="Cannot read the release records"):
         store.read_records(tmp_path)
 
@@ -202,3 +203,16 @@ def test_what_was_planted_as_a_lock_is_not_opened(tmp_path):
         pass
     with pytest.raises(RecordError, match="switch is not a regular file; remove it"):
         store.hold_switch(tmp_path, 1, lambda: 0.0, lambda _seconds: None)
+
+
+def test_what_was_planted_as_a_record_is_not_read(tmp_path, owners):
+    (tmp_path / "releases").mkdir()
+    os.mkfifo(tmp_path / "releases" / "x.json")
+    with pytest.raises(RecordError, match="x.json is not a regular file; remove it, .* if it is no release record"):
+        store.read_records(tmp_path)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "state").symlink_to("..")
+    owners.give(tmp_path / "shop" / "state", 12345)
+    with pytest.raises(RecordError, match="shop/state is a link of uid 12345 to"):
+        with store.exclusive(tmp_path / "shop" / "state", 0):
+            pass

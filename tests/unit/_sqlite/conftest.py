@@ -6,7 +6,6 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from owners import Owners
 
 
 @pytest.fixture
@@ -17,8 +16,3 @@ def live(tmp_path):
     connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2);")
     yield connection
     connection.close()
-
-
-@pytest.fixture
-def owners(monkeypatch):
-    return Owners(monkeypatch)

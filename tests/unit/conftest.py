@@ -9,4 +9,5 @@ from owners import Owners
 
 @pytest.fixture
 def owners(monkeypatch):
+    """Give files to other users, as root sees them."""
     return Owners(monkeypatch)
