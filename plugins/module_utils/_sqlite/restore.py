@@ -39,7 +39,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspect
     refuse_open,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.lock import locked_out, make_unusable
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import read_backup
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import SET_ASIDE, read_backup
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import (
     Restore,
     judge,
@@ -104,6 +104,10 @@ def _sweep(wanted: Restore) -> None:
     for path in list(wanted.aside.iterdir()) if wanted.aside.is_dir() else []:
         if path.name.startswith(f".{name}.") and path.name.endswith((".replaced.partial", ".replaced.staged")):
             discard(path) if path.is_dir() else path.unlink()
+        if path.name.startswith(f"{name}.") and path.name.endswith(SET_ASIDE):
+            # Its manifest is written when it has its name already.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                (path / f".{name}.json.partial").unlink()
 
 
 def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) -> Dict[str, Any]:
