@@ -332,6 +332,15 @@ BROKEN = [
         ],
     ),
     (
+        papers.trusted,
+        {
+            "docs/trust.md": "| a place |\nand its test\n\n| what | test |\n|---|---|\n| a | `test_a` |\n"
+            "| b | `test_b` |\n| c | |\n",
+            "tests/unit/test_x.py": "def test_a():\n    pass\n",
+        },
+        ["docs/trust.md: no test is called test_b", "docs/trust.md: no test is called a row without a test"],
+    ),
+    (
         papers.layers,
         {"CONTRIBUTING.md": LAYERS_SHOWN.replace("| 1 | `_values` |", "| 2 | `_values` |")},
         ["CONTRIBUTING.md: _values is not in layer 2", "CONTRIBUTING.md: add _values to layer 1"],

@@ -49,6 +49,15 @@ def layers(tree):
     ]
 
 
+def trusted(tree):
+    """Each way in that docs/trust.md shows has a test, which exists."""
+    rows = (tree / "docs" / "trust.md").read_text(encoding="utf-8").partition("and its test\n")[2]
+    named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows.split("\n") if row.startswith("| ")][1:]
+    written = "".join(path.read_text(encoding="utf-8") for path in sorted(tree.glob("tests/**/test_*.py")))
+    wrong = [name for names in named for name in names or ["a row without a test"] if f"def {name}(" not in written]
+    return [f"docs/trust.md: no test is called {name}" for name in wrong]
+
+
 def action_group(tree):
     """The action group is the modules."""
     group = set(load(tree / "meta" / "runtime.yml")["action_groups"]["release"])
@@ -80,4 +89,4 @@ def versions(tree):
     ]
 
 
-RULES = (metrics, readme, layers, action_group, sanity, versions)
+RULES = (metrics, readme, layers, trusted, action_group, sanity, versions)
