@@ -129,6 +129,13 @@ options:
     type: str
     choices: [auto, always, never]
     default: never
+  allowed_holders:
+    description:
+      - Names of programs that may have the database open while it is migrated. Any other process that has it open, and is stopped neither
+        with the app nor by O(restart), is refused before anything is stopped.
+    type: list
+    elements: str
+    default: [litestream]
   env:
     description: Environment variables that the app is started with in a rollback. Their values are never shown.
     type: dict
@@ -303,6 +310,7 @@ ARGUMENTS = {
     "migrate": {"type": "list", "elements": "list", "default": []},
     "migrate_timeout": {"type": "float", "default": 600},
     "rehearse": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
+    "allowed_holders": {"type": "list", "elements": "str", "default": ["litestream"]},
     "env": {"type": "dict", "default": {}, "no_log": True},
     "port": {"type": "int"},
     "stable_for": {"type": "float", "default": 5},

@@ -363,6 +363,18 @@ def test_a_migration_that_cannot_be_led_to_a_copy_is_not_tried(release_of):
     assert (forward["rehearsal"]["done"], "in the middle of a word" in str(forward["warnings"])) == (False, True)
 
 
+def test_a_stranger_on_the_database_is_named_before_the_app_is_stopped_for_a_migration(release_of):
+    release = release_of("better")
+    pid = release.pid()
+    with contextlib.closing(sqlite3.connect(release.app.database)) as stranger:
+        stranger.execute("SELECT count(*) FROM items").fetchone()
+        refused = release.forward(migrate=[["true"]])
+        assert (refused["step"], f"is open in process {os.getpid()} " in refused["msg"]) == ("check", True)
+        assert (release.pid(), release.read()["stage"]) == (pid, "opened")
+        name = Path("/proc/self/comm").read_text().strip()
+        assert release.forward(migrate=[["true"]], allowed_holders=[name]).get("msg") is None
+
+
 def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None

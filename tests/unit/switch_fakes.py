@@ -43,6 +43,7 @@ def params(state_path, **given):
         "migrate": [],
         "migrate_timeout": 5,
         "rehearse": "never",
+        "allowed_holders": ["litestream"],
         "port": None,
         "stable_for": 0,
         "timeout": 5,

@@ -182,6 +182,7 @@ def _migrate_alone(inputs: Inputs, progress: Progress) -> None:
     must_be_stopped = bool(inputs.migrate) and inputs.plan.stops
     if must_be_stopped:
         processes.refuse_started(inputs.processes)
+        database.refuse_strangers(inputs.database, set(), inputs.allowed_holders)
     migration.migrate(inputs, progress.before)
     if must_be_stopped:
         processes.refuse_started(inputs.processes)

@@ -39,6 +39,8 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
     check_code(inputs)
     if plan.is_rollback:
         return before, database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
+    if plan.stops and (inputs.migrate or plan.phase == "before_migrate"):
+        database.refuse_strangers(inputs.database, processes.pids(app), inputs.allowed_holders)
     if plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
     return before, None

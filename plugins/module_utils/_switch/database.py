@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Callable, Dict, Mapping, Optional, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
-from ansible_collections.greenlight.release.plugins.module_utils._host import watchdog
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc, watchdog
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import BackUp, Bounds, Restore, Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
@@ -104,6 +104,21 @@ def back_up(wanted: Database) -> Dict[str, Any]:
 def holders(wanted: Database) -> Set[int]:
     """Return every process that has the database or a file next to it open."""
     return set(sqlite_api.find_holders(sqlite_api.resolve(Path(wanted.path))))
+
+
+def refuse_strangers(wanted: Database, stopped_first: AbstractSet[int], allowed: Sequence[str]) -> None:
+    """Raise SqliteError for a process that would have the database open while it is migrated.
+
+    `stopped_first` will have ended by then, and `allowed` are names of programs that do no harm. Raises SqliteError.
+    """
+    real = sqlite_api.resolve(Path(wanted.path))
+    found = sqlite_api.find_holders(real)
+    strangers = {pid: name for pid, name in found.items() if pid not in stopped_first and name not in allowed}
+    if strangers:
+        raise SqliteError(
+            f"{real} is open in process {proc.describe(strangers)}, which is not stopped for the migration; end it, "
+            "let a rule of greenlight_on_change restart it, or name its program in greenlight_allowed_holders"
+        )
 
 
 def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsal: bool) -> Optional[Ruling]:

@@ -53,6 +53,7 @@ class Inputs:
     migrate: Sequence[Sequence[str]]
     migrate_timeout: float
     rehearse: str
+    allowed_holders: Sequence[str]
     executable: str
     system: System
     is_rehearsal: bool = False
@@ -86,6 +87,7 @@ def read(
         params["migrate"],
         params["migrate_timeout"],
         params["rehearse"],
+        params["allowed_holders"],
         params["executable"],
         system,
         is_rehearsal,

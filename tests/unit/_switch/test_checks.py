@@ -112,3 +112,20 @@ def test_a_watched_app_is_not_reloaded(tmp_path, asked, strategy, watch, refused
     message = "PM2 watches the files of shop and would restart it when its code is moved"
     with pytest.raises(PM2Error, match=message) if refused else contextlib.nullcontext():
         checks.check(inputs)
+
+
+@pytest.mark.parametrize(
+    "given, looks",
+    [
+        ({"migrate": [["true"]]}, True),
+        ({"phase": "before_migrate"}, True),
+        ({}, False),
+        ({"migrate": [["true"]], "restart_app": False}, False),
+    ],
+)
+def test_who_holds_the_database_matters_where_it_is_migrated(asked, tmp_path, monkeypatch, given, looks):
+    seen = []
+    monkeypatch.setattr(checks.database, "refuse_strangers", lambda *given: seen.append(given[2]))
+    open_release(tmp_path, tmp_path, "backed_up")
+    checks.check(make_inputs(tmp_path, **given))
+    assert seen == ([["litestream"]] if looks else [])

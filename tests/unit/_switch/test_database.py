@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +181,22 @@ def test_who_has_the_database_open_is_known_before_the_app_is_stopped(host, data
         switch_database.sqlite_api, "find_holders", lambda real: {7: "worker"} if real == host.path else {}
     )
     assert switch_database.holders(database) == {7}
+
+
+def test_who_has_the_database_open_during_a_migration_is_named_unless_it_ends_or_is_allowed(host, database):
+    with subprocess.Popen(["tail", "-f", str(host.path)], stdout=subprocess.DEVNULL) as stranger:
+        try:
+            wait_until_open(stranger.pid, host.path)
+            with pytest.raises(SqliteError, match=rf"is open in process {stranger.pid} \(tail\), which is not stopped"):
+                switch_database.refuse_strangers(database, set(), ["litestream"])
+            switch_database.refuse_strangers(database, {stranger.pid}, [])
+            switch_database.refuse_strangers(database, set(), ["tail"])
+        finally:
+            stranger.kill()
+
+
+def wait_until_open(pid, path):
+    ends = time.monotonic() + 20
+    while str(path) not in [os.path.realpath(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
