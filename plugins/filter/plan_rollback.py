@@ -14,7 +14,7 @@ description:
   - Used by the role P(greenlight.release.rollback#role).
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: app, state_path, release, reason, decision
+positional: app, state_path, release, reason, decision, step
 options:
   _input:
     description: What M(greenlight.release.release_record_info) returned. There must be a release.
@@ -40,6 +40,10 @@ options:
     description: The decision by the matrix, empty where there is none.
     type: dict
     default: {}
+  step:
+    description: The step of M(greenlight.release.release_switch) that failed, empty where another task did.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -53,6 +57,7 @@ _value:
   description:
     - The C(action), which is V(nothing), V(give_up) or V(roll_back), and why nothing is done where it is V(nothing).
     - The C(environment) that the release had before it was adjusted, and the C(context), which hooks and notifications receive.
+    - Whether it C(rejects) the revision, which a release that nobody judged does not, and whether the old revision C(was_ill) before the release.
     - The C(observation) for the record, unless an interrupted rollback is resumed, which keeps its first observation.
   type: dict
   sample:
@@ -60,6 +65,8 @@ _value:
     why_nothing: "The newest release of shop here is 20260219T020000Z-0639294c, watching, so nothing is rolled back"
     environment: {CACHE_TTL_SECONDS: "30"}
     context: {"direction": "back", "app": "shop", "release_id": "20260219T020000Z-0639294c"}
+    rejects: true
+    was_ill: false
     observation: {"decision": "rollback", "reason": "asked for by a person"}
 """
 
@@ -75,8 +82,9 @@ def plan_rollback(
     release: str,
     reason: str,
     decision: Optional[Mapping[str, Any]] = None,
+    step: str = "",
 ) -> Dict[str, Any]:
-    request = rollback.RollbackRequest(str(app), str(state_path), str(release), str(reason), decision or {})
+    request = rollback.RollbackRequest(str(app), str(state_path), str(release), str(reason), decision or {}, str(step))
     return rollback.plan_rollback(request, records["record"], records["releases"][-1])
 
 

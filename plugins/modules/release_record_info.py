@@ -31,6 +31,13 @@ options:
     description: Folder of the app's records. A folder that does not exist holds no release.
     type: path
     required: true
+  new_release:
+    description:
+      - Fail, before anything is measured, where the newest release is not over and a new one may therefore not begin.
+        V(stale) lets it pass over one that died before it had begun to change the app, V(never) over none.
+      - By default nothing is refused.
+    type: str
+    choices: [never, stale]
   now:
     description: The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the host.
     type: str
@@ -154,13 +161,20 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"state_path": {"type": "path", "required": True}, "now": {"type": "str"}},
+        argument_spec={
+            "state_path": {"type": "path", "required": True},
+            "new_release": {"type": "str", "choices": ["never", "stale"]},
+            "now": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     state_path = Path(module.params["state_path"])
     try:
         now = watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
         records = store.read_records(state_path)
+        if module.params["new_release"]:
+            for record in records:
+                release_record.refuse_open_release(record, module.params["new_release"], now)
     except release_record.RecordError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**watch.describe(state_path, records, now))

@@ -76,6 +76,17 @@ def test_a_rejected_revision_is_refused(run_module, tmp_path):
     assert run_module("release_record", {**again, "retry_rejected": True})["changed"] is True
 
 
+def test_a_release_that_is_not_over_is_told_before_anything_is_measured(run_module, tmp_path):
+    asked = {"state_path": str(tmp_path / "state"), "new_release": "never"}
+    assert run_module("release_record_info", asked)["exists"] is False
+    run_module("release_record", opening(tmp_path))
+    assert "is held by alice since" in run_module("release_record_info", asked)["msg"]
+    late = {**asked, "new_release": "stale", "now": "2126-02-19T02:00:00Z"}
+    assert run_module("release_record_info", late)["died"] is True
+    run_module("release_record", following(tmp_path, "closed", outcome="aborted"))
+    assert run_module("release_record_info", asked)["record"]["status"] == "aborted"
+
+
 def test_a_release_that_may_not_begin_is_refused_and_only_warned_about_in_check_mode(run_module, tmp_path):
     given = opening(tmp_path, refuse="it is late")
     assert run_module("release_record", given)["msg"] == "No release of shop may begin now: it is late"

@@ -71,7 +71,10 @@ def keep(state_path: Path, release_id: str, evidence: Evidence, at: float) -> Pa
 
 
 def _make_room(newest: Path) -> None:
-    """Remove what a killed run left, and the evidence of old releases; ids begin with the time, so they sort by age."""
+    """Remove what a killed run left, and the evidence of old releases.
+
+    Ids begin with the time, so they sort by age, apart from those of a clock that was ahead.
+    """
     folders = sorted(newest.parent.iterdir())
     left = [folder for folder in folders if folder.name.startswith(".")]
     for folder in left + folders[len(left) : max(len(left), len(folders) + 1 - KEPT)]:

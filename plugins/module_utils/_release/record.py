@@ -8,7 +8,7 @@ cannot contradict each other after a crash::
 
     {"format": 1, "id": "20260219T020000Z-0639294c", "app": "shop", "status": "in_progress", "stage": "opened",
      "from_revision": "<40 hex>", "to_revision": "<40 hex>", "opened_at": "2026-02-19T02:00:00Z", "closed_at": null,
-     "switched_at": null, "watch_until": null, "decision": null, "reason": "",
+     "sequence": 3, "switched_at": null, "watch_until": null, "decision": null, "reason": "",
      "lock": {"run_id": "...", "by": "...", "since": "...", "until": "..."} or null,
      "facts": {...}, "observations": [...], "history": [{"at": "...", "stage": "...", "run_id": "..."}]}
 
@@ -90,8 +90,7 @@ def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> R
     for record in records:
         if record["id"] == wanted.release_id and record["lock"] and record["lock"]["run_id"] == wanted.run_id:
             return record
-        if record["status"] == "in_progress":
-            _refuse_open_release(record, wanted.take_over, now)
+        refuse_open_release(record, wanted.take_over, now)
     if any(record["id"] == wanted.release_id for record in records):
         raise RecordError(f"Release {wanted.release_id} exists already; start the run again to get a new id")
     rejected = rejected_revisions(records)
@@ -100,7 +99,13 @@ def open_release(records: Sequence[Record], wanted: Opening, now: datetime) -> R
             f"Revision {wanted.to_revision} was rejected by release {rejected[wanted.to_revision]}; "
             "deploy another one, or set greenlight_retry_rejected to try it again"
         )
-    return _new_record(wanted, now)
+    # The clock of the controller may have been set back, so an id does not say which release came later.
+    return {**_new_record(wanted, now), "sequence": 1 + max((sequence_of(record) for record in records), default=0)}
+
+
+def sequence_of(record: Record) -> int:
+    """Return the place of a release among those of its app; 0 for those of an older version, which go by their ids."""
+    return int(record.get("sequence", 0))
 
 
 def _check_opening(wanted: Opening) -> None:
@@ -113,8 +118,10 @@ def _check_opening(wanted: Opening) -> None:
         raise RecordError(f"lease must be at least 1 second, not {wanted.lease}")
 
 
-def _refuse_open_release(record: Record, take_over: str, now: datetime) -> None:
-    """Let a new release pass only over a dead one that had not touched the app."""
+def refuse_open_release(record: Record, take_over: str, now: datetime) -> None:
+    """Let a new release pass only over one that is over, or a dead one that had not touched the app."""
+    if record["status"] != "in_progress":
+        return
     if take_over == "never" or not is_stale(record, now):
         raise RecordError(f"{describe_lock(record, now)}; {_way_on(record, now)}")
     if record["stage"] not in UNTOUCHED_STAGES:
@@ -300,10 +307,13 @@ def needed_backups(records: Sequence[Record]) -> List[str]:
 
 
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:
-    """Return revision -> id of the release that rejected it, of `records` oldest first; a later success absolves."""
+    """Return revision -> id of the release that rejected it, of `records` oldest first; a later success absolves.
+
+    A release that was rolled back before anybody judged it rejects nothing: its fact `rejects` is false.
+    """
     rejected: Dict[str, str] = {}
     for record in records:
-        if record["status"] in ("rolled_back", "failed"):
+        if record["status"] in ("rolled_back", "failed") and record["facts"].get("rejects", True):
             rejected[record["to_revision"]] = record["id"]
         elif record["status"] in ("watching", "healthy"):
             rejected.pop(record["to_revision"], None)

@@ -17,6 +17,8 @@ Record = Mapping[str, Any]
 Action = Literal["nothing", "give_up", "roll_back"]
 # The releases that are over and can still be rolled back: those that were kept, and those whose rollback failed.
 _CLOSED = ("watching", "healthy", "failed")
+# What fails at these steps of a switch is the fault of the new revision.
+_STEPS_OF_THE_REVISION = ("rehearse", "migrate", "start", "look")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class RollbackRequest:
     release_id: str
     reason: str
     decision: Mapping[str, Any]
+    # The step of the switch that failed, empty where another task did.
+    step: str = ""
 
 
 def choose_action(record: Record, newest: Record, release_id: str) -> Action:
@@ -74,6 +78,28 @@ def choose_observation(request: RollbackRequest, record: Record) -> Optional[Dic
     return {**request.decision, "decision": "rollback", "reason": request.reason}
 
 
+def rejects(request: RollbackRequest, record: Record) -> bool:
+    """Say whether the rollback speaks against the revision, and not against a controller, a disk or a network.
+
+    A release that was kept is rolled back because of what it does. One that is rolled back on the way was judged by the
+    matrix, or did not migrate or start.
+    """
+    known: Optional[bool] = record["facts"].get("rejects") if resumes(record) else None
+    if known is not None:
+        return known
+    return (
+        record["status"] != "in_progress"
+        or request.decision.get("decision") == "rollback"
+        or request.step in _STEPS_OF_THE_REVISION
+    )
+
+
+def was_ill(record: Record) -> bool:
+    """Say whether the old revision did not serve before the release either."""
+    started = record["facts"].get("baseline", {}).get("server_starts")
+    return (started.get("value") if isinstance(started, Mapping) else started) is False
+
+
 def original_environment(adjustments: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
     """Return the variables that a release adjusted with the values from before: the first adjustment of each has it."""
     before: Dict[str, Any] = {}
@@ -97,13 +123,15 @@ def describe_context(request: RollbackRequest, record: Record) -> Dict[str, Any]
 
 
 def plan_rollback(request: RollbackRequest, record: Record, newest: Record) -> Dict[str, Any]:
-    """Return `{action, why_nothing, environment, context}`, and `observation` unless a rollback is resumed."""
+    """Return `{action, why_nothing, environment, context, rejects, was_ill}`, and `observation` for a new rollback."""
     observation = choose_observation(request, record)
     return {
         "action": choose_action(record, newest, request.release_id),
         "why_nothing": explain_nothing(request, record, newest),
         "environment": original_environment(record["facts"].get("adjustments", [])),
         "context": describe_context(request, record),
+        "rejects": rejects(request, record),
+        "was_ill": was_ill(record),
         **({} if observation is None else {"observation": observation}),
     }
 

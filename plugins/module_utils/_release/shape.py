@@ -64,7 +64,10 @@ _FIELDS: Dict[str, Callable[[Any], bool]] = {
     "facts": _is_mapping,
     "observations": _is_story,
     "history": _is_story,
+    "sequence": lambda value: isinstance(value, int),
 }
+# What the records of older versions do not have.
+_LATER = ("sequence",)
 
 
 def check_record(value: Any, name: str) -> Record:
@@ -73,7 +76,7 @@ def check_record(value: Any, name: str) -> Record:
         raise RecordError("is not a release record; move it out of the folder")
     if value["format"] != FORMAT:
         raise RecordError(f"has format {value['format']!r}, this version reads {FORMAT}; update the collection")
-    missing = [field for field in _FIELDS if field not in value]
+    missing = [field for field in _FIELDS if field not in value and field not in _LATER]
     wrong = [field for field, right in _FIELDS.items() if field in value and not right(value[field])]
     if not missing and not wrong and value["id"] != name:
         raise RecordError(f"holds the record of release {value['id']}; move it out of the folder")

@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     Record,
     RecordError,
     needed_backups,
+    sequence_of,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._release.shape import check_record
 
@@ -106,9 +107,10 @@ def _refuse_writable_by_others(state_path: Path, uid: int) -> None:
 def read_records(state_path: Path) -> List[Record]:
     """Return all records, oldest first. Raises RecordError for a file that is not a record."""
     try:
-        return [_read_record(path) for path in sorted((state_path / "releases").glob("*.json"))]
+        found = [_read_record(path) for path in (state_path / "releases").glob("*.json")]
     except OSError as error:
         raise RecordError(f"Cannot read the release records in {state_path}: {error.strerror}") from error
+    return sorted(found, key=lambda record: (sequence_of(record), record["id"]))
 
 
 def backups_to_keep(state_path: Optional[Path], check_mode: bool) -> List[str]:

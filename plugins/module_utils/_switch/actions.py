@@ -189,9 +189,18 @@ def _migrate_alone(inputs: Inputs, progress: Progress) -> None:
 
 
 def start(inputs: Inputs, progress: Progress) -> Progress:
-    """Start or reload the app, and wait until it is ready and stays so."""
+    """Start or reload the app, and wait until it is ready and stays so.
+
+    In a rollback an old revision that does not start is a warning: code and database are back, and there is nothing
+    more to roll back. The caller measures whether it serves.
+    """
     progress = _stop_again(inputs, await_stop(progress))
-    completed = processes.start(_watching(inputs, progress))
+    try:
+        completed = processes.start(_watching(inputs, progress))
+    except PM2Error as error:
+        if not inputs.plan.is_rollback:
+            raise
+        return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
     described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
     return progress.with_completed(completed).found(described)
 

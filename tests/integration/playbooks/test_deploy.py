@@ -266,3 +266,53 @@ def test_a_person_who_has_put_the_host_right_closes_the_release_as_it_is(site):
     wait_for(site.app.answers, "the app")
     status, output = site.deploy("better")
     assert (status, site.revision()) == (0, site.shas["better"]), output
+
+
+def test_a_dead_run_is_told_before_what_it_made_ill_and_rejects_nothing_that_nobody_judged(site):
+    assert site.deploy("better")[0] == 0
+    file = next((site.state / "releases").glob("*.json"))
+    lock = {"run_id": "dead", "by": "alice", "since": "2026-02-19T02:00:00Z", "until": "2026-02-19T02:30:00Z"}
+    died = {"status": "in_progress", "stage": "switching", "lock": lock, "decision": None, "observations": []}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **died}))
+    site.pm2("stop", "all")
+    status, output = site.deploy("better")
+    assert (status, "run greenlight.release.rollback to roll the host back" in output) == (2, True), output
+    assert "greenlight_allow_unhealthy_baseline" not in output, output
+    status, output = site.play("rollback")
+    assert (status, site.revision(), site.records()[0]["status"]) == (0, site.shas["good"], "rolled_back"), output
+    status, output = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+
+
+def test_a_release_over_a_host_that_is_down_is_rolled_back_and_the_next_one_mends_it(site):
+    site.app.check_out("crash-at-load")
+    site.pm2("restart", "all")
+    wait_for(lambda: site.pm2.processes()[0]["pm2_env"]["status"] == "errored", "the end of the restarts")
+    over = ("-e", "greenlight_allow_unhealthy_baseline=true")
+    status, output = site.deploy("degraded", *over)
+    assert (status, "which did not serve before the release either" in output) == (2, True), output
+    closed = site.records()[0]
+    assert (closed["status"], closed["lock"]) == ("rolled_back", None)
+    assert git(site.app.path, "rev-parse", "HEAD").strip() == site.shas["crash-at-load"]
+    status, output = site.deploy("better", *over)
+    assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["better"], "watching"), output
+
+
+def test_a_clock_that_was_set_back_mixes_up_neither_releases_nor_backups(site):
+    keep = ("-e", json.dumps({"greenlight_backup_keep": {"last": 1}}))
+    assert site.deploy("better", *keep)[0] == 0
+    first = site.records()[0]
+    ahead = {**first, "id": f"20990101T000000Z-{first['id'][-8:]}"}
+    (site.state / "releases" / f"{first['id']}.json").unlink()
+    (site.state / "releases" / f"{ahead['id']}.json").write_text(json.dumps(ahead))
+    for manifest in (site.state / "backups").glob("*.json"):
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "created": "2099-01-01T00:00:00.000000Z"}))
+    site.app.post("after the first release")
+    for revision in ("good", "better"):
+        status, output = site.deploy(revision, *keep, "-e", "greenlight_retry_rejected=true")
+        assert (status, site.revision()) == (0, site.shas[revision]), output
+    newest = max(site.records(), key=lambda record: record["sequence"])
+    assert (newest["to_revision"], newest["id"] < ahead["id"]) == (site.shas["better"], True)
+    assert os.path.exists(newest["facts"]["backup"])
+    status, output = site.play("rollback")
+    assert (status, site.revision()) == (0, site.shas["good"]), output

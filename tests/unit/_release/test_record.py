@@ -99,6 +99,12 @@ def test_an_id_is_used_once():
         release_record.open_release([closed("healthy")], opening(), LATER)
 
 
+@pytest.mark.parametrize("before, sequence", [([], 1), ([{}], 2), ([{"sequence": 7}, {}], 8)])
+def test_a_new_release_comes_after_all_others_whatever_the_clock_says(before, sequence):
+    records = [closed("healthy", id="20990101T000000Z-bbbbbbbb", **each) for each in before]
+    assert release_record.open_release(records, opening(), NOW)["sequence"] == sequence
+
+
 @pytest.mark.parametrize(
     "outcomes, rejected",
     [
@@ -112,6 +118,11 @@ def test_an_id_is_used_once():
 def test_a_revision_is_rejected_until_a_later_success(outcomes, rejected):
     records = [closed(outcome) for outcome in outcomes]
     assert (NEW in release_record.rejected_revisions(records)) is rejected
+
+
+def test_a_release_that_nobody_judged_rejects_nothing():
+    unjudged = {**closed("rolled_back"), "facts": {"rejects": False}}
+    assert release_record.rejected_revisions([unjudged]) == {}
 
 
 def test_a_rejected_revision_is_refused_until_it_is_tried_on_purpose():

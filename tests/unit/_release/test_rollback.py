@@ -106,6 +106,36 @@ def test_a_rollback_that_is_resumed_keeps_the_reason_of_the_first_one(status, st
     assert ("observation" not in plan(record(status, stage))) is resumes
 
 
+@pytest.mark.parametrize(
+    "status, stage, decision, step, known, rejects",
+    [
+        ("watching", "switched", None, "", None, True),
+        ("failed", "rolling_back", None, "", None, True),
+        ("in_progress", "switched", None, "", None, False),
+        ("in_progress", "switched", {"decision": "monitor"}, "back_up", None, False),
+        ("in_progress", "switched", {"decision": "rollback"}, "", None, True),
+        ("in_progress", "switched", None, "migrate", None, True),
+        ("in_progress", "switched", None, "start", None, True),
+        ("in_progress", "rolling_back", None, "", True, True),
+        ("in_progress", "rolling_back", {"decision": "rollback"}, "", False, False),
+        ("in_progress", "rolling_back", None, "", None, False),
+    ],
+)
+def test_only_what_the_revision_did_speaks_against_it(status, stage, decision, step, known, rejects):
+    given = record(status, stage, **({} if known is None else {"rejects": known}))
+    records = {"record": given, "releases": [given]}
+    assert plan_rollback(records, "shop", "/s", "", "x", decision, step)["rejects"] is rejects
+
+
+@pytest.mark.parametrize(
+    "started, was_ill",
+    [({"value": False, "note": "it is stopped"}, True), (False, True), ({"value": True}, False), (None, False)],
+)
+def test_a_revision_that_did_not_serve_before_was_ill(started, was_ill):
+    assert plan(record(baseline={"server_starts": started}))["was_ill"] is was_ill
+    assert plan(record())["was_ill"] is False
+
+
 def adjust(env, before, after):
     return {"env": env, "from": before, "to": after}
 

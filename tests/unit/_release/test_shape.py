@@ -21,6 +21,8 @@ WHOLE = release_record.open_release(
 @pytest.mark.parametrize("more", [{}, {"lock": None}, {"observations": [{"at": "2026-02-19T02:00:00Z"}]}, {"later": 1}])
 def test_a_whole_record_is_one(more):
     assert check_record({**WHOLE, **more}, NAME) == {**WHOLE, **more}
+    older = {name: value for name, value in WHOLE.items() if name != "sequence"}
+    assert check_record(older, NAME) == older
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def test_a_whole_record_is_one(more):
         ("facts", []),
         ("observations", [{}]),
         ("history", [7]),
+        ("sequence", "7"),
     ],
 )
 def test_a_field_that_cannot_be_is_named_with_its_value(field, value):
@@ -49,7 +52,7 @@ def test_a_field_that_cannot_be_is_named_with_its_value(field, value):
     )
 
 
-@pytest.mark.parametrize("field", [field for field in WHOLE if field != "format"])
+@pytest.mark.parametrize("field", [field for field in WHOLE if field not in ("format", "sequence")])
 def test_a_field_that_is_missing_is_named(field):
     cut = {name: value for name, value in WHOLE.items() if name != field}
     with pytest.raises(RecordError, match=f"is not a whole release record, as {field} is missing"):

@@ -31,6 +31,17 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_the_order_of_releases_is_that_in_which_they_began_and_not_that_of_a_clock(tmp_path):
+    """A release of an older version has no sequence, and comes before all that have one."""
+    ids = [f"{year}0101T000000Z-bbbbbbbb" for year in ("2025", "2026", "2099", "2027")]
+    older = {name: value for name, value in RECORD.items() if name != "sequence"}
+    with store.exclusive(tmp_path, ME):
+        for release_id, sequence in zip(ids, (None, None, 1, 2)):
+            more = older if sequence is None else {**RECORD, "sequence": sequence}
+            store.write_record(tmp_path, {**more, "id": release_id})
+    assert [record["id"] for record in store.read_records(tmp_path)] == ids
+
+
 def test_what_a_killed_writer_left_is_replaced(tmp_path):
     with store.exclusive(tmp_path, ME):
         (tmp_path / "releases" / f".{RECORD['id']}.json.partial").write_text("{")

@@ -238,6 +238,18 @@ def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):
     assert (started.stopping, started.results["process"]["ready"]) == (None, True)
 
 
+def test_an_old_revision_that_does_not_start_leaves_no_rollback_unfinished(make, monkeypatch):
+    def refuse(_processes):
+        raise PM2Error("it is not ready")
+
+    monkeypatch.setattr(actions.processes, "start", refuse)
+    monkeypatch.setattr(actions.processes, "was_started", lambda _processes: False)
+    ended = actions.start(make("rolling_back", direction="back"), BEGUN)
+    assert ended.warnings == ("The old revision did not start as it should: it is not ready",)
+    with pytest.raises(PM2Error):
+        actions.start(make(), BEGUN)
+
+
 @pytest.mark.parametrize("holders, others", [({5, 6}, ["worker"]), ({5}, [])])
 def test_what_shares_the_database_with_the_app_is_stopped_with_it(make, monkeypatch, holders, others):
     worker = {**listed(4, pid=6), "name": "worker"}
