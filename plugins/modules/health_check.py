@@ -137,6 +137,8 @@ options:
         default: false
       measurements:
         description:
+          - A probe with measurements that expects nothing else only measures. It is asked when the other probes are good, and a bad answer is not
+            asked for again.
           - Names of numbers in the JSON. Each is a mapping of C(path), and may have C(type), C(number) or C(percent), of which the latter must be
             from 0 to 100. A text such as C(95.67%) is a number too.
           - With C(of), one or more paths, the measurement is the number at C(path) in percent of the sum of those at C(of), with its interval.

@@ -110,6 +110,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_truncated(self):
         self.send(b'{"status": "ok", "da')
 
+    def answer_marked(self):
+        self.send(b'\xef\xbb\xbf{"status": "ok"}')
+
+    def answer_twice(self):
+        self.send(b'{"status": "error", "status": "ok"}')
+
     def answer_spa(self):
         self.send(b"<!doctype html><title>ok</title>", Content_Type="text/html")
 
@@ -198,6 +204,7 @@ def test_a_healthy_app_is_measured(run_module, server):
         ("page", "text/html is no JSON: '<html></html>'"),
         ("spa", "text/html is no JSON: '<!doctype html><title>ok</title>'"),
         ("truncated", "the body is no JSON"),
+        ("twice", "the body is ambiguous, it has 'status' twice, with different values"),
         ("array", "there is no status"),
         ("nested", "the body is no JSON"),
         ("empty", "status 204 instead of 200"),
@@ -219,6 +226,11 @@ def test_an_app_that_is_not_well_never_passes_and_never_blocks(run_module, serve
     timeout = 1 if reason == "no answer within 1 seconds" else PATIENT
     result = check(run_module, server, path, deadline=1, timeout=timeout, expect_json=expect)
     assert (result["healthy"], reason in result["reason"]) == (False, True), result["reason"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(run_module, server):
+    expect = [{"path": "status", "equals": "ok"}]
+    assert check(run_module, server, "marked", expect_json=expect)["healthy"] is True
 
 
 @pytest.mark.parametrize("path", ["flap", "once"])

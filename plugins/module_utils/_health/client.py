@@ -113,4 +113,5 @@ def _read_body(response: Any, method: str) -> Tuple[str, str]:
     # Older versions of urllib3 take a body that was broken off for a whole one.
     if has_body and announced.isdecimal() and len(received) < int(announced):
         return "", f"the body was broken off after {len(received)} of {announced} bytes"
-    return received.decode("utf-8", "replace"), ""
+    # A byte order mark is no part of the text: https://www.rfc-editor.org/rfc/rfc8259#section-8.1
+    return received.decode("utf-8-sig", "replace"), ""

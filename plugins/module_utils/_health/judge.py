@@ -15,7 +15,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.conditi
     make_test,
     to_text,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
+from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError, TwiceError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, names_secret, show
 
 _MISSING = object()
@@ -60,6 +60,8 @@ def parse_json(answer: Answer) -> Any:
     """Return the JSON of an answer. Raises JSONPathError, which quotes what came instead."""
     try:
         return json_path.parse(answer.body)
+    except TwiceError as error:
+        raise JSONPathError(show(f"the body is ambiguous, {error}", SHOWN)) from None
     except JSONPathError:
         kind = {name.lower(): value for name, value in answer.headers.items()}.get("content-type", "")
         raise JSONPathError(f"{show(kind, 80) or 'the body'} is no JSON: {quote(answer.body)}") from None

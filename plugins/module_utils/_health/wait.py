@@ -174,6 +174,10 @@ def add_samples(probe: Probe, world: World, patience: Patience, ends: float, res
         result["unmeasured"].append(f"{probe.name}: response_time was not measured, {reason}")
 
 
+def _only_measures(probe: Probe) -> bool:
+    return bool(probe.measurements) and not (probe.expect_json or probe.expect_headers or probe.expect_text)
+
+
 def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict[str, Any]:
     """Ask all probes at the same time, so that one that hangs holds up no other, then take the samples of each.
 
@@ -183,11 +187,15 @@ def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict
     longest = max(probe.timeout for probe in probes)
     # What ends by itself has ended by then; what does not, such as a resolver that hangs, is ended.
     bound = 2 * patience.deadline + (patience.consecutive + 4) * (longest + patience.interval) + _LONGEST_PAUSE
-    found = world.run_all([partial(check_probe, probe, world, patience, ends) for probe in probes], bound)
-    results = [
-        result or empty_result(probe, f"the probe did not come to an end in {bound:.0f} seconds")
-        for probe, result in zip(probes, found)
-    ]
+    # What only measures is asked when the others are good, and not again and again: no app is waited for because of it.
+    first = [probe for probe in probes if not _only_measures(probe)] or probes
+    found: Dict[int, Dict[str, Any]] = {}
+    for asked in filter(None, (first, [probe for probe in probes if probe not in first])):
+        jobs = [partial(check_probe, probe, world, patience, ends) for probe in asked]
+        for probe, result in zip(asked, world.run_all(jobs, bound)):
+            found[id(probe)] = result or empty_result(probe, f"the probe did not come to an end in {bound:.0f} seconds")
+        ends = patience.now()
+    results = [found[id(probe)] for probe in probes]
     # One after the other, and only now, so that nothing else that is asked makes the app slower.
     ends = patience.now() + patience.deadline
     for probe, result in zip(probes, results):

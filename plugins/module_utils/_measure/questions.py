@@ -106,7 +106,9 @@ def _forbid(name: str, patterns: Sequence[str]) -> Dict[str, Any]:
 
 
 def any_of(patterns: Sequence[str]) -> str:
-    """Return one regular expression for several."""
+    """Return one regular expression for several; that for none matches no line, where an empty one matches all."""
+    if not patterns:
+        return "(?!)"
     return f"(?:{')|(?:'.join(patterns)})"
 
 

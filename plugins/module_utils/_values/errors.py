@@ -18,6 +18,7 @@ A subject has one error. Those below it are for callers that do something else a
         HealthError
         HookError
         JSONPathError
+            TwiceError
         LogError
             LostLinesError
             NoLogError

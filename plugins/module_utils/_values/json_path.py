@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
@@ -23,10 +23,18 @@ class JSONPathError(GreenlightError):
     """A text that is no JSON, or a path that leads nowhere in it."""
 
 
+class TwiceError(JSONPathError):
+    """A key that has two different values."""
+
+
 def parse(text: str) -> Any:
-    """Return the document in a text. Raises JSONPathError, also for NaN, and for a nesting that is too deep."""
+    """Return the document in a text.
+
+    Raises JSONPathError, also for NaN, for a nesting that is too deep, and for a key with two different values, of
+    which nobody can say which one is meant.
+    """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_int=_read_integer)
+        return json.loads(text, parse_constant=_refuse, parse_int=_read_integer, object_pairs_hook=_read_object)
     except (ValueError, RecursionError) as error:
         raise JSONPathError("it is no JSON") from error
 
@@ -41,6 +49,15 @@ def parse_beginning(text: str) -> Any:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
+
+
+def _read_object(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
+    document: Dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document and document[name] != value:
+            raise TwiceError(f"it has {name!r} twice, with different values")
+        document[name] = value
+    return document
 
 
 def _read_integer(digits: str) -> Union[int, float]:

@@ -51,6 +51,7 @@ def answer(body="", status=200, elapsed=1.0, content_type="application/json", er
         ({"path": "s", "matches": '"a": 1'}, '{"s": {"a": 1}}', ""),
         ({"path": "s", "equals": 1}, "<html>\x1b[2J", "application/json is no JSON: '<html>'"),
         ({"path": "s", "equals": 1}, '{"s": 1', "application/json is no JSON: '{\"s\": 1'"),
+        ({"path": "s", "equals": 1}, '{"s": 1, "s": 2}', "the body is ambiguous, it has 's' twice"),
         ({"path": "s", "equals": 1}, '{"s": NaN}', "application/json is no JSON"),
         ({"path": "s", "equals": 1}, "[" * 50000, "application/json is no JSON"),
         ({"path": "s", "equals": 1}, "", "application/json is no JSON: ''"),

@@ -230,6 +230,20 @@ def test_all_probes_must_be_healthy():
     assert [probe["url"] for probe in result["probes"]] == ["http://127.0.0.1/health", "http://h/x"]
 
 
+def test_nobody_waits_for_a_probe_that_only_measures():
+    """It is asked when the others are good, once, and its own place in the result stays."""
+    cache = Probe(name="cache", url="http://h/x", measurements={"m": Measurement("v")})
+    asked = []
+
+    def fetch(probe):
+        asked.append(probe.name)
+        return BAD if probe.name == "cache" else GOOD
+
+    result = check_all(fetch, cache, PROBE)
+    assert asked == ["health"] * 3 + ["cache"]
+    assert [(probe["name"], probe["attempts"]) for probe in result["probes"]] == [("cache", 1), ("health", 3)]
+
+
 def test_measurements_of_all_probes_are_put_together():
     other = Probe(name="other", url="http://h/x", measurements={"m": Measurement("v"), "n": Measurement("w")})
     result = check_all(lambda _probe: Answer(200, 1.0, {}, '{"v": 4}'), other)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,11 @@ def test_patterns_of_a_list_are_one_regular_expression(app, ignored, expected):
         {"name": "critical_errors", "pattern": "(?:x)|(?:y|z)", "regex": True, "new_kinds_only": True},
         {"name": "new_warnings", "pattern": "(?:w)", "regex": True, "new_kinds_only": True},
     ]
+
+
+def test_no_pattern_matches_no_line(app):
+    log = ask(*app(critical_errors=[], warnings=[]))["log"]
+    assert [re.search(rule["pattern"], "GET / 200") for rule in log["forbid"]] == [None, None]
 
 
 def test_a_row_about_what_nothing_measures_is_refused_before_anything_is_asked(app):

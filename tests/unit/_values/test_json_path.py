@@ -39,6 +39,13 @@ def test_what_is_no_json_is_refused(text):
         json_path.parse(text)
 
 
+@pytest.mark.parametrize("text", ['{"status": "ok", "status": "error"}', '[{"a": {"b": 1, "b": 2}}]'])
+def test_a_key_with_two_values_is_refused(text):
+    with pytest.raises(JSONPathError, match="it has '(status|b)' twice, with different values"):
+        json_path.parse(text)
+    assert json_path.parse('{"a": 1, "a": 1}') == {"a": 1}
+
+
 @pytest.mark.parametrize("text, value", [("[1, 2.5]", [1, 2.5]), ("9" * 5000, math.inf)])
 def test_json_is_parsed_and_endless_numbers_do_not_cost_time(text, value):
     assert json_path.parse(text) == value
