@@ -81,6 +81,30 @@ def test_what_only_the_app_knows_is_no_damage(tmp_path, thoroughly):
     assert (checked.problem, sorted(checked.unknown)) == ("", ["collation THAI", "function slug"])
 
 
+def make_with_computed_values(path, spoil):
+    made = sqlite3.connect(path, isolation_level=None)
+    made.create_function("length_of", 1, len, deterministic=True)
+    made.executescript(
+        "CREATE TABLE t (a TEXT, n INT NOT NULL AS (length_of(a)), s INT) STRICT;"
+        "INSERT INTO t VALUES ('x', 1), ('y', 2);"
+    )
+    if spoil:
+        made.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 's INT', 's TEXT')"
+        )
+    made.close()
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="this SQLite has no STRICT tables")
+@pytest.mark.parametrize("spoil, problem", [(False, ""), (True, "non-TEXT value in t.s")])
+def test_what_only_the_app_can_compute_is_no_damage(tmp_path, spoil, problem):
+    """The stand-in for the function returns a text, which a column of another type may not hold."""
+    make_with_computed_values(tmp_path / "app.db", spoil)
+    with connection(tmp_path / "app.db", 1) as opened:
+        checked = sqlite_check.check(opened, False)
+    assert (checked.problem, checked.unknown) == (problem, ("function length_of",))
+
+
 def test_a_schema_that_never_ends_to_name_something_unknown_ends_the_check(tmp_path, monkeypatch):
     make_with_functions_of_the_app(tmp_path / "app.db")
     monkeypatch.setattr(sqlite_check, "stand_in", lambda *_arguments: "function slug")
