@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -24,7 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
     explain,
     read_contents,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import inspect_live
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspection import Live, inspect_live
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore import (
     copy_aside,
     discard,
@@ -71,7 +72,6 @@ def restore_online(wanted: Restore) -> Dict[str, Any]:
             with staged_backup(wanted) as backup:
                 _write_over(wanted, backup)
                 differences = _compare_kept(wanted, backup)
-            set_aside.describe(wanted, wanted.kept, live, ())
         except _Same:
             discard(wanted.kept)
             return result_of(False, "the database holds what the backup holds", {}, None)
@@ -111,14 +111,19 @@ def _between_steps(wanted: Restore, backup: Path, descriptors: ExitStack) -> Cal
 
 def _set_aside(wanted: Restore, descriptors: ExitStack) -> None:
     """Copy the live database as it was committed last."""
-    target = wanted.keeping / wanted.real.name
+    target, wal = wanted.keeping / wanted.real.name, False
     reading = trust.open_kept(wanted.real, descriptors)
     if os.pread(reading, 2, _FORMAT_VERSIONS) == _WAL_FORMAT:
+        wal = True
         take_snapshot(wanted.real, target, wanted.timeout, descriptors=descriptors)
         files.sync_in_steps(target)
     else:
         # The exclusive lock of a rollback journal keeps other connections out, but nothing is written yet.
         copy_aside(reading, target)
+    with connection(target, wanted.timeout, "ro", immutable=True) as copy:
+        contents = read_contents(copy, with_rows=False)
+    mode = "wal" if wal else contents.journal_mode
+    set_aside.describe(wanted, Live(target, replace(contents, journal_mode=mode), ""), ())
     name_kept(wanted)
 
 

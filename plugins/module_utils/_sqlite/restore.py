@@ -18,11 +18,10 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc, trust
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside as set_aside_of
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
     DamagedError,
@@ -117,7 +116,6 @@ def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) ->
         for path in (wanted.staged, wanted.folded):
             cleared.callback(remove_with_sidecars, path)
         leftovers = leftovers_of(wanted.real)
-        kept = _keep(wanted, undo) if leftovers else None
         live, old = _inspect(wanted, bool(leftovers))
         replacement = judge(live, wanted)
         if not replacement.needed:
@@ -125,26 +123,19 @@ def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) ->
         differences = _stage(wanted, live, old)
         if live.contents and stage.same_content(wanted.staged, old):
             return result_of(False, "the database holds what the backup holds", {}, None)
-        kept = kept or _keep(wanted, undo)
-        if kept:
-            set_aside_of.describe(wanted, kept, live, leftovers)
+        kept = _keep(wanted, live, leftovers)
+        undo.callback(discard, kept)
         if leftovers and live.contents:
             descriptors.append(_put_folded(wanted, locks))
         _swap(wanted, descriptors, kept, undo)
     return result_of(True, replacement.reason, differences, kept)
 
 
-def _keep(wanted: Restore, undo: ExitStack) -> Optional[Path]:
-    refuse_lack_of_space(wanted)
-    kept = set_aside(wanted)
-    undo.callback(discard, kept)
-    return kept
-
-
 def _inspect(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
     """Inspect the database, or a copy in which SQLite finishes what was left; return that file as well."""
     if not (has_leftovers and wanted.real.exists()):
         return inspect_still(wanted.real, wanted.timeout, bool(wanted.why)), wanted.real
+    refuse_lack_of_space(wanted)
     for suffix in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError), trust.reading(Path(f"{wanted.real}{suffix}")) as source:
             copy_aside(source, Path(f"{wanted.folded}{suffix}"))
@@ -188,16 +179,18 @@ def compare_set_aside(wanted: Restore, folder: Path) -> Differences:
     return {}
 
 
-def set_aside(wanted: Restore) -> Optional[Path]:
+def _keep(wanted: Restore, live: Live, leftovers: Sequence[Path]) -> Optional[Path]:
     """Copy what will be replaced, sidecars included, and return the folder; None when there is nothing."""
     present = present_files(wanted.real)
     if not present:
         return None
+    refuse_lack_of_space(wanted)
     wanted.keeping.mkdir(parents=True, mode=0o700)
     try:
         for path in present:
             with trust.reading(path) as source:
                 copy_aside(source, wanted.keeping / path.name)
+        set_aside.describe(wanted, live, leftovers)
     except (OSError, trust.TrustError):
         discard(wanted.keeping)
         raise

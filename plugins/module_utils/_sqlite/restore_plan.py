@@ -212,7 +212,7 @@ def refuse_lack_of_space(wanted: Restore) -> None:
     """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
     new = _MARGIN + (0 if wanted.staged.exists() else wanted.manifest["content_size"])
     old = sum(path.stat().st_size for path in present_files(wanted.real))
-    live = new + (2 * old if leftovers_of(wanted.real) else 0)
+    live = new + (2 * old if leftovers_of(wanted.real) and not wanted.folded.exists() else 0)
     aside = next(parent for parent in wanted.kept.parents if parent.exists())
     together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
     for folder, needed in ((wanted.real.parent, live + old if together else live), (aside, old)):

@@ -24,12 +24,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore
 _FORMAT_VERSIONS, _WAL_FORMAT = slice(18, 20), b"\x02\x02"
 
 
-def describe(wanted: Restore, folder: Path, live: Live, leftovers: Sequence[Path]) -> None:
-    """Write the manifest of the database in a folder, where there was one. Raises OSError.
+def describe(wanted: Restore, live: Live, leftovers: Sequence[Path]) -> None:
+    """Write the manifest of the database that is being set aside, where there was one. Raises OSError.
 
     `leftovers` are the files in which a killed process left something.
     """
-    file = folder / wanted.real.name
+    file = wanted.keeping / wanted.real.name
     if not file.exists():
         return
     size = file.stat().st_size
@@ -41,7 +41,7 @@ def describe(wanted: Restore, folder: Path, live: Live, leftovers: Sequence[Path
         "format": FORMAT,
         "source": str(wanted.real),
         "signature": {},
-        "sequence": next_sequence(folder.parent, str(wanted.real)),
+        "sequence": next_sequence(wanted.aside, str(wanted.real)),
         "created": wanted.now.strftime(CREATED),
         "release_id": wanted.manifest.get("release_id", ""),
         "method": "set_aside",
@@ -50,7 +50,7 @@ def describe(wanted: Restore, folder: Path, live: Live, leftovers: Sequence[Path
         "journal_mode": "wal" if has_wal else "delete",
         "size": size,
         "sha256": None,
-        "content_size": contents.page_size * contents.page_count,
+        "content_size": contents.page_size * contents.page_count if leftovers else size,
         "content_sha256": None,
         "sidecars": [path.name[len(wanted.real.name) :] for path in leftovers],
         "damaged": live.problem,

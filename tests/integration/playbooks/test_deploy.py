@@ -147,6 +147,22 @@ def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
     assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), output
 
 
+def test_late_a_person_is_asked_what_becomes_of_the_rows_and_nothing_is_touched_before_the_answer(site):
+    assert site.deploy("better")[0] == 0
+    with contextlib.closing(sqlite3.connect(site.app.database)) as opened:
+        opened.executescript("CREATE TRIGGER guard AFTER DELETE ON items BEGIN SELECT 1; END")
+    site.app.post("written to the new revision")
+    pids, late = site.pids(), ("-e", "greenlight_restore_within=0s")
+    status, output = site.play("rollback", "--check", *late)
+    assert (status, "items: 1 row newer than the backup" in output) == (0, True), output
+    status, output = site.play("rollback", *late)
+    assert (status, "A person must decide" in output, site.pids()) == (2, True, pids), output
+    assert "-e greenlight_rollback_database=restore" in output
+    status, output = site.play("rollback", *late, "-e", "greenlight_rollback_database=keep")
+    assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), output
+    assert "The database was kept, as it was asked to keep it." in output
+
+
 class Asked:
     """What Load asks: the address and the process that answers."""
 

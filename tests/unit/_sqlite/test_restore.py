@@ -126,7 +126,7 @@ def test_what_a_killed_app_left_is_not_kept_twice_or_for_nothing(host, only_if_c
         host.path.write_bytes(Path(host.manifest["path"]).read_bytes())
         Path(f"{host.path}-wal").write_bytes(b"no valid frame in here")
     done = restore.restore(host.want(only_if_changed=only_if_changed))
-    assert (done["changed"], [name for name in os.listdir(host.aside) if "xyz" in name]) == (False, [])
+    assert (done["changed"], list(host.aside.glob("*xyz*"))) == (False, [])
 
 
 def test_a_missing_database_is_restored_private(host):
@@ -231,7 +231,7 @@ def test_a_process_that_we_cannot_see_keeps_its_database(host):
 
 
 @pytest.mark.parametrize("left", [False, True])
-@pytest.mark.parametrize("step", ["set_aside", "_swap"])
+@pytest.mark.parametrize("step", ["_keep", "_swap"])
 def test_no_row_is_committed_between_what_is_set_aside_and_what_is_restored(host, monkeypatch, left, step):
     """A short-lived writer, such as a job of cron, finds the old database locked and the new one in its place."""
     if left:
@@ -262,7 +262,7 @@ def test_a_restore_that_is_refused_leaves_nothing_aside(host):
     kill_app(host, 4)
     with pytest.raises(SqliteError, match="of another app"):
         restore.restore(host.wanted)
-    assert os.listdir(host.aside) == []
+    assert not host.aside.exists()
 
 
 def test_two_restores_do_not_meet(host):
@@ -300,8 +300,9 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
     monkeypatch.setattr(restore.os, "fsync", lambda descriptor: steps.append(name(descriptor)))
     monkeypatch.setattr(restore.os, "replace", rename)
     restore.restore(host.wanted)
-    keeping, manifest = f".{host.kept.name}.partial", [".app.db.json.partial", "rename", host.kept.name]
-    assert steps == [".app.db.restore.xyz", "app.db", keeping, "aside", *manifest, "data", "rename", "data"]
+    keeping = f".{host.kept.name}.partial"
+    manifest = [".app.db.json.partial", "rename", keeping]
+    assert steps == [".app.db.restore.xyz", "app.db", *manifest, keeping, "aside", "data", "rename", "data"]
 
 
 def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
