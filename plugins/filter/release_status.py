@@ -13,7 +13,7 @@ description:
   - A host without a release, one that was not reached and one whose record could not be read are in the list too.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: hostvars, variable, now
+positional: hostvars, variable, now, process
 options:
   _input:
     description: Names of the hosts.
@@ -30,6 +30,10 @@ options:
     required: true
   now:
     description: The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the controller.
+    type: str
+    default: ""
+  process:
+    description: Name of the variable in which the result of M(greenlight.release.pm2_process_info) is registered, empty for none.
     type: str
     default: ""
 """
@@ -51,6 +55,8 @@ _value:
   description:
     - The hosts, in the order of their names in the input.
     - C(state) is the C(status) of the newest release, or V(no release), V(unreachable) or V(unknown), which C(problem) explains.
+    - C(up) says whether the app runs, null where nobody looked, C(ports) where it listens, and C(down_because) why it is not up.
+      C(next) is the command that a person runs next, empty where nothing is to be done.
     - C(revision) is what the host runs by its record, null while a run is between two, or was interrupted there.
   type: list
   elements: dict
@@ -69,6 +75,10 @@ _value:
       watch_seconds_left: 83410
       lock: null
       rejected: {}
+      up: true
+      ports: [3000]
+      down_because: ""
+      next: ansible-playbook greenlight.release.verify, every hour
 """
 
 from datetime import datetime, timezone
@@ -80,13 +90,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 
 
 def release_status(
-    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], variable: str, now: str = ""
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], variable: str, now: str = "", process: str = ""
 ) -> List[Dict[str, Any]]:
     try:
         moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
     except release_record.RecordError as error:
         raise AnsibleFilterError(str(error)) from error
-    return [status.describe_host(host, hostvars[host].get(variable), moment) for host in hosts]
+    return [
+        status.describe_host(host, hostvars[host].get(variable), moment, hostvars[host].get(process)) for host in hosts
+    ]
 
 
 class FilterModule:

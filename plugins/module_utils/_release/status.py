@@ -18,15 +18,23 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
-_HEAD = ("host", "revision", "release", "state", "watch", "decision", "lock", "rejected")
+_HEAD = ("host", "revision", "app", "release", "state", "watch", "decision", "lock", "rejected")
+_ROLL_BACK = "ansible-playbook greenlight.release.rollback"
+_DEPLOY = "ansible-playbook greenlight.release.deploy"
 
 
 class StatusError(GreenlightError):
     """The status was asked for in a form that there is not."""
 
 
-def describe_host(host: str, found: Optional[Mapping[str, Any]], now: datetime) -> Dict[str, Any]:
-    """Return the row of a host; `found` is what M(greenlight.release.release_record_info) or its failure returned."""
+def describe_host(
+    host: str, found: Optional[Mapping[str, Any]], now: datetime, process: Optional[Mapping[str, Any]] = None
+) -> Dict[str, Any]:
+    """Return the row of a host.
+
+    `found` is what M(greenlight.release.release_record_info) or its failure returned, `process` what
+    M(greenlight.release.pm2_process_info) did, None where nobody asked.
+    """
     row: Dict[str, Any] = {
         "host": host,
         "state": "no release",
@@ -34,13 +42,46 @@ def describe_host(host: str, found: Optional[Mapping[str, Any]], now: datetime) 
         **dict.fromkeys(("app", "release", "revision", "stage", "decision", "reason", "opened_at", "watch_until")),
         **dict.fromkeys(("watch_seconds_left", "lock")),
         "rejected": {},
+        "up": None,
+        "ports": [],
+        "down_because": "",
+        "next": "",
     }
     if found is None or found.get("unreachable") or found.get("failed"):
         given = found or {}
         state = "unreachable" if given.get("unreachable") else "unknown"
         return {**row, "state": state, "problem": show(str(given.get("msg") or "nothing was read"))}
     record = found.get("record")
-    return {**row, **_describe_record(record, now), "rejected": dict(found["rejected"])} if record else row
+    if not record:
+        return {**row, "next": _DEPLOY}
+    up = _describe_process(process or {})
+    described = {**row, **_describe_record(record, now), **up, "rejected": dict(found["rejected"])}
+    return {**described, "next": _choose_next(record, now, up["up"])}
+
+
+def _describe_process(process: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return whether the app is up, None where it is not known."""
+    up = process.get("ready")
+    reason = process.get("reason") or (process.get("msg") if up is None else "") or ""
+    return {"up": up, "ports": list(process.get("ports") or []), "down_because": show(str(reason))}
+
+
+def _choose_next(record: Record, now: datetime, up: Optional[bool]) -> str:
+    """Return the command that a person runs next, empty where nothing is to be done."""
+    if record["status"] == "in_progress" and not is_stale(record, now):
+        return (
+            f"wait for {record['lock']['by']} until {record['lock']['until']}; if that run is dead: {_ROLL_BACK} "
+            "-e greenlight_take_over=true"
+        )
+    if record["status"] == "in_progress":
+        return _ROLL_BACK
+    if record["status"] == "failed":
+        return f"put the app right and run: {_ROLL_BACK} (with -e greenlight_close_as_is=true it changes nothing)"
+    if up is False and record["status"] in ("watching", "healthy"):
+        return f"start the app, or run: {_ROLL_BACK}"
+    if up is False:
+        return f"start the app, or run: {_DEPLOY} -e greenlight_allow_unhealthy_baseline=true"
+    return "ansible-playbook greenlight.release.verify, every hour" if record["status"] == "watching" else ""
 
 
 def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
@@ -82,19 +123,22 @@ def show_as(rows: Sequence[Mapping[str, Any]], form: str) -> Sequence[Any]:
 
 def render_table(rows: Sequence[Mapping[str, Any]]) -> List[str]:
     """Return rows as the lines of a table, and a line for each problem and each missed target below it."""
-    notes = [f"{row['host']}: {_note(row)}" for row in rows if _note(row)]
+    notes = [f"{row['host']}: {note}" for row in rows for note in _notes(row)]
     return [*table.render_table(_HEAD, [_cells(row) for row in rows]), *([""] if notes else []), *notes]
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _notes(row: Mapping[str, Any]) -> List[str]:
     reason = row["reason"] if row["decision"] not in (None, "proceed") else ""
-    return show(str(row["problem"] or reason or ""))
+    down = f"the app is down: {row['down_because']}" if row["up"] is False else ""
+    next_command = f"next: {row['next']}" if row["next"] else ""
+    return [note for note in (show(str(row["problem"] or reason or "")), down, next_command) if note]
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     return (
         row["host"],
         _short(row["revision"], row["release"]),
+        _describe_app(row["up"], row["ports"]),
         row["release"] or "-",
         f"{row['state']} ({row['stage']})" if row["state"] == "in_progress" else row["state"],
         _describe_watch(row["watch_seconds_left"]),
@@ -102,6 +146,13 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         _describe_lock(row["lock"]),
         ", ".join(revision[:8] for revision in row["rejected"]) or "-",
     )
+
+
+def _describe_app(up: Optional[bool], ports: Sequence[int]) -> str:
+    if up is None:
+        return "-"
+    where = f" on {', '.join(map(str, ports))}" if ports else ""
+    return f"up{where}" if up else "down"
 
 
 def _short(revision: Optional[str], release: Optional[str]) -> str:

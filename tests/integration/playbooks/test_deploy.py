@@ -294,8 +294,18 @@ def test_a_dead_run_is_told_before_what_it_made_ill_and_rejects_nothing_that_nob
     status, output = site.deploy("better")
     assert (status, "run greenlight.release.rollback to roll the host back" in output) == (2, True), output
     assert "greenlight_allow_unhealthy_baseline" not in output, output
-    status, output = site.play("rollback")
-    assert (status, site.revision(), site.records()[0]["status"]) == (0, site.shas["good"], "rolled_back"), output
+    status, output = site.play("status")
+    assert (status, "the app is down" in output) == (0, True), output
+    assert "next: ansible-playbook greenlight.release.rollback" in output, output
+    died = site.records()[0]
+    alive = {**died, "lock": {**lock, "until": "2999-02-19T02:30:00Z"}}
+    file.write_text(json.dumps(alive))
+    status, output = site.play("verify")
+    assert (status, "is held by alice" in output, "and the app is down" in output) == (2, True, True), output
+    file.write_text(json.dumps(died))
+    status, output = site.play("verify")
+    assert (status, "a run that died had left the app down" in output) == (2, True), output
+    assert (site.revision(), site.records()[0]["status"]) == (site.shas["good"], "rolled_back"), output
     status, output = site.deploy("better")
     assert (status, site.revision()) == (0, site.shas["better"]), output
 

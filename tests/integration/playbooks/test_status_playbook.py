@@ -50,10 +50,10 @@ def test_every_host_is_in_the_table_and_one_that_was_not_asked_fails_the_run(hos
     code, output = play(hosts)
     lines = dict(re.findall(r'^ +"(\w+) +(.+?)",?$', output, re.MULTILINE))
     assert code == 2
-    assert re.fullmatch(r"bbbbbbbb  \S+-bbbbbbbb  watching +2[34]h \d\dm +proceed +- +-", lines["watched"])
-    assert re.match(r"aaaaaaaa  \S+-bbbbbbbb  in_progress \(opened\) +- +- +alice, until 20", lines["held"])
-    assert re.match("- +- +no release ", lines["new"])
-    assert [lines[name].split()[2] for name in ("broken", "gone", "nameless")] == ["unknown", "unreachable", "unknown"]
+    assert re.fullmatch(r"bbbbbbbb  - +\S+-bbbbbbbb  watching +2[34]h \d\dm +proceed +- +-", lines["watched"])
+    assert re.match(r"aaaaaaaa  - +\S+-bbbbbbbb  in_progress \(opened\) +- +- +alice, until 20", lines["held"])
+    assert re.match("- +- +- +no release ", lines["new"])
+    assert [lines[name].split()[3] for name in ("broken", "gone", "nameless")] == ["unknown", "unreachable", "unknown"]
     assert re.search('"broken: .*x.json is not valid JSON, perhaps truncated', output)
     assert re.search('"nameless: .*greenlight_app_name', output)
 
@@ -78,4 +78,4 @@ def test_a_format_that_is_not_known_is_refused(hosts):
 
 def test_every_host_may_be_out_of_reach(hosts):
     code, output = play(hosts, "--limit", "gone")
-    assert (code, re.search(r'"gone +- +- +unreachable', output) is not None) == (2, True)
+    assert (code, re.search(r'"gone +- +- +- +unreachable', output) is not None) == (2, True)

@@ -28,7 +28,13 @@ NO_RELEASE = {
     "watch_seconds_left": None,
     "lock": None,
     "rejected": {},
+    "up": None,
+    "ports": [],
+    "down_because": "",
+    "next": "",
 }
+VERIFY = "ansible-playbook greenlight.release.verify, every hour"
+DEPLOY = "ansible-playbook greenlight.release.deploy"
 
 
 def found(status, stage="switched", rejected=(), **more):
@@ -70,7 +76,8 @@ def line(result):
     ],
 )
 def test_a_host_of_which_nothing_is_known_has_a_row_that_says_why(result, state, problem):
-    assert describe(result) == {**NO_RELEASE, "state": state, "problem": problem}
+    expected = {**NO_RELEASE, "state": state, "problem": problem, "next": DEPLOY if state == "no release" else ""}
+    assert describe(result) == expected
 
 
 def test_a_watched_release_has_every_fact():
@@ -88,6 +95,7 @@ def test_a_watched_release_has_every_fact():
         "watch_until": "2026-02-19T04:30:00Z",
         "watch_seconds_left": 5400,
         "rejected": {BAD: "r"},
+        "next": "ansible-playbook greenlight.release.verify, every hour",
     }
 
 
@@ -123,6 +131,7 @@ def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_foun
             [
                 "web1",
                 "bbbbbbbb",
+                "-",
                 "20260219T020000Z-bbbbbbbb",
                 "watching",
                 "23h 10m",
@@ -136,6 +145,7 @@ def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_foun
             [
                 "web1",
                 "in between",
+                "-",
                 "20260219T020000Z-bbbbbbbb",
                 "in_progress (switching)",
                 "-",
@@ -144,7 +154,7 @@ def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_foun
                 "-",
             ],
         ),
-        (None, ["web1", "-", "-", "unknown", "-", "-", "-", "-"]),
+        (None, ["web1", "-", "-", "-", "unknown", "-", "-", "-", "-"]),
     ],
 )
 def test_a_host_is_a_line_of_the_table(result, cells):
@@ -162,25 +172,66 @@ def test_a_host_is_a_line_of_the_table(result, cells):
     ],
 )
 def test_the_table_says_how_long_a_watch_lasts_still(until, watch):
-    assert line(found("watching", watch_until=until))[4] == watch
+    assert line(found("watching", watch_until=until))[5] == watch
 
 
 def test_a_lock_whose_lease_expired_is_reported():
     lock = {**LOCK, "until": "2026-02-19T02:30:00Z"}
-    assert line(found("in_progress", lock=lock))[6] == "alice, expired 2026-02-19T02:30:00Z"
+    assert line(found("in_progress", lock=lock))[7] == "alice, expired 2026-02-19T02:30:00Z"
 
 
 @pytest.mark.parametrize(
     "result, notes",
     [
-        (found("watching", decision="monitor", reason="pool_exhausted: 7"), ["", "web1: pool_exhausted: 7"]),
-        (found("watching", decision="proceed", reason="every row passes"), []),
+        (
+            found("watching", decision="monitor", reason="pool_exhausted: 7"),
+            ["", "web1: pool_exhausted: 7", f"web1: next: {VERIFY}"],
+        ),
+        (found("watching", decision="proceed", reason="every row passes"), ["", f"web1: next: {VERIFY}"]),
         (found("rolled_back", decision="rollback"), []),
         ({"unreachable": True, "msg": "no route"}, ["", "web1: no route"]),
     ],
 )
 def test_what_is_wrong_is_below_the_table(result, notes):
     assert release_status_module.render_table([describe(result)])[3:] == notes
+
+
+UP, DOWN = {"ready": True, "reason": "", "ports": [3000]}, {"ready": False, "reason": "it is stopped", "ports": []}
+BACK = "ansible-playbook greenlight.release.rollback"
+
+
+@pytest.mark.parametrize(
+    "process, cell, notes",
+    [
+        (UP, "up on 3000", []),
+        ({**UP, "ports": []}, "up", []),
+        (DOWN, "down", ["web1: the app is down: it is stopped", f"web1: next: start the app, or run: {BACK}"]),
+        ({"msg": "no PM2 here"}, "-", []),
+        (None, "-", []),
+    ],
+)
+def test_the_table_says_whether_the_app_is_up(process, cell, notes):
+    row = release_status_module.describe_host("web1", found("healthy"), NOW, process)
+    table = release_status_module.render_table([row])
+    assert (table[2].split("  ")[2], table[4:]) == (cell, notes)
+
+
+@pytest.mark.parametrize(
+    "status, lock, process, command",
+    [
+        ("in_progress", LOCK, UP, "wait for alice until 2026-02-19T03:10:00Z; if that run is dead: "),
+        ("in_progress", {**LOCK, "until": "2026-02-19T02:30:00Z"}, DOWN, BACK),
+        ("in_progress", None, UP, BACK),
+        ("failed", None, DOWN, "put the app right and run: "),
+        ("watching", None, UP, VERIFY),
+        ("rolled_back", None, DOWN, f"start the app, or run: {DEPLOY} -e greenlight_allow_unhealthy_baseline=true"),
+        ("rolled_back", None, UP, ""),
+    ],
+)
+def test_each_state_has_its_next_command(status, lock, process, command):
+    row = release_status_module.describe_host("web1", found(status, lock=lock), NOW, process)
+    assert row["next"].startswith(command)
+    assert bool(row["next"]) is bool(command)
 
 
 def test_no_host_is_a_table_without_lines():
