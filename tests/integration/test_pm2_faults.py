@@ -106,6 +106,57 @@ def test_an_es_module_that_cannot_be_loaded_is_not_waited_for(manage, small, sha
     assert inspect_status(shared_pm2) == "online"
 
 
+@pytest.mark.parametrize("instances", [None, 1, 2])
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ("throw new Error('boom');", "Error: boom"),
+        ("let x = ;", "SyntaxError: Unexpected token ';'"),
+        ("const fs = require('fs');", "ReferenceError: require is not defined"),
+        ("const f = async () => { await 1; throw new TypeError('deep'); }; await f();", "TypeError: deep"),
+    ],
+)
+def test_an_es_module_that_fails_while_it_is_loaded_is_not_waited_for(manage, small, shared_pm2, code, said, instances):
+    """PM2 keeps it online in both modes, whatever its error is, also where it never knew the process before."""
+    (small.folder / "server.mjs").write_text(code)
+    failed = manage(**{**small.arguments(instances=instances), "script": "server.mjs", "timeout": 100})
+    assert f"its code cannot be loaded: {said}" in failed["msg"]
+    again = manage(state="reloaded" if instances else "restarted", port=small.port, timeout=100)
+    assert f"its code cannot be loaded: {said}" in again["msg"]
+
+
+def test_an_es_module_that_logs_an_error_and_tries_again_is_waited_for(manage, small):
+    (small.folder / "server.mjs").write_text(
+        "import http from 'node:http'; let left = 14;"
+        "const attempt = () => { if (left--) { console.log('again'); setTimeout(attempt, 500); return; }"
+        f"http.createServer((_, answer) => answer.end()).listen({small.port}); }};"
+        "try { throw new Error('no database yet'); } catch (error) { console.error(error); attempt(); }"
+    )
+    assert manage(**{**small.arguments(), "script": "server.mjs"})["ready"] is True
+
+
+@pytest.mark.parametrize(
+    "settings, status",
+    [
+        ({"autorestart": False}, "stopped"),
+        ({"stop_exit_codes": [1]}, "stopped"),
+        ({"restart_delay": 90000}, "waiting restart"),
+        ({"exp_backoff_restart_delay": 90000}, "waiting restart"),
+        ({"wait_ready": True, "listen_timeout": 90000, "restart_delay": 90000}, "waiting restart"),
+    ],
+)
+def test_an_app_that_ended_and_is_not_started_again_at_once_is_not_waited_for(
+    manage, small, shared_pm2, settings, status
+):
+    """PM2 shows no restart then, so waiting for one would use up the whole timeout."""
+    app = {"name": "small", "script": str(small.folder / "crash.js"), **settings}
+    (small.folder / "crash.js").write_text("setTimeout(() => { throw new Error('boom'); }, 300);")
+    (small.folder / "small.json").write_text(json.dumps({"apps": [app]}))
+    shared_pm2("start", small.folder / "small.json")
+    failed = manage(state="restarted", port=small.port, timeout=600)
+    assert f"instance 0 is {status}" in failed["msg"]
+
+
 def test_whoever_has_the_port_is_named(manage, small):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

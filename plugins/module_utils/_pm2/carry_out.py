@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    crashes,
     dump,
     ecosystem,
     instances,
     process,
     readiness,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
@@ -121,7 +122,7 @@ def stop(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> C
 
 def run(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> Outcome:
     """Start, restart, reload or make a process, and wait until it is ready and stays so. Raises PM2Error."""
-    error_logs = [LogMark.of(Path(path)) for path in sorted({each.err_log for each in before.instances})]
+    logs = LogMark.of_all(host.home, {path for each in before.instances for path in (each.err_log, each.out_log)})
     began = _begin(request, host, before)
     if plan.action == "create" and request.config:
         _create(request.config, host)
@@ -129,8 +130,8 @@ def run(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> Ou
         # What any command of the program does first is to start a daemon.
         host.program().run("ping", "--silent")
     with host.connect() as transport:
-        _give_orders(request, host, transport, before, plan, error_logs)
-        ready, ready_at = _await_ready(request, host, transport, error_logs)
+        _give_orders(request, host, transport, before, plan, logs)
+        ready, ready_at = _await_ready(request, host, transport, logs)
         after = state_of(transport, request.name)
     _confirm(request, after)
     _save(host, plan)
@@ -152,7 +153,7 @@ def _give_orders(
     transport: Transport,
     before: State,
     plan: ProcessPlan,
-    error_logs: Sequence[LogMark],
+    logs: Sequence[LogMark],
 ) -> None:
     changes = _changes(request, before, plan)
     if plan.action == "resurrect":
@@ -162,7 +163,7 @@ def _give_orders(
     elif plan.action == "restart":
         instances.restart(transport, before.instances, changes)
     elif plan.action == "reload":
-        _reload(request, host, transport, before, changes, error_logs)
+        _reload(request, host, transport, before, changes, logs)
     elif plan.action == "recreate" and request.config:
         instances.stop(transport, before.instances, 0, request.timeout, host.clock)()
         instances.delete(transport, before.instances)
@@ -200,35 +201,36 @@ def _reload(
     transport: Transport,
     before: State,
     changes: Mapping[int, Mapping[str, object]],
-    error_logs: Sequence[LogMark],
+    logs: Sequence[LogMark],
 ) -> None:
     def await_one(pm_id: int) -> Readiness:
         def measure() -> Readiness:
             listed = process.instances_of(transport.processes(), request.name)
             mine = [each for each in listed if each.pm_id == pm_id]
-            return readiness.measure_instances(mine, transport.daemon, request.requirements, PATIENCE, host.clock)
+            seen = readiness.measure_instances(mine, transport.daemon, request.requirements, PATIENCE, host.clock)
+            return judge(seen)
+
+        judge = crashes.load_failure_judge(logs, host.clock.now)
 
         return process.wait_until_ready(measure, request.timeout, 0, host.clock.now, host.clock.sleep)[0]
 
     try:
         instances.reload(transport, before.instances, changes, await_one)
     except ReloadError as error:
-        raise PM2Error(_explain(request, host, transport, error.seen, error_logs)) from error
+        raise PM2Error(_explain(request, host, transport, error.seen, logs)) from error
 
 
-def _explain(
-    request: Request, host: PM2Host, transport: Transport, seen: Readiness, error_logs: Sequence[LogMark]
-) -> str:
+def _explain(request: Request, host: PM2Host, transport: Transport, seen: Readiness, logs: Sequence[LogMark]) -> str:
     port = request.requirements.port
-    return readiness.explain(request.name, seen, port, transport.daemon, error_logs, host.hide)
+    return readiness.explain(request.name, seen, port, transport.daemon, logs, host.hide)
 
 
 def _await_ready(
-    request: Request, host: PM2Host, transport: Transport, error_logs: Sequence[LogMark]
+    request: Request, host: PM2Host, transport: Transport, logs: Sequence[LogMark]
 ) -> Tuple[Readiness, float]:
     """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready."""
     began = host.clock.now()
-    judge = readiness.load_failure_judge(error_logs, host.clock.now)
+    judge = crashes.load_failure_judge(logs, host.clock.now)
     seen, after = process.wait_until_ready(
         lambda: judge(readiness.measure(transport, request.name, request.requirements, PATIENCE, host.clock)),
         request.timeout,
@@ -237,7 +239,7 @@ def _await_ready(
         host.clock.sleep,
     )
     if not seen.ready:
-        raise PM2Error(_explain(request, host, transport, seen, error_logs))
+        raise PM2Error(_explain(request, host, transport, seen, logs))
     return seen, began + after
 
 

@@ -46,7 +46,8 @@ def start(transport: Transport, instances: Sequence[Instance], changes: Changes)
         if runs(instance):
             continue
         wanted = changes.get(instance.pm_id, {})
-        if instance.status not in ("stopped", "errored"):
+        # One that just crashed is stopped too, but PM2 still has its pid and starts it in a moment.
+        if instance.status not in ("stopped", "errored") or instance.pid:
             transport.stop(instance.pm_id)()
             wanted = {"watch": instance.watch, **wanted} if instance.watch else wanted
         # Only a restart takes changes, and of a stopped instance it is a start.

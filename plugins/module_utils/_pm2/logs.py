@@ -9,20 +9,13 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Set
+from typing import Iterable, List, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, redact
 
 # `processIsDead` in PM2's lib/God/Methods.js: "sending it SIGKILL now" in PM2 5 and 6, "sending SIGKILL to" in 7.
 _KILLED = re.compile(r"Process with pid (\d+) still alive after \d+ms, sending")
-# Node's errors of an ES module that cannot be loaded: https://nodejs.org/api/errors.html
-_LOAD_FAILURE = re.compile(
-    r"^\s*(\w*Error \[(?:ERR_MODULE_NOT_FOUND|ERR_PACKAGE_PATH_NOT_EXPORTED|ERR_UNSUPPORTED_DIR_IMPORT"
-    r"|ERR_UNKNOWN_FILE_EXTENSION|ERR_DLOPEN_FAILED)\]: .*"
-    r"|SyntaxError: The requested module .* does not provide an export named .*)$",
-    re.MULTILINE,
-)
 # Bytes that are read of a log at most.
 _SPAN = 256 * 1024
 
@@ -42,6 +35,11 @@ class LogMark:
         except OSError:
             return cls(path, 0)
 
+    @classmethod
+    def of_all(cls, home: Path, known: Iterable[str]) -> List[LogMark]:
+        """Mark the logs in `known`, and those where PM2 would write for a process that it does not know yet."""
+        return [cls.of(path) for path in sorted({*map(Path, known), *(home / "logs").glob("*.log")})]
+
     def since(self) -> str:
         """Return what was written since, its end if that is long, and nothing when the log cannot be read.
 
@@ -60,15 +58,6 @@ class LogMark:
 def killed_pids(text: str) -> Set[int]:
     """Return the processes that ignored the signal to end, by PM2's own log, so that it had to kill them."""
     return {int(pid) for pid in _KILLED.findall(text)}
-
-
-def load_failure(text: str) -> str:
-    """Return the line with which Node says that it cannot load a module of the app, "" where there is none.
-
-    PM2 loads an ES module by `import()`, and a process whose main module failed stays online and does nothing.
-    """
-    found = _LOAD_FAILURE.search(text)
-    return last_lines(found.group(1), 1)[0] if found else ""
 
 
 def last_lines(text: str, count: int = 8) -> List[str]:

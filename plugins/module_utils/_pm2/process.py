@@ -222,6 +222,15 @@ def restarted_since(before: Sequence[Instance], now: Sequence[Instance]) -> str:
     return ""
 
 
+def has_ended(instance: Instance) -> bool:
+    """Say whether an instance that was started has ended, so that PM2 starts it later or not at all.
+
+    PM2 keeps the pid of a process that it starts again at once, and forgets it where `autorestart` or
+    `stop_exit_codes` say that it stays stopped: `handleExit` in lib/God.js.
+    """
+    return instance.status in ("errored", "waiting restart") or (instance.status == "stopped" and not instance.pid)
+
+
 def wait_until_ready(
     measure: Callable[[], Readiness],
     timeout: float,
@@ -233,7 +242,7 @@ def wait_until_ready(
 ) -> Tuple[Readiness, float]:
     """Watch a process until it has been ready, without a restart, for `stable_for` seconds.
 
-    Returns the last measurement and the seconds until the first ready one. A process that is errored or was restarted
+    Returns the last measurement and the seconds until the first ready one. A process that has ended or was restarted
     ends the wait at once: between two crashes PM2 shows `online` all the same. Between two measurements
     lie `interval` seconds until it is ready, and then at most `calm_interval`, as a measurement opens connections.
     """
@@ -247,7 +256,7 @@ def wait_until_ready(
             return Readiness(False, crashed, seen.instances, seen.ports), now - began
         if seen.ready and ready_at is not None and now - ready_at >= stable_for:
             return seen, ready_at - began
-        ended = seen.final or any(instance.status == "errored" for instance in seen.instances)
+        ended = seen.final or any(has_ended(instance) for instance in seen.instances)
         if ended or (not seen.ready and now - began >= timeout):
             return seen, now - began
         left = 0.0 if ready_at is None else stable_for - (now - ready_at)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
@@ -21,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import pr
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines, load_failure
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import (
     Instance,
     KernelState,
@@ -29,8 +29,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
     Requirements,
 )
 
-# Seconds without a port after which a module that could not be loaded was not an optional one.
-_LOAD_FAILURE_SECONDS = 3.0
 # Connections for each instance of a cluster: others take turns too, and each should get one of ours at once.
 _TURNS = 4
 
@@ -241,23 +239,6 @@ def refuse_orphans(home: Path, name: str, known: Sequence[Instance], daemon: int
             f"{name} still runs as process {', '.join(map(str, found))}{serving}, which the PM2 daemon of {home} "
             "does not know; end it before PM2 starts another one"
         )
-
-
-def load_failure_judge(error_logs: Sequence[LogMark], now: Callable[[], float]) -> Callable[[Readiness], Readiness]:
-    """Return what ends the wait for a process that listens nowhere for a while after Node could not load its code."""
-    failed_at: Optional[float] = None
-
-    def judge(seen: Readiness) -> Readiness:
-        nonlocal failed_at
-        failure = "" if seen.ready or seen.ports else load_failure("".join(mark.since() for mark in error_logs))
-        if not failure:
-            failed_at = None
-            return seen
-        failed_at = now() if failed_at is None else failed_at
-        is_certain = now() - failed_at >= _LOAD_FAILURE_SECONDS
-        return replace(seen, final=True, reason=f"its code cannot be loaded: {failure}") if is_certain else seen
-
-    return judge
 
 
 def explain(

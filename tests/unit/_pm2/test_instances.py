@@ -57,6 +57,7 @@ def test_an_instance_is_stale_when_it_runs_in_an_older_folder(proc, pid, old, st
             [("stop", 3), ("stopped", 3), ("restart", 3, {"watch": ["src"], "a": 1})],
         ),
         (instance(status="errored"), {}, [("start", 3)]),
+        (instance(pid=10, status="stopped"), {}, [("stop", 3), ("stopped", 3), ("start", 3)]),
         (instance(status="waiting restart"), {}, [("stop", 3), ("stopped", 3), ("start", 3)]),
         (instance(pid=10), {}, [("stop", 3), ("stopped", 3), ("start", 3)]),
         (instance(status="stopped"), {3: {"a": 1}}, [("restart", 3, {"a": 1})]),

@@ -56,25 +56,15 @@ def test_what_looks_like_a_secret_is_hidden_even_where_the_line_is_cut(line, sho
     assert logs.last_lines(line) == [shown]
 
 
-MISSING = "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'nope' imported from /srv/shop/server.js"
-
-
-@pytest.mark.parametrize(
-    "text, line",
-    [
-        (f"listening\n{MISSING}\n    at packageResolve (node:internal/modules/esm/resolve:768:81)\n", MISSING),
-        ('TypeError [ERR_UNKNOWN_FILE_EXTENSION]: Unknown file extension ".ts"', None),
-        ("SyntaxError: The requested module './x.js' does not provide an export named 'y'", None),
-        ("SyntaxError: Unexpected token < in JSON at position 0", ""),
-        ("Error: connect ECONNREFUSED 127.0.0.1:6379", ""),
-        ("the answer was Error [ERR_MODULE_NOT_FOUND]: no", ""),
-        ("", ""),
-    ],
-)
-def test_a_module_that_cannot_be_loaded_is_recognised(text, line):
-    assert logs.load_failure(text) == (text if line is None else line)
-
-
 def test_a_pipe_that_was_planted_as_a_log_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "log")
     assert LogMark.of(tmp_path / "log").since() == ""
+
+
+def test_the_logs_of_a_process_that_pm2_does_not_know_yet_are_marked_too(tmp_path):
+    (tmp_path / "logs").mkdir()
+    for name in ("shop-error.log", "notes.txt"):
+        (tmp_path / "logs" / name).write_text("of an earlier start")
+    marks = logs.LogMark.of_all(tmp_path, ["/elsewhere/shop.log"])
+    marked = [(str(mark.path), mark.offset) for mark in marks]
+    assert marked == [("/elsewhere/shop.log", 0), (str(tmp_path / "logs" / "shop-error.log"), 19)]

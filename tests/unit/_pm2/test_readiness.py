@@ -221,20 +221,3 @@ def test_a_failure_is_explained_by_the_log_and_the_port(tmp_path, monkeypatch, t
     seen = Readiness(False, "it crashed", [instance(pid=5, err_log=str(log))], [])
     marks = [LogMark(log, marked)] if marked else []
     assert readiness.explain("shop", seen, port, 9, marks) == f"shop is not ready: it crashed{end}"
-
-
-def test_a_process_whose_code_cannot_be_loaded_is_given_up_when_it_listens_nowhere(tmp_path):
-    log, time = tmp_path / "error.log", Time()
-    log.write_text("TypeError [ERR_DLOPEN_FAILED]: of an earlier start\n")
-    judge = readiness.load_failure_judge([LogMark.of(log)], lambda: time.now)
-    deaf = Readiness(False, "it listens on no port", [], [])
-    assert judge(deaf) == deaf
-    with log.open("a") as file:
-        file.write("Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'nope'\n")
-    assert judge(deaf).final is False
-    time.sleep(2.9)
-    listening = Readiness(False, "it takes no connection", [], [3000])
-    assert (judge(deaf).final, judge(listening).final, judge(deaf).final) == (False, False, False)
-    time.sleep(3)
-    ended = judge(deaf)
-    assert (ended.final, ended.reason.startswith("its code cannot be loaded: Error [ERR_MODULE")) == (True, True)
