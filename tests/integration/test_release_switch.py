@@ -490,6 +490,20 @@ def test_a_step_that_fails_says_what_is_true_and_the_rollback_works(release_of, 
     assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("must survive",)
 
 
+def status(release):
+    return [each["pm2_env"]["status"] for each in json.loads(release.pm2("jlist"))]
+
+
+def test_a_revision_that_crashes_is_stopped_at_once_and_not_waited_for(release_of):
+    """A timeout that no test could wait for: the switch does not wait, and PM2 does not start it again and again."""
+    release = release_of("crash-at-load")
+    failed = release.forward(timeout=600)
+    assert "It was stopped, so that PM2 does not start it again and again" in failed["msg"]
+    assert status(release) == ["stopped"]
+    assert release.back(timeout=600).get("msg") is None
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+
+
 def spoil_disk(release):
     """Let the folder of the backups vanish under the run when the app stops: its storage is gone."""
     folder, away = release.state / "backups", release.state / "away"

@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host, state_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.instances import ReloadError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, killed_pids
@@ -228,7 +228,10 @@ def _explain(request: Request, host: PM2Host, transport: Transport, seen: Readin
 def _await_ready(
     request: Request, host: PM2Host, transport: Transport, logs: Sequence[LogMark]
 ) -> Tuple[Readiness, float]:
-    """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready."""
+    """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready.
+
+    It is an EndedError where waiting longer would change nothing.
+    """
     began = host.clock.now()
     judge = crashes.load_failure_judge(logs, host.clock.now)
     seen, after = process.wait_until_ready(
@@ -239,7 +242,8 @@ def _await_ready(
         host.clock.sleep,
     )
     if not seen.ready:
-        raise PM2Error(_explain(request, host, transport, seen, logs))
+        kind = EndedError if seen.final else PM2Error
+        raise kind(_explain(request, host, transport, seen, logs))
     return seen, began + after
 
 

@@ -18,3 +18,7 @@ class ProtocolError(PM2Error):
 
 class NoDaemonError(PM2Error):
     """No PM2 daemon runs for this PM2_HOME."""
+
+
+class EndedError(PM2Error):
+    """A process ended before it served, or its code cannot be loaded; PM2 may start it again and again."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -253,12 +253,12 @@ def wait_until_ready(
         now = clock()
         crashed = restarted_since(first.instances, seen.instances)
         if crashed:
-            return Readiness(False, crashed, seen.instances, seen.ports), now - began
+            return Readiness(False, crashed, seen.instances, seen.ports, final=True), now - began
         if seen.ready and ready_at is not None and now - ready_at >= stable_for:
             return seen, ready_at - began
         ended = seen.final or any(has_ended(instance) for instance in seen.instances)
         if ended or (not seen.ready and now - began >= timeout):
-            return seen, now - began
+            return replace(seen, final=ended), now - began
         left = 0.0 if ready_at is None else stable_for - (now - ready_at)
         sleep(min(calm_interval, max(interval, left)))
         seen = measure()

@@ -14,7 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import fi
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -198,11 +198,22 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     try:
         completed = processes.start(_watching(inputs, progress))
     except PM2Error as error:
-        if not inputs.plan.is_rollback:
+        if inputs.plan.is_rollback:
+            return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
+        if not isinstance(error, EndedError) or not inputs.plan.stops:
             raise
-        return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
+        raise _without_a_loop(inputs, error) from error
     described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
     return progress.with_completed(completed).found(described)
+
+
+def _without_a_loop(inputs: Inputs, error: EndedError) -> PM2Error:
+    """Stop a new revision that ends again and again, and return what to say."""
+    try:
+        processes.stop(inputs.processes)()
+    except PM2Error as failure:
+        return PM2Error(f"{error}. It could not be stopped either: {failure}")
+    return PM2Error(f"{error}. It was stopped, so that PM2 does not start it again and again")
 
 
 def _stop_again(inputs: Inputs, progress: Progress) -> Progress:

@@ -11,14 +11,16 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
-from pm2_fakes import FakeTransport, fake_kernel, listed
+from pm2_fakes import FakeTransport, fake_kernel, instance, listed
 from switch_fakes import ID, make_inputs, open_release
 
 RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
@@ -375,3 +377,33 @@ def test_a_rollback_knows_what_was_watched_before_any_stop(make, facts, running,
     transport = FakeTransport([listed(pid=10, **running)], [STOPPED])
     stopped = actions.stop(make(transport=transport, facts=facts, direction="back"), BEGUN)
     assert stopped.facts.get("watch") == watched
+
+
+@pytest.fixture
+def crashing(kernel):
+    seen = Readiness(False, "instance 3 is errored", [instance(status="errored")], [])
+    kernel.setattr(readiness, "measure", lambda *_arguments: seen)
+    return FakeTransport([STOPPED], [STOPPED], [listed(status="errored")])
+
+
+@pytest.mark.parametrize(
+    "stage, given, calls",
+    [
+        ("switched", {}, [("start", 3), ("stop", 3), ("stopped", 3)]),
+        ("switched", {"strategy": "reload"}, [("start", 3)]),
+    ],
+)
+def test_a_new_revision_that_ends_before_it_serves_is_stopped(make, crashing, stage, given, calls):
+    with pytest.raises(PM2Error, match="shop is not ready: instance 3 is errored") as caught:
+        actions.start(make(stage, crashing, **given), BEGUN)
+    assert crashing.calls == calls
+    assert ("It was stopped, so that PM2 does not start it again" in str(caught.value)) == (len(calls) > 1)
+
+
+def test_a_new_revision_that_cannot_even_be_stopped_is_told_with_both_reasons(make, crashing, monkeypatch):
+    def stop(_processes):
+        raise PM2Error("process 5 still runs")
+
+    monkeypatch.setattr(actions.processes, "stop", stop)
+    with pytest.raises(PM2Error, match="is errored.*It could not be stopped either: process 5 still runs"):
+        actions.start(make("switched", crashing), BEGUN)
