@@ -11,9 +11,10 @@ import fcntl
 import hashlib
 import mmap
 import os
-import pwd
 from pathlib import Path
 from typing import Iterator
+
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 
 # _IOW(0x94, 9, int), include/uapi/linux/fs.h.
 _FICLONE = 0x40049409
@@ -33,14 +34,7 @@ def owner_of(path: Path) -> str:
         uid = path.stat().st_uid
     except OSError:
         return "another user"
-    return name_of_user(uid)
-
-
-def name_of_user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+    return trust.name_of_user(uid)
 
 
 def sync(path: Path) -> None:
@@ -67,8 +61,16 @@ def sync_in_steps(path: Path, step: int = 1 << 26) -> None:
 
 
 def create_private(path: Path) -> int:
-    """Create a file of mode 0600 that must not exist, and return its descriptor."""
-    return os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    """Create a file of mode 0600 that must not exist, and return its descriptor.
+
+    Raises OSError, also where root was led to a folder of another user.
+    """
+    try:
+        with trust.held(path.parent) as found:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            return os.open(path.name, flags, 0o600, dir_fd=trust.there(found))
+    except trust.TrustError as error:
+        raise PermissionError(errno.EPERM, str(error)) from error
 
 
 def write_synced(path: Path, text: str) -> Path:

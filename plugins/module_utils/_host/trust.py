@@ -14,12 +14,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import name_of_user
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW
@@ -54,6 +54,13 @@ class Held:
     def path(self) -> Path:
         """The path of the file without links, as it is at the moment."""
         return Path(place_of(self.folder), self.name) if self.descriptor is None else Path(place_of(self.descriptor))
+
+
+def name_of_user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def place_of(descriptor: int) -> str:
@@ -177,6 +184,19 @@ def open_lock(path: Path) -> int:
             os.close(descriptor)
             raise
     return descriptor
+
+
+def make_folder(path: Path, mode: int, uid: int, gid: int) -> None:
+    """Make a folder, and give it away by its descriptor; -1 leaves its owner or group. Raises TrustError, OSError."""
+    with held(path.parent) as found:
+        parent = there(found)
+        os.mkdir(path.name, 0o700, dir_fd=parent)
+        descriptor = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
 
 def open_files() -> Dict[int, FileId]:

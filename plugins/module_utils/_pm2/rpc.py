@@ -23,7 +23,8 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import name_of_user, owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
+from ansible_collections.greenlight.release.plugins.module_utils._host.trust import name_of_user
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import (
     NoDaemonError,
     PM2Error,

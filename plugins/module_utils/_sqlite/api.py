@@ -294,7 +294,9 @@ def merge(src: str, wanted: BackUp, now: datetime, token: str, check_mode: bool)
     """
     real = database.real_database(Path(wanted.path))
     planned = plan_restore(src, wanted.path, wanted.timeout, now, token)
-    with restore_plan.plain_backup(planned) as aside:
+    # What is only counted may be read where it lies; what is put in is a copy of what was verified.
+    give = restore_plan.plain_backup if check_mode else restore_plan.staged_backup
+    with give(planned) as aside:
         found = sqlite_merge.predict(real, aside, wanted.timeout)
         made: Dict[str, Any] = {}
         if found["merged"] and not check_mode:

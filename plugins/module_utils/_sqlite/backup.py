@@ -136,9 +136,10 @@ def _make_folder(folder: Path, access: Access) -> None:
     """Create a folder, and those above it that are missing, for nobody but those who may read the backups."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
-        each.mkdir(mode=0o700)
-        os.chown(str(each), -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
-        each.chmod(0o750 if access.mode & 0o040 else 0o700)
+        mode = 0o750 if access.mode & 0o040 else 0o700
+        trust.make_folder(
+            each, mode, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid
+        )
         files.sync(each.parent)
 
 

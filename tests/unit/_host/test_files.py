@@ -146,3 +146,14 @@ def test_the_owner_of_a_file_is_named(tmp_path, monkeypatch, uid, owner):
         return
     monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result((0, 0, 0, 0, uid, 0, 0, 0, 0, 0)))
     assert files.owner_of(tmp_path) == (owner or pwd.getpwuid(uid).pw_name)
+
+
+def test_no_file_is_made_in_a_folder_to_which_another_user_led_root(tmp_path, owners):
+    for name, uid in (("shop", 12345), ("other", 23456)):
+        (tmp_path / name).mkdir()
+        owners.give(tmp_path / name, uid)
+    (tmp_path / "shop" / "backups").symlink_to("../other")
+    owners.give(tmp_path / "shop" / "backups", 12345)
+    with pytest.raises(PermissionError, match="shop/backups is a link of uid 12345 to"):
+        files.create_private(tmp_path / "shop" / "backups" / "new.db")
+    assert os.listdir(tmp_path / "other") == []

@@ -184,3 +184,15 @@ def test_a_file_is_read_and_closed(place):
         assert os.read(descriptor, 10) == b"shop"
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_a_folder_is_made_and_given_away_where_nobody_led_root_elsewhere(place, owners):
+    trust.make_folder(place / "shop" / "backups", 0o750, -1, -1)
+    assert (place / "shop" / "backups").stat().st_mode & 0o777 == 0o750
+    link(owners, place / "shop" / "planted", "../other", SHOP)
+    with pytest.raises(TrustError, match="shop/planted is a link of uid 12345"):
+        trust.make_folder(place / "shop" / "planted" / "backups", 0o700, -1, -1)
+    (place / "shop" / "link").symlink_to("../other")
+    with pytest.raises(FileExistsError):
+        trust.make_folder(place / "shop" / "link", 0o777, -1, -1)
+    assert os.listdir(place / "other") == ["own.db"]

@@ -14,7 +14,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api, backup, database, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from sqlite_host import NOW, Host
@@ -206,3 +206,11 @@ def test_what_is_set_aside_is_never_another_users_file(host, owners, suffix):
     with pytest.raises(SqliteError, match=f"app.db{suffix} is a link of uid 12345 to .*secret.db"):
         api.explained(lambda: api.restore(wanted))
     assert not list(host.folder.rglob("*.replaced*"))
+
+
+def test_what_root_was_led_to_is_an_error_of_the_database():
+    def work():
+        raise trust.TrustError("/srv/shop/x is not a regular file")
+
+    with pytest.raises(SqliteError, match="/srv/shop/x is not a regular file"):
+        api.explained(work)
