@@ -342,3 +342,19 @@ def test_a_clock_that_was_set_back_mixes_up_neither_releases_nor_backups(site):
     assert os.path.exists(newest["facts"]["backup"])
     status, output = site.play("rollback")
     assert (status, site.revision()) == (0, site.shas["good"]), output
+
+
+def test_a_backup_outside_of_releases_is_verified_and_keeps_what_a_rollback_needs(site):
+    keep = ("-e", json.dumps({"greenlight_backup_keep": {"last": 1}}))
+    status, output = site.play("backup", *keep)
+    assert (status, len(list((site.state / "backups").glob("*.json")))) == (0, 1), output
+    assert site.deploy("better")[0] == 0
+    needed = site.records()[0]["facts"]["backup"]
+    for name in ("one", "two"):
+        site.app.post(name)
+        status, output = site.play("backup", *keep)
+        assert (status, os.path.exists(needed)) == (0, True), output
+    wholes = [json.loads(file.read_text()) for file in (site.state / "backups").glob("*.json")]
+    with contextlib.closing(sqlite3.connect(site.app.database)) as live:
+        count = live.execute("SELECT count(*) FROM items").fetchone()[0]
+    assert max(wholes, key=lambda each: each["sequence"])["row_counts"]["items"] == count
