@@ -157,6 +157,14 @@ def test_an_app_that_ended_and_is_not_started_again_at_once_is_not_waited_for(
     assert f"instance 0 is {status}" in failed["msg"]
 
 
+def test_a_process_whose_script_is_gone_serves_on(manage, small):
+    manage(**small.arguments())
+    pid = small.ask()["pid"]
+    (small.folder / "server.js").unlink()
+    assert "server.js of small is gone; put it back" in manage(state="restarted")["msg"]
+    assert small.ask()["pid"] == pid
+
+
 def test_whoever_has_the_port_is_named(manage, small):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import instances, process, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import checks, instances, process, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import make_config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError
@@ -136,6 +136,7 @@ def fake_kernel(monkeypatch):
     monkeypatch.setattr(proc, "listening_ports", lambda _pids: [3000])
     monkeypatch.setattr(proc, "open_ports", lambda: {3000})
     monkeypatch.setattr(instances, "is_stale", lambda _instance: False)
+    monkeypatch.setattr(checks, "is_gone", lambda _script: False)
     monkeypatch.setattr(readiness, "refuse_orphans", lambda *_arguments: None)
     monkeypatch.setattr(readiness, "measure", lambda *_arguments: READY)
     monkeypatch.setattr(readiness, "measure_instances", lambda *_arguments: READY)

@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    checks,
     crashes,
     dump,
     ecosystem,
@@ -122,6 +123,8 @@ def stop(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> C
 
 def run(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> Outcome:
     """Start, restart, reload or make a process, and wait until it is ready and stays so. Raises PM2Error."""
+    # Not one of the checks, which a switch makes before it moves the code that brings the script.
+    checks.refuse_gone(request, before, plan)
     logs = LogMark.of_all(host.home, {path for each in before.instances for path in (each.err_log, each.out_log)})
     began = _begin(request, host, before)
     if plan.action == "create" and request.config:

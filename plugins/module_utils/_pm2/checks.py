@@ -57,6 +57,19 @@ def prepare(request: Request, host: PM2Host, plan: ProcessPlan) -> None:
         _refuse_missing_interpreter(request.config, program.environment["PATH"])
 
 
+def refuse_gone(request: Request, before: State, plan: ProcessPlan) -> None:
+    """Raise PM2Error where a restart would end a process that serves, whose script is gone."""
+    if plan.action not in ("restart", "reload") or (request.config and request.config.kept.get("pm_exec_path")):
+        return
+    for each in before.instances:
+        if is_gone(each.script):
+            raise PM2Error(f"The script {each.script} of {each.name} is gone; put it back, then restart {each.name}")
+
+
+def is_gone(script: str) -> bool:
+    return os.path.isabs(script) and not os.path.exists(script)
+
+
 def _refuse_missing_interpreter(config: Config, path: str) -> None:
     """Raise PM2Error where PM2 would not find the interpreter. It fetches a `node@VERSION` itself."""
     interpreter = str(config.app.get("exec_interpreter") or "none")

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
@@ -20,6 +21,7 @@ from pm2_fakes import (
     PARTIAL,
     FakeTransport,
     config,
+    listed,
     request,
     state,
 )
@@ -85,3 +87,23 @@ def test_an_interpreter_that_is_not_there_is_reported_before_anything_is_touched
     else:
         with pytest.raises(PM2Error, match=f"The interpreter {interpreter} was not found; correct interpreter"):
             checks.prepare(wanted, there, ProcessPlan("create", [], False))
+
+
+@pytest.mark.parametrize(
+    "action, config, script, refused",
+    [
+        ("restart", None, "/gone/server.js", True),
+        ("reload", None, "/gone/server.js", True),
+        ("restart", None, __file__, False),
+        ("start", None, "/gone/server.js", False),
+        ("restart", config(script="s.js"), "/gone/server.js", False),
+    ],
+)
+def test_a_process_whose_script_is_gone_is_not_restarted(action, config, script, refused):
+    given = (
+        request("restarted", config=config),
+        state(listed(pid=5, pm_exec_path=script)),
+        ProcessPlan(action, [], False),
+    )
+    with pytest.raises(PM2Error, match="of shop is gone; put it back") if refused else contextlib.nullcontext():
+        checks.refuse_gone(*given)
