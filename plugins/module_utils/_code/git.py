@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
@@ -20,11 +21,21 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import run_group
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
+from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
 
 # What git-check-ref-format(1) forbids, and a leading dash, which would be an option.
 _FORBIDDEN = re.compile(r"^-|\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock$|\.lock/|^/|/$|\.$|/\.")
 _CREDENTIALS = re.compile(r"(\w://)[^\s/@]+@")
 _UNTRUSTED = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.sshCommand=", "protocol.ext.allow=never")
+# How the caller says which key and which authorities to use. A checkout's own settings cannot.
+_KEPT = (
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "GIT_PROXY_SSL_CAINFO",
+)
 _LISTED_COMMITS = 50
 
 
@@ -90,7 +101,7 @@ def secrets_in(repository: str) -> List[str]:
 
 def make_environment(caller: Mapping[str, str], settings: Mapping[str, str]) -> Dict[str, str]:
     """Return the environment for git: the caller's without what would lead git elsewhere, and the settings."""
-    kept = {name: value for name, value in caller.items() if not name.startswith("GIT_") or name == "GIT_SSH_COMMAND"}
+    kept = {name: value for name, value in caller.items() if not name.startswith("GIT_") or name in _KEPT}
     kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
     kept.update(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C.UTF-8")
     for index, (name, value) in enumerate(settings.items()):
@@ -119,11 +130,20 @@ def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", g
 
 
 def demand(done: Done, what: str) -> str:
-    """Return the output of a command that succeeded. Raises GitError with git's own last words."""
+    """Return the output of a command that succeeded. Raises GitError with git's own words that tell why it did not."""
     if done.code == 0:
         return done.output
-    words = [line for line in mask(done.error).splitlines() if line.strip() and not line.startswith("hint:")]
-    raise GitError(f"{what}: {' | '.join(words[-3:]) or 'git said nothing'}")
+    words = telling_lines([line for line in mask(done.error).splitlines() if not line.startswith("hint:")], 3)
+    if done.code < 0:
+        words.insert(0, f"git was ended by {_name_of_signal(-done.code)}")
+    raise GitError(f"{what}: {' | '.join(words) or 'git said nothing'}")
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def resolve(run: Run, repository: str, revision: str) -> str:
@@ -173,9 +193,17 @@ def fetch(run: Run, repository: str, sha: str) -> None:
     shown, clean = mask(repository), split_credentials(repository)[0]
     refs = ["+refs/heads/*:refs/greenlight/heads/*", "+refs/tags/*:refs/greenlight/tags/*"]
     command = ["fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--prune", "--quiet"]
-    demand(run([*command, "--", clean, *refs]), f"Cannot fetch from {shown}")
+    done = run([*command, "--", clean, *refs])
+    demand(done, f"Cannot fetch from {shown}{_explain_ssh(run, clean) if done.code else ''}")
     if not has_commit(run, sha):
         demand(run([*command[:-2], "--quiet", "--", clean, sha]), f"{shown} does not have the commit {sha}")
+
+
+def _explain_ssh(run: Run, repository: str) -> str:
+    """Say that a checkout names an ssh command, which is not run: it could be any program."""
+    named = run(["config", "--local", "--get-all", "core.sshCommand"]).output.strip()
+    named = "" if repository.startswith(("http", "file:", "/", ".")) else named
+    return " (its core.sshCommand is not run; set GIT_SSH_COMMAND in the environment of the play)" if named else ""
 
 
 def parse_tree(output: str) -> List[Entry]:

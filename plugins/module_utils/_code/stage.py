@@ -91,6 +91,6 @@ def _finish(partial: Path, move: Move, planned: Planned) -> None:
     tree_copy.remove(marker)
     marker.write_text(f"{move.to_sha}\n", encoding="ascii")
     # All at once, since a file at a time would take minutes.
-    os.sync()
+    files.sync_filesystem(partial)
     os.rename(str(partial), str(planned.path))
     files.sync(planned.path.parent)

@@ -16,8 +16,9 @@ from typing import Any, Literal, Mapping, Optional, Sequence
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
+from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
 
-_SHOWN_LINES = 5
+_SHOWN_LINES = 10
 
 EndState = Literal["ended", "killed", "held"]
 
@@ -104,8 +105,8 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], time
 
 
 def _describe_end(shown: str, status: int, output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    said = " | ".join(redaction.show(line) for line in lines[-_SHOWN_LINES:]) or "it said nothing"
+    lines = telling_lines(output.splitlines(), _SHOWN_LINES)
+    said = " | ".join(redaction.show(line) for line in lines) or "it said nothing"
     return f"{shown} ended with status {status}: {said}"
 
 

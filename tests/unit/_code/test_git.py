@@ -72,10 +72,13 @@ def test_the_secrets_of_a_url_are_known(repository, secrets):
 
 
 def test_the_environment_leads_git_nowhere_else():
-    made = code_git.make_environment({"PATH": "/bin", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k"}, {"a.b": "c"})
+    made = code_git.make_environment(
+        {"PATH": "/bin", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k", "GIT_SSL_CAINFO": "/ca"}, {"a.b": "c"}
+    )
     assert made == {
         "PATH": "/bin",
         "GIT_SSH_COMMAND": "ssh -i k",
+        "GIT_SSL_CAINFO": "/ca",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "LC_ALL": "C.UTF-8",
@@ -104,12 +107,46 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
     [
         ("hint: x\nfatal: https://u:p@h/r not found\n", "It failed: fatal: https://***@h/r not found"),
         ("", "It failed: git said nothing"),
+        (
+            "ssh: Could not resolve hostname h: unknown\nfatal: Could not read from remote repository.\n"
+            "\nPlease make sure you have the correct access rights\nand the repository exists.\n",
+            "It failed: ssh: Could not resolve hostname h: unknown | fatal: Could not read from remote "
+            "repository. | Please make sure you have the correct access rights | and the repository exists.",
+        ),
     ],
 )
 def test_a_failure_is_reported_in_gits_own_words(error, message):
     with pytest.raises(GitError) as raised:
         code_git.demand(Done(1, "", error), "It failed")
     assert str(raised.value) == message
+
+
+def test_a_git_that_was_killed_says_by_what():
+    with pytest.raises(GitError, match=r"^It failed: git was ended by SIGKILL$"):
+        code_git.demand(Done(-9, "", ""), "It failed")
+    with pytest.raises(GitError, match=r"^It failed: git was ended by signal 99 \| fatal: x$"):
+        code_git.demand(Done(-99, "", "fatal: x"), "It failed")
+
+
+@pytest.mark.parametrize(
+    "repository, command, explained",
+    [("git@h:r", "touch run", True), ("git@h:r", "", False), ("/nonexistent", "touch run", False)],
+)
+def test_an_ssh_command_that_only_the_checkout_names_is_not_run_and_named(
+    repositories, tmp_path, repository, command, explained
+):
+    git(repositories.path, "config", "core.sshCommand", command)
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho 'git@h: Permission denied (publickey).' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    environment = {**repositories.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with pytest.raises(GitError, match="Cannot fetch from") as raised:
+        code_git.fetch(code_git.make_run(environment, 30, str(repositories.path)), repository, repositories.second)
+    assert ("core.sshCommand is not run; set GIT_SSH_COMMAND" in str(raised.value)) == explained
+    assert ("Permission denied (publickey)" in str(raised.value), (repositories.path / "run").exists()) == (
+        repository == "git@h:r",
+        False,
+    )
 
 
 @pytest.mark.parametrize(

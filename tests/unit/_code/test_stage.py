@@ -77,7 +77,7 @@ def test_a_failure_leaves_nothing_and_the_running_tree_as_it_was(host, monkeypat
     if when == "export":
         monkeypatch.setattr(code_stage, "_carry_over", fail)
     else:
-        monkeypatch.setattr(os, "sync", fail)
+        monkeypatch.setattr(code_stage.files, "sync_filesystem", fail)
     with pytest.raises(OSError, match="No space left"):
         code_stage.stage(host.run_with_index, host.wanted().move, planned)
     after = {name: text for name, text in host.snapshot().items() if not name.endswith("staged")}

@@ -69,6 +69,12 @@ def test_a_command_that_does_not_end_is_killed_with_all_that_it_started(tmp_path
         host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 0.5)
 
 
+def test_the_cause_survives_what_was_said_after_it(tmp_path):
+    code = "print('npm error code EUSAGE'); [print(n) for n in range(40)]; raise SystemExit(1)"
+    with pytest.raises(CommandError, match=r"with status 1: npm error code EUSAGE \| 30 \| 31 .*\| 39$"):
+        host_commands.run([sys.executable, "-c", code], tmp_path, {}, 30)
+
+
 @pytest.mark.parametrize("rest, said", [("signal.pause()", "did not end in 1"), ("", "left something")])
 def test_nothing_waits_for_what_a_command_left_behind_in_another_session(tmp_path, rest, said):
     """It holds the output of the command, which itself hangs or is long over; the app stands still meanwhile."""

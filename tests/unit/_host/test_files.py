@@ -157,3 +157,13 @@ def test_no_file_is_made_in_a_folder_to_which_another_user_led_root(tmp_path, ow
     with pytest.raises(PermissionError, match="shop/backups is a link of uid 12345 to"):
         files.create_private(tmp_path / "shop" / "backups" / "new.db")
     assert os.listdir(tmp_path / "other") == []
+
+
+def test_only_the_filesystem_of_a_folder_is_synced(tmp_path, monkeypatch):
+    files.sync_filesystem(tmp_path)
+    monkeypatch.setattr(
+        files.ctypes, "CDLL", lambda *_name, **_how: type("Libc", (), {"syncfs": lambda _self, _fd: -1})()
+    )
+    monkeypatch.setattr(files.ctypes, "get_errno", lambda: errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"):
+        files.sync_filesystem(tmp_path)

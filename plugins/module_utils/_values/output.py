@@ -1,0 +1,23 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a failed command said, cut to the lines that tell why it failed."""
+
+from __future__ import annotations
+
+import re
+from typing import List, Sequence
+
+# What ssh, npm and Node say once, before many lines that do not help.
+_CAUSES = re.compile(
+    r"^ssh: |Permission denied|^Host key |^npm (?:error|ERR!) code |"
+    r"^(?:Uncaught )?\w*Error\b.*: |No space left on device"
+)
+_MOST_CAUSES = 4
+
+
+def telling_lines(lines: Sequence[str], last: int) -> List[str]:
+    """Return the last lines that are not empty, and before them the first ones that name a cause."""
+    said = [line for line in lines if line.strip()]
+    causes = [line for line in said[:-last] if _CAUSES.search(line)]
+    return causes[:_MOST_CAUSES] + said[-last:]
