@@ -406,6 +406,30 @@ def test_a_rollback_keeps_what_users_and_people_changed(release_of, repository, 
     assert "and this one, too" in (release.app.path / "ecosystem.config.js").read_text()
 
 
+WRITES_AT_ITS_END = """
+const { DatabaseSync } = require("node:sqlite");
+const database = new DatabaseSync(process.env.DATABASE_PATH);
+setInterval(() => database.prepare("SELECT count(*) FROM items").get(), 20);
+process.on("SIGINT", () => {
+  require("node:fs").appendFileSync(process.env.TRACKED, "// written at the end\\n");
+  process.exit();
+});
+"""
+
+
+def test_the_old_revision_serves_again_when_a_tracked_file_was_written_while_the_app_stopped(release_of, tmp_path):
+    release = release_of("better")
+    tracked = release.app.path / "ecosystem.config.js"
+    (tmp_path / "worker.js").write_text(WRITES_AT_ITS_END)
+    release.pm2("start", tmp_path / "worker.js", "--name", "worker", env={**release.app.env, "TRACKED": str(tracked)})
+    forward = release.forward(restart=["worker"])
+    assert "has local changes in ecosystem.config.js" in forward["msg"]
+    assert release.head() == release.old
+    back = release.back(restart=["worker"])
+    assert (back.get("msg"), release.app.get("/health")["revision"]) == (None, release.old)
+    assert "written at the end" in tracked.read_text()
+
+
 def spoil_backup(release):
     Path(release.backup).unlink()
 

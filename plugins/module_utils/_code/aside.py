@@ -52,13 +52,16 @@ def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]
 
     Raises GitError, OSError.
     """
-    known = _blobs(run, commits, names)
+    known = blobs_of(run, commits, names)
     foreign = sorted({place for name in names for place in _foreign(run, path, name, known)})
     if not foreign:
         return Aside()
     folder = _new_folder(folder_of(run, path) / "greenlight" / "aside")
     changes = "".join(
-        demand(run(["--literal-pathspecs", "diff", "--binary", "HEAD", "--", *some]), f"Cannot compare {path}")
+        demand(
+            run(["--literal-pathspecs", "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *some]),
+            f"Cannot compare {path}",
+        )
         for some in chunks(foreign)
     )
     files.write_synced(folder / "changes.diff", changes)
@@ -74,7 +77,7 @@ def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[start : start + _AT_ONCE]
 
 
-def _blobs(run: Run, commits: Sequence[str], names: Sequence[str]) -> Dict[str, Set[str]]:
+def blobs_of(run: Run, commits: Sequence[str], names: Sequence[str]) -> Dict[str, Set[str]]:
     """Return the objects that the commits have at each path."""
     found: Dict[str, Set[str]] = {}
     for commit in commits:
@@ -94,7 +97,12 @@ def _foreign(run: Run, path: Path, name: str, known: Dict[str, Set[str]]) -> Lis
             return [str(parent)]
     if not os.path.lexists(str(path / name)):
         return []
-    return [] if _blob_of(run, path, name) in known.get(name, set()) else [name]
+    return [] if is_known(run, path, name, known) else [name]
+
+
+def is_known(run: Run, path: Path, name: str, known: Dict[str, Set[str]]) -> bool:
+    """Say whether a file is what one of the commits has there."""
+    return _blob_of(run, path, name) in known.get(name, set())
 
 
 def _blob_of(run: Run, path: Path, name: str) -> str:

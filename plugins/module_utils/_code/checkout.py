@@ -14,7 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._code.aside import Aside, chunks, put_aside, shorten
+from ansible_collections.greenlight.release.plugins.module_utils._code.aside import (
+    Aside,
+    blobs_of,
+    chunks,
+    is_known,
+    put_aside,
+    shorten,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
     GitError,
     Run,
@@ -25,6 +32,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
     has_commit,
     refuse_foreign,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._code.space import refuse_no_room
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "rebase-merge", "rebase-apply")
@@ -87,6 +95,23 @@ def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
             raise GitError(f"{folder / name} exists; end the git process that made it, or remove it")
     if status.changed:
         raise GitError(f"{path} has local changes in {shorten(status.changed)}; commit them elsewhere or undo them")
+    unseen = hidden_changes(run, path)
+    if unseen:
+        raise GitError(
+            f"{path} has changes in {shorten(unseen)}, which git was told not to see; commit them elsewhere or undo "
+            f"them, and call git update-index --no-skip-worktree --no-assume-unchanged for these files"
+        )
+
+
+def hidden_changes(run: Run, path: Path) -> List[str]:
+    """Return the files that differ from the commit although git says nothing, since it was told to pass over them."""
+    listed = demand(run(["ls-files", "-v", "-z"]), f"Cannot inspect {path}").split("\0")
+    names = [entry[2:] for entry in listed if entry[:1].islower() or entry[:1] == "S"]
+    if not names:
+        return []
+    blobs = blobs_of(run, ["HEAD"], names)
+    # A sparse checkout passes over files that are not there.
+    return [name for name in names if os.path.lexists(str(path / name)) and not is_known(run, path, name, blobs)]
 
 
 def refuse_in_the_way(run: Run, path: Path, paths: Sequence[str], sha: str) -> None:
@@ -113,6 +138,7 @@ def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_
     changed = status.head != sha
     if changed:
         refuse_in_the_way(run, path, [each.path for each in files_of(run, sha)], sha)
+        refuse_no_room(run, path, status.head, sha)
         if not check_mode:
             check_out(run, path, sha)
     return {"changed": changed, "sha": sha, "head": status.head, "notes": kept.notes(path)}
@@ -150,7 +176,8 @@ def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = 
             (folder_of(run, path) / name).unlink()
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
     untracked = sorted(between - tracked)
-    kept = put_aside(run, path, sorted(between & set(status.changed)) + untracked, (from_sha, sha))
+    differing = {*status.changed, *hidden_changes(run, path)}
+    kept = put_aside(run, path, sorted(between & differing) + untracked, (from_sha, sha))
     for name in untracked:
         # What is still there is what a commit has.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

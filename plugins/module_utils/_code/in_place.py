@@ -36,6 +36,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.move impo
 )
 
 KEEP = "refs/greenlight/keep"
+_ASIDE = "refs/greenlight/aside"
 
 
 def folder_of(run: Run, move: Move) -> Path:
@@ -50,9 +51,7 @@ def head(run: Run, path: Path) -> str:
 def check_forward(run: Run, move: Move) -> None:
     """Raise GitError when the move cannot be made, or the disk has no room for it, before anything is touched."""
     _check(run, move)
-    between = set(git.changed_between(run, move.from_sha, move.to_sha))
-    sizes = [each.size for each in git.files_of(run, move.to_sha) if each.path in between]
-    space.refuse_full(move.app_path, space.on_disk(sizes), len(sizes))
+    space.refuse_no_room(run, move.app_path, move.from_sha, move.to_sha)
 
 
 def _check(run: Run, move: Move) -> None:
@@ -113,7 +112,7 @@ def forward(run: Run, move: Move) -> List[str]:
     """Check the new commit out and swap the built paths that the stage holds. Return what somebody should know."""
     _check(run, move)
     folder, kept = folder_of(run, move), Aside()
-    _keep_commits(run, move)
+    notes = _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         staged = [name for name in move.built_paths if os.path.lexists(str(folder / "new" / name))]
@@ -124,14 +123,29 @@ def forward(run: Run, move: Move) -> List[str]:
     checkout.check_out(run, move.app_path, move.to_sha)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
-    return kept.notes(move.app_path)
+    return notes + kept.notes(move.app_path)
 
 
-def _keep_commits(run: Run, move: Move) -> None:
-    """Name both commits, so that git keeps them although a branch was rewritten: refs/greenlight/keep/<release>/..."""
+def _keep_commits(run: Run, move: Move) -> List[str]:
+    """Name both commits, so that git keeps them although a branch was rewritten: refs/greenlight/keep/<release>/...
+
+    Those names go with the release. Commits that were made on the server keep a name for good; return a note.
+    """
     for name, sha in (("from", move.from_sha), ("to", move.to_sha)):
         ref = f"{KEEP}/{move.release_id}/{name}"
         git.demand(run(["update-ref", ref, sha]), f"Cannot keep {sha} in {move.app_path}")
+    fetched = ["--glob=refs/greenlight/heads", "--glob=refs/greenlight/tags", "--remotes"]
+    listed = run(["rev-list", "--count", move.from_sha, "--not", move.to_sha, *fetched])
+    count = int(git.demand(listed, f"Cannot list {move.from_sha}"))
+    if not count:
+        return []
+    ref = f"{_ASIDE}/{move.from_sha}"
+    git.demand(run(["update-ref", ref, move.from_sha]), f"Cannot keep {move.from_sha} in {move.app_path}")
+    were = "1 commit was" if count == 1 else f"{count} commits were"
+    return [
+        f"{move.from_sha} in {move.app_path} is in no branch or tag that was fetched: {were} made there, or taken "
+        f"out of {'its' if count == 1 else 'their'} branch. It is kept as {ref}"
+    ]
 
 
 def _swapped(folder: Path) -> List[str]:

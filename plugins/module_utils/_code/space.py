@@ -9,7 +9,12 @@ import os
 from pathlib import Path
 from typing import Iterable
 
-from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
+    GitError,
+    Run,
+    changed_between,
+    files_of,
+)
 
 _BLOCK = 4096
 # Left free in addition to what the files need: the app and its logs go on.
@@ -33,3 +38,10 @@ def refuse_full(place: Path, needed: int, files: int) -> None:
     # A filesystem that makes inodes as it goes says 0 of 0.
     if free.f_files and free.f_favail < files + _SPARE_FILES:
         raise GitError(f"There are {free.f_favail} inodes free in {place}, and {files} are needed; remove files")
+
+
+def refuse_no_room(run: Run, path: Path, from_sha: str, to_sha: str) -> None:
+    """Raise GitError when a checkout has no room for what differs between two commits. Raises OSError."""
+    between = set(changed_between(run, from_sha, to_sha))
+    sizes = [each.size for each in files_of(run, to_sha) if each.path in between]
+    refuse_full(path, on_disk(sizes), len(sizes))

@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import git_commands
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done, GitError
@@ -222,3 +223,24 @@ def test_a_file_in_the_way_of_the_commit_is_refused_before_anything_is_moved(rep
     (repositories.path / "new" / "file").write_text("mine")
     with pytest.raises(GitError, match="would overwrite new/file in"):
         checkout.bring_to(repositories.run, repositories.path, repositories.second, None, True)
+
+
+def test_a_full_disk_is_found_before_a_file_of_the_checkout_is_touched(repositories, monkeypatch):
+    repositories.fetch()
+    full = {"f_bavail": 1, "f_frsize": 4096, "f_files": 0, "f_favail": 0}
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), full))
+    with pytest.raises(GitError, match="There is no space for the new files"):
+        checkout.bring_to(repositories.run, repositories.path, repositories.second, None, False)
+    status = repositories.status()
+    assert (status.head, status.changed) == (repositories.first, ())
+
+
+@pytest.mark.parametrize("flag", ["skip-worktree", "assume-unchanged"])
+def test_a_change_that_git_was_told_not_to_see_is_refused_by_name(repositories, flag):
+    git_commands.git(repositories.path, "update-index", f"--{flag}", "a")
+    checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
+    (repositories.path / "a").write_text("hotfix")
+    with pytest.raises(GitError, match=f"has changes in a, which git was told not to see; .*--no-{flag}"):
+        checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())
+    (repositories.path / "a").unlink()
+    checkout.refuse_unfinished(repositories.run, repositories.path, repositories.status())

@@ -165,3 +165,15 @@ def test_a_stage_without_a_built_path_leaves_the_old_one_in_its_place(checkout):
     move = replace(checkout.move, built_paths=("node_modules", "cache"))
     in_place.forward(checkout.run, move)
     assert checkout.seen() == {**checkout.old, "a": "2", "new/file": "2", "node_modules/x": "new"}
+
+
+def test_commits_that_were_made_on_the_server_are_kept_and_named(checkout):
+    git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "mended here")
+    made = git(checkout.path, "rev-parse", "HEAD").strip()
+    git(checkout.path, "update-ref", "refs/greenlight/keep/older/from", made)
+    notes = in_place.forward(checkout.run, replace(checkout.move, from_sha=made))
+    assert notes == [
+        f"{made} in {checkout.path} is in no branch or tag that was fetched: 1 commit was made there, or taken out of "
+        f"its branch. It is kept as refs/greenlight/aside/{made}"
+    ]
+    assert git(checkout.path, "rev-parse", f"refs/greenlight/aside/{made}").strip() == made
