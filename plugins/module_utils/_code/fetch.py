@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, releases
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, lfs, releases
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 
 
@@ -39,6 +39,7 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     objects = run if present else _rehearse(place, run, folder)
     if not present:
         git.fetch(objects, repository, sha)
+    lfs.refuse_pointers(objects, sha)
     paths = [each.path for each in git.files_of(objects, sha)]
     if place.kind == "in_place":
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)

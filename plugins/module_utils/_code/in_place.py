@@ -24,7 +24,7 @@ import os
 from pathlib import Path
 from typing import List
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, space
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, space, unmoved
 from ansible_collections.greenlight.release.plugins.module_utils._code.aside import Aside
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
@@ -52,6 +52,9 @@ def check_forward(run: Run, move: Move) -> None:
     """Raise GitError when the move cannot be made, or the disk has no room for it, before anything is touched."""
     _check(run, move)
     space.refuse_no_room(run, move.app_path, move.from_sha, move.to_sha)
+    folder = folder_of(run, move)
+    if read_plan(folder / "plan.json") is None:
+        unmoved.refuse_unmoved(folder / "new", [each.path for each in git.files_of(run, move.to_sha)], move.built_paths)
 
 
 def _check(run: Run, move: Move) -> None:

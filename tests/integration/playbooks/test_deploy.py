@@ -81,6 +81,15 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
     assert site.records()[-1]["status"] == "aborted"
 
 
+def test_what_a_build_makes_outside_of_the_built_paths_is_refused_while_the_app_serves(site):
+    code = "import pathlib; pathlib.Path('compiled').mkdir(); pathlib.Path('compiled/x.js').write_text('new')"
+    pids = site.pids()
+    options = json.dumps({"greenlight_build_command": [sys.executable, "-c", code]})
+    status, output = site.deploy("better", "-e", options)
+    assert (status, "The install and build commands made compiled, which no release would move" in output) == (2, True)
+    assert (site.pids(), site.revision(), site.records()[-1]["status"]) == (pids, site.shas["good"], "aborted"), output
+
+
 def test_a_commit_that_the_host_does_not_have_yet_is_rehearsed_with_its_build_and_its_migration(site, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(site.repository, source)

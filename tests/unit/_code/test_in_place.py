@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code import in_place
+from ansible_collections.greenlight.release.plugins.module_utils._code import layout as code_layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from code_layouts import ID, ONE, Checkout, Killed
 from git_commands import git
@@ -40,6 +42,7 @@ def test_both_commits_are_kept_although_their_branch_is_rewritten(checkout):
 
 def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, monkeypatch):
     in_place.check_forward(checkout.run, checkout.move)
+    shutil.rmtree(code_layout.stage_path(checkout.run, checkout.move))
     in_place.check_forward(checkout.run, replace(checkout.move, built_paths=()))
     full = {"f_bavail": 1, "f_frsize": 4096, "f_files": 0, "f_favail": 0}
     monkeypatch.setattr(os, "statvfs", lambda _path: type("Free", (), full))
@@ -177,3 +180,10 @@ def test_commits_that_were_made_on_the_server_are_kept_and_named(checkout):
         f"its branch. It is kept as refs/greenlight/aside/{made}"
     ]
     assert git(checkout.path, "rev-parse", f"refs/greenlight/aside/{made}").strip() == made
+
+
+def test_a_move_that_was_begun_is_completed_whatever_lies_in_its_stage(checkout):
+    in_place.forward(checkout.run, checkout.move)
+    (code_layout.stage_path(checkout.run, checkout.move) / "made").write_text("by a migration that was tried")
+    in_place.check_forward(checkout.run, checkout.move)
+    git(checkout.path, "checkout", "--quiet", checkout.move.from_sha)
