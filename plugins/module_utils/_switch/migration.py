@@ -42,7 +42,7 @@ class MigrationCopy:
     commands: Sequence[Sequence[str]]
 
 
-class CannotRehearse(Exception):
+class _CannotRehearse(Exception):
     """The commands cannot be led to a copy; the message says why."""
 
 
@@ -65,7 +65,7 @@ def rehearse(inputs: Inputs, before: pm2.State) -> str:
     try:
         with _made_copy(inputs, before) as copy:
             _run_on(copy, inputs, {**environment_of(inputs, before), **copy.variables})
-    except CannotRehearse as reason:
+    except _CannotRehearse as reason:
         if inputs.rehearse == "always":
             raise CommandError(f"The migration cannot be tried on a copy of the database: {reason}") from reason
         return str(reason)
@@ -103,10 +103,10 @@ def _made_copy(inputs: Inputs, before: pm2.State) -> Iterator[MigrationCopy]:
 
 
 def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
-    """Return where the copy goes. Raises CannotRehearse."""
+    """Return where the copy goes. Raises _CannotRehearse."""
     staged = layout.stage_path(inputs.git, inputs.move)
     if not staged.is_dir():
-        raise CannotRehearse(f"there is no new tree in {staged}")
+        raise _CannotRehearse(f"there is no new tree in {staged}")
     live = sqlite_api.resolve(Path(inputs.database.path))
     beside = Path(inputs.database.backup).with_name(f".rehearsal-{inputs.record['id']}.db")
     variables = environment_of(inputs, before)
@@ -117,7 +117,7 @@ def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
     place = beside if leads else _place_in(staged, root_of(inputs.move), live)
     free = os.statvfs(str(place.parent))
     if free.f_bavail * free.f_frsize < _TIMES_THE_SIZE * live.stat().st_size + _SPARE:
-        raise CannotRehearse(f"there is no room for a copy in {place.parent}")
+        raise _CannotRehearse(f"there is no room for a copy in {place.parent}")
     return MigrationCopy(place, led, given)
 
 
@@ -132,26 +132,26 @@ def lead_to(texts: Mapping[Key, str], live: Path, copy: Path) -> Dict[Key, str]:
 
 
 def _refuse_literal_paths(inputs: Inputs, given: Sequence[Sequence[str]], paths: Set[str]) -> None:
-    """Raise CannotRehearse where a command or the code names the database: it would migrate that, and not the copy."""
+    """Raise _CannotRehearse where a command or the code names the database: it would migrate that, and not the copy."""
     for path in sorted(paths):
         if any(path in word for words in given for word in words):
-            raise CannotRehearse(f"a command has {path} in the middle of a word")
+            raise _CannotRehearse(f"a command has {path} in the middle of a word")
         found = inputs.git(["grep", "-lF", "-e", path, inputs.move.to_sha, "--", *_CODE])
         if found.code == 0:
             name = found.output.splitlines()[0].partition(":")[2]
-            raise CannotRehearse(f"{name} of the new revision names {path}; take it from a variable of the app")
+            raise _CannotRehearse(f"{name} of the new revision names {path}; take it from a variable of the app")
 
 
 def _place_in(staged: Path, root: Path, live: Path) -> Path:
-    """Return the place in the new tree that the database has in the running one. Raises CannotRehearse."""
+    """Return the place in the new tree that the database has in the running one. Raises _CannotRehearse."""
     running = sqlite_api.resolve(root)
     if running not in live.parents:
-        raise CannotRehearse(f"no variable of the app holds {live}, and it does not lie in {root}")
+        raise _CannotRehearse(f"no variable of the app holds {live}, and it does not lie in {root}")
     name = str(live.relative_to(running))
     for settings in (staged / ".env", (staged / name).parent / ".env"):
         if settings.is_file() and str(live) in settings.read_text(encoding="utf-8", errors="replace"):
-            raise CannotRehearse(f"{settings} leads to {live} itself")
+            raise _CannotRehearse(f"{settings} leads to {live} itself")
     if not lies_free(staged, name) or os.path.lexists(str(staged / name)):
-        raise CannotRehearse(f"{staged / name} leads elsewhere or is there already")
+        raise _CannotRehearse(f"{staged / name} leads elsewhere or is there already")
     (staged / name).parent.mkdir(parents=True, exist_ok=True)
     return staged / name

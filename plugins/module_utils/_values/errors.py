@@ -27,15 +27,19 @@ A subject has one error. Those below it are for callers that do something else a
         NotifyError
         OptionsError
         PM2Error
+            EndedError
             NoDaemonError
             ProtocolError
             ReloadError
         RecordError
         ScheduleError
         SqliteError
+            DamagedError
+            LockedError
         StatusError
         SwitchError
         TooSlowError
+        TrustError
 """
 
 from __future__ import annotations
