@@ -73,7 +73,7 @@ def what_a_rollback_needs_is_gone(host: Host) -> list[str]:
     release_better(host)
     pid, backup = host.pid(), host.newest()["facts"]["backup"]
     host.shell.check_output(f"mv {backup} {backup}.away")
-    no_backup = host.play("rollback")
+    no_backup = host.play("rollback", greenlight_rollback_database="restore")
     host.shell.check_output(f"mv {backup}.away {backup}")
     objects, packs = "/srv/sample-app/.git/objects", "/srv/sample-app/.git/objects-away"
     host.shell.check_output(f"mv {objects} {packs} && mkdir {objects} && chown sample {objects}")
