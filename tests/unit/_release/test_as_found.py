@@ -8,6 +8,7 @@ from ansible_collections.greenlight.release.plugins.filter.close_as_found import
 
 HEAD = {"sha": "a" * 40}
 WELL = {
+    "head": HEAD,
     "process": {"ready": True, "reason": ""},
     "health": {"healthy": True, "reason": ""},
     "backups": {"backups": [{"path": "/b/one.db", "sound": True}, {"path": "/b/two.db", "sound": False}]},
@@ -15,12 +16,12 @@ WELL = {
 }
 
 
-def close(status="in_progress", head=HEAD, check_mode=False, **looks):
+def close(status="in_progress", check_mode=False, **looks):
     given = {**WELL, **looks}
     record = {"id": "1", "status": status} if status else None
     return close_as_found(
         record,
-        head,
+        given["head"],
         given["process"],
         given["health"],
         given["backups"],

@@ -121,7 +121,7 @@ def test_what_was_planted_as_the_lock_is_not_given_away(host, owners, name):
     make = {"link": os.symlink, "copy": os.link, "pipe": lambda _victim, path: os.mkfifo(path)}[name]
     make(victim, folder / backup.LOCK)
     with pytest.raises((SqliteError, OSError), match="hard links|not a regular file|symbolic links"):
-        with api.explained(lambda: contextlib.ExitStack()) as stack:
+        with api.explained(contextlib.ExitStack) as stack:
             api.explained(lambda: stack.enter_context(backup.alone_in(folder)))
     assert (victim.stat().st_size, victim.stat().st_nlink) == (8192, 1 + (name == "copy"))
 
