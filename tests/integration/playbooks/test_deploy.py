@@ -323,7 +323,8 @@ def test_a_release_over_a_host_that_is_down_is_rolled_back_and_the_next_one_mend
     site.app.check_out("crash-at-load")
     site.pm2("restart", "all")
     wait_for(lambda: site.pm2.processes()[0]["pm2_env"]["status"] == "errored", "the end of the restarts")
-    over = ("-e", "greenlight_allow_unhealthy_baseline=true")
+    # What is down is asked in vain, again and again.
+    over = ("-e", "greenlight_allow_unhealthy_baseline=true", "-e", "greenlight_health_deadline=5")
     status, output = site.deploy("degraded", *over)
     assert (status, "which did not serve before the release either" in output) == (2, True), output
     closed = site.records()[0]
