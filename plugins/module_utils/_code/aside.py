@@ -53,7 +53,9 @@ def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]
     Raises GitError, OSError.
     """
     known = blobs_of(run, commits, names)
-    foreign = sorted({place for name in names for place in _foreign(run, path, name, known)})
+    places = {place for name in names for place in _foreign(run, path, name, known)}
+    # What lies in a folder goes with it.
+    foreign = sorted(place for place in places if not places & {str(parent) for parent in Path(place).parents})
     if not foreign:
         return Aside()
     folder = _new_folder(folder_of(run, path) / "greenlight" / "aside")

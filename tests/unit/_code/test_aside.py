@@ -90,3 +90,11 @@ def test_many_paths_are_given_to_git_a_part_at_a_time():
 
 def test_a_long_list_is_cut():
     assert aside.shorten([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
+
+
+def test_what_lies_in_a_folder_that_is_put_aside_goes_with_it(repositories):
+    """A file of one revision is a folder in the other one."""
+    (repositories.path / "new").mkdir()
+    (repositories.path / "new" / "file").write_text("mine")
+    kept = put_aside(repositories, "new", "new/file")
+    assert (kept.paths, (kept.folder / "new" / "file").read_text()) == (("new",), "mine")
