@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup, backup_plan, update
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
@@ -62,3 +63,13 @@ class Host:
         content[4096:40960] = b"\xff" * 36864
         self.path.write_bytes(content)
         return bytes(content)
+
+
+def leave_wal(host):
+    """Add a row as an app does that is killed then: it is in the WAL only."""
+    app = sqlite3.connect(host.path, isolation_level=None)
+    app.execute("INSERT INTO t VALUES (3)")
+    left = {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in ("", "-wal", "-shm")}
+    app.close()
+    for suffix, content in left.items():
+        Path(f"{host.path}{suffix}").write_bytes(content)

@@ -191,10 +191,9 @@ def _changes(request: Request, before: State, plan: ProcessPlan) -> Dict[int, Ma
     if request.config is None or not plan.differences or plan.action == "recreate":
         return {each.pm_id: watched for each in before.instances if watched}
     named = process.named(before.processes, request.name)
-    differing = {int(each["pm_id"]): each for each in named}
     return {
-        pm_id: {**watched, **pm2_differences.changes_for(request.config, each, plan.differences)}
-        for pm_id, each in differing.items()
+        int(each["pm_id"]): {**watched, **pm2_differences.changes_for(request.config, each, plan.differences)}
+        for each in named
     }
 
 

@@ -19,8 +19,8 @@ SHORTEST_SECRET = 6
 # Variables of the shell that are called like passwords, and hold folders.
 _FOLDERS = ("PWD", "OLDPWD")
 # What belongs to the shell that ran pm2, and what Node and PM2 hand to one instance only.
-_NOT_OF_THE_APP = (*_FOLDERS, "SHLVL", "_", "HOME", "USER", "LOGNAME")
-_OF_ONE_INSTANCE = ("NODE_APP_INSTANCE", "NODE_CHANNEL_FD", "unique_id")
+_OF_THE_SHELL = (*_FOLDERS, "SHLVL", "_", "HOME", "USER", "LOGNAME")
+_NOT_OF_THE_APP = (*_OF_THE_SHELL, "NODE_APP_INSTANCE", "NODE_CHANNEL_FD", "unique_id")
 # Programs that run JavaScript, as the kernel calls them.
 _RUNTIMES = ("node", "nodejs", "bun", "deno")
 
@@ -83,7 +83,7 @@ def variables_of(processes: Sequence[Mapping[str, Any]], name: str, path: str) -
 
 
 def _is_of_the_app(name: str) -> bool:
-    return name not in (*_NOT_OF_THE_APP, *_OF_ONE_INSTANCE) and not name.startswith("PM2_")
+    return name not in _NOT_OF_THE_APP and not name.startswith("PM2_")
 
 
 def _runtime_folder(pid: int) -> str:

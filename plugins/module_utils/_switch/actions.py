@@ -95,7 +95,9 @@ def mark(inputs: Inputs, progress: Progress) -> Progress:
             raise
         cursor = {}
         progress = progress.warned(f"The log was not marked, so all of it is read: {error}")
-    return _remember_watch(inputs, progress.found({"cursor": cursor}).learned({"cursor": cursor}))
+    progress = progress.found({"cursor": cursor}).learned({"cursor": cursor})
+    # A rollback did that before its stop. By now its app is stopped, and users wait.
+    return progress if inputs.plan.is_rollback else _remember_watch(inputs, progress)
 
 
 def _remember_watch(inputs: Inputs, progress: Progress) -> Progress:

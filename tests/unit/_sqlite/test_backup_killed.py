@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup, online, restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import manifest as sqlite_manifest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from sqlite_host import Host
+from sqlite_host import Host, leave_wal
 
 CHANGING = (
     "fchmod",
@@ -84,16 +82,6 @@ class Template:
     def bring_back(self):
         shutil.rmtree(self.host.folder)
         shutil.copytree(self.copy, self.host.folder, symlinks=True)
-
-
-def leave_wal(host):
-    """Add a row as an app does that is killed then: it is in the WAL only."""
-    app = sqlite3.connect(host.path, isolation_level=None)
-    app.execute("INSERT INTO t VALUES (3)")
-    left = {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in ("", "-wal", "-shm")}
-    app.close()
-    for suffix, content in left.items():
-        Path(f"{host.path}{suffix}").write_bytes(content)
 
 
 def close_cleanly(host):

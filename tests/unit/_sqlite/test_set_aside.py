@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api, manifest, online, restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Retention
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from sqlite_host import NOW, Host
+from sqlite_host import NOW, Host, leave_wal
 
 
 @pytest.fixture
@@ -37,12 +36,7 @@ def test_what_was_set_aside_can_be_restored_and_that_sets_aside_again(host, way)
 
 
 def test_what_a_killed_app_left_next_to_it_is_restored_with_it(host):
-    app = sqlite3.connect(host.path, isolation_level=None)
-    app.execute("INSERT INTO t VALUES (3)")
-    left = {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in ("", "-wal", "-shm")}
-    app.close()
-    for suffix, content in left.items():
-        Path(f"{host.path}{suffix}").write_bytes(content)
+    leave_wal(host)
     restore.restore(host.wanted)
     known = manifest.read_backup(host.kept)
     assert (known["sidecars"], api.describe_backups(host.aside, 5)[0]["sound"]) == (["-wal"], True)
