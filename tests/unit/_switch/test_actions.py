@@ -17,6 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
@@ -343,6 +344,16 @@ def test_what_a_rehearsal_came_to_is_reported(make, monkeypatch, reason, warning
 def test_nothing_is_migrated_while_something_else_has_started_the_app(make, lists):
     inputs = make(transport=FakeTransport(*lists), migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})
     with pytest.raises(PM2Error, match="shop was started by something else while it was stopped for its migration"):
+        actions.migrate(inputs, BEGUN)
+
+
+def test_nothing_is_migrated_while_somebody_has_opened_the_database_meanwhile(make, monkeypatch):
+    def refuse(_database, stopped_first, allowed):
+        raise SqliteError(f"open beside {stopped_first} and {allowed}")
+
+    monkeypatch.setattr(actions.database, "refuse_strangers", refuse)
+    inputs = make(transport=FakeTransport([STOPPED]), migrate=[["false"]], environment={"PATH": "/bin:/usr/bin"})
+    with pytest.raises(SqliteError, match=r"open beside set\(\) and \['litestream'\]"):
         actions.migrate(inputs, BEGUN)
 
 
