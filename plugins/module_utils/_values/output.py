@@ -10,7 +10,7 @@ from typing import List, Sequence
 
 # What ssh, npm and Node say once, before many lines that do not help.
 _CAUSES = re.compile(
-    r"^ssh: |Permission denied|^Host key |^npm (?:error|ERR!) code |"
+    r"^ssh: |Permission denied|^Host key |does not appear to be a git repository|^npm (?:error|ERR!) code |"
     r"^(?:Uncaught )?\w*Error\b.*: |No space left on device"
 )
 _MOST_CAUSES = 4

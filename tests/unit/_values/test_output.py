@@ -15,6 +15,7 @@ AFTER = [f"at line {number}" for number in range(6)]
         "ssh: connect to host h port 22: Connection refused",
         "git@h: Permission denied (publickey).",
         "Host key verification failed.",
+        "fatal: '/srv/x' does not appear to be a git repository",
         "npm error code EUSAGE",
         "npm ERR! code ENOENT",
         "Error: no such table: items",
