@@ -69,8 +69,17 @@ options:
     description: Whether a migration is tried first in a new tree, V(auto), V(always) or V(never), see the role P(greenlight.release.deploy#role).
     type: str
     default: never
+  tree:
+    description:
+      - What is known of the new tree. C(app_path) is the folder of the app, C(subfolder) the folder in the repository that commands run in, and
+        C(lock_files) are those of the revision. C(processes) are those of the app, each with C(script) and C(cwd), which show the folder of the app
+        where C(subfolder) is empty.
+    type: dict
+    default: {}
   install_command:
-    description: The command and arguments that install what the app depends on.
+    description:
+      - The command and arguments that install what the app depends on.
+      - V([auto]) stands for the frozen install of the package manager whose lock file lies in the folder of the app, or in the nearest one above it.
     type: list
     elements: str
     default: []
@@ -118,7 +127,10 @@ _value:
   description:
     - The commands to C(run) aside and to C(migrate) with, each with its arguments, whether to C(restart_app), which other processes to C(restart)
       after it, and the C(reasons), which are the paths that asked for each.
-    - Whether the new tree is C(staged), that is built while the old one runs, and the built paths that are C(built_anew).
+    - Whether the new tree is C(staged), that is built while the old one runs.
+    - The same commands as C(build), each with its C(words) and its C(folder). The C(built_paths) with those of the folders in which packages are installed,
+      and those of them that are C(built_anew).
+    - The C(warnings), such as a changed lock file that nothing installs.
   type: dict
   sample:
     run: [[npm, run, build]]
@@ -129,13 +141,17 @@ _value:
       rules: {pages: [web/index.html]}
       restart_app: every changed path is covered by a rule that does not restart the app
     staged: true
+    build: [{words: [npm, run, build], folder: ""}]
+    built_paths: [node_modules]
     built_anew: []
+    warnings: []
 """
 
+from types import MappingProxyType
 from typing import Any, Callable, Dict, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.greenlight.release.plugins.module_utils._release import changes, plan
+from ansible_collections.greenlight.release.plugins.module_utils._release import build_plan, changes, plan
 
 
 def plan_changes(
@@ -145,15 +161,16 @@ def plan_changes(
     layout: str = "in_place",
     built_paths: Sequence[str] = (),
     rehearse_migration: str = "never",
+    tree: Mapping[str, Any] = MappingProxyType({}),
     **settings: Any,
 ) -> Dict[str, Any]:
     try:
-        planned = changes.plan_changes(changed_paths, rules, app, **settings)
+        known = build_plan.tree_of(tree, changed_paths)
+        planned = build_plan.plan_changes(changed_paths, rules, app, known, built_paths, **settings)
     except (changes.ChangesError, TypeError) as error:
         raise AnsibleFilterError(f"plan_changes: {error}") from error
-    anew = plan.built_anew(settings.get("install_command", ()), planned["reasons"], built_paths)
     staged = plan.needs_stage(layout, planned["run"], planned["migrate"], rehearse_migration)
-    return {**planned, "staged": staged, "built_anew": anew}
+    return {**planned, "staged": staged}
 
 
 class FilterModule:

@@ -113,6 +113,12 @@ branch:
   returned: when the state is fetched
   type: str
   sample: main
+lock_files:
+  description: Lock files of package managers that O(sha) has, without those beside packages that are a part of it.
+  returned: when the state is fetched
+  type: list
+  elements: str
+  sample: [backend/package-lock.json]
 changed_paths:
   description: Paths that differ between the two commits, or all where nothing was released yet.
   returned: when the state is fetched

@@ -71,6 +71,11 @@ options:
         and in check mode only warns. Empty refuses nothing.
     type: str
     default: ""
+  cautions:
+    description: What to warn of when a release is opened, such as a lock file that nothing installs.
+    type: list
+    elements: str
+    default: []
   stage:
     description:
       - The step that begins now, such as V(backed_up) or V(switched).
@@ -181,6 +186,7 @@ file:
   sample: /var/lib/greenlight/shop/releases/20260219T020000Z-0639294c.json
 """
 
+import contextlib
 import functools
 import os
 import time
@@ -192,6 +198,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, transition, watch
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
+MAPPING: Dict[str, Any] = {"type": "dict", "default": {}}
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["opened", "noted", "closed", "unlocked"], "required": True},
     "state_path": {"type": "path", "required": True},
@@ -205,12 +212,10 @@ ARGUMENTS = {
     "take_over": {"type": "str", "choices": ["never", "stale", "any"], "default": "never"},
     "retry_rejected": {"type": "bool", "default": False},
     "refuse": {"type": "str", "default": ""},
+    "cautions": {"type": "list", "elements": "str", "default": []},
     "stage": {"type": "str"},
-    "facts": {"type": "dict", "default": {}},
-    "evidence": {
-        "type": "dict",
-        "options": {"cursor": {"type": "dict", "default": {}}, "findings": {"type": "dict", "default": {}}},
-    },
+    "facts": MAPPING,
+    "evidence": {"type": "dict", "options": {"cursor": MAPPING, "findings": MAPPING}},
     "observation": {"type": "dict"},
     "outcome": {"type": "str", "choices": list(release_record.OUTCOMES)},
     "watch_seconds": {"type": "int", "default": 0},
@@ -243,13 +248,14 @@ def update_records(module: AnsibleModule, now: datetime) -> Dict[str, Any]:
 
 
 def refuse_to_open(module: AnsibleModule) -> None:
-    """Fail where no release may begin now; a rehearsal only reports it."""
+    """Fail where no release may begin now, which a rehearsal only reports, and warn of what is risky."""
     params = module.params
-    if params["state"] == "opened" and params["refuse"]:
-        problem = f"No release of {params['app']} may begin now: {params['refuse']}"
-        if not module.check_mode:
-            module.fail_json(msg=problem)
-        module.warn(problem)
+    refused = params["refuse"] if params["state"] == "opened" else ""
+    problem = f"No release of {params['app']} may begin now: {refused}" if refused else ""
+    if problem and not module.check_mode:
+        module.fail_json(msg=problem)
+    for text in filter(None, [problem, *params["cautions"]]):
+        module.warn(text)
 
 
 def main() -> None:
@@ -264,11 +270,9 @@ def main() -> None:
     refuse_to_open(module)
     try:
         now = watch.choose_moment(module.params["now"], lambda: datetime.now(timezone.utc))
-        if module.check_mode:
+        alone = store.exclusive(Path(module.params["state_path"]), os.geteuid())
+        with contextlib.nullcontext() if module.check_mode else alone:
             result = update_records(module, now)
-        else:
-            with store.exclusive(Path(module.params["state_path"]), os.geteuid()):
-                result = update_records(module, now)
     except release_record.RecordError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

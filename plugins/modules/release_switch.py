@@ -159,6 +159,10 @@ options:
     description: Save PM2's list of processes, so that C(pm2 resurrect) starts them again after a reboot.
     type: bool
     default: false
+  subfolder:
+    description: The folder in the repository that O(migrate) runs in, and in which the app may have a C(.env) file. Empty is the repository itself.
+    type: str
+    default: ""
   executable:
     description: The C(pm2) program, a name on PATH or an absolute path.
     type: str
@@ -317,6 +321,7 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 60},
     "git_timeout": {"type": "float", "default": 120},
     "save": {"type": "bool", "default": False},
+    "subfolder": {"type": "str", "default": ""},
     "executable": {"type": "str", "default": "pm2"},
 }
 

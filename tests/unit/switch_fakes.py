@@ -50,6 +50,7 @@ def params(state_path, **given):
         "git_timeout": 5,
         "save": False,
         "executable": "/nonexistent/pm2",
+        "subfolder": "",
         **given,
     }
 

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, lfs, releases
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
+from ansible_collections.greenlight.release.plugins.module_utils._values import lock_files
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
     compared = git.compare(objects, head, sha) if head else first
-    return {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared}
+    locks = lock_files.installable(paths)
+    return {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
 
 
 def _look(place: Place) -> Tuple[str, str]:

@@ -44,6 +44,11 @@ def stage_path(run: Run, move: Move) -> Path:
     return code_in_place.folder_of(run, move) / "new"
 
 
+def root_of(move: Move) -> Path:
+    """Return the folder in which PM2 runs the app."""
+    return move.app_path / "current" if move.kind == "releases" else move.app_path
+
+
 def head(run: Run, kind: str, app_path: Path) -> str:
     """Return the full SHA that is in place now."""
     return code_releases.head(app_path) if kind == "releases" else code_in_place.head(run, app_path)

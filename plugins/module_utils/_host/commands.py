@@ -11,7 +11,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Mapping, Optional, Sequence
+from typing import Any, Callable, Literal, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
@@ -68,12 +68,12 @@ def run_group(
     )
     try:
         output, problem = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as expired:
         state: EndState = "killed" if process.poll() is None else "held"
         # Nothing waits for the output: what went into a session of its own may hold it for ever.
         with process:
             _end_group(process, grace)
-        return Ended(state, process.returncode)
+        return Ended(state, process.returncode, expired.output or b"")
     return Ended("ended", process.returncode, output, problem or b"")
 
 
@@ -86,22 +86,35 @@ def _end_group(process: subprocess.Popen[bytes], grace: float) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run(words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float) -> None:
+def _forget(_output: str) -> None:
+    pass
+
+
+def run(
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    keep: Callable[[str], None] = _forget,
+) -> None:
     """Run a command to its end. Raises CommandError with its last words, secrets taken out.
 
-    All that it started and that is left is killed after `timeout` seconds.
+    All that it started and that is left is killed after `timeout` seconds. `keep` gets all that it said, also when it
+    fails; secrets are still in it.
     """
     shown = redaction.show(" ".join(words))
     try:
         ended = run_group(words, environment, timeout, folder, one_output=True)
     except OSError as error:
         raise CommandError(f"{shown} cannot be started in {folder}: {explain(error)}") from error
+    output = ended.output.decode("utf-8", "replace")
+    keep(output)
     if ended.state == "killed":
         raise CommandError(f"{shown} did not end in {timeout:g} seconds and was killed")
     if ended.state == "held":
         raise CommandError(f"{shown} ended and left something that holds its output for {timeout:g} seconds")
     if ended.code != 0:
-        raise CommandError(_describe_end(shown, ended.code, ended.output.decode("utf-8", "replace")))
+        raise CommandError(_describe_end(shown, ended.code, output))
 
 
 def _describe_end(shown: str, status: int, output: str) -> str:

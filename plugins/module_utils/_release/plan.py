@@ -111,13 +111,6 @@ def needs_stage(layout: str, commands: Sequence[Any], migrate: Sequence[Any] = (
     return layout == "releases" or bool(commands) or (bool(migrate) and rehearse != "never")
 
 
-def built_anew(install_command: Sequence[str], reasons: Mapping[str, Any], built_paths: Sequence[str]) -> List[str]:
-    """Return the built paths that the install command rebuilds, so that the old ones need not be copied."""
-    # npm ci begins by removing the folder.
-    removes = "install" in reasons and list(install_command[:2]) == ["npm", "ci"]
-    return ["node_modules"] if removes and "node_modules" in list(built_paths) else []
-
-
 def refuse(rollback_database: str, outside_hours: str, ignore_hours: bool, restore_within: Any = 0) -> str:
     """Return why a release must not begin, "" when it may. `outside_hours` says why the time is wrong.
 

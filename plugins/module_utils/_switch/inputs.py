@@ -55,6 +55,7 @@ class Inputs:
     rehearse: str
     allowed_holders: Sequence[str]
     executable: str
+    subfolder: str
     system: System
     is_rehearsal: bool = False
     is_planned: bool = False
@@ -89,6 +90,7 @@ def read(
         params["rehearse"],
         params["allowed_holders"],
         params["executable"],
+        params["subfolder"],
         system,
         is_rehearsal,
         is_planned,
@@ -126,9 +128,7 @@ def move_of(record: Mapping[str, Any]) -> Move:
     )
 
 
-def root_of(move: Move) -> Path:
-    """Return the folder in which PM2 runs the app."""
-    return move.app_path / "current" if move.kind == "releases" else move.app_path
+root_of = layout.root_of
 
 
 def _processes(

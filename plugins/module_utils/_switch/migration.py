@@ -9,6 +9,7 @@ A migration that fails, or takes too long, is found out on the copy, and costs n
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.move impo
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
+from ansible_collections.greenlight.release.plugins.module_utils._switch import variables
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs, root_of
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -48,8 +52,8 @@ class _CannotRehearse(Exception):
 
 def environment_of(inputs: Inputs, before: pm2.State) -> Dict[str, str]:
     """Return the variables of the commands: those of this run, and over them those that the app runs with."""
-    own = inputs.system.environment
-    return {**own, **pm2.variables_of(before.processes, inputs.processes.app, own.get("PATH", ""))}
+    own, folders = inputs.system.environment, variables.settings_folders(root_of(inputs.move), inputs.subfolder)
+    return variables.of_the_app(before.processes, inputs.processes.app, own, folders, inputs.move.to_sha)
 
 
 def migrate(inputs: Inputs, before: pm2.State) -> None:
@@ -87,8 +91,12 @@ def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str])
 
 
 def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> None:
+    log = kept_output.file_of(inputs.state_path, inputs.record["id"])
+    hide = variables.hiding(environment)
     for words in migration:
-        commands.run(words, folder, environment, inputs.migrate_timeout)
+        what = redaction.show(" ".join(words))
+        keep = functools.partial(kept_output.append, log, what, hide=hide)
+        commands.run(words, folder / inputs.subfolder, environment, inputs.migrate_timeout, keep)
 
 
 @contextlib.contextmanager
@@ -109,8 +117,8 @@ def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
         raise _CannotRehearse(f"there is no new tree in {staged}")
     live = sqlite_api.resolve(Path(inputs.database.path))
     beside = Path(inputs.database.backup).with_name(f".rehearsal-{inputs.record['id']}.db")
-    variables = environment_of(inputs, before)
-    led = {name: value for name, value in lead_to(variables, live, beside).items() if value != variables[name]}
+    given_by_app = environment_of(inputs, before)
+    led = {name: value for name, value in lead_to(given_by_app, live, beside).items() if value != given_by_app[name]}
     given = [list(lead_to(dict(enumerate(words)), live, beside).values()) for words in inputs.migrate]
     _refuse_literal_paths(inputs, given, {str(live), inputs.database.path})
     leads = bool(led) or given != [list(words) for words in inputs.migrate]

@@ -81,6 +81,37 @@ def test_a_build_happens_in_a_tree_of_its_own_and_is_rolled_back(site):
     assert site.records()[-1]["status"] == "aborted"
 
 
+def test_a_lock_file_in_a_folder_is_installed_there_as_the_app_would(site, tmp_path):
+    """The packages move with the release; what the commands said is kept, and a lock file of nobody is named."""
+    source, pnpm = tmp_path / "source", tmp_path / "bin" / "pnpm"
+    shutil.copytree(site.repository, source)
+    git(source, "checkout", "--quiet", "better")
+    sha = commit(source, {"backend/pnpm-lock.yaml": "lockfileVersion: '9.0'\n", "yarn.lock": ""})
+    (site.app.path / ".git" / "info" / "exclude").write_text("node_modules\n.env\n")
+    (site.app.path / ".env").write_text("API_TOKEN=in-the-file\n")
+    pnpm.parent.mkdir()
+    pnpm.write_text('#!/bin/sh\necho "$@"\nmkdir node_modules && touch node_modules/dep\n')
+    pnpm.chmod(0o755)
+    code = "import os; print(os.getcwd(), os.environ['API_TOKEN'], os.environ['GREENLIGHT_REVISION'])"
+    options = {
+        "greenlight_repository": str(source),
+        "greenlight_app_subfolder": "backend",
+        "greenlight_build_command": [sys.executable, "-c", f"{code}; print(open('../.env').read())"],
+    }
+    options.update(greenlight_revision=sha)
+    own = {**os.environ, "PATH": f"{pnpm.parent}:{os.environ['PATH']}"}
+    words = ("-i", site.inventory, "greenlight.release.deploy", "-e", json.dumps(options))
+    status, output = play(*words, env=own)
+    assert (status, site.revision()) == (0, sha), output
+    assert (site.app.path / "backend" / "node_modules" / "dep").is_file(), output
+    assert "yarn.lock changed, and no command installs it" in " ".join(output.split()), output
+    (kept,) = (site.state / "output").glob("*.log")
+    said = kept.read_text()
+    assert "$ pnpm install --frozen-lockfile --prod=false\ninstall --frozen-lockfile --prod=false\n" in said, said
+    assert f"new/backend ******** {sha}\nAPI_TOKEN=***" in said, said
+    assert (kept.stat().st_mode & 0o777, "in-the-file" in output) == (0o600, False), output
+
+
 def test_what_a_build_makes_outside_of_the_built_paths_is_refused_while_the_app_serves(site):
     code = "import pathlib; pathlib.Path('compiled').mkdir(); pathlib.Path('compiled/x.js').write_text('new')"
     pids = site.pids()

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -47,6 +48,15 @@ def test_a_command_runs_in_its_folder_with_its_environment(tmp_path):
     code = "import os, pathlib; pathlib.Path('made').write_text(os.environ['WHO'])"
     host_commands.run([sys.executable, "-c", code], tmp_path, {"WHO": "us"}, 20)
     assert (tmp_path / "made").read_text() == "us"
+
+
+@pytest.mark.parametrize("rest", ["", "; raise SystemExit(1)", "; import signal; signal.pause()"])
+def test_all_that_a_command_said_is_kept_however_it_ends(tmp_path, rest):
+    kept = []
+    code = f"[print(n, flush=True) for n in range(30)]{rest}"
+    with pytest.raises(CommandError) if rest else contextlib.nullcontext():
+        host_commands.run([sys.executable, "-c", code], tmp_path, os.environ, 3, kept.append)
+    assert kept == ["".join(f"{n}\n" for n in range(30))]
 
 
 @pytest.mark.parametrize(

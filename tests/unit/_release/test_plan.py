@@ -103,21 +103,6 @@ def test_a_tree_is_made_ready_for_a_migration_that_is_tried_first(migrate, rehea
 NPM_CI = ["npm", "ci", "--omit=dev"]
 
 
-@pytest.mark.parametrize(
-    "command, reasons, built_paths, anew",
-    [
-        (NPM_CI, {"install": ["package-lock.json"]}, ["node_modules"], ["node_modules"]),
-        (NPM_CI, {"install": ["package-lock.json"]}, ["dist", "node_modules"], ["node_modules"]),
-        (NPM_CI, {"install": ["package-lock.json"]}, ["dist"], []),
-        (NPM_CI, {"build": ["items.js"]}, ["node_modules"], []),
-        (["npm", "install"], {"install": ["package-lock.json"]}, ["node_modules"], []),
-        ([], {"install": ["package-lock.json"]}, ["node_modules"], []),
-    ],
-)
-def test_what_the_install_removes_first_is_not_copied(command, reasons, built_paths, anew):
-    assert plan.built_anew(command, reasons, built_paths) == anew
-
-
 def test_the_filter_of_changes_says_what_is_staged_and_built_anew():
     settings = {"install_command": NPM_CI, "install_when_changed": ["package-lock.json"]}
     planned = plan_changes(["package-lock.json"], [], "shop", "in_place", ["node_modules"], **settings)

@@ -1,0 +1,116 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._switch import build
+from ansible_collections.greenlight.release.plugins.module_utils._switch.build import Build, Command
+from pm2_fakes import instance, listed
+from staged_host import Host
+
+SHOW = (
+    "import json, os, subprocess\n"
+    "sha = subprocess.run(['git', 'rev-parse', 'HEAD'], capture_output=True, text=True).stdout.strip()\n"
+    "print(json.dumps([os.path.basename(os.getcwd()), sha, os.environ['GREENLIGHT_REVISION'], os.environ['CI'],\n"
+    "  os.environ['FROM_PM2'], os.environ['FROM_FILE'], open('.env').read()]))"
+)
+
+
+@pytest.fixture
+def host(tmp_path):
+    host = Host(tmp_path, "in_place")
+    host.commit({"backend/server.js": "1"})
+    (host.path / "backend").mkdir()
+    (host.path / "backend" / ".env").write_text("FROM_FILE=file")
+    return host
+
+
+@pytest.fixture
+def make(host, tmp_path):
+    stage, log = host.stage().path, tmp_path / "state" / "output" / "r1.log"
+
+    def make(code, folder="backend", **more):
+        command = Command((sys.executable, "-c", code), folder)
+        wanted = Build(host.run, host.wanted().move, stage, "shop", "backend", [command], 20, log)
+        return replace(wanted, **more)
+
+    return make
+
+
+def state(node="", **env):
+    return replace(pm2.NOTHING, processes=[listed(env=env)], instances=[instance(node_version=node)])
+
+
+def test_commands_run_as_the_app_would_in_the_new_revision(host, make):
+    wanted = make(SHOW)
+    assert build.build(wanted, state(FROM_PM2="pm2"), os.environ) == []
+    said = wanted.log.read_text()
+    assert f'["backend", "{host.sha}", "{host.sha}", "true", "pm2", "file", "FROM_FILE=file"]' in said
+    assert not (wanted.stage / ".git").exists()
+    assert not (wanted.stage / "backend" / ".env").exists()
+
+
+def test_what_fails_is_quoted_without_secrets_and_its_output_is_kept(make):
+    wanted = make("import os; print('first'); print(os.environ['API_TOKEN']); raise SystemExit(3)")
+    with pytest.raises(CommandError) as error:
+        build.build(wanted, state(API_TOKEN="abcdef123"), os.environ)
+    assert f"ended with status 3: first | ******** (all of it is in {wanted.log})" in str(error.value)
+    assert "first\n********\n" in wanted.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"commands": [Command(("true",), "gone")]}, "true cannot run in .*/gone, which .* does not have"),
+        (
+            {"commands": [Command(("unheard-of",), "")]},
+            "unheard-of cannot be started in .*No such file or directory .unheard-of.$",
+        ),
+    ],
+)
+def test_what_cannot_be_started_is_said(make, more, said):
+    with pytest.raises(CommandError, match=said):
+        build.build(make("", **more), state(), os.environ)
+
+
+def test_another_node_than_that_of_the_app_is_a_warning(make, tmp_path):
+    program = tmp_path / "bin" / "node"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n[ $1 = --version ] && echo v20.1.0\n")
+    program.chmod(0o755)
+    own = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    wanted = make("")
+    (warning,) = build.build(wanted, state("24.3.0"), own)
+    assert warning.startswith("The commands run with Node 20.1.0, and PM2 runs shop with Node 24.3.0: ")
+    assert build.build(wanted, state("20.1.0"), own) == []
+    program.write_text("#!/bin/sh\nexit 3\n")
+    assert build.build(wanted, state("24.3.0"), own) == []
+    nowhere = make("", commands=[])
+    assert build.build(nowhere, state("24.3.0"), {"PATH": "/nonexistent"}) == []
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ([{"words": [], "folder": ""}], "must be a list of words"),
+        ([{"words": ["true"], "folder": "/srv"}], "'/srv' must lie in the repository"),
+        ([{"words": ["true"], "folder": "a/../.."}], "must lie in the repository, such as backend"),
+    ],
+)
+def test_commands_that_cannot_be_meant_are_refused(given, said):
+    with pytest.raises(CommandError, match=said):
+        build.parse_commands(given)
+
+
+def test_commands_are_read_with_their_folders():
+    assert build.parse_commands([{"words": ["true"]}, {"words": ["make", "x"], "folder": "backend"}]) == [
+        Command(("true",), ""),
+        Command(("make", "x"), "backend"),
+    ]
