@@ -67,6 +67,17 @@ options:
   from_sha:
     description: The other commit of the checkout that was killed. Needed by O(recover).
     type: str
+  deploy_key:
+    description:
+      - File on this host with the private key that ssh uses, and no other one. Others must not be able to read it.
+      - The host of the repository must be known to ssh. By default ssh takes its own keys and its agent, or what E(GIT_SSH_COMMAND) says.
+    type: path
+  local_changes:
+    description:
+      - Whether O(state=fetched) refuses a checkout with local changes. V(keep) does not, since the switch of the release puts them aside.
+    type: str
+    choices: [refuse, keep]
+    default: refuse
   timeout:
     description: Seconds that one git command may take.
     type: float
@@ -163,6 +174,8 @@ ARGUMENTS = {
     "sha": {"type": "str"},
     "recover": {"type": "bool", "default": False},
     "from_sha": {"type": "str"},
+    "deploy_key": {"type": "path", "no_log": False},
+    "local_changes": {"type": "str", "choices": ["refuse", "keep"], "default": "refuse"},
     "timeout": {"type": "float", "default": 120},
 }
 
@@ -179,6 +192,7 @@ def fetch(params: Mapping[str, Any], environment: Mapping[str, str], check_mode:
             Path(params["path"]),
             lambda where: git.make_run(environment, params["timeout"], str(where)),
             Path(folder) / "rehearsal" if check_mode else None,
+            params["local_changes"] == "keep",
         )
         return code_fetch.fetch(place, params["repository"], params["sha"])
 
@@ -187,7 +201,7 @@ def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     check_sha("sha", params["sha"])
     check_sha("from_sha", params["from_sha"])
     settings = git.split_credentials(params["repository"])[1] if params["repository"] else {}
-    environment = git.make_environment(os.environ, settings)
+    environment = git.make_environment(os.environ, settings, params["deploy_key"])
     run = git.make_run(environment, params["timeout"], params["path"] or ".")
     if params["state"] == "resolved":
         revision = git.check_revision(params["revision"])

@@ -58,6 +58,15 @@ def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]
     foreign = sorted(place for place in places if not places & {str(parent) for parent in Path(place).parents})
     if not foreign:
         return Aside()
+    return _move_aside(run, path, foreign)
+
+
+def put_changes_aside(run: Run, path: Path, names: Sequence[str]) -> Aside:
+    """Move local changes away, also those that only remove a file: the patch has them. Raises GitError, OSError."""
+    return _move_aside(run, path, sorted(names)) if names else Aside()
+
+
+def _move_aside(run: Run, path: Path, foreign: Sequence[str]) -> Aside:
     folder = _new_folder(folder_of(run, path) / "greenlight" / "aside")
     changes = "".join(
         demand(
@@ -68,6 +77,8 @@ def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]
     )
     files.write_synced(folder / "changes.diff", changes)
     for name in foreign:
+        if not os.path.lexists(str(path / name)):
+            continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The git directory may lie on another filesystem.
         shutil.move(str(path / name), str(folder / name))

@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.aside imp
     chunks,
     is_known,
     put_aside,
+    put_changes_aside,
     shorten,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import (
@@ -84,8 +85,11 @@ def read_status(run: Run, path: Path) -> Status:
     return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot inspect {path}"))
 
 
-def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
-    """Raise GitError for a checkout with local changes, a merge in progress, or a lock on its index."""
+def refuse_unfinished(run: Run, path: Path, status: Status, keeps_changes: bool = False) -> None:
+    """Raise GitError for a checkout with a merge in progress, or a lock on its index, or with local changes.
+
+    With `keeps_changes` those that git sees are no reason: they are going to be put aside.
+    """
     folder = folder_of(run, path)
     for name in _UNFINISHED:
         if (folder / name).exists():
@@ -93,8 +97,11 @@ def refuse_unfinished(run: Run, path: Path, status: Status) -> None:
     for name in _LOCKS:
         if (folder / name).exists():
             raise GitError(f"{folder / name} exists; end the git process that made it, or remove it")
-    if status.changed:
-        raise GitError(f"{path} has local changes in {shorten(status.changed)}; commit them elsewhere or undo them")
+    if status.changed and not keeps_changes:
+        raise GitError(
+            f"{path} has local changes in {shorten(status.changed)}; commit them elsewhere or undo them, or set "
+            f"greenlight_local_changes to keep, which puts them aside"
+        )
     unseen = hidden_changes(run, path)
     if unseen:
         raise GitError(
@@ -195,6 +202,15 @@ def _reset(run: Run, path: Path, head: str, names: Optional[Set[str]]) -> None:
     words = ["--literal-pathspecs", "restore", f"--source={head}", "--staged", "--worktree", "--"]
     for some in chunks(sorted(names)):
         demand(run([*words, *some]), what)
+
+
+def clear_changes(run: Run, path: Path) -> Aside:
+    """Make a checkout what its commit says, and put aside what differed. Raises GitError, OSError."""
+    status = read_status(run, path)
+    kept = put_changes_aside(run, path, status.changed)
+    if status.changed:
+        _reset(run, path, status.head, None)
+    return kept
 
 
 def refuse_living_locks(run: Run, path: Path) -> None:

@@ -19,12 +19,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 
 @dataclass(frozen=True)
 class Place:
-    """Where to fetch: `make_run` returns git for a folder, `rehearse_in` is a folder that may be made."""
+    """Where to fetch: `make_run` returns git for a folder, `rehearse_in` is a folder that may be made.
+
+    With `keeps_changes` local changes are no reason to refuse."""
 
     kind: str
     app_path: Path
     make_run: Callable[[Path], Run]
     rehearse_in: Optional[Path] = None
+    keeps_changes: bool = False
 
 
 def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
@@ -55,7 +58,7 @@ def _look(place: Place) -> Tuple[str, str]:
     if place.kind == "in_place":
         run = place.make_run(place.app_path)
         status = checkout.read_status(run, place.app_path)
-        checkout.refuse_unfinished(run, place.app_path, status)
+        checkout.refuse_unfinished(run, place.app_path, status, place.keeps_changes)
         return status.head, status.branch
     if not place.app_path.is_dir():
         raise GitError(f"{place.app_path} is not a folder; create it for the user who runs the app")

@@ -12,10 +12,12 @@ from __future__ import annotations
 import base64
 import os
 import re
+import shlex
 import signal
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import run_group
@@ -36,6 +38,7 @@ _KEPT = (
     "GIT_SSL_KEY",
     "GIT_PROXY_SSL_CAINFO",
 )
+_KEY_OF_SSH = re.compile(r"(?:^|\s)-i\s*([^\s'\"]+)")
 _LISTED_COMMITS = 50
 
 
@@ -99,14 +102,36 @@ def secrets_in(repository: str) -> List[str]:
     return sorted({password, unquote(password)} - {"", "git"})
 
 
-def make_environment(caller: Mapping[str, str], settings: Mapping[str, str]) -> Dict[str, str]:
-    """Return the environment for git: the caller's without what would lead git elsewhere, and the settings."""
+def make_environment(
+    caller: Mapping[str, str], settings: Mapping[str, str], deploy_key: Optional[str] = None
+) -> Dict[str, str]:
+    """Return the environment for git: the caller's without what would lead git elsewhere, and the settings.
+
+    With a `deploy_key` no other key is offered, not even one of an agent. Raises GitError for one that ssh refuses.
+    """
     kept = {name: value for name, value in caller.items() if not name.startswith("GIT_") or name in _KEPT}
     kept.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+    if deploy_key:
+        kept["GIT_SSH_COMMAND"] = f"ssh -oBatchMode=yes -oIdentitiesOnly=yes -i {shlex.quote(checked_key(deploy_key))}"
     kept.update(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C.UTF-8")
     for index, (name, value) in enumerate(settings.items()):
         kept[f"GIT_CONFIG_KEY_{index}"], kept[f"GIT_CONFIG_VALUE_{index}"] = name, value
     return {**kept, "GIT_CONFIG_COUNT": str(len(settings))}
+
+
+def checked_key(path: str) -> str:
+    """Return the path of a private key. Raises GitError for one that is not there, or that others may read."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise GitError(
+            f"The deploy key {path} cannot be used: {error.strerror}; correct greenlight_deploy_key"
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise GitError(f"The deploy key {path} is no file; correct greenlight_deploy_key")
+    if mode & 0o077:
+        raise GitError(f"The deploy key {path} has mode {mode & 0o777:04o}, so ssh does not use it; set it to 0600")
+    return path
 
 
 def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", grace: float = 5) -> Run:
@@ -203,7 +228,11 @@ def _explain_ssh(run: Run, repository: str) -> str:
     """Say that a checkout names an ssh command, which is not run: it could be any program."""
     named = run(["config", "--local", "--get-all", "core.sshCommand"]).output.strip()
     named = "" if repository.startswith(("http", "file:", "/", ".")) else named
-    return " (its core.sshCommand is not run; set GIT_SSH_COMMAND in the environment of the play)" if named else ""
+    if not named:
+        return ""
+    key = next(iter(_KEY_OF_SSH.findall(named)), "")
+    todo = f"set greenlight_deploy_key to {key}, or" if key else "set greenlight_deploy_key, or"
+    return f" (its core.sshCommand is not run; {todo} GIT_SSH_COMMAND in the environment of the play)"
 
 
 def parse_tree(output: str) -> List[Entry]:

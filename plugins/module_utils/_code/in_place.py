@@ -67,7 +67,7 @@ def _check(run: Run, move: Move) -> None:
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
         status = checkout.read_status(run, move.app_path)
-        checkout.refuse_unfinished(run, move.app_path, status)
+        checkout.refuse_unfinished(run, move.app_path, status, move.keeps_changes)
         if status.head not in (move.from_sha, move.to_sha):
             raise GitError(
                 f"{move.app_path} is at {status.head}, not at {move.from_sha}; it was moved by hand, start again"
@@ -117,10 +117,13 @@ def forward(run: Run, move: Move) -> List[str]:
     folder, kept = folder_of(run, move), Aside()
     notes = _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:
+        if move.keeps_changes:
+            kept = checkout.clear_changes(run, move.app_path)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         staged = [name for name in move.built_paths if os.path.lexists(str(folder / "new" / name))]
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
-        write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had})
+        aside = str(kept.folder) if kept.folder else ""
+        write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had, "aside": aside})
     else:
         kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
     checkout.check_out(run, move.app_path, move.to_sha)
@@ -209,7 +212,9 @@ def back(run: Run, move: Move) -> List[str]:
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
     checkout.check_out(run, move.app_path, move.from_sha, kept.left)
-    return kept.notes(move.app_path)
+    aside = plan.get("aside")
+    without = f"The local changes that the release put aside are in {aside}; {move.app_path} runs without them"
+    return [*kept.notes(move.app_path), *([without] if aside else [])]
 
 
 def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:

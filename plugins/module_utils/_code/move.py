@@ -26,7 +26,10 @@ MovePlan = Dict[str, Any]
 
 @dataclass(frozen=True)
 class Move:
-    """What moves where. Paths of built and shared files are relative to the tree of a revision."""
+    """What moves where. Paths of built and shared files are relative to the tree of a revision.
+
+    With `keeps_changes` local changes of a checkout are put aside, and else they are refused.
+    """
 
     kind: str
     app_path: Path
@@ -35,6 +38,7 @@ class Move:
     to_sha: str
     built_paths: Tuple[str, ...] = ()
     shared_paths: Tuple[str, ...] = ()
+    keeps_changes: bool = False
 
 
 def check_move(move: Move) -> None:

@@ -125,6 +125,7 @@ def move_of(record: Mapping[str, Any]) -> Move:
         record["to_revision"],
         tuple(facts.get("built_paths", ())),
         tuple(facts.get("shared_paths", ())),
+        facts.get("local_changes") == "keep",
     )
 
 

@@ -112,6 +112,20 @@ def test_a_lock_file_in_a_folder_is_installed_there_as_the_app_would(site, tmp_p
     assert (kept.stat().st_mode & 0o777, "in-the-file" in output) == (0o600, False), output
 
 
+def test_local_changes_are_refused_or_put_aside_and_named(site):
+    (site.app.path / "items.js").write_text((site.app.path / "items.js").read_text() + "// hotfix\n")
+    status, output = site.deploy("better")
+    assert (status, "has local changes in items.js" in output, site.records()) == (2, True, []), output
+    status, output = site.deploy("better", "-e", "greenlight_local_changes=keep")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    (patch,) = (site.app.path / ".git" / "greenlight" / "aside").glob("*/changes.diff")
+    assert (str(patch.parent) in output, "+// hotfix" in patch.read_text(), "// hotfix" in output) == (
+        True,
+        True,
+        False,
+    )
+
+
 def test_what_a_build_makes_outside_of_the_built_paths_is_refused_while_the_app_serves(site):
     code = "import pathlib; pathlib.Path('compiled').mkdir(); pathlib.Path('compiled/x.js').write_text('new')"
     pids = site.pids()

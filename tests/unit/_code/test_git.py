@@ -88,6 +88,28 @@ def test_the_environment_leads_git_nowhere_else():
     }
 
 
+def test_a_deploy_key_is_the_only_key_that_is_offered(tmp_path):
+    key = tmp_path / "my key"
+    key.write_text("PRIVATE")
+    key.chmod(0o600)
+    made = code_git.make_environment({"GIT_SSH_COMMAND": "ssh -i other"}, {}, str(key))
+    assert made["GIT_SSH_COMMAND"] == f"ssh -oBatchMode=yes -oIdentitiesOnly=yes -i '{key}'"
+
+
+def test_a_deploy_key_that_ssh_would_not_use_is_refused(tmp_path):
+    key = tmp_path / "key"
+    with pytest.raises(GitError, match=r"^The deploy key .*/key cannot be used: No such file or directory; correct"):
+        code_git.checked_key(str(key))
+    key.mkdir()
+    with pytest.raises(GitError, match=r"^The deploy key .*/key is no file; correct greenlight_deploy_key$"):
+        code_git.checked_key(str(key))
+    key.rmdir()
+    key.write_text("PRIVATE")
+    key.chmod(0o640)
+    with pytest.raises(GitError, match=r"/key has mode 0640, so ssh does not use it; set it to 0600$"):
+        code_git.checked_key(str(key))
+
+
 def test_a_missing_git_is_reported():
     with pytest.raises(GitError, match="git is not installed"):
         code_git.make_run({"PATH": "/nonexistent"}, 5)(["status"])
@@ -130,7 +152,12 @@ def test_a_git_that_was_killed_says_by_what():
 
 @pytest.mark.parametrize(
     "repository, command, explained",
-    [("git@h:r", "touch run", True), ("git@h:r", "", False), ("/nonexistent", "touch run", False)],
+    [
+        ("git@h:r", "touch run", "set greenlight_deploy_key, or GIT_SSH_COMMAND in"),
+        ("git@h:r", "ssh -i /k/id -F none", "set greenlight_deploy_key to /k/id, or GIT_SSH_COMMAND in"),
+        ("git@h:r", "", ""),
+        ("/nonexistent", "touch run", ""),
+    ],
 )
 def test_an_ssh_command_that_only_the_checkout_names_is_not_run_and_named(
     repositories, tmp_path, repository, command, explained
@@ -142,7 +169,7 @@ def test_an_ssh_command_that_only_the_checkout_names_is_not_run_and_named(
     environment = {**repositories.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     with pytest.raises(GitError, match="Cannot fetch from") as raised:
         code_git.fetch(code_git.make_run(environment, 30, str(repositories.path)), repository, repositories.second)
-    assert ("core.sshCommand is not run; set GIT_SSH_COMMAND" in str(raised.value)) == explained
+    assert (f"core.sshCommand is not run; {explained}" in str(raised.value)) == bool(explained)
     assert ("Permission denied (publickey)" in str(raised.value), (repositories.path / "run").exists()) == (
         repository == "git@h:r",
         False,

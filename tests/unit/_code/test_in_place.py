@@ -56,6 +56,49 @@ def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
         in_place.check_forward(checkout.run, checkout.move)
 
 
+def change_what_is_tracked(checkout):
+    """Change a file, remove another, and add one to the index."""
+    (checkout.path / "a").write_text("hotfix")
+    (checkout.path / "b").unlink()
+    (checkout.path / "c").write_text("made here")
+    git(checkout.path, "add", "c")
+
+
+def test_local_changes_are_refused_with_their_names(checkout):
+    change_what_is_tracked(checkout)
+    with pytest.raises(GitError, match="has local changes in a, b, c; .* or set greenlight_local_changes to keep"):
+        in_place.check_forward(checkout.run, checkout.move)
+
+
+def test_local_changes_are_put_aside_with_a_patch_that_brings_them_back(checkout):
+    move = replace(checkout.move, keeps_changes=True)
+    change_what_is_tracked(checkout)
+    in_place.check_forward(checkout.run, move)
+    aside = checkout.path / ".git" / "greenlight" / "aside" / "1"
+    (note,) = in_place.forward(checkout.run, move)
+    assert note == f"a, b, c in {checkout.path} held what no revision of the release has, and is kept in {aside}"
+    assert checkout.seen() == checkout.new
+    assert ((aside / "a").read_text(), (aside / "c").read_text(), (aside / "b").exists()) == (
+        "hotfix",
+        "made here",
+        False,
+    )
+    without = f"The local changes that the release put aside are in {aside}; {checkout.path} runs without them"
+    assert in_place.back(checkout.run, move) == [without]
+    assert checkout.seen() == checkout.old
+    git(checkout.path, "apply", str(aside / "changes.diff"))
+    assert ((checkout.path / "a").read_text(), (checkout.path / "b").exists(), (checkout.path / "c").read_text()) == (
+        "hotfix",
+        False,
+        "made here",
+    )
+
+
+def test_where_nothing_was_changed_nothing_is_put_aside(checkout):
+    assert in_place.forward(checkout.run, replace(checkout.move, keeps_changes=True)) == []
+    assert not (checkout.path / ".git" / "greenlight" / "aside").exists()
+
+
 def test_a_rollback_leaves_a_hotfix_where_it_is_and_puts_aside_what_it_would_overwrite(checkout):
     in_place.forward(checkout.run, checkout.move)
     (checkout.path / "b").write_text("hotfix of what both have")
