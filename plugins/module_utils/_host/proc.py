@@ -128,6 +128,16 @@ def _descriptors(pid: int, proc: Path) -> Iterator[str]:
         return
 
 
+def open_paths(processes: Iterable[int], proc: Path = PROC) -> List[str]:
+    """Return the absolute paths that the processes have open; those of other users are skipped."""
+    found = set()
+    for pid in processes:
+        for place in _descriptors(pid, proc):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(place))
+    return sorted(path for path in found if path.startswith("/") and not path.endswith(" (deleted)"))
+
+
 def holders(files: FrozenSet[FileId], proc: Path = PROC) -> Dict[int, str]:
     """Return pid -> name of the processes that have one of the files open, this process left out.
 

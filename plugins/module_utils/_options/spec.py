@@ -39,6 +39,7 @@ _OF_PLAYBOOKS = (
     Option("greenlight_app_user", "str"),
     Option("greenlight_close_as_is", "bool"),
     Option("greenlight_hosts"),
+    Option("greenlight_init_file", "path"),
     Option("greenlight_status_file", "path"),
     Option("greenlight_status_format", "str", choices=("table", "json")),
 )

@@ -76,6 +76,7 @@ __all__ = [
     "make_host",
     "observe",
     "orphans",
+    "read_all",
     "read_dump",
     "read_instances",
     "read_request",
@@ -108,6 +109,11 @@ def read_instances(home: Path, name: str, timeout: float) -> List[Instance]:
     """Return the instances of a process, over the socket of the daemon alone. Raises PM2Error."""
     with Client(home, timeout) as client:
         return process.instances_of(SocketTransport(client).processes(), name)
+
+
+def read_all(host: PM2Host) -> List[Instance]:
+    """Return the instances of all processes, none where no daemon runs. Raises PM2Error."""
+    return [process.parse_instance(each) for each in read_state(host, "").processes]
 
 
 def act(request: Request, host: PM2Host, uid: int) -> Completed:

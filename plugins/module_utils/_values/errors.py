@@ -37,6 +37,7 @@ A subject has one error. Those below it are for callers that do something else a
             DamagedError
             LockedError
         StatusError
+        SurveyError
         SwitchError
         TooSlowError
         TrustError

@@ -174,3 +174,12 @@ def test_root_is_not_led_out_of_the_folder_of_a_process(tmp_path, owners):
     assert host_proc.read_in_folder(11, "REVISION", proc=tmp_path / "proc") is None
     owners.give(tmp_path / "shadow", 12345)
     assert host_proc.read_in_folder(10, "REVISION", proc=tmp_path / "proc") == "root:secret"
+
+
+def test_the_files_that_processes_have_open_are_named(tmp_path):
+    gone = tmp_path / "gone"
+    with (tmp_path / "open").open("w"), gone.open("w"):
+        gone.unlink()
+        found = host_proc.open_paths([os.getpid(), 0])
+    assert str(tmp_path / "open") in found
+    assert not [path for path in found if "gone" in path or path.startswith("pipe:")]

@@ -57,3 +57,10 @@ def test_instances_are_read_over_the_socket_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(pm2, "SocketTransport", lambda _client: FakeTransport([ONLINE]))
     assert [each.pid for each in pm2.read_instances(tmp_path, "shop", 10)] == [5]
     assert asked == [(tmp_path, 10)]
+
+
+def test_all_processes_are_listed_where_a_daemon_runs(host):
+    other = {**listed(pm_id=4, pid=7), "name": "worker"}
+    found = pm2.read_all(host(FakeTransport([listed(pid=6), other])))
+    assert [(each.name, each.pid) for each in found] == [("shop", 6), ("worker", 7)]
+    assert pm2.read_all(host(None)) == []

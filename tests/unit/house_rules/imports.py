@@ -19,11 +19,12 @@ LAYERS = (
     {"_logs"},
     {"_release"},
     {"_code", "_fleet"},
-    {"_switch"},
+    {"_switch", "_survey"},
     {"filter", "lookup", "modules"},
 )
 # What of it each module ships to a host, directly and by way of others.
 SHIPPED = {
+    "app_survey": {"_code", "_host", "_pm2", "_survey", "_values"},
     "git_revision": {"_code", "_host", "_values"},
     "health_check": {"_health", "_host", "_values"},
     "log_assert": {"_host", "_logs", "_pm2", "_values"},
