@@ -39,7 +39,7 @@ started = {}
 
 
 def warm(kind):
-    """Return the process from which C(modules) or C(playbooks) are forked."""
+    """Return the process from which C(modules), C(playbooks) or what an C(interpreter) runs are forked."""
     if kind not in started:
         started[kind] = Warm(
             kind,
@@ -49,6 +49,11 @@ def warm(kind):
             GREENLIGHT_COMPILED=str(CHECKOUT / ".cache" / "compiled"),
         )
     return started[kind]
+
+
+def interpreter():
+    """Return the Python for a host of ansible-playbook, which forks instead of importing everything for each task."""
+    return warm("interpreter").interpreter()
 
 
 def call_module(name, arguments, check=False, diff=False, env=None, timeout=120):

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import json
-import sys
 
-from machine import play
+from machine import interpreter, play
 
 
 class Site:
@@ -19,7 +18,7 @@ class Site:
         self.repository, self.shas = repository
         variables = {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": interpreter(),
             "greenlight_app_name": "sample-app",
             "greenlight_app_path": str(app.path),
             "greenlight_repository": str(repository[0]),

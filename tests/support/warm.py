@@ -4,7 +4,8 @@
 """Run ansible-playbook and modules as forks of one process that has imported Ansible and this collection.
 
 Importing and packing them costs more than most of what the tests let them do. Each run is still a process of its own,
-with its own environment, folder, files and process group, and it can be killed like any other.
+with its own environment, folder, files and process group, and it can be killed like any other. The interpreter is a
+program to give to Ansible as the Python of a host: what it is asked to run is forked too.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import importlib
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import traceback
+import types
 import warnings
 from pathlib import Path
 
@@ -70,7 +73,7 @@ def _read(descriptor):
 
 
 class Warm:
-    """The process that forks, for C(playbooks) or for C(modules). It ends with the one that started it.
+    """The process that forks: C(playbooks), C(modules) or an C(interpreter). It ends with the one that started it.
 
     A module behaves differently in a process that has imported the part of Ansible for controllers.
     """
@@ -116,6 +119,15 @@ class Warm:
     def playbook(self, *words, env=None, cwd=None):
         """Begin ansible-playbook with these words."""
         return self.begin("ansible-playbook", *words, env=env, cwd=cwd)
+
+    def interpreter(self):
+        """Return a program that runs Python's source as Python does, in a fork."""
+        program = Path(self._folder.name) / "python"
+        if not program.exists():
+            words = [sys.executable, "-I", "-S", __file__, "ask", self._address]
+            program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+            program.chmod(0o700)
+        return str(program)
 
     def module(self, name, arguments, env=None, timeout=120):
         """Run a module to its end, and return what it printed as output and as errors."""
@@ -169,6 +181,10 @@ def attend(run, connection):
     for file in files:
         os.close(file)
     connection.send(str(pid).encode())
+    ended = os.pidfd_open(pid)
+    # Who asks says nothing more: what can be read is that it has died, and the run dies with it.
+    if ended not in select.select([connection, ended], [], [])[0]:
+        os.kill(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with contextlib.suppress(BrokenPipeError):
         connection.send(str(status).encode())
@@ -233,5 +249,39 @@ def prepare_modules():
     return run
 
 
+def prepare_interpreter():
+    """Import what modules need, but no module, and return what runs the source that Python is given."""
+    sys.path.insert(0, str(COLLECTIONS))
+    for name in ("basic", "urls", "_internal._ansiballz._loader"):
+        importlib.import_module(f"ansible.module_utils.{name}")
+    for path in (CHECKOUT / "plugins" / "module_utils").glob("*/*.py"):
+        util = f"{path.parent.name}.{path.stem}".removesuffix(".__init__")
+        importlib.import_module(f"ansible_collections.greenlight.release.plugins.module_utils.{util}")
+
+    def run():
+        sys.argv = sys.argv or [""]
+        source = Path(sys.argv[0]).read_bytes() if sys.argv[0] else sys.stdin.buffer.read()
+        program = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(source, sys.argv[0] or "<stdin>", "exec"), vars(program))
+
+    return run
+
+
+def ask(address, words):
+    """Have words run by the process that forks, with the files of this one, and end as that run ended."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(address)
+    request = {"words": words, "env": dict(os.environ), "cwd": os.getcwd()}
+    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+    connection.recv(100)
+    status = int(connection.recv(100) or -signal.SIGKILL)
+    if status < 0:
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    serve({"playbooks": prepare_playbooks, "modules": prepare_modules}[sys.argv[1]](), sys.argv[2])
+    if sys.argv[1] == "ask":
+        ask(sys.argv[2], sys.argv[3:])
+    prepare = {"playbooks": prepare_playbooks, "modules": prepare_modules, "interpreter": prepare_interpreter}
+    serve(prepare[sys.argv[1]](), sys.argv[2])

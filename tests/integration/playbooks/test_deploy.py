@@ -16,7 +16,7 @@ import sys
 
 import pytest
 from git_commands import commit, git
-from machine import play, wait_for
+from machine import interpreter, play, wait_for
 from one_host import Site
 from small_app import Load
 
@@ -272,7 +272,7 @@ def test_a_batch_that_comes_too_late_stops_the_run_and_rolls_nothing_back(site):
 
 def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, repository):
     """A host that failed in the earlier play must not decide for this one."""
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": interpreter()}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"web1": local, "web2": local}}}))
     plan = {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}}
     common = {"hosts": "all", "gather_facts": False}

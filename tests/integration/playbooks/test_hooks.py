@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import machine
 import pytest
 
-LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
 @pytest.mark.parametrize("hook, said", [("drain", "taken out of haproxy"), ("undrain", "added to haproxy again")])
 def test_a_balancer_that_cannot_be_reached_fails_the_hook_and_keeps_the_host_in_the_run(tmp_path, hook, said):
-    hosts = {"all": {"children": {"app": {"hosts": {"web1": LOCAL}}, "balancer": {"hosts": {"lb1": GONE}}}}}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": machine.interpreter()}
+    hosts = {"all": {"children": {"app": {"hosts": {"web1": local}}, "balancer": {"hosts": {"lb1": GONE}}}}}
     (tmp_path / "hosts.json").write_text(json.dumps(hosts))
     variables = {
         "greenlight_hooks": {hook: [f"{machine.CHECKOUT}/examples/haproxy/{hook}.yml"]},

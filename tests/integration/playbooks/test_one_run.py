@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import machine
 import pytest
@@ -44,7 +43,7 @@ def plan(tmp_path, repository, hosts, serial):
     play = {"hosts": "all", "gather_facts": False, "serial": serial, "connection": "local", "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     common = {
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": machine.interpreter(),
         "greenlight_app_name": "shop",
         "greenlight_repository": str(repository),
         "greenlight_revision": "main",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import machine
 import pytest
@@ -54,7 +53,7 @@ ROLE = [{"hosts": "all", "gather_facts": False, "roles": ["greenlight.release.de
 def good(folder):
     return {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": machine.interpreter(),
         "greenlight_app_name": "shop",
         "greenlight_app_path": str(folder / "app"),
         "greenlight_repository": str(folder / "repository"),

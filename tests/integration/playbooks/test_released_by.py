@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import sys
 
 import machine
 import pytest
@@ -31,7 +30,7 @@ def test_the_user_on_the_controller_is_named(tmp_path, env, name):
     play = {"hosts": "all", "gather_facts": False, "connection": "local", "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     variables = {
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": machine.interpreter(),
         "greenlight_app_name": "shop",
         "greenlight_state_path": str(tmp_path / "state"),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import machine
 import pytest
@@ -21,7 +20,7 @@ def play(folder, *words):
 @pytest.fixture
 def hosts(run_module, tmp_path):
     """An inventory of hosts in different states, all of them this machine."""
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": machine.interpreter()}
 
     def host(name, **more):
         return {"greenlight_app_name": "shop", "greenlight_state_path": str(tmp_path / name), **local, **more}
