@@ -32,6 +32,9 @@ CHANGING = (
 # More than any of them needs; the test ends when nothing is left to be killed.
 MOST_CALLS = 500
 
+# What is done hundreds of times is done without the counting of lines, which takes twice as long.
+pytestmark = pytest.mark.no_cover
+
 
 def run_with_fault(work, at, fault):
     """Do the work in a child whose call number `at` meets the fault, and say whether it got that far."""
