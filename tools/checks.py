@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -21,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from environment import CACHE, CHECKOUT, COLLECTIONS, VENV, Missing, run, variables
+
+sys.path.append(str(CHECKOUT / "tests" / "support"))
+from warm import Warm
 
 RESULTS = CACHE / "results"
 LINKED = COLLECTIONS / "ansible_collections" / "greenlight" / "release"
@@ -38,9 +42,13 @@ PACKAGES = {
 }
 
 
+# Molecule calls them a dozen times for each scenario.
+ANSIBLE = ("ansible", "ansible-config", "ansible-galaxy", "ansible-inventory", "ansible-playbook")
+
 # Two scenarios may begin at once, and apt-get runs once at a time.
 _providing = threading.Lock()
-
+# The one process of which Ansible's programs are forks, for all scenarios.
+_warm: list[Warm] = []
 
 # Seconds of the processors that the step of a thread has used so far, without daemons and containers.
 _spent = threading.local()
@@ -249,12 +257,22 @@ def scratch_folder() -> Path:
     return folder
 
 
+def _forked_programs() -> Path:
+    """Return a folder with Ansible's programs as forks of one process, which imports all of them once."""
+    with _providing:
+        if not _warm:
+            _warm.append(Warm("molecule", python=VENV / "bin" / "python", **variables()))
+    programs = [_warm[0].program(name) for name in ANSIBLE]
+    return Path(programs[0]).parent
+
+
 def molecule(scenario: str) -> Step:
     words = [VENV / "bin" / "molecule", "test", "--no-command-borders", "--scenario-name", scenario]
 
     def action(log: Path) -> None:
         provide_containers(log)
         extra = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "PWD": str(LINKED), **container_settings()}
+        extra["PATH"] = os.pathsep.join([str(_forked_programs()), variables()["PATH"]])
         # What an earlier run left there would make Molecule believe that its hosts are there; they are replaced.
         shutil.rmtree(scratch_folder() / scenario, ignore_errors=True)
         extra["MOLECULE_EPHEMERAL_DIRECTORY"] = str(scratch_folder() / scenario)
@@ -305,6 +323,8 @@ def run_all(only: list[str] | None, fast: bool) -> int:
         thread.start()
     for thread in threads:
         thread.join()
+    for each in _warm:
+        each.stop()
     failed = [name for name in NAMES if name in outcomes and outcomes[name].problem]
     for name in failed:
         print(f"\n==== {name}: {outcomes[name].problem}\n{_log(name).read_text()}", flush=True)

@@ -53,7 +53,7 @@ def warm(kind):
 
 def interpreter():
     """Return the Python for a host of ansible-playbook, which forks instead of importing everything for each task."""
-    return warm("interpreter").interpreter()
+    return str(warm("interpreter").program("python"))
 
 
 def call_module(name, arguments, check=False, diff=False, env=None, timeout=120):

@@ -11,11 +11,13 @@ program to give to Ansible as the Python of a host: what it is asked to run is f
 from __future__ import annotations
 
 import atexit
+import configparser
 import contextlib
 import gc
 import importlib
 import json
 import os
+import pickle
 import select
 import shlex
 import signal
@@ -73,12 +75,15 @@ def _read(descriptor):
 
 
 class Warm:
-    """The process that forks: C(playbooks), C(modules) or an C(interpreter). It ends with the one that started it.
+    """The process that forks: C(playbooks), with C(molecule)'s settings too, C(modules) or an C(interpreter).
+
+    It ends with the one that started it.
 
     A module behaves differently in a process that has imported the part of Ansible for controllers.
     """
 
-    def __init__(self, kind, **settings):
+    def __init__(self, kind, python=sys.executable, **settings):
+        self._python = str(python)
         self._folder = tempfile.TemporaryDirectory(prefix="gl-warm-")
         self._address = f"{self._folder.name}/socket"
         if "ANSIBLE_CONFIG" not in settings:
@@ -86,7 +91,7 @@ class Warm:
             Path(settings["ANSIBLE_CONFIG"]).write_text(ANSIBLE_CFG, encoding="utf-8")
         self.environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **settings}
         self._process = subprocess.Popen(
-            [sys.executable, __file__, kind, self._address],
+            [self._python, __file__, kind, self._address],
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -120,14 +125,14 @@ class Warm:
         """Begin ansible-playbook with these words."""
         return self.begin("ansible-playbook", *words, env=env, cwd=cwd)
 
-    def interpreter(self):
-        """Return a program that runs Python's source as Python does, in a fork."""
-        program = Path(self._folder.name) / "python"
+    def program(self, name):
+        """Return a program to run in its place: one of Ansible's, or Python where it runs an interpreter."""
+        program = Path(self._folder.name) / name
         if not program.exists():
-            words = [sys.executable, "-I", "-S", __file__, "ask", self._address]
+            words = [self._python, "-I", "-S", __file__, "ask", self._address, name]
             program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
             program.chmod(0o700)
-        return str(program)
+        return program
 
     def module(self, name, arguments, env=None, timeout=120):
         """Run a module to its end, and return what it printed as output and as errors."""
@@ -215,10 +220,15 @@ def become(run, request, files):
 
 
 def prepare_playbooks():
-    """Import what a playbook needs, and return what runs one."""
-    cli = importlib.import_module("ansible.cli.playbook")
+    """Import what a playbook needs, and return what runs one, or another of Ansible's programs."""
+    programs = {
+        "ansible": "adhoc",
+        **{f"ansible-{name}": name for name in ("playbook", "config", "galaxy", "inventory")},
+    }
+    mains = {name: importlib.import_module(f"ansible.cli.{part}").main for name, part in programs.items()}
     for part in ("executor.playbook_executor", "plugins.strategy.linear", "plugins.callback.default"):
         importlib.import_module(f"ansible.{part}")
+    from ansible.executor import module_common
     from ansible.plugins.loader import filter_loader, init_plugin_loader
     from ansible.utils.path import cleanup_tmp_file
 
@@ -227,10 +237,12 @@ def prepare_playbooks():
     for path in (CHECKOUT / "plugins" / "filter").glob("*.py"):
         filter_loader.get(f"greenlight.release.{path.stem}")
 
+    module_common._CachedModule.dump = keep_packed
+
     def run():
         # The folder with the packed modules stays: the next runs need it, and the process that forks removes it.
         atexit.unregister(cleanup_tmp_file)
-        cli.main(sys.argv)
+        mains[Path(sys.argv[0]).name](sys.argv)
 
     return run
 
@@ -249,6 +261,25 @@ def prepare_modules():
     return run
 
 
+def keep_packed(module, path):
+    """Write a packed module, which two runs may do at the same time. Ansible's own way is for one run."""
+    own = Path(f"{path}-{os.getpid()}")
+    own.write_bytes(pickle.dumps(module))
+    own.rename(path)
+
+
+def prepare_molecule():
+    """Do the same with the settings that Molecule writes to the ansible.cfg of a scenario."""
+    import yaml
+
+    settings = yaml.safe_load((CHECKOUT / ".config" / "molecule" / "config.yml").read_text(encoding="utf-8"))
+    written = configparser.RawConfigParser()
+    written.read_dict(settings["provisioner"]["config_options"])
+    with Path(os.environ["ANSIBLE_CONFIG"]).open("w", encoding="utf-8") as file:
+        written.write(file)
+    return prepare_playbooks()
+
+
 def prepare_interpreter():
     """Import what modules need, but no module, and return what runs the source that Python is given."""
     sys.path.insert(0, str(COLLECTIONS))
@@ -259,10 +290,10 @@ def prepare_interpreter():
         importlib.import_module(f"ansible_collections.greenlight.release.plugins.module_utils.{util}")
 
     def run():
-        sys.argv = sys.argv or [""]
-        source = Path(sys.argv[0]).read_bytes() if sys.argv[0] else sys.stdin.buffer.read()
+        del sys.argv[0]
+        source = Path(sys.argv[0]).read_bytes() if sys.argv else sys.stdin.buffer.read()
         program = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(source, sys.argv[0] or "<stdin>", "exec"), vars(program))
+        exec(compile(source, sys.argv[0] if sys.argv else "<stdin>", "exec"), vars(program))
 
     return run
 
@@ -283,5 +314,5 @@ def ask(address, words):
 if __name__ == "__main__":
     if sys.argv[1] == "ask":
         ask(sys.argv[2], sys.argv[3:])
-    prepare = {"playbooks": prepare_playbooks, "modules": prepare_modules, "interpreter": prepare_interpreter}
-    serve(prepare[sys.argv[1]](), sys.argv[2])
+    prepare = globals()[f"prepare_{sys.argv[1]}"]
+    serve(prepare(), sys.argv[2])
