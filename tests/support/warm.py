@@ -290,10 +290,11 @@ def prepare_interpreter():
         importlib.import_module(f"ansible_collections.greenlight.release.plugins.module_utils.{util}")
 
     def run():
-        del sys.argv[0]
-        source = Path(sys.argv[0]).read_bytes() if sys.argv else sys.stdin.buffer.read()
+        # Without a file, Python has an empty word in its place.
+        sys.argv = sys.argv[1:] or [""]
+        source = Path(sys.argv[0]).read_bytes() if sys.argv[0] else sys.stdin.buffer.read()
         program = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(source, sys.argv[0] if sys.argv else "<stdin>", "exec"), vars(program))
+        exec(compile(source, sys.argv[0] or "<stdin>", "exec"), vars(program))
 
     return run
 
