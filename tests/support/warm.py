@@ -18,10 +18,12 @@ import importlib
 import json
 import os
 import pickle
+import pkgutil
 import select
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -129,7 +131,7 @@ class Warm:
         """Return a program to run in its place: one of Ansible's, or Python where it runs an interpreter."""
         program = Path(self._folder.name) / name
         if not program.exists():
-            words = [self._python, "-I", "-S", __file__, "ask", self._address, name]
+            words = [self._python, "-I", "-S", str(Path(__file__).with_name("ask.py")), self._address, name]
             program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
             program.chmod(0o700)
         return program
@@ -145,7 +147,8 @@ class Warm:
 
 
 def serve(run, address):
-    """Fork for every request until the standard input is closed."""
+    """Fork for every request, as a service for ever, and else until the pipe of the one who started this is closed."""
+    watched = [0] if stat.S_ISFIFO(os.fstat(0).st_mode) else []
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
     listener.listen()
@@ -155,7 +158,7 @@ def serve(run, address):
     gc.set_threshold(50_000)
     print("ready", flush=True)
     while True:
-        ready, _writable, _failed = select.select([listener, 0], [], [])
+        ready, _writable, _failed = select.select([listener, *watched], [], [])
         reap()
         if 0 in ready:
             return
@@ -203,7 +206,11 @@ def become(run, request, files):
         os.close(file)
     os.environ.clear()
     os.environ.update(request["env"])
-    os.chdir(request["cwd"])
+    try:
+        os.chdir(request["cwd"])
+    except PermissionError:
+        # What sudo starts for another user may be where that user may not go.
+        os.chdir("/")
     sys.argv = request["words"]
     status = 0
     try:
@@ -282,14 +289,16 @@ def prepare_molecule():
 
 def prepare_interpreter():
     """Import what modules need, but no module, and return what runs the source that Python is given."""
-    sys.path.insert(0, str(COLLECTIONS))
+    sys.path.append(str(COLLECTIONS))
     for name in ("basic", "urls", "_internal._ansiballz._loader"):
         importlib.import_module(f"ansible.module_utils.{name}")
-    for path in (CHECKOUT / "plugins" / "module_utils").glob("*/*.py"):
-        util = f"{path.parent.name}.{path.stem}".removesuffix(".__init__")
-        importlib.import_module(f"ansible_collections.greenlight.release.plugins.module_utils.{util}")
+    utils = importlib.import_module("ansible_collections.greenlight.release.plugins.module_utils")
+    for util in pkgutil.walk_packages(utils.__path__, f"{utils.__name__}."):
+        importlib.import_module(util.name)
 
     def run():
+        # By this name it is found by who wants to kill a module.
+        Path("/proc/self/comm").write_text("module", encoding="ascii")
         # Without a file, Python has an empty word in its place.
         sys.argv = sys.argv[1:] or [""]
         source = Path(sys.argv[0]).read_bytes() if sys.argv[0] else sys.stdin.buffer.read()
@@ -299,21 +308,6 @@ def prepare_interpreter():
     return run
 
 
-def ask(address, words):
-    """Have words run by the process that forks, with the files of this one, and end as that run ended."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.connect(address)
-    request = {"words": words, "env": dict(os.environ), "cwd": os.getcwd()}
-    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
-    connection.recv(100)
-    status = int(connection.recv(100) or -signal.SIGKILL)
-    if status < 0:
-        os.kill(os.getpid(), -status)
-    sys.exit(status)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        ask(sys.argv[2], sys.argv[3:])
     prepare = globals()[f"prepare_{sys.argv[1]}"]
     serve(prepare(), sys.argv[2])

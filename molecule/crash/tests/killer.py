@@ -22,12 +22,12 @@ from pathlib import Path
 RELEASES = Path("/var/lib/greenlight/sample-app/releases")
 USER = pwd.getpwnam("sample").pw_uid
 LISTENING = ":0BB8 00000000:0000 0A"
-# Ansible hands a module to an interpreter without arguments, by its standard input.
-VICTIMS: dict[str, Callable[[list[str]], bool]] = {
-    "module": lambda words: words in (["/usr/bin/python3"], ["python3"]),
-    "app": lambda words: "/srv/sample-app/server.js" in " ".join(words),
-    "pm2": lambda words: " ".join(words).startswith("PM2 "),
-    "nothing": lambda words: False,
+# Each is told the name of a process and its words.
+VICTIMS: dict[str, Callable[[str, str], bool]] = {
+    "module": lambda name, _words: name == "module",
+    "app": lambda _name, words: "/srv/sample-app/server.js" in words,
+    "pm2": lambda _name, words: words.startswith("PM2 "),
+    "nothing": lambda _name, _words: False,
 }
 
 
@@ -45,8 +45,8 @@ def find(victim: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = folder.joinpath("cmdline").read_bytes().decode(errors="replace").strip("\0 ").split("\0")
-            if folder.stat().st_uid == USER and VICTIMS[victim](words):
+            name, words = (folder.joinpath(file).read_bytes().decode(errors="replace") for file in ("comm", "cmdline"))
+            if folder.stat().st_uid == USER and VICTIMS[victim](name.strip(), words.replace("\0", " ")):
                 found.append(int(folder.name))
     return found
 
@@ -63,7 +63,7 @@ def main() -> int:
             if pids or victim == "nothing":
                 print(f"killed {victim} {pids} at {stage}")
                 return 0
-        time.sleep(0.001)
+        time.sleep(0.005)
     print(f"{stage} did not come, or no {victim} was there")
     return 1
 
