@@ -8,8 +8,9 @@ The file is for its owner only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -22,6 +23,29 @@ _LONGEST_LINE = 2000
 
 def file_of(state_path: Path, release_id: str) -> Path:
     return state_path / "output" / f"{release_id}.log"
+
+
+@dataclass
+class Keeper:
+    """Keeps what commands say in a file, without what `hide` takes out, and collects why that was not possible.
+
+    A command that succeeded does not fail because a full disk had no room for what it said.
+    """
+
+    path: Path
+    hide: Callable[[str], str]
+    problems: List[str] = field(default_factory=list)
+
+    def keeping(self, what: str) -> Callable[[str], None]:
+        """Return what takes the output of a command."""
+
+        def keep(output: str) -> None:
+            try:
+                append(self.path, what, output, self.hide)
+            except RecordError as error:
+                self.problems.append(str(error))
+
+        return keep
 
 
 def append(path: Path, what: str, output: str, hide: Callable[[str], str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import Callable, Mapping, Optional
+from typing import Callable, List, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -170,24 +170,25 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
     Users cannot have written before that, however long it took.
     """
     try:
-        _migrate_alone(inputs, progress)
+        warnings = _migrate_alone(inputs, progress)
     finally:
         if inputs.migrate:
             now = release_record.format_time(inputs.system.now())
             # Without this note a rollback is only more careful.
             with contextlib.suppress(RecordError):
                 _note(inputs, progress.learned({"migrated_at": now}), None, "migrated_at")
-    return progress
+    return progress.warned(*warnings) if warnings else progress
 
 
-def _migrate_alone(inputs: Inputs, progress: Progress) -> None:
+def _migrate_alone(inputs: Inputs, progress: Progress) -> List[str]:
     must_be_stopped = bool(inputs.migrate) and inputs.plan.stops
     if must_be_stopped:
         processes.refuse_started(inputs.processes)
         database.refuse_strangers(inputs.database, set(), inputs.allowed_holders)
-    migration.migrate(inputs, progress.before)
+    warnings = migration.migrate(inputs, progress.before)
     if must_be_stopped:
         processes.refuse_started(inputs.processes)
+    return warnings
 
 
 def start(inputs: Inputs, progress: Progress) -> Progress:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +63,12 @@ def build(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> List[str]:
     """Run the commands, and return what there is to warn of. Raises CommandError, GitError, RecordError, OSError."""
     environment = environment_of(wanted, state, own)
     folders = ["", wanted.subfolder, *(command.folder for command in wanted.commands)]
+    keeper = kept_output.Keeper(wanted.log, variables.hiding(environment))
     with build_place(wanted.git, wanted.move, wanted.stage, folders):
         warnings = _other_node(wanted, state, environment)
         for command in wanted.commands:
-            _run(wanted, command, environment)
-    return warnings
+            _run(wanted, command, environment, keeper)
+    return warnings + keeper.problems
 
 
 def environment_of(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> Dict[str, str]:
@@ -78,23 +78,16 @@ def environment_of(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> D
     return {**found, "CI": "true"}
 
 
-def _run(wanted: Build, command: Command, environment: Mapping[str, str]) -> None:
-    hide = variables.hiding(environment)
+def _run(wanted: Build, command: Command, environment: Mapping[str, str], keeper: kept_output.Keeper) -> None:
     shown = redaction.show(" ".join(command.words))
     folder = wanted.stage / command.folder
     if not folder.is_dir():
         raise CommandError(f"{shown} cannot run in {folder}, which {wanted.move.to_sha} does not have")
     try:
-        commands.run(
-            command.words,
-            folder,
-            environment,
-            wanted.timeout,
-            functools.partial(kept_output.append, wanted.log, shown, hide=hide),
-        )
+        commands.run(command.words, folder, environment, wanted.timeout, keeper.keeping(shown))
     except CommandError as error:
         kept = f" (all of it is in {wanted.log})" if wanted.log.is_file() else ""
-        raise CommandError(hide(f"{error}{kept}")) from error
+        raise CommandError(keeper.hide(f"{error}{kept}")) from error
 
 
 def _other_node(wanted: Build, state: pm2.State, environment: Mapping[str, str]) -> List[str]:

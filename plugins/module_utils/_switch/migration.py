@@ -9,12 +9,11 @@ A migration that fails, or takes too long, is found out on the copy, and costs n
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Hashable, Iterator, Mapping, Sequence, Set, TypeVar
+from typing import Dict, Hashable, Iterator, List, Mapping, Sequence, Set, TypeVar
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free
@@ -56,9 +55,9 @@ def environment_of(inputs: Inputs, before: pm2.State) -> Dict[str, str]:
     return variables.of_the_app(before.processes, inputs.processes.app, own, folders, inputs.move.to_sha)
 
 
-def migrate(inputs: Inputs, before: pm2.State) -> None:
-    """Run the commands in the tree of the new revision. Raises CommandError."""
-    _run(inputs, inputs.migrate, root_of(inputs.move), environment_of(inputs, before))
+def migrate(inputs: Inputs, before: pm2.State) -> List[str]:
+    """Run the commands in the tree of the new revision, and return what to warn of. Raises CommandError."""
+    return _run(inputs, inputs.migrate, root_of(inputs.move), environment_of(inputs, before))
 
 
 def rehearse(inputs: Inputs, before: pm2.State) -> str:
@@ -80,6 +79,7 @@ def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str])
     live, timeout = Path(inputs.database.path), inputs.database.timeout
     cookie = sqlite_api.schema_cookie(live, timeout)
     try:
+        # What cannot be kept of a rehearsal is said after the migration, of which the same is true.
         _run(inputs, copy.commands, layout.stage_path(inputs.git, inputs.move), environment)
     except CommandError as error:
         raise CommandError(f"The migration failed on a copy of the database: {error}") from error
@@ -90,13 +90,13 @@ def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str])
         )
 
 
-def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> None:
+def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> List[str]:
     log = kept_output.file_of(inputs.state_path, inputs.record["id"])
-    hide = variables.hiding(environment)
+    keeper = kept_output.Keeper(log, variables.hiding(environment))
     for words in migration:
-        what = redaction.show(" ".join(words))
-        keep = functools.partial(kept_output.append, log, what, hide=hide)
+        keep = keeper.keeping(redaction.show(" ".join(words)))
         commands.run(words, folder / inputs.subfolder, environment, inputs.migrate_timeout, keep)
+    return keeper.problems
 
 
 @contextlib.contextmanager

@@ -35,6 +35,16 @@ def test_what_cannot_be_kept_is_said(tmp_path):
         kept_output.append(kept_output.file_of(tmp_path, "r1"), "npm ci", "", same)
 
 
+def test_a_command_does_not_fail_because_its_output_cannot_be_kept(tmp_path):
+    keeper = kept_output.Keeper(kept_output.file_of(tmp_path, "r1"), same)
+    keeper.keeping("npm ci")("one")
+    (tmp_path / "output" / "r1.log").unlink()
+    (tmp_path / "output" / "r1.log").mkdir()
+    keeper.keeping("npm run build")("two")
+    (problem,) = keeper.problems
+    assert "/output/r1.log is not a regular file" in problem
+
+
 def test_output_is_not_read_from_what_is_no_file(tmp_path):
     kept_output.file_of(tmp_path, "r1").mkdir(parents=True)
     with pytest.raises(RecordError, match="is not a regular file"):

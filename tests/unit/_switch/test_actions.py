@@ -205,6 +205,13 @@ def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path
     assert (tmp_path / "where").read_text().split() == [str(tmp_path), "production"]
 
 
+def test_output_of_a_migration_that_cannot_be_kept_is_a_warning(make, tmp_path):
+    (tmp_path / "output").write_text("no folder")
+    inputs = make(transport=FakeTransport([STOPPED]), migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})
+    (warning,) = actions.migrate(inputs, BEGUN).warnings
+    assert warning.startswith("The output of true cannot be kept in ")
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_when_a_migration_ended_is_noted_also_when_it_failed(make, fails):
     given = {"migrate": [["false" if fails else "true"]], "environment": {"PATH": "/bin:/usr/bin"}}

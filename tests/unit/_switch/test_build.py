@@ -65,6 +65,13 @@ def test_what_fails_is_quoted_without_secrets_and_its_output_is_kept(make):
     assert "first\n********\n" in wanted.log.read_text()
 
 
+def test_output_that_cannot_be_kept_is_a_warning(make):
+    wanted = make("print('said')")
+    wanted.log.mkdir(parents=True)
+    (warning,) = build.build(wanted, state(), os.environ)
+    assert f"{wanted.log} is not a regular file" in warning
+
+
 @pytest.mark.parametrize(
     "more, said",
     [

@@ -61,6 +61,12 @@ def test_a_copy_is_migrated_and_removed_and_then_the_database(host, make):
     assert columns(host) == 2
 
 
+def test_a_migration_that_was_made_does_not_fail_because_its_output_cannot_be_kept(host, make, tmp_path):
+    (tmp_path / "output").write_text("no folder")
+    (warning,) = migration.migrate(make(ADD), app(DB=f"file:{host.path}"))
+    assert ("cannot be kept in" in warning, columns(host)) == (True, 2)
+
+
 def test_what_fails_on_the_copy_is_reported_and_nothing_is_left(host, make):
     with pytest.raises(CommandError, match=r"^The migration failed on a copy of the database: .*no such table: x"):
         migration.rehearse(make(ADD, FAIL), app(DB=f"file:{host.path}"))
