@@ -131,6 +131,7 @@ options:
   timeout:
     description:
       - Seconds that the process may take to become ready or to end, and PM2 to give one answer.
+      - It is never less than the C(listen_timeout) and C(kill_timeout) that the process has, for what these bound.
     type: float
     default: 60
   save:

@@ -148,9 +148,17 @@ options:
     type: float
     default: 5
   timeout:
-    description: Seconds that the app may take to become ready or to end, and PM2 to give one answer.
+    description: Seconds that PM2 may take to give one answer, besides what it waits for the app itself.
     type: float
     default: 60
+  start_timeout:
+    description:
+      - Seconds that the app may take to become ready, and never less than its C(listen_timeout). The default is O(timeout).
+      - A start that certainly fails ends the wait at once.
+    type: float
+  stop_timeout:
+    description: Seconds that the app may take to end, and never less than its C(kill_timeout). The default is O(timeout).
+    type: float
   git_timeout:
     description: Seconds that one git command may take.
     type: float
@@ -319,6 +327,8 @@ ARGUMENTS = {
     "port": {"type": "int"},
     "stable_for": {"type": "float", "default": 5},
     "timeout": {"type": "float", "default": 60},
+    "start_timeout": {"type": "float"},
+    "stop_timeout": {"type": "float"},
     "git_timeout": {"type": "float", "default": 120},
     "save": {"type": "bool", "default": False},
     "subfolder": {"type": "str", "default": ""},

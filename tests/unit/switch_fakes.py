@@ -47,6 +47,8 @@ def params(state_path, **given):
         "port": None,
         "stable_for": 0,
         "timeout": 5,
+        "start_timeout": None,
+        "stop_timeout": None,
         "git_timeout": 5,
         "save": False,
         "executable": "/nonexistent/pm2",

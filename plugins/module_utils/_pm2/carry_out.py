@@ -19,6 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
     instances,
     process,
     readiness,
+    waits,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
@@ -68,6 +69,7 @@ class _Began:
 
 
 def _begin(request: Request, host: PM2Host, before: State) -> _Began:
+    host.waits.append(waits.answer_seconds(request, before.instances))
     log, watch = LogMark.of(host.home / "pm2.log"), watch_port(request, host, before)
     return _Began(before, log, watch, host.clock.now())
 
@@ -105,7 +107,8 @@ def stop(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> C
     with contextlib.ExitStack() as opened:
         transport = opened.enter_context(host.connect())
         port = request.requirements.port or 0
-        await_pm2 = instances.stop(transport, before.instances, port, request.timeout, host.clock)
+        may_take = waits.stop_seconds(request, before.instances)
+        await_pm2 = instances.stop(transport, before.instances, port, may_take, host.clock)
         readiness.refuse_orphans(host.home, request.name, [], transport.daemon)
         still_open = opened.pop_all()
 
@@ -134,7 +137,7 @@ def run(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> Ou
         host.program().run("ping", "--silent")
     with host.connect() as transport:
         _give_orders(request, host, transport, before, plan, logs)
-        ready, ready_at = _await_ready(request, host, transport, logs)
+        ready, ready_at = _await_ready(request, host, transport, before, logs)
         after = state_of(transport, request.name)
     _confirm(request, after)
     _save(host, plan)
@@ -168,7 +171,8 @@ def _give_orders(
     elif plan.action == "reload":
         _reload(request, host, transport, before, changes, logs)
     elif plan.action == "recreate" and request.config:
-        instances.stop(transport, before.instances, 0, request.timeout, host.clock)()
+        may_take = waits.stop_seconds(request, before.instances)
+        instances.stop(transport, before.instances, 0, may_take, host.clock)()
         instances.delete(transport, before.instances)
         _recreate(request, request.config, host, before)
 
@@ -214,7 +218,8 @@ def _reload(
 
         judge = crashes.load_failure_judge(logs, host.clock.now)
 
-        return process.wait_until_ready(measure, request.timeout, 0, host.clock.now, host.clock.sleep)[0]
+        may_take = waits.start_seconds(request, before.instances)
+        return process.wait_until_ready(measure, may_take, 0, host.clock.now, host.clock.sleep)[0]
 
     try:
         instances.reload(transport, before.instances, changes, await_one)
@@ -228,7 +233,7 @@ def _explain(request: Request, host: PM2Host, transport: Transport, seen: Readin
 
 
 def _await_ready(
-    request: Request, host: PM2Host, transport: Transport, logs: Sequence[LogMark]
+    request: Request, host: PM2Host, transport: Transport, before: State, logs: Sequence[LogMark]
 ) -> Tuple[Readiness, float]:
     """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready.
 
@@ -238,7 +243,7 @@ def _await_ready(
     judge = crashes.load_failure_judge(logs, host.clock.now)
     seen, after = process.wait_until_ready(
         lambda: judge(readiness.measure(transport, request.name, request.requirements, PATIENCE, host.clock)),
-        request.timeout,
+        waits.start_seconds(request, before.instances),
         request.stable_for,
         host.clock.now,
         host.clock.sleep,

@@ -32,7 +32,8 @@ NOTHING = State([], [], "none", "", 0, changes_live=False)
 class PM2Host:
     """What is there to act with: the PM2_HOME, connections to the daemon, the program, and time.
 
-    `idle` is called while something is awaited; `hide` takes known secrets out of a text.
+    `idle` is called while something is awaited; `hide` takes known secrets out of a text. `waits` are the seconds that
+    PM2 is known to wait for a process, for which it gives no answer.
     """
 
     home: Path
@@ -41,6 +42,7 @@ class PM2Host:
     clock: Clock
     idle: List[Callable[[], None]] = field(default_factory=list)
     secrets: Set[str] = field(default_factory=set)
+    waits: List[float] = field(default_factory=list)
 
     def hide(self, message: str) -> str:
         """Return a message without the secrets that are known by now."""
@@ -102,6 +104,7 @@ def make_host(
     `caller` is the environment, and `secrets` what messages must not show, also what is added to the set later.
     """
     watches: List[Callable[[], None]] = []
+    waits: List[float] = []
 
     def idle() -> None:
         for watch in watches:
@@ -113,16 +116,20 @@ def make_host(
             idle()
             clock.sleep(max(0.0, min(_TICK, ends - clock.now())))
 
+    def patience() -> float:
+        return timeout + max(waits, default=0.0)
+
     def program() -> Program:
-        return find_program(executable, home, timeout, caller, idle)
+        return find_program(executable, home, patience(), caller, idle)
 
     return PM2Host(
         home,
-        lambda: connect(transport_name, home, timeout, program, idle),
+        lambda: connect(transport_name, home, patience(), program, idle),
         program,
         Clock(clock.now, pause),
         watches,
         secrets,
+        waits,
     )
 
 

@@ -23,6 +23,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings i
 _HIGHEST_PORT = 65535
 # What PM2 waits for an instance, in milliseconds; it answers only afterwards.
 _WAITS = ("kill_timeout", "listen_timeout")
+# Options that are bounds in seconds, of which a module may lack some.
+_TIMEOUTS = ("timeout", "start_timeout", "stop_timeout")
 # Options that are settings of PM2.
 _SETTINGS = (
     *("args", "cwd", "error_file", "exec_mode", "instances", "interpreter", "kill_timeout", "listen_timeout"),
@@ -33,8 +35,10 @@ _SETTINGS = (
 def check(params: Mapping[str, Any], home: Path) -> None:
     """Check those of these options that a module has. Raises PM2Error."""
     timeout, stable_for, port = params["timeout"], params["stable_for"], params["port"]
-    if not math.isfinite(timeout) or timeout <= 0:
-        raise PM2Error(f"timeout must be a number of seconds above 0, not {timeout:g}")
+    for name in _TIMEOUTS:
+        seconds = params.get(name)
+        if seconds is not None and (not math.isfinite(seconds) or seconds <= 0):
+            raise PM2Error(f"{name} must be a number of seconds above 0, not {seconds:g}")
     if not math.isfinite(stable_for) or stable_for < 0:
         raise PM2Error(f"stable_for must be a number of seconds from 0, not {stable_for:g}")
     if port is not None and not 0 <= port <= _HIGHEST_PORT:

@@ -20,7 +20,8 @@ KILL_TIMEOUT = 1600
 class Instance:
     """One instance of a process.
 
-    `started_at` and `kill_timeout` are in milliseconds, the first since 1970; memory is in bytes, cpu in percent.
+    `started_at`, `kill_timeout` and `listen_timeout` are in milliseconds, the first since 1970, the last 0 where the
+    app says nothing; memory is in bytes, cpu in percent.
     `revision` is the commit that PM2 found in the working folder at the start, empty when there was none. `watch` is
     true or a list of paths where PM2 restarts it when a file changes; PM2 forgets that when a process is stopped.
     """
@@ -42,13 +43,14 @@ class Instance:
     kill_timeout: int
     revision: str = ""
     watch: Any = False
+    listen_timeout: int = 0
 
     def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
         """Return the facts for a result: `now` is the time in seconds since 1970, and gives the uptime in seconds."""
         runs = self.status == "online" and self.started_at
         uptime = round(max(0.0, now - self.started_at / 1000), 3) if runs else 0.0
         facts = {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
-        del facts["watch"]
+        del facts["watch"], facts["listen_timeout"]
         return facts
 
 
@@ -114,6 +116,7 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         kill_timeout=int(env.get("kill_timeout") or KILL_TIMEOUT),
         revision=str((env.get("versioning") or {}).get("revision") or ""),
         watch=env.get("watch") or False,
+        listen_timeout=int(env.get("listen_timeout") or 0),
     )
 
 

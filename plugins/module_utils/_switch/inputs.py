@@ -150,6 +150,8 @@ def _processes(
         pm2.Requirements(params["port"], str(root_of(move_of(record)))),
         params["stable_for"],
         timeout,
+        timeout if params["start_timeout"] is None else params["start_timeout"],
+        timeout if params["stop_timeout"] is None else params["stop_timeout"],
         params["save"],
         pm2.variables_config(facts["process_name"], env),
         tuple(params["restart"]),

@@ -42,6 +42,8 @@ class Processes:
     requirements: Requirements
     stable_for: float
     timeout: float
+    start_timeout: float
+    stop_timeout: float
     save: bool = False
     config: Optional[Config] = None
     others: Tuple[str, ...] = ()
@@ -50,7 +52,7 @@ class Processes:
 
 
 def _ending(processes: Processes, name: str) -> Request:
-    return Request(name, "stopped", None, Requirements(), 0, processes.timeout, False)
+    return Request(name, "stopped", None, Requirements(), 0, processes.stop_timeout, False)
 
 
 def _beginning(processes: Processes) -> Request:
@@ -60,7 +62,7 @@ def _beginning(processes: Processes) -> Request:
         processes.config,
         processes.requirements,
         processes.stable_for,
-        processes.timeout,
+        processes.start_timeout,
         processes.save,
         processes.watch.get(processes.app),
         processes.allow_root,
@@ -69,7 +71,7 @@ def _beginning(processes: Processes) -> Request:
 
 def _other(processes: Processes, name: str) -> Request:
     """Return what is wanted of another process, of which only is known that it must stay alive."""
-    watch, stable_for, timeout = processes.watch.get(name), processes.stable_for, processes.timeout
+    watch, stable_for, timeout = processes.watch.get(name), processes.stable_for, processes.start_timeout
     return Request(name, "restarted", None, Requirements(0), stable_for, timeout, False, watch, processes.allow_root)
 
 

@@ -72,3 +72,20 @@ def test_a_host_lets_the_watches_sample_while_it_waits_and_hides_secrets(tmp_pat
     assert (program.executable.endswith("sh"), program.environment["PM2_HOME"]) == (True, str(tmp_path))
     with pytest.raises(PM2Error, match="No PM2 daemon runs"), host.connect():
         pass
+
+
+def test_pm2_may_take_as_long_for_an_answer_as_it_waits_for_the_app(monkeypatch, tmp_path):
+    asked = []
+
+    @contextlib.contextmanager
+    def connect(_name, _home, timeout, *_more):
+        asked.append(timeout)
+        yield None
+
+    monkeypatch.setattr(pm2_host, "connect", connect)
+    host = pm2_host.make_host(tmp_path, "socket", "sh", 5, {"PATH": "/bin"}, Time().clock(), set())
+    for wait in (None, 90.0, 2.0):
+        host.waits.extend([] if wait is None else [wait])
+        with host.connect():
+            pass
+    assert asked == [5, 95, 95]

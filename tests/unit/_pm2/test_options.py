@@ -41,6 +41,8 @@ def test_what_can_be_done_is_accepted(params):
         ({"timeout": -1.0}, "timeout must be a number of seconds above 0, not -1"),
         ({"timeout": 0.0}, "timeout must be a number of seconds above 0, not 0"),
         ({"timeout": math.nan}, "timeout must be a number of seconds above 0, not nan"),
+        ({"start_timeout": 0.0}, "start_timeout must be a number of seconds above 0, not 0"),
+        ({"stop_timeout": math.inf}, "stop_timeout must be a number of seconds above 0, not inf"),
         ({"stable_for": math.inf}, "stable_for must be a number of seconds from 0, not inf"),
         ({"stable_for": -0.5}, "stable_for must be a number of seconds from 0, not -0.5"),
         ({"port": 65536}, "port must be from 0 to 65535, not 65536"),

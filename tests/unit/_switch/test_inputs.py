@@ -48,6 +48,13 @@ def test_the_inputs_of_a_switch_are_read_from_options_and_record(tmp_path):
     assert (read.migrate, read.log_files, read.is_rehearsal) == ([["true"]], [], False)
 
 
+@pytest.mark.parametrize("given, bounds", [({}, (5, 5)), ({"start_timeout": 90, "stop_timeout": 30}, (90, 30))])
+def test_a_start_and_a_stop_have_bounds_of_their_own(tmp_path, given, bounds):
+    open_release(tmp_path, FOLDER)
+    read = make_inputs(tmp_path, **given).processes
+    assert (read.start_timeout, read.stop_timeout) == bounds
+
+
 @pytest.mark.parametrize(
     "given, state",
     [

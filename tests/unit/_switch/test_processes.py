@@ -35,7 +35,8 @@ def make_processes(tmp_path, kernel):
 
     def make(transport, **more):
         host = make_fake_host(tmp_path, transport, program)
-        given = {"state": "started", "requirements": Requirements(3000), "stable_for": 0, "timeout": 5, **more}
+        given = {"state": "started", "requirements": Requirements(3000), "stable_for": 0, **more}
+        given = {"timeout": 5, "start_timeout": 5, "stop_timeout": 5, **given}
         return Processes(host, os.geteuid(), "shop", **given)
 
     return make
