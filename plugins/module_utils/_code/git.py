@@ -226,13 +226,22 @@ def fetch(run: Run, repository: str, sha: str) -> None:
 
 def _explain_ssh(run: Run, repository: str) -> str:
     """Say that a checkout names an ssh command, which is not run: it could be any program."""
-    named = run(["config", "--local", "--get-all", "core.sshCommand"]).output.strip()
+    named = _ssh_command(run)
     named = "" if repository.startswith(("http", "file:", "/", ".")) else named
     if not named:
         return ""
-    key = next(iter(_KEY_OF_SSH.findall(named)), "")
+    key = key_of_ssh(run)
     todo = f"set greenlight_deploy_key to {key}, or" if key else "set greenlight_deploy_key, or"
     return f" (its core.sshCommand is not run; {todo} GIT_SSH_COMMAND in the environment of the play)"
+
+
+def key_of_ssh(run: Run) -> str:
+    """Return the key that the ssh command of a checkout names, empty for none."""
+    return next(iter(_KEY_OF_SSH.findall(_ssh_command(run))), "")
+
+
+def _ssh_command(run: Run) -> str:
+    return run(["config", "--local", "--get-all", "core.sshCommand"]).output.strip()
 
 
 def parse_tree(output: str) -> List[Entry]:

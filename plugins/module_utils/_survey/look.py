@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._code import git
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
@@ -74,7 +75,7 @@ def state_path_of(usual: Path, home: Path) -> str:
 
 
 def checkout_of(make_run: Callable[[Path], Run], instance: pm2.Instance) -> Dict[str, str]:
-    """Return `{path, subfolder, repository, branch}`. Raises SurveyError where the app runs from no checkout."""
+    """Return `{path, subfolder, repository, deploy_key, branch}`. Raises SurveyError where there is no checkout."""
     for folder in (Path(instance.script).parent, Path(instance.cwd)):
         if not folder.is_dir():
             continue
@@ -88,6 +89,7 @@ def checkout_of(make_run: Callable[[Path], Run], instance: pm2.Instance) -> Dict
                 "path": path,
                 "subfolder": "" if below == "." else below,
                 "repository": run(["remote", "get-url", "origin"]).output.strip(),
+                "deploy_key": git.key_of_ssh(run),
                 "branch": "" if branch == "HEAD" else branch,
             }
     raise SurveyError(

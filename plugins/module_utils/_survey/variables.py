@@ -44,6 +44,7 @@ def lines_of(found: Found) -> List[Tuple[str, Any, str, bool]]:
         ("greenlight_app_path", place["path"], "The git checkout that PM2 runs.", True),
         ("greenlight_app_subfolder", place["subfolder"], "Install, build and migrate run in it.", False),
         ("greenlight_repository", repository, clean, True),
+        ("greenlight_deploy_key", place["deploy_key"], "core.sshCommand of the checkout names it.", False),
         ("greenlight_revision", place["branch"], "Give another one with -e greenlight_revision=...", True),
         ("greenlight_database_path", "".join(found.databases[:1]), f"A process of the app has it open.{several}", True),
         ("greenlight_port", found.ports[0] if found.ports else 0, f"The app listens there.{many}", False),

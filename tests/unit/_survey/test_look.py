@@ -96,7 +96,8 @@ def test_the_checkout_is_that_of_the_script_or_of_the_working_folder(tmp_path):
         return code_git.make_run(repositories.environment, 30, str(folder))
 
     branch = git(path, "rev-parse", "--abbrev-ref", "HEAD").strip()
-    seen = {"path": str(path), "repository": git(path, "remote", "get-url", "origin").strip()}
+    seen = {"path": str(path), "repository": git(path, "remote", "get-url", "origin").strip(), "deploy_key": "/k/id"}
+    git(path, "config", "core.sshCommand", "ssh -i /k/id -F none")
     found = look.checkout_of(make_run, instance(script=str(path / "backend" / "server.js")))
     assert found == {**seen, "subfolder": "backend", "branch": "" if branch == "HEAD" else branch}
     git(path, "checkout", "--quiet", "-B", "live")

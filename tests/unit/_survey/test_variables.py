@@ -11,7 +11,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._survey.variabl
 
 CCTV = Found(
     "cctv-backend",
-    {"path": "/srv/cctv", "subfolder": "backend", "repository": "git@h:cctv.git", "branch": "main"},
+    {
+        "path": "/srv/cctv",
+        "subfolder": "backend",
+        "repository": "git@h:cctv.git",
+        "branch": "main",
+        "deploy_key": "/k/id",
+    },
     [3000, 3001],
     ["/srv/cctv/backend/data/cctv.db", "/srv/cctv/backend/data/log.db"],
     ("http://127.0.0.1:3000/health", [{"path": "status", "equals": "ok"}]),
@@ -28,6 +34,7 @@ def test_what_was_seen_becomes_variables_with_comments():
         "greenlight_app_path": "/srv/cctv",
         "greenlight_app_subfolder": "backend",
         "greenlight_repository": "git@h:cctv.git",
+        "greenlight_deploy_key": "/k/id",
         "greenlight_revision": "main",
         "greenlight_database_path": "/srv/cctv/backend/data/cctv.db",
         "greenlight_port": 3000,
@@ -42,7 +49,7 @@ def test_what_was_seen_becomes_variables_with_comments():
 
 
 def test_what_was_not_seen_is_named_and_a_secret_is_not_written():
-    place = {**CCTV.checkout, "repository": "https://me:hunter2@h/cctv.git", "subfolder": ""}
+    place = {**CCTV.checkout, "repository": "https://me:hunter2@h/cctv.git", "subfolder": "", "deploy_key": ""}
     unseen = replace(CCTV, checkout=place, ports=[], databases=[], health=("", []), stats=("", ""), given={})
     text = variables.render(unseen)
     assert variables.missing(unseen) == ["greenlight_repository", "greenlight_database_path", "greenlight_health_url"]
