@@ -125,6 +125,26 @@ def test_an_es_module_that_fails_while_it_is_loaded_is_not_waited_for(manage, sm
     assert f"its code cannot be loaded: {said}" in again["msg"]
 
 
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ("throw {code: 'EX'};", 'Error: Non-error value: {"code":"EX"}'),
+        (
+            "import net from 'node:net';await new Promise((_, no) => net.connect('/nonexistent').on('error', no));",
+            "Error: connect ENOENT /nonexistent",
+        ),
+    ],
+)
+def test_whatever_rejects_while_an_app_is_loaded_is_not_waited_for(manage, small, code, said):
+    """In fork mode PM2 keeps the app online, and nothing in its log says that the error was not handled."""
+    serves = f"import http from 'node:http'; http.createServer((_, answer) => answer.end()).listen({small.port});"
+    (small.folder / "server.mjs").write_text(serves)
+    assert manage(**{**small.arguments(), "script": "server.mjs"})["ready"] is True
+    (small.folder / "server.mjs").write_text(code)
+    failed = manage(state="restarted", port=small.port, timeout=100)
+    assert f"its code cannot be loaded: {said}" in failed["msg"]
+
+
 def test_an_es_module_that_logs_an_error_and_tries_again_is_waited_for(manage, small):
     (small.folder / "server.mjs").write_text(
         "import http from 'node:http'; let left = 14;"

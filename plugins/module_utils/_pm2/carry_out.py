@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
+    bus,
     checks,
     crashes,
     dump,
@@ -24,6 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import differences as pm2_differences
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.crashes import Signs
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host, state_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.instances import ReloadError
@@ -135,9 +137,10 @@ def run(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> Ou
     if plan.action == "resurrect":
         # What any command of the program does first is to start a daemon.
         host.program().run("ping", "--silent")
-    with host.connect() as transport:
-        _give_orders(request, host, transport, before, plan, logs)
-        ready, ready_at = _await_ready(request, host, transport, before, logs)
+    with host.connect() as transport, bus.listen(host.home, transport.daemon) as events:
+        signs = Signs(logs, events.errors)
+        _give_orders(request, host, transport, before, plan, signs)
+        ready, ready_at = _await_ready(request, host, transport, before, signs)
         after = state_of(transport, request.name)
     _confirm(request, after)
     _save(host, plan)
@@ -159,7 +162,7 @@ def _give_orders(
     transport: Transport,
     before: State,
     plan: ProcessPlan,
-    logs: Sequence[LogMark],
+    signs: Signs,
 ) -> None:
     changes = _changes(request, before, plan)
     if plan.action == "resurrect":
@@ -169,7 +172,7 @@ def _give_orders(
     elif plan.action == "restart":
         instances.restart(transport, before.instances, changes)
     elif plan.action == "reload":
-        _reload(request, host, transport, before, changes, logs)
+        _reload(request, host, transport, before, changes, signs)
     elif plan.action == "recreate" and request.config:
         may_take = waits.stop_seconds(request, before.instances)
         instances.stop(transport, before.instances, 0, may_take, host.clock)()
@@ -207,7 +210,7 @@ def _reload(
     transport: Transport,
     before: State,
     changes: Mapping[int, Mapping[str, object]],
-    logs: Sequence[LogMark],
+    signs: Signs,
 ) -> None:
     def await_one(pm_id: int) -> Readiness:
         def measure() -> Readiness:
@@ -216,7 +219,7 @@ def _reload(
             seen = readiness.measure_instances(mine, transport.daemon, request.requirements, PATIENCE, host.clock)
             return judge(seen)
 
-        judge = crashes.load_failure_judge(logs, host.clock.now)
+        judge = crashes.load_failure_judge(signs, host.clock.now)
 
         may_take = waits.start_seconds(request, before.instances)
         return process.wait_until_ready(measure, may_take, 0, host.clock.now, host.clock.sleep)[0]
@@ -224,23 +227,23 @@ def _reload(
     try:
         instances.reload(transport, before.instances, changes, await_one)
     except ReloadError as error:
-        raise PM2Error(_explain(request, host, transport, error.seen, logs)) from error
+        raise PM2Error(_explain(request, host, transport, error.seen, signs)) from error
 
 
-def _explain(request: Request, host: PM2Host, transport: Transport, seen: Readiness, logs: Sequence[LogMark]) -> str:
+def _explain(request: Request, host: PM2Host, transport: Transport, seen: Readiness, signs: Signs) -> str:
     port = request.requirements.port
-    return readiness.explain(request.name, seen, port, transport.daemon, logs, host.hide)
+    return readiness.explain(request.name, seen, port, transport.daemon, signs.marks, host.hide)
 
 
 def _await_ready(
-    request: Request, host: PM2Host, transport: Transport, before: State, logs: Sequence[LogMark]
+    request: Request, host: PM2Host, transport: Transport, before: State, signs: Signs
 ) -> Tuple[Readiness, float]:
     """Return the last measurement and the time of the first ready one. Raises PM2Error when it is not ready.
 
     It is an EndedError where waiting longer would change nothing.
     """
     began = host.clock.now()
-    judge = crashes.load_failure_judge(logs, host.clock.now)
+    judge = crashes.load_failure_judge(signs, host.clock.now)
     seen, after = process.wait_until_ready(
         lambda: judge(readiness.measure(transport, request.name, request.requirements, PATIENCE, host.clock)),
         waits.start_seconds(request, before.instances),
@@ -250,7 +253,7 @@ def _await_ready(
     )
     if not seen.ready:
         kind = EndedError if seen.final else PM2Error
-        raise kind(_explain(request, host, transport, seen, logs))
+        raise kind(_explain(request, host, transport, seen, signs))
     return seen, began + after
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.bus import Uncaught
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark, last_lines
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 
@@ -51,19 +52,29 @@ def load_failure(text: str) -> Optional[LoadFailure]:
     return LoadFailure("".join(last_lines(found.group(1), 1)), not certain) if found else None
 
 
-def load_failure_judge(marks: Sequence[LogMark], now: Callable[[], float]) -> Callable[[Readiness], Readiness]:
+@dataclass(frozen=True)
+class Signs:
+    """Where a failure shows: `marks` of the logs before the start, a log without one is new, and `uncaught` errors."""
+
+    marks: Sequence[LogMark]
+    uncaught: Callable[[], Mapping[int, Uncaught]] = dict
+
+
+def load_failure_judge(signs: Signs, now: Callable[[], float]) -> Callable[[Readiness], Readiness]:
     """Return what ends the wait for a process that listens nowhere for a while after its code could not be loaded.
 
-    An app that caught the error may try again, so it has to be silent for that while. `marks` are those of its logs
-    before it was started; a log without one is new.
+    An app that caught the error may try again, so it has to be silent for that while. So has one of which a promise
+    was rejected and not handled: it may have been a lesser one.
     """
+    marks = signs.marks
     since: Optional[float] = None
     said = ""
 
     def judge(seen: Readiness) -> Readiness:
         nonlocal since, said
-        text = "" if seen.ready or seen.ports else _said(marks, [each.err_log for each in seen.instances])
-        failure = load_failure(text)
+        is_deaf = not (seen.ready or seen.ports)
+        text = _said(marks, [each.err_log for each in seen.instances]) if is_deaf else ""
+        failure = load_failure(text) or (_rejected(signs, seen) if is_deaf else None)
         if not failure:
             since = None
             return seen
@@ -75,6 +86,16 @@ def load_failure_judge(marks: Sequence[LogMark], now: Callable[[], float]) -> Ca
         return replace(seen, final=True, reason=f"its code cannot be loaded: {failure.line}") if is_certain else seen
 
     return judge
+
+
+def _rejected(signs: Signs, seen: Readiness) -> Optional[LoadFailure]:
+    """Return the error that PM2 reported of one of these instances; one of its last process does not count."""
+    uncaught = signs.uncaught()
+    for each in seen.instances:
+        error = uncaught.get(each.pm_id)
+        if error and error.at >= each.started_at:
+            return LoadFailure(error.line, True)
+    return None
 
 
 def _said(marks: Sequence[LogMark], paths: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import crashes
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.bus import Uncaught
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 from pm2_fakes import Time, instance
@@ -44,8 +45,11 @@ class App:
         self.error, self.out, self.time = folder / "error.log", folder / "out.log", Time()
         self.error.write_text("TypeError [ERR_DLOPEN_FAILED]: of an earlier start\n")
         self.deaf = self.seen("it listens on no port", [])
+        self.uncaught = {}
         # The out log is new.
-        self.judge = crashes.load_failure_judge([LogMark.of(self.error)], lambda: self.time.now)
+        self.judge = crashes.load_failure_judge(
+            crashes.Signs([LogMark.of(self.error)], lambda: self.uncaught), lambda: self.time.now
+        )
 
     def seen(self, reason, ports):
         return Readiness(False, reason, [instance(err_log=str(self.error), out_log=str(self.out))], ports)
@@ -77,3 +81,16 @@ def test_an_app_that_may_have_caught_its_error_is_given_up_only_when_it_is_silen
     assert [app.is_given_up(0), app.is_given_up(4.9)] == [False, False]
     app.says("trying again\n", app.out)
     assert [app.is_given_up(1), app.is_given_up(4.9), app.is_given_up(0.2)] == [False, False, True]
+
+
+def test_a_rejection_that_nothing_handled_is_given_up_when_the_app_is_silent(tmp_path):
+    app = App(tmp_path)
+    began = app.deaf.instances[0].started_at
+    app.uncaught = {9: Uncaught("Error: of another", began), 3: Uncaught("Error: of its last process", began - 1)}
+    assert [app.is_given_up(0), app.is_given_up(60)] == [False, False]
+    app.uncaught = {3: Uncaught("Error: connect ECONNREFUSED", began)}
+    assert [app.is_given_up(0), app.is_given_up(4.9)] == [False, False]
+    app.says("trying again\n", app.out)
+    assert [app.is_given_up(1), app.judge(app.seen("it takes no connection", [3000])).final] == [False, False]
+    assert [app.is_given_up(1), app.is_given_up(5.1)] == [False, True]
+    assert app.judge(app.deaf).reason == "its code cannot be loaded: Error: connect ECONNREFUSED"
