@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, List, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import carry_out as pm2_carry_out
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import options, process, report
@@ -116,9 +116,12 @@ def read_all(host: PM2Host) -> List[Instance]:
     return [process.parse_instance(each) for each in read_state(host, "").processes]
 
 
-def act(request: Request, host: PM2Host, uid: int) -> Completed:
-    """Do what is wanted of a process, as the user `uid`, and wait until it is so. Raises PM2Error."""
-    before = read_state(host, request.name)
+def act(request: Request, host: PM2Host, uid: int, known: Optional[State] = None) -> Completed:
+    """Do what is wanted of a process, as the user `uid`, and wait until it is so. Raises PM2Error.
+
+    `known` is what PM2 said of it just now, None where it is to be asked.
+    """
+    before = read_state(host, request.name) if known is None else known
     plan = checked_plan(request, host, before, uid)
     if not before.instances and not plan.changed:
         return _nothing_to_do(request, before, plan)

@@ -197,9 +197,12 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     In a rollback an old revision that does not start is a warning: code and database are back, and there is nothing
     more to roll back. The caller measures whether it serves.
     """
-    progress = _stop_again(inputs, await_stop(progress))
+    progress = await_stop(progress)
+    seen = processes.read(inputs.processes)
+    if inputs.plan.stops and processes.was_started(seen):
+        progress, seen = _stop_again(inputs, progress), processes.read(inputs.processes)
     try:
-        completed = processes.start(_watching(inputs, progress))
+        completed = processes.start(_watching(inputs, progress), seen)
     except PM2Error as error:
         if inputs.plan.is_rollback:
             return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
@@ -221,8 +224,6 @@ def _without_a_loop(inputs: Inputs, error: EndedError) -> PM2Error:
 
 def _stop_again(inputs: Inputs, progress: Progress) -> Progress:
     """Stop what was started meanwhile: it may run a part of the old code and a part of the new."""
-    if not inputs.plan.stops or not processes.was_started(inputs.processes):
-        return progress
     stopped = processes.stop(inputs.processes)()
     text = f"{inputs.processes.app} was started by something else while it was stopped, and was stopped again"
     return progress.with_completed(*stopped).warned(text)

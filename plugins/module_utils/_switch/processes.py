@@ -124,15 +124,19 @@ def refuse_watched(before: State, name: str) -> None:
         )
 
 
-def was_started(processes: Processes) -> bool:
-    """Say whether the stopped app runs: its cron_restart started it, or a person. Raises PM2Error."""
-    instances = pm2.read_state(processes.host, processes.app).instances
-    return any(each.status == "online" and each.pid and proc.is_alive(each.pid) for each in instances)
+def read(processes: Processes) -> State:
+    """Return what PM2 says of the app now. Raises PM2Error."""
+    return pm2.read_state(processes.host, processes.app)
+
+
+def was_started(seen: State) -> bool:
+    """Say whether the stopped app runs: its cron_restart started it, or a person."""
+    return any(each.status == "online" and each.pid and proc.is_alive(each.pid) for each in seen.instances)
 
 
 def refuse_started(processes: Processes) -> None:
     """Raise PM2Error where the stopped app runs, since a migration must run alone."""
-    if was_started(processes):
+    if was_started(read(processes)):
         raise PM2Error(
             f"{processes.app} was started by something else while it was stopped for its migration; look for "
             "cron_restart in its settings, and for people and jobs that run pm2"
@@ -154,9 +158,12 @@ def stop(processes: Processes, others: Sequence[str] = ()) -> Callable[[], List[
     return lambda: [wait() for wait in waiting]
 
 
-def start(processes: Processes) -> Completed:
-    """Start or reload the app, and wait until it is ready and stays so. Raises PM2Error."""
-    return pm2.act(_beginning(processes), processes.host, processes.uid)
+def start(processes: Processes, known: Optional[State] = None) -> Completed:
+    """Start or reload the app, and wait until it is ready and stays so. Raises PM2Error.
+
+    `known` is what PM2 said of it just now: nobody is served while it is asked again.
+    """
+    return pm2.act(_beginning(processes), processes.host, processes.uid, known)
 
 
 def observe(processes: Processes, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:

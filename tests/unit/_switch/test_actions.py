@@ -249,11 +249,11 @@ def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):
 
 
 def test_an_old_revision_that_does_not_start_leaves_no_rollback_unfinished(make, monkeypatch):
-    def refuse(_processes):
+    def refuse(_processes, _known):
         raise PM2Error("it is not ready")
 
     monkeypatch.setattr(actions.processes, "start", refuse)
-    monkeypatch.setattr(actions.processes, "was_started", lambda _processes: False)
+    monkeypatch.setattr(actions.processes, "was_started", lambda _seen: False)
     ended = actions.start(make("rolling_back", direction="back"), BEGUN)
     assert ended.warnings == ("The old revision did not start as it should: it is not ready",)
     with pytest.raises(PM2Error):
@@ -369,9 +369,22 @@ def test_a_reload_migrates_while_the_app_runs(make):
     assert actions.migrate(make(transport=FakeTransport([RUNNING]), **given), BEGUN) is BEGUN
 
 
+def test_pm2_is_asked_once_before_the_app_is_started(make, monkeypatch):
+    asked, read = [], pm2.read_state
+
+    def count(*given):
+        asked.append(given)
+        return read(*given)
+
+    monkeypatch.setattr(pm2, "read_state", count)
+    transport = FakeTransport([STOPPED])
+    actions.start(make(transport=transport), BEGUN)
+    assert (len(asked), transport.calls) == (1, [("start", 3)])
+
+
 def test_what_was_started_meanwhile_is_stopped_again_and_then_started(make, monkeypatch):
-    monkeypatch.setattr(actions.processes, "was_started", lambda _processes: True)
-    transport = FakeTransport([RUNNING], [STOPPED])
+    monkeypatch.setattr(actions.processes, "was_started", lambda _seen: True)
+    transport = FakeTransport([RUNNING], [RUNNING], [STOPPED])
     started = actions.start(make(transport=transport), BEGUN)
     assert transport.calls == [("stop", 3), ("stopped", 3), ("start", 3)]
     assert started.warnings == ("shop was started by something else while it was stopped, and was stopped again",)
@@ -401,7 +414,7 @@ def test_a_rollback_knows_what_was_watched_before_any_stop(make, facts, running,
 def crashing(kernel):
     seen = Readiness(False, "instance 3 is errored", [instance(status="errored")], [])
     kernel.setattr(readiness, "measure", lambda *_arguments: seen)
-    return FakeTransport([STOPPED], [STOPPED], [listed(status="errored")])
+    return FakeTransport([STOPPED], [listed(status="errored")])
 
 
 @pytest.mark.parametrize(
