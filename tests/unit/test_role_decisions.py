@@ -91,7 +91,8 @@ ROLLBACK = {
     "restored": part(VERIFY, "Verify | Close the release", RECORD, "facts", "restored"),
     "success": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "success_msg"),
     "failure": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "fail_msg"),
-    "missed_hooks": part(CONCLUDE, "Conclude | Report failed hooks that a person must make up for", ASSERT, "fail_msg"),
+    "missed_hooks": "{{ __greenlight_missed_hooks }}",
+    "event": "{{ __greenlight_event }}",
     "context": "{{ __greenlight_rollback_plan.context }}",
     "notified": part(
         CONCLUDE, "Conclude | Notify that the release was rolled back", "vars", "__greenlight_event_decision"
@@ -116,7 +117,7 @@ PLAYBOOKS = {
 OF_TASKS = {
     **part(FAILED, "Roll back | Roll back the release, and fail", "vars"),
     **part(BOOT_TASKS, "Boot | Accept plain paths only", "vars"),
-    **part(CONCLUDE, "Conclude | Report failed hooks that a person must make up for", "vars"),
+    **part(CONCLUDE, "Conclude | Warn of failed hooks and notify", "vars"),
 }
 EXPRESSIONS = {"deploy": DEPLOY, "boot": BOOT, "rollback": ROLLBACK, "playbooks": PLAYBOOKS}
 VARIABLES = {"deploy": "deploy", "boot": "deploy", "rollback": "rollback", "playbooks": "rollback"}

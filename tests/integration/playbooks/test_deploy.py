@@ -201,6 +201,20 @@ def test_a_rollback_that_failed_is_finished_by_the_next_one(site):
     assert (status, site.revision(), site.records()[-1]["status"]) == (0, site.shas["good"], "rolled_back"), output
 
 
+def test_hooks_that_fail_after_the_app_serves_are_a_warning_of_the_rollback(site, tmp_path):
+    assert site.deploy("better")[0] == 0
+    fails = tmp_path / "fails.yml"
+    fails.write_text(json.dumps([{"name": "Tell haproxy", "ansible.builtin.fail": {"msg": "haproxy does not answer"}}]))
+    for hook in ("after_rollback", "undrain"):
+        hooks = json.dumps({"greenlight_hooks": {hook: [str(fails)]}})
+        status, output = site.play("rollback", "-e", hooks)
+        assert (status, site.revision()) == (0, site.shas["good"]), output
+        assert f"and serves, but The hook {hook} failed in the task Tell haproxy: haproxy does not answer" in output
+        assert "A person must look now: do by hand what the task files of this hook had left to do" in output
+        assert (site.records()[-1]["status"], site.records()[-1]["lock"]) == ("rolled_back", None)
+        assert site.deploy("better", "-e", "greenlight_retry_rejected=true")[0] == 0
+
+
 def test_late_a_person_is_asked_what_becomes_of_the_rows_and_nothing_is_touched_before_the_answer(site):
     assert site.deploy("better")[0] == 0
     with contextlib.closing(sqlite3.connect(site.app.database)) as opened:
