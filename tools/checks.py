@@ -262,7 +262,7 @@ def _forked_programs() -> Path:
     with _providing:
         if not _warm:
             _warm.append(Warm("molecule", python=VENV / "bin" / "python", **variables()))
-    programs = [_warm[0].program(name) for name in ANSIBLE]
+        programs = [_warm[0].program(name) for name in ANSIBLE]
     return Path(programs[0]).parent
 
 
