@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what a release costs the users of an app, against what they would notice without us, side by side.
 
-    ./greenlight bench deploy [--quick]
+    ./greenlight bench deploy [--quick] [--ill]
 
 The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases with every
 method, one after another: `pm2 restart` alone, which releases nothing; the runbook's own commands; our deploy with the
 strategy restart, and in cluster mode with the strategy reload. The table shows medians of the longest gap between two
 good answers and of the seconds that the method takes, the requests that failed in all rounds, and the tasks that a
 host sees.
+
+With `--ill` it measures releases that cannot serve, until the old revision serves again, against two `pm2 restart`.
 """
 
 from __future__ import annotations
@@ -57,6 +59,16 @@ class Origin:
         self.path = folder / "origin"
         run(sys.executable, SAMPLE / "make_repository.py", self.path)
         self.releases = 0
+
+    def commit_ill(self, line: str) -> None:
+        """Commit a release whose server begins with a line of JavaScript, and let the next one be well again."""
+        server = self.path / "server.js"
+        well = server.read_text()
+        server.write_text(f"{line}\n{well}")
+        run("git", "-C", self.path, "add", "server.js")
+        self.commit()
+        server.write_text(well)
+        run("git", "-C", self.path, "add", "server.js")
 
     def commit(self) -> None:
         self.releases += 1
@@ -145,6 +157,24 @@ class App:
         output = run(*play, "greenlight.release.deploy", env={**self.env, "ANSIBLE_NOCOLOR": "1"})
         self.tasks = sum(line.startswith("TASK [") for line in output.splitlines())
 
+    def deploy_ill(self, line: str) -> None:
+        """Deploy a release that cannot serve, which must fail and be rolled back."""
+        self.origin.commit_ill(line)
+        play = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json"]
+        # The second that other methods are measured with is over before some of them are ill.
+        more = ("-e", "greenlight_stable_seconds=5")
+        words = [str(word) for word in (*play, "greenlight.release.deploy", *more)]
+        done = subprocess.run(
+            words, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            sys.exit(f"a release that begins with {line!r} was no failure")
+
+    def restart_twice(self) -> None:
+        """Do what a person does who knows at once that the release is ill: restart it, and restart the old one."""
+        self.pm2("restart", "sample-app")
+        self.pm2("restart", "sample-app")
+
     def switched(self) -> dict[str, float]:
         """Return what the newest release says of its switch, to explain the gap."""
         newest = max((self.folder / "state" / "releases").glob("*.json"))
@@ -173,10 +203,35 @@ def measure(app: App, method: Callable[[], None], into: Measured) -> None:
     into.failed += int(seen["failed"])
 
 
+# What the server of an ill release begins with, and how often of two `pm2 restart` its outage may be, 0 for no goal.
+ILL = {
+    "a crash at load": ("throw new Error('ill');", 3.0),
+    "a crash after two seconds": ("setTimeout(() => { throw new Error('ill'); }, 2000);", 3.0),
+    "a start that never listens": ("require('node:http').Server.prototype.listen = function () {};", 0.0),
+}
+
+
+def compare_ill(app: App) -> int:
+    """Print the outage of releases that cannot serve, and return 0 only when every goal is met."""
+    twice = Measured()
+    measure(app, app.restart_twice, twice)
+    print(f"two pm2 restart: {twice.gaps[0]:.3f} s")
+    missed = 0
+    for name, (line, goal) in ILL.items():
+        found = Measured()
+        measure(app, lambda line=line: app.deploy_ill(line), found)
+        ratio = found.gaps[0] / twice.gaps[0]
+        missed += bool(goal) and ratio > goal
+        print(f"{name:<28}{found.gaps[0]:>9.3f} s{ratio:>8.2f} of two pm2 restart, {found.failed} failed")
+    return 1 if missed else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round only")
-    rounds = 1 if parser.parse_args().quick else 3
+    parser.add_argument("--ill", action="store_true", help="releases that cannot serve, instead of those that can")
+    given = parser.parse_args()
+    rounds = 1 if given.quick else 3
     # The path of a daemon's socket may only be short.
     with tempfile.TemporaryDirectory(prefix="gl-") as folder:
         place = Path(folder)
@@ -184,7 +239,7 @@ def main() -> int:
         try:
             for name, instances in (("fork", 1), ("cluster", 2)):
                 apps.append(App(place / name, origin, instances))
-            return compare(*apps, rounds)
+            return compare_ill(apps[0]) if given.ill else compare(*apps, rounds)
         finally:
             for app in apps:
                 app.pm2("kill")
