@@ -414,14 +414,17 @@ process.on("SIGINT", () => {
   require("node:fs").appendFileSync(process.env.TRACKED, "// written at the end\\n");
   process.exit();
 });
+require("node:fs").writeFileSync(process.env.READY, "");
 """
 
 
 def test_the_old_revision_serves_again_when_a_tracked_file_was_written_while_the_app_stopped(release_of, tmp_path):
     release = release_of("better")
-    tracked = release.app.path / "ecosystem.config.js"
+    tracked, ready = release.app.path / "ecosystem.config.js", tmp_path / "ready"
     (tmp_path / "worker.js").write_text(WRITES_AT_ITS_END)
-    release.pm2("start", tmp_path / "worker.js", "--name", "worker", env={**release.app.env, "TRACKED": str(tracked)})
+    env = {**release.app.env, "TRACKED": str(tracked), "READY": str(ready)}
+    release.pm2("start", tmp_path / "worker.js", "--name", "worker", env=env)
+    wait_for(ready.exists, "a worker that hears signals")
     forward = release.forward(restart=["worker"])
     assert "has local changes in ecosystem.config.js" in forward["msg"]
     assert release.head() == release.old
