@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
-import urllib.request
+import urllib.parse
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -98,11 +100,14 @@ def checkout_of(make_run: Callable[[Path], Run], instance: pm2.Instance) -> Dict
 
 
 def ask(url: str) -> Optional[str]:
-    """Return the body of an answer with status 200, None for anything else."""
+    """Return the body of an answer with status 200, None for anything else. No proxy is asked for what is local."""
+    asked = urllib.parse.urlsplit(url)
     try:
-        with urllib.request.urlopen(url, timeout=3) as answer:
+        with contextlib.closing(http.client.HTTPConnection(asked.hostname or "", asked.port, timeout=3)) as connection:
+            connection.request("GET", asked.path or "/")
+            answer = connection.getresponse()
             return str(answer.read(_MOST).decode("utf-8", "replace")) if answer.status == 200 else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 

@@ -42,7 +42,7 @@ def test_a_slow_start_is_awaited_until_the_listen_timeout_of_the_app(kernel, hos
 
 def test_a_slow_end_is_awaited_until_the_kill_timeout_of_the_app(kernel, host):
     fake = host(FakeTransport([listed(pid=6)]))
-    kernel.setattr(proc, "with_descendants", lambda pids: set(pids))
+    kernel.setattr(proc, "with_descendants", set)
     kernel.setattr(proc, "is_alive", lambda _pid: fake.clock.now() < 30)
     wanted, plan = request("stopped", timeout=5.0), ProcessPlan("stop", [], False)
     with pytest.raises(PM2Error, match="still runs after 5 seconds"):
