@@ -161,6 +161,8 @@ def test_only_an_answer_with_status_200_counts(monkeypatch):
         base = f"http://127.0.0.1:{server.server_port}"
         assert [look.ask(f"{base}{path}") for path in ("/", "/empty", "/gone")] == ["fine", None, None]
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         assert look.ask(f"{base}/") == "fine", "a proxy was asked"
         server.shutdown()
     assert look.ask(f"{base}/") is None
