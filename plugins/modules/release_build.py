@@ -124,7 +124,7 @@ from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands, files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._switch import build
@@ -163,7 +163,7 @@ def wanted_of(params: Dict[str, Any]) -> build.Build:
         move,
         layout.stage_path(run, move),
         params["process_name"],
-        build.inner_folder(params["subfolder"]),
+        commands.inner_folder(params["subfolder"]),
         build.parse_commands(params["commands"]),
         params["command_timeout"],
         kept_output.file_of(Path(params["state_path"]), params["release_id"]),

@@ -44,6 +44,13 @@ def check(commands: Sequence[Sequence[str]], name: str) -> None:
             raise CommandError(f"{name}[{index}] must be a list of words, the first one a program, not {words!r}")
 
 
+def inner_folder(folder: str) -> str:
+    """Return a folder to run commands in, from that of the repository. Raises CommandError where it lies outside."""
+    if folder.startswith("/") or ".." in folder.split("/"):
+        raise CommandError(f"The folder {folder!r} must lie in the repository, such as backend")
+    return folder
+
+
 def run_group(
     words: Sequence[str],
     environment: Mapping[str, str],

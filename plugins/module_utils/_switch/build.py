@@ -49,14 +49,7 @@ class Build:
 def parse_commands(given: Sequence[Mapping[str, Any]]) -> List[Command]:
     """Return the commands. Raises CommandError for what is none."""
     commands.check([each.get("words") or [] for each in given], "commands")
-    return [Command(tuple(each["words"]), inner_folder(str(each.get("folder") or ""))) for each in given]
-
-
-def inner_folder(folder: str) -> str:
-    """Return the folder. Raises CommandError where it does not lie in the tree."""
-    if folder.startswith("/") or ".." in folder.split("/"):
-        raise CommandError(f"The folder {folder!r} must lie in the repository, such as backend")
-    return folder
+    return [Command(tuple(each["words"]), commands.inner_folder(str(each.get("folder") or ""))) for each in given]
 
 
 def build(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> List[str]:

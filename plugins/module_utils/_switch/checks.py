@@ -26,6 +26,7 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
     """
     plan, app = inputs.plan, inputs.processes
     commands.check(inputs.migrate, "migrate")
+    commands.inner_folder(inputs.subfolder)
     bounds = {"start_timeout": app.start_timeout, "stop_timeout": app.stop_timeout}
     limits = {**bounds, "timeout": app.timeout, "stable_for": app.stable_for, "port": app.requirements.port}
     pm2.check_options(limits, app.host.home)

@@ -49,6 +49,7 @@ def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, giv
     "given, error, message",
     [
         ({"migrate": [["npm", 1]]}, CommandError, "migrate.0. must be a list of words"),
+        ({"subfolder": "../other"}, CommandError, "'../other' must lie in the repository"),
         ({"port": -1}, PM2Error, "port must be from 0 to 65535"),
         ({"run_id": "run-2", "by": "bob"}, RecordError, "is held by alice"),
         (
