@@ -129,9 +129,6 @@ def move_of(record: Mapping[str, Any]) -> Move:
     )
 
 
-root_of = layout.root_of
-
-
 def _processes(
     params: Mapping[str, Any],
     record: Mapping[str, Any],
@@ -147,7 +144,7 @@ def _processes(
         system.uid,
         facts["process_name"],
         "reloaded" if plan.reloads else "started",
-        pm2.Requirements(params["port"], str(root_of(move_of(record)))),
+        pm2.Requirements(params["port"], str(layout.root_of(move_of(record)))),
         params["stable_for"],
         timeout,
         timeout if params["start_timeout"] is None else params["start_timeout"],

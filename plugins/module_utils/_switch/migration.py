@@ -23,7 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api
 from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from ansible_collections.greenlight.release.plugins.module_utils._switch import variables
-from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs, root_of
+from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 Key = TypeVar("Key", bound=Hashable)
@@ -51,13 +51,13 @@ class _CannotRehearse(Exception):
 
 def environment_of(inputs: Inputs, before: pm2.State) -> Dict[str, str]:
     """Return the variables of the commands: those of this run, and over them those that the app runs with."""
-    own, folders = inputs.system.environment, variables.settings_folders(root_of(inputs.move), inputs.subfolder)
+    own, folders = inputs.system.environment, variables.settings_folders(layout.root_of(inputs.move), inputs.subfolder)
     return variables.of_the_app(before.processes, inputs.processes.app, own, folders, inputs.move.to_sha)
 
 
 def migrate(inputs: Inputs, before: pm2.State) -> List[str]:
     """Run the commands in the tree of the new revision, and return what to warn of. Raises CommandError."""
-    return _run(inputs, inputs.migrate, root_of(inputs.move), environment_of(inputs, before))
+    return _run(inputs, inputs.migrate, layout.root_of(inputs.move), environment_of(inputs, before))
 
 
 def rehearse(inputs: Inputs, before: pm2.State) -> str:
@@ -122,7 +122,7 @@ def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
     given = [list(lead_to(dict(enumerate(words)), live, beside).values()) for words in inputs.migrate]
     _refuse_literal_paths(inputs, given, {str(live), inputs.database.path})
     leads = bool(led) or given != [list(words) for words in inputs.migrate]
-    place = beside if leads else _place_in(staged, root_of(inputs.move), live)
+    place = beside if leads else _place_in(staged, layout.root_of(inputs.move), live)
     free = os.statvfs(str(place.parent))
     if free.f_bavail * free.f_frsize < _TIMES_THE_SIZE * live.stat().st_size + _SPARE:
         raise _CannotRehearse(f"there is no room for a copy in {place.parent}")

@@ -26,11 +26,11 @@ def record(**facts):
 def test_the_move_is_read_from_the_record():
     plain = inputs.move_of(record())
     assert plain == layout.Move("in_place", FOLDER, ID, OLD, NEW)
-    assert inputs.root_of(plain) == FOLDER
+    assert layout.root_of(plain) == FOLDER
     given = {"layout": "releases", "built_paths": ["dist"], "shared_paths": ["data"]}
     rich = inputs.move_of(record(**given))
     assert rich == layout.Move("releases", FOLDER, ID, OLD, NEW, ("dist",), ("data",))
-    assert inputs.root_of(rich) == FOLDER / "current"
+    assert layout.root_of(rich) == FOLDER / "current"
 
 
 def test_the_inputs_of_a_switch_are_read_from_options_and_record(tmp_path):

@@ -126,7 +126,7 @@ def test_where_the_commands_cannot_be_led_to_a_copy_they_are_not_tried(host, mak
     if kind == "room":
         monkeypatch.setattr(migration, "_SPARE", 1 << 60)
     if kind == "elsewhere":
-        monkeypatch.setattr(migration, "root_of", lambda _move: tmp_path / "elsewhere")
+        monkeypatch.setattr(migration.layout, "root_of", lambda _move: tmp_path / "elsewhere")
     assert reason in migration.rehearse(make(code, grep=grep), app())
     with pytest.raises(CommandError, match="^The migration cannot be tried on a copy of the database: "):
         migration.rehearse(make(code, grep=grep, rehearse="always"), app())
