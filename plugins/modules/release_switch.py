@@ -101,6 +101,7 @@ options:
   restore_within:
     description:
       - How long after the switch O(database=auto) restores the database whatever that costs, such as V(10m). A migration does not count.
+      - A switch that died and could not write down when it was counts from its backup, which came before it.
     type: str
     default: 10m
   restore_loses_at_most:

@@ -16,7 +16,6 @@ import os
 import re
 import sqlite3
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -41,6 +40,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     CREATED,
     FORMAT,
     Manifest,
+    created_at,
     is_there,
     list_backups,
     manifest_path,
@@ -66,7 +66,7 @@ def is_up_to_date(manifest: Manifest, real: Path) -> bool:
     """
     if manifest["source"] != str(real) or manifest["signature"] != signature_of(real) or not is_there(manifest):
         return False
-    created = datetime.strptime(manifest["created"], CREATED).replace(tzinfo=timezone.utc).timestamp()
+    created = created_at(manifest).timestamp()
     return all(changed / 1e9 < created - _resolution(changed) for _size, changed in manifest["signature"].values())
 
 

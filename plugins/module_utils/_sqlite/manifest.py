@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -251,11 +251,15 @@ def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protec
     for rule, pattern in (("daily", "%Y-%m-%d"), ("weekly", "%G-%V")):
         periods: Dict[str, str] = {}
         for manifest in newest_first:
-            created = datetime.strptime(manifest["created"], CREATED)
-            periods.setdefault(created.strftime(pattern), manifest["path"])
+            periods.setdefault(created_at(manifest).strftime(pattern), manifest["path"])
         kept.update(list(periods.values())[: keep.get(rule, 0)])
     kept |= _bases_of(manifests, kept)
     return [manifest for manifest in manifests if manifest["path"] not in kept]
+
+
+def created_at(manifest: Manifest) -> datetime:
+    """Return the time of a backup, in UTC."""
+    return datetime.strptime(manifest["created"], CREATED).replace(tzinfo=timezone.utc)
 
 
 def _bases_of(manifests: Sequence[Manifest], kept: Set[str]) -> Set[str]:

@@ -31,7 +31,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.inspect
     is_unfinished,
     peeking,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import Manifest, created_at
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.restore_plan import Restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import (
     LEDGERS,
@@ -51,7 +51,10 @@ KEEP = "greenlight_rollback_database=keep"
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much a restore may cost unasked. `within` and `age`, that of the switch or None, are in seconds."""
+    """How much a restore may cost unasked. `within` and `age` are in seconds.
+
+    `age` is that of the switch, None where the switch died before it could write its time down.
+    """
 
     within: int
     rows: int
@@ -157,7 +160,8 @@ def _shorten(reasons: List[str]) -> str:
 
 
 def _weigh(wanted: Restore, bounds: Bounds, reason: str, with_rows: bool) -> Ruling:
-    is_young = bounds.age is not None and bounds.age <= bounds.within
+    age = _longest_age(wanted, bounds)
+    is_young = age is not None and age <= bounds.within
     if is_young and not with_rows:
         return Ruling(True, reason)
     differences = _compare(wanted)
@@ -165,6 +169,14 @@ def _weigh(wanted: Restore, bounds: Bounds, reason: str, with_rows: bool) -> Rul
     if is_young or not wanted.real.exists() or (number is not None and number <= bounds.rows):
         return Ruling(True, reason, "", differences or {})
     return Ruling(False, reason, _ask(wanted, bounds, reason, differences), differences or {})
+
+
+def _longest_age(wanted: Restore, bounds: Bounds) -> Optional[int]:
+    """Return how many seconds ago the switch was at most: its backup came first. None where the clock was set back."""
+    if bounds.age is not None:
+        return bounds.age
+    since_backup = int((wanted.now - created_at(wanted.manifest)).total_seconds())
+    return since_backup if since_backup >= 0 else None
 
 
 def _compare(wanted: Restore) -> Optional[rows.Differences]:
@@ -187,7 +199,9 @@ def count_lost(differences: rows.Differences) -> Optional[int]:
 
 
 def _ask(wanted: Restore, bounds: Bounds, reason: str, differences: Optional[rows.Differences]) -> str:
-    when = "at an unknown time" if bounds.age is None else f"{_roughly(bounds.age)} ago"
+    age = _longest_age(wanted, bounds)
+    less = "less than " if bounds.age is None else ""
+    when = "at an unknown time" if age is None else f"{less}{_roughly(age)} ago"
     lost = "rows that cannot be counted" if differences is None else rows.describe_loss(differences) or "nothing"
     return (
         f"A person must decide what becomes of {wanted.real}: {reason}. The switch was {when}. To restore the backup "

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup, inspection, ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import LockedError, SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.ruling import Bounds, rule
-from sqlite_host import Host
+from sqlite_host import NOW, Host
 
-YOUNG, OLD, LAX = Bounds(600, 0, 60), Bounds(600, 0, 72000), Bounds(600, 3, None)
+YOUNG, OLD, LAX = Bounds(600, 0, 60), Bounds(600, 0, 72000), Bounds(600, 3, 72000)
 INCOMPATIBLE = "ALTER TABLE t RENAME COLUMN x TO y;"
 CANNOT = "the schema changed since the backup, and the old code cannot use it: column x of table t is gone"
 
@@ -195,8 +196,22 @@ def test_many_reasons_are_told_in_part():
 
 
 @pytest.mark.parametrize(
+    "taken, restores, text",
+    [
+        (timedelta(minutes=10), True, ""),
+        (timedelta(minutes=11), False, "The switch was less than 11m ago."),
+        (timedelta(minutes=-1), False, "The switch was at an unknown time."),
+    ],
+)
+def test_a_switch_that_died_was_later_than_its_backup(host, taken, restores, text):
+    host.sql(INCOMPATIBLE + "INSERT INTO t VALUES (3)")
+    ruled = rule(host.want(now=NOW + taken), Bounds(600, 0, None))
+    assert (ruled.restores, text in ruled.question) == (restores, True)
+
+
+@pytest.mark.parametrize(
     "age, text",
-    [(None, "at an unknown time"), (119, "119s ago"), (7199, "119m ago"), (72000, "20h ago"), (200000, "2d ago")],
+    [(119, "119s ago"), (7199, "119m ago"), (72000, "20h ago"), (200000, "2d ago")],
 )
 def test_the_question_says_how_long_ago_the_switch_was(host, age, text):
     host.sql(INCOMPATIBLE + "INSERT INTO t VALUES (3)")
