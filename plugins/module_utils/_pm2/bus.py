@@ -13,14 +13,12 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-_LENGTH = struct.Struct(">I")
-# struct ucred of unix(7): pid, uid, gid.
-_CREDENTIALS = struct.Struct("3i")
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import LENGTH, credentials_of
+
 _EVENT = b"s:process:exception"
 # What is kept of a frame that is not whole yet. Lines of logs come the same way, and a burst of them is skipped.
 _LARGEST = 16 * 1024 * 1024
@@ -80,7 +78,7 @@ def split_frame(received: bytearray) -> Tuple[List[bytes], int]:
         if at + 4 > len(received):
             return [], 0
         begins = at + 4
-        at = begins + int(_LENGTH.unpack(received[at:begins])[0])
+        at = begins + int(LENGTH.unpack(received[at:begins])[0])
         if at > len(received):
             return [], 0
         parts.append(bytes(received[begins:at]))
@@ -105,9 +103,8 @@ def listen(home: Path, daemon: int) -> Iterator[Bus]:
         try:
             connection.settimeout(1)
             connection.connect(str(home / "pub.sock"))
-            packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             connection.setblocking(False)
-            is_daemon = _CREDENTIALS.unpack(packed)[0] == daemon
+            is_daemon = credentials_of(connection)[0] == daemon
         except OSError:
             is_daemon = False
         yield Bus(connection if is_daemon else None)

@@ -32,7 +32,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 )
 
 _VERSION = 1
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
 # struct ucred of unix(7): pid, uid, gid.
 _CREDENTIALS = struct.Struct("3i")
 # Milliseconds between two turns of other work while an answer is awaited.
@@ -45,7 +45,7 @@ def encode_request(method: str, arguments: List[Any], request_id: str) -> bytes:
     """Return the frame of a call."""
     body = json.dumps({"type": "call", "method": method, "args": arguments})
     parts = [b"j:" + body.encode(), b"s:" + request_id.encode()]
-    return bytes([_VERSION << 4 | len(parts)]) + b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+    return bytes([_VERSION << 4 | len(parts)]) + b"".join(LENGTH.pack(len(part)) + part for part in parts)
 
 
 def decode_answer(parts: List[bytes]) -> Any:
@@ -60,6 +60,13 @@ def decode_answer(parts: List[bytes]) -> Any:
         raise PM2Error(f"The PM2 daemon refused: {answer['error']}")
     values = answer.get("args", [])
     return values[0] if values else None
+
+
+def credentials_of(connection: socket.socket) -> Tuple[int, int]:
+    """Return the pid and the uid of the process that listens on a socket, as the kernel knows them."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _gid = _CREDENTIALS.unpack(packed)
+    return int(pid), int(uid)
 
 
 class Client:
@@ -110,17 +117,11 @@ class Client:
     @property
     def daemon_pid(self) -> int:
         """The pid of the daemon that listens on the socket, as the kernel knows it; `pm2.pid` may be stale."""
-        return self._credentials()[0]
-
-    def _credentials(self) -> Tuple[int, int]:
-        """Return the pid and the uid of the daemon."""
-        packed = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, _gid = _CREDENTIALS.unpack(packed)
-        return int(pid), int(uid)
+        return credentials_of(self._socket)[0]
 
     def _refuse_foreign_daemon(self) -> None:
         """Raise PM2Error for root: a daemon of another user may name any file as the log of an app."""
-        uid = self._credentials()[1]
+        uid = credentials_of(self._socket)[1]
         if os.geteuid() == 0 and uid != 0:
             self._socket.close()
             raise PM2Error(
@@ -183,7 +184,7 @@ class Client:
         return [self._receive(self._receive_length()) for _argument in range(head & 15)]
 
     def _receive_length(self) -> int:
-        length: int = _LENGTH.unpack(self._receive(4))[0]
+        length: int = LENGTH.unpack(self._receive(4))[0]
         if length > _LARGEST:
             raise ProtocolError(f"The PM2 daemon of {self._home} announced a message of {length} bytes")
         return length

@@ -164,7 +164,7 @@ def test_the_daemon_of_another_user_is_an_error(monkeypatch, tmp_path):
 def test_root_asks_no_daemon_of_another_user(daemon, monkeypatch):
     home = daemon(lambda _parts: None)
     monkeypatch.setattr(rpc.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(Client, "_credentials", lambda _client: (1, 12345))
+    monkeypatch.setattr(rpc, "credentials_of", lambda _connection: (1, 12345))
     with pytest.raises(PM2Error, match=r"The PM2 daemon of .* belongs to uid 12345; become that user \(become: t"):
         Client(home, timeout=5).__enter__()
 
