@@ -74,7 +74,6 @@ missing:
 """
 
 import os
-import time
 from pathlib import Path
 from typing import Any, Dict
 
@@ -94,7 +93,7 @@ ARGUMENTS = {
 
 
 def survey(params: Dict[str, Any]) -> variables.Found:
-    timeout, clock = params["timeout"], pm2.Clock(time.monotonic, time.sleep)
+    timeout, clock = params["timeout"], pm2.Clock()
     home = pm2.home_of(params["pm2_home"], os.environ)
     host = pm2.make_host(home, "auto", params["executable"], timeout, os.environ, clock, set())
     instances = look.choose(pm2.read_all(host), params["name"])

@@ -341,7 +341,7 @@ def act(module: AnsibleModule, home: Path, env: Dict[str, str], secrets: Set[str
     """
     params = module.params
     pm2.check_options(params, home)
-    clock = pm2.Clock(time.monotonic, time.sleep)
+    clock = pm2.Clock()
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, secrets)
     path = os.environ.get("PATH", os.defpath)
     request = pm2.read_request(params, env, host, os.cpu_count() or 1, path, os.geteuid())

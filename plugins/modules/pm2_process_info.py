@@ -164,7 +164,7 @@ def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.Stat
     requirements = pm2.requirements_of(
         params["port"], params["path_under"], params["revision_path"], params["revision"]
     )
-    clock = pm2.Clock(time.monotonic, time.sleep)
+    clock = pm2.Clock()
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, set())
     try:
         return pm2.observe(host, params["name"], requirements, min(3.0, params["timeout"]), params["stable_for"])

@@ -118,7 +118,6 @@ output:
 """
 
 import os
-import time
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -170,11 +169,8 @@ def wanted_of(params: Dict[str, Any]) -> build.Build:
     )
 
 
-def run_commands(params: Dict[str, Any], check_mode: bool) -> List[str]:
-    wanted = wanted_of(params)
-    if check_mode:
-        return []
-    clock = pm2.Clock(time.monotonic, time.sleep)
+def run_commands(params: Dict[str, Any], wanted: build.Build) -> List[str]:
+    clock = pm2.Clock()
     home = pm2.home_of(params["pm2_home"], os.environ)
     host = pm2.make_host(home, "auto", params["executable"], params["timeout"], os.environ, clock, set())
     state = pm2.read_state(host, wanted.app)
@@ -184,15 +180,15 @@ def run_commands(params: Dict[str, Any], check_mode: bool) -> List[str]:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        warnings = run_commands(module.params, module.check_mode)
+        wanted = wanted_of(module.params)
+        warnings = [] if module.check_mode else run_commands(module.params, wanted)
     except GreenlightError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The commands cannot run: {files.explain(error)}")
     for warning in warnings:
         module.warn(warning)
-    output = kept_output.file_of(Path(module.params["state_path"]), module.params["release_id"])
-    module.exit_json(changed=bool(module.params["commands"]), output=str(output))
+    module.exit_json(changed=bool(module.params["commands"]), output=str(wanted.log))
 
 
 if __name__ == "__main__":

@@ -283,7 +283,6 @@ port_closed_for:
 
 import os
 import secrets
-import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
@@ -338,7 +337,7 @@ ARGUMENTS = {
 
 def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict[str, Any]:
     """Plan, check and make the switch, in check mode without the last, and return the result of the module."""
-    clock = pm2.Clock(time.monotonic, time.sleep)
+    clock = pm2.Clock()
     system = inputs.System(os.environ, os.geteuid(), lambda: datetime.now(timezone.utc), clock, secrets.token_hex(3))
     if not module.check_mode:
         store.hold_switch(Path(module.params["state_path"]), module.params["timeout"], clock.now, clock.sleep)

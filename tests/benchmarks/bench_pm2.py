@@ -58,7 +58,7 @@ class App:
     """A server under a PM2 of its own, and every method to act on it."""
 
     def __init__(self, folder: Path, peer: Path, instances: int) -> None:
-        self.home, self.peer, self.clock = folder / "pm2", peer, readiness.Clock(time.monotonic, time.sleep)
+        self.home, self.peer, self.clock = folder / "pm2", peer, readiness.Clock()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

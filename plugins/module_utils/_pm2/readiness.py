@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
@@ -37,8 +38,8 @@ _TURNS = 4
 class Clock:
     """Time as arguments: a monotonic clock in seconds, and a pause."""
 
-    now: Callable[[], float]
-    sleep: Callable[[float], None]
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 class Source(Protocol):

@@ -42,7 +42,8 @@ def plan_changes(
     Raises ChangesError.
     """
     own = tuple(settings.get("install_command") or ())
-    chosen = _choose(tree, rules, settings) if own == lock_files.AUTO else _below(tree, settings)
+    running = [rule for rule in changes.parse_rules(rules) if rule.run]
+    chosen = _choose(tree, bool(running), settings) if own == lock_files.AUTO else _below(tree, settings)
     planned = changes.plan_changes(changed_paths, rules, app, **chosen)
     install = list(chosen.get("install_command") or ())
     at_lock = lock_files.folder_of(tree.lock or "") if own == lock_files.AUTO else tree.subfolder
@@ -55,13 +56,13 @@ def plan_changes(
         "build": build,
         "built_paths": paths,
         "built_anew": [path for path in paths if path in anew],
-        "warnings": lock_files.not_installed(changed_paths, _installed(planned, changed_paths, rules)),
+        "warnings": lock_files.not_installed(changed_paths, _installed(planned, changed_paths, running)),
     }
 
 
-def _choose(tree: Tree, rules: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
+def _choose(tree: Tree, runs_more: bool, settings: Mapping[str, Any]) -> Dict[str, Any]:
     """Return the settings with the install command of the app's lock file."""
-    builds = bool(settings.get("build_command")) or any(rule.run for rule in changes.parse_rules(rules))
+    builds = bool(settings.get("build_command")) or runs_more
     words = lock_files.install_words(tree.lock, builds) if tree.lock else []
     when = [glob.escape(tree.lock), *_beside(tree, settings)] if tree.lock else []
     return {**settings, "install_command": words, "install_when_changed": when}
@@ -83,7 +84,9 @@ def _packages_in(folder: str) -> str:
     return f"{folder}/node_modules" if folder else "node_modules"
 
 
-def _installed(planned: Mapping[str, Any], changed_paths: Sequence[str], rules: Any) -> List[str]:
+def _installed(
+    planned: Mapping[str, Any], changed_paths: Sequence[str], running: Sequence[changes.ChangeRule]
+) -> List[str]:
     """Return the changed paths after which a command runs that is made for them."""
-    found = [path for rule in changes.parse_rules(rules) if rule.run for path in rule.matching(changed_paths)]
+    found = [path for rule in running for path in rule.matching(changed_paths)]
     return [*planned["reasons"].get("install", ()), *found]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import urllib.parse
 from pathlib import Path
@@ -17,6 +16,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import gi
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _HEADER = b"SQLite format 3\0"
@@ -113,10 +113,14 @@ def ask(url: str) -> Optional[str]:
 
 def health_of(base: str, ask_url: Ask) -> Tuple[str, List[Dict[str, Any]]]:
     """Return the URL of the health endpoint and what to expect of its JSON, empty for none that answers."""
-    answers = [(f"{base}{path}", ask_url(f"{base}{path}")) for path in _HEALTH]
-    given = [(url, body) for url, body in answers if body is not None]
-    best = sorted(given, key=lambda each: not expectations(each[1]))
-    return (best[0][0], expectations(best[0][1])) if best else ("", [])
+    first = ""
+    for url in (f"{base}{path}" for path in _HEALTH):
+        body = ask_url(url)
+        expected = expectations(body or "")
+        if expected:
+            return url, expected
+        first = first or (url if body is not None else "")
+    return first, []
 
 
 def expectations(body: str) -> List[Dict[str, Any]]:
@@ -134,21 +138,14 @@ def cache_stats_of(base: str, ask_url: Ask) -> Tuple[str, str]:
     for path in _STATS:
         found = _parse(ask_url(f"{base}{path}") or "")
         for rate in _RATES:
-            if _has(found, rate.split(".")):
+            with contextlib.suppress(json_path.JSONPathError):
+                json_path.value_at(found, rate)
                 return f"{base}{path}", rate
     return "", ""
 
 
-def _has(value: Any, keys: Sequence[str]) -> bool:
-    for key in keys:
-        if not isinstance(value, Mapping) or key not in value:
-            return False
-        value = value[key]
-    return True
-
-
 def _parse(body: str) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
+        return json_path.parse(body)
+    except json_path.JSONPathError:
         return None
