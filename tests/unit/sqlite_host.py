@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -73,3 +74,26 @@ def leave_wal(host):
     app.close()
     for suffix, content in left.items():
         Path(f"{host.path}{suffix}").write_bytes(content)
+
+
+def leave_long_wal(host):
+    """Leave a WAL as a killed app does, with rows for which the file of the database has to grow."""
+    app = sqlite3.connect(host.path, isolation_level=None)
+    app.executemany("INSERT INTO t VALUES (?)", [("y" * 3000,)] * 100)
+    app.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    app.executemany("INSERT INTO t VALUES (?)", [("z" * 3000,)] * 10)
+    left = {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in ("", "-wal", "-shm")}
+    app.close()
+    for suffix, content in left.items():
+        Path(f"{host.path}{suffix}").write_bytes(content)
+
+
+@contextlib.contextmanager
+def no_longer_than(size):
+    """Let no file of this process grow beyond a size, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -140,7 +140,10 @@ def _inspect(wanted: Restore, has_leftovers: bool) -> Tuple[Live, Path]:
         with contextlib.suppress(FileNotFoundError), trust.reading(Path(f"{wanted.real}{suffix}")) as source:
             copy_aside(source, Path(f"{wanted.folded}{suffix}"))
     stage.make_like(wanted.folded, wanted.real)
-    return inspect_live(wanted.folded, wanted.timeout, bool(wanted.why)), wanted.folded
+    live = inspect_live(wanted.folded, wanted.timeout, bool(wanted.why))
+    if live.contents:
+        stage.fold(wanted.folded, wanted.timeout)
+    return live, wanted.folded
 
 
 def _stage(wanted: Restore, live: Live, old: Path) -> Differences:

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from sqlite_host import Host
+from sqlite_host import Host, leave_long_wal, no_longer_than
 
 
 @pytest.fixture
@@ -252,6 +252,17 @@ def test_no_row_is_committed_between_what_is_set_aside_and_what_is_restored(host
     restore.restore(host.wanted)
     assert (tried, host.read("SELECT count(*) FROM t")) == ([step], 2)
     assert host.read("SELECT count(*) FROM t", host.kept / "app.db") == 3
+
+
+def test_a_wal_that_cannot_be_folded_is_no_reason_to_judge_without_it(host):
+    """SQLite folds it when it closes the file, and says nothing where that fails."""
+    leave_long_wal(host)
+    left = {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    with no_longer_than(len(left[""])), pytest.raises(SqliteError, match=r"(No space is left|disk I/O error)"):
+        restore.restore(host.wanted)
+    assert {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in left} == left
+    assert (host.aside.exists(), sorted(os.listdir(host.path.parent))) == (False, ["app.db", "app.db-shm", "app.db-wal"])
+    assert restore.restore(host.wanted)["lost"] == "t: 110 rows newer than the backup"
 
 
 def test_a_restore_that_is_refused_leaves_nothing_aside(host):

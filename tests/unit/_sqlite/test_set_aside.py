@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api, manifest, online, restore
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Retention
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from sqlite_host import NOW, Host, leave_wal
+from sqlite_host import NOW, Host, leave_long_wal, leave_wal, no_longer_than
 
 
 @pytest.fixture
@@ -46,6 +46,16 @@ def test_what_a_killed_app_left_next_to_it_is_restored_with_it(host):
     (host.kept / "app.db-wal").unlink()
     with pytest.raises(SqliteError, match="is not sound: its -wal is missing"):
         restore_aside(host, "once more")
+
+
+def test_rows_of_a_wal_that_cannot_be_folded_are_not_left_out(host):
+    leave_long_wal(host)
+    size = host.path.stat().st_size
+    restore.restore(host.wanted)
+    with no_longer_than(size), pytest.raises(SqliteError, match=r"(No space is left|disk I/O error)"):
+        restore_aside(host)
+    assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (2, ["app.db"])
+    assert (restore_aside(host, "once more")["restored"], host.read("SELECT count(*) FROM t")) == (True, 112)
 
 
 def test_a_damaged_one_is_listed_as_such_and_not_restored(host):

@@ -149,3 +149,15 @@ def test_the_journal_mode_comes_back(tmp_path, database, mode):
 def test_two_files_hold_the_same_but_for_what_may_differ(tmp_path, database, spoil, same):
     (tmp_path / "other.db").write_bytes(spoil(database.read_bytes()))
     assert stage.same_content(database, tmp_path / "other.db") is same
+
+
+def test_a_copy_that_somebody_reads_is_not_used_without_its_wal(database):
+    reader, writer = (sqlite3.connect(database, isolation_level=None) for _each in range(2))
+    writer.execute("PRAGMA journal_mode = WAL")
+    reader.executescript("BEGIN; SELECT * FROM t;")
+    writer.execute("INSERT INTO t VALUES (3)")
+    with pytest.raises(SqliteError, match="Cannot fold the write-ahead log into .*, which another process uses"):
+        stage.fold(database, 0.01)
+    reader.close()
+    stage.fold(database, 0.01)
+    writer.close()
