@@ -9,6 +9,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,43 @@ def test_a_swapped_folder_does_not_lead_root_to_another_database(host, run_modul
     own(host / "shop", SHOP)
     answer = run_module("sqlite_backup", {"path": str(host / "shop" / "app.db"), "dest": str(host / "backups")})
     assert "shop is a link of uid 12345 to" in answer["msg"]
+
+
+def write_as_shop(path):
+    """Write a row to a database as the user of the shop, and return the exit status of the process."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgid(SHOP)
+            os.setuid(SHOP)
+            sqlite3.connect(path, isolation_level=None).execute("INSERT INTO shop VALUES (1)")
+            code = 0
+        finally:
+            # Nothing of the test may run twice.
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.fixture
+def open_folder():
+    """Return a folder of root that every user can look into, and so the folders above it. Those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_root_leaves_the_files_that_the_shop_cannot_make_again(host, open_folder, run_module):
+    """The shop may write to its database and the files next to it, and to nothing else in the folder."""
+    database = str(open_folder / "app.db")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as app:
+        app.executescript("PRAGMA journal_mode = WAL; CREATE TABLE shop (x)")
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{database}{suffix}").touch()
+        own(f"{database}{suffix}", SHOP)
+    assert write_as_shop(database) == 0
+    taken = run_module("sqlite_backup", {"path": database, "dest": str(host / "backups")})
+    assert write_as_shop(database) == 0
+    wanted = {"state": "restored", "src": taken["backup"]["path"], "path": database}
+    assert run_module("sqlite_backup", wanted)["changed"] is True
+    assert write_as_shop(database) == 0

@@ -20,6 +20,7 @@ from typing import Dict, Iterator, List, Sequence, Set, Tuple, Type
 from urllib.parse import quote
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc, trust
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import sidecars
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _MAGIC = b"SQLite format 3\x00"
@@ -194,6 +195,12 @@ def connection(real: Path, timeout: float, mode: str = "rw", immutable: bool = F
 
     A thread may be given the connection, as long as no other uses it meanwhile.
     """
+    with sidecars.kept(real), _connected(real, timeout, mode, immutable) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _connected(real: Path, timeout: float, mode: str, immutable: bool) -> Iterator[sqlite3.Connection]:
     try:
         opened = _open_unexchanged(real, uri_of(real, mode, immutable))
     except sqlite3.Error as error:

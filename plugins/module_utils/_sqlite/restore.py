@@ -18,10 +18,10 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc, trust
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside, stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import set_aside, sidecars, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SIDECARS,
     DamagedError,
@@ -57,7 +57,7 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     The caller has checked the backup.
     """
     real = wanted.real
-    with undisturbed(wanted):
+    with undisturbed(wanted), _kept_for_the_app(wanted):
         if wanted.only_if_changed and find_holders(real):
             # While the app runs, the only answer that may be given is that nothing needs to be done.
             replacement = judge(inspect_live(real, wanted.timeout), wanted)
@@ -68,6 +68,12 @@ def restore(wanted: Restore) -> Dict[str, Any]:
             descriptors = [locks.enter_context(locked_out(real, wanted.timeout))] if real.exists() else []
             refuse_open(real)
             return _restore_alone(wanted, descriptors, locks)
+
+
+def _kept_for_the_app(wanted: Restore) -> ContextManager[None]:
+    """Return what leaves the app the files next to its database that it needs and could not make."""
+    needs_them = wanted.manifest["journal_mode"] == "wal"
+    return sidecars.kept(wanted.real) if needs_them else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

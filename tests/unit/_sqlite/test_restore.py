@@ -261,7 +261,10 @@ def test_a_wal_that_cannot_be_folded_is_no_reason_to_judge_without_it(host):
     with no_longer_than(len(left[""])), pytest.raises(SqliteError, match=r"(No space is left|disk I/O error)"):
         restore.restore(host.wanted)
     assert {suffix: Path(f"{host.path}{suffix}").read_bytes() for suffix in left} == left
-    assert (host.aside.exists(), sorted(os.listdir(host.path.parent))) == (False, ["app.db", "app.db-shm", "app.db-wal"])
+    assert (host.aside.exists(), sorted(os.listdir(host.path.parent))) == (
+        False,
+        ["app.db", "app.db-shm", "app.db-wal"],
+    )
     assert restore.restore(host.wanted)["lost"] == "t: 110 rows newer than the backup"
 
 
