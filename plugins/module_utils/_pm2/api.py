@@ -45,11 +45,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport import SocketTransport, home_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables import (
-    hide,
     running_secrets,
     take_variables,
     variables_of,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import hide
 
 __all__ = [
     "NOTHING",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, ContextManager, Iterator, List, Mapping, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, readiness, variables
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, ProtocolError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness, Requirements
@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.transport 
     SocketTransport,
     Transport,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
 # Seconds between two samples of the port watches while something is awaited.
 _TICK = 0.02
@@ -46,7 +47,7 @@ class PM2Host:
 
     def hide(self, message: str) -> str:
         """Return a message without the secrets that are known by now."""
-        return variables.hide(message, self.secrets)
+        return redaction.hide(message, self.secrets)
 
 
 @contextlib.contextmanager

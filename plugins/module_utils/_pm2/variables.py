@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterable, Mapping, Sequence, Set
+from typing import Any, Dict, Mapping, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
-# A shorter value would tear holes into the message wherever it occurs by chance.
-SHORTEST_SECRET = 6
 # Variables of the shell that are called like passwords, and hold folders.
 _FOLDERS = ("PWD", "OLDPWD")
 # What belongs to the shell that ran pm2, and what Node and PM2 hand to one instance only.
@@ -44,17 +42,6 @@ def take_variables(params: Dict[str, Any], no_log_values: Set[str]) -> Dict[str,
     params["env"] = dict.fromkeys(env, "hidden")
     no_log_values.clear()
     return env
-
-
-def hide(message: str, secrets: Iterable[str]) -> str:
-    """Return a message without the values of variables, as an app may print its own. Short ones are no secrets.
-
-    Of a value of several lines each one is hidden, as something may have been put before them.
-    """
-    known = {part for secret in secrets for part in (secret, *secret.splitlines())}
-    for secret in sorted((each for each in known if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
-        message = message.replace(secret, "********")
-    return message
 
 
 def running_secrets(processes: Sequence[Mapping[str, Any]], name: str) -> Set[str]:

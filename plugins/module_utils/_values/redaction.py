@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import re
+from typing import Iterable
 
 SHOWN = 300
+# A shorter value would tear holes into a text wherever it occurs by chance.
+SHORTEST_SECRET = 6
 # CSI, OSC and two-character sequences of ECMA-48. None of them goes beyond its line.
 ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])"
 _ESCAPES = re.compile(ESCAPES)
@@ -57,6 +60,17 @@ def redact(text: str) -> str:
     """Return a text with everything that looks like a secret replaced by `***`."""
     for pattern in _SECRETS:
         text = pattern.sub(r"\1***", text)
+    return text
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without secrets that are known, such as the values of variables. Short ones are none.
+
+    Of a secret of several lines each one is hidden, as something may have been put before them.
+    """
+    known = {part for secret in secrets for part in (secret, *secret.splitlines())}
+    for secret in sorted((each for each in known if len(each) >= SHORTEST_SECRET), key=len, reverse=True):
+        text = text.replace(secret, "********")
     return text
 
 

@@ -13,16 +13,6 @@ from pm2_fakes import (
 )
 
 
-def test_a_message_shows_no_secrets():
-    hidden = variables.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
-    assert hidden == "it is ******** and ******** on 80"
-
-
-def test_every_line_of_a_secret_is_hidden():
-    hidden = variables.hide("1: first-line\n1: second-line\n", ["first-line\nsecond-line"])
-    assert hidden == "1: ********\n1: ********\n"
-
-
 def test_the_secrets_of_what_runs_are_known_by_their_names():
     running = state(listed(env={"API_TOKEN": "hunter2", "PORT": 80}), listed(4, env=None))
     assert variables.running_secrets(running.processes, "shop") == {"hunter2"}

@@ -89,3 +89,13 @@ def test_the_name_of_a_secret_is_known(name, secret):
 )
 def test_a_text_is_shown_clean_without_secrets_and_short(text, shown):
     assert redaction.show(text, 10) == shown
+
+
+def test_a_message_shows_no_secrets():
+    hidden = redaction.hide("it is hunter2-long and hunter2 on 80", ["hunter2", "hunter2-long", "80"])
+    assert hidden == "it is ******** and ******** on 80"
+
+
+def test_every_line_of_a_secret_is_hidden():
+    hidden = redaction.hide("1: first-line\n1: second-line\n", ["first-line\nsecond-line"])
+    assert hidden == "1: ********\n1: ********\n"
