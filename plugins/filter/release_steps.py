@@ -13,7 +13,7 @@ description:
   - Used by the role itself.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: events, already, staged, check_mode, auto_adjust, save, startup_user
+positional: events, already, staged, check_mode, auto_adjust, save, startup_user, copy_command
 options:
   _input:
     description: The files of every hook, as P(greenlight.release.hook_files#filter) returns them.
@@ -48,6 +48,11 @@ options:
     description: The user whose PM2 starts with the host, empty for none.
     type: str
     default: ""
+  copy_command:
+    description: The command that copies a backup off the host, empty for none.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -61,8 +66,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The steps in their order. Each has the name of a file with tasks of the role in C(tasks), and a C(phase) of the switch, a C(hook) or an
-      C(event) where the file needs one.
+    - The steps in their order. Each has the name of a file with tasks of the role in C(tasks), and a C(phase) of the switch, a C(hook), an
+      C(event), or what a copy is C(of), where the file needs one.
   type: list
   elements: dict
   sample:
@@ -91,6 +96,7 @@ def release_steps(
     auto_adjust: Any = False,
     save: Any = False,
     startup_user: str = "",
+    copy_command: Sequence[str] = (),
 ) -> List[plan.Step]:
     deploy = plan.Deploy(
         already=boolean(already, strict=False),
@@ -99,6 +105,7 @@ def release_steps(
         auto_adjust=boolean(auto_adjust, strict=False),
         saves=boolean(save, strict=False),
         starts_at_boot=bool(startup_user),
+        copies=bool(copy_command),
         hooks=frozenset(name for name, files in hooks.items() if files),
         events=frozenset(events),
     )

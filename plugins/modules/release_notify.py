@@ -48,9 +48,10 @@ options:
   event:
     description:
       - What happened. V(decision) is a judgement that is another one than before, V(failed_rollback) a rollback after which the app is not well.
+      - V(failed_copy) is a backup that was not copied off the host, V(failed_drill) one that could not be restored in a drill.
     type: str
     required: true
-    choices: [start, success, decision, rollback, failed_rollback]
+    choices: [start, success, decision, rollback, failed_rollback, failed_copy, failed_drill]
   app:
     description: Name of the app.
     type: str

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
-EVENTS = ("start", "success", "decision", "rollback", "failed_rollback")
+EVENTS = ("start", "success", "decision", "rollback", "failed_rollback", "failed_copy", "failed_drill")
 SHORTEST_SECRET = 6
 TELEGRAM = "https://api.telegram.org"
 _COMMON = ("type", "name", "events", "proxy", "ca_path")
@@ -32,6 +32,8 @@ _TITLES = {
     "decision": "the decision about {to} is {decision}",
     "rollback": "{to} was rolled back to {from_}",
     "failed_rollback": "the rollback from {to} to {from_} failed, a person must repair it",
+    "failed_copy": "the backup was not copied off the host",
+    "failed_drill": "the newest backup could not be restored in a drill, take a new one",
 }
 # Telegram takes 4096 characters, and these bounds keep every message below that.
 _REASON, _CELL, _TEXT_FINDINGS, _FINDINGS = 600, 120, 5, 20

@@ -26,8 +26,8 @@ class Deploy:
     """What decides over the steps of a deploy.
 
     `already` says that the host runs the revision, `staged` that the new tree is built while the old one runs.
-    `saves` and `starts_at_boot` are what PM2 does. `hooks` are those that have task files, and `events` those that
-    somebody is notified of.
+    `saves` and `starts_at_boot` are what PM2 does. `copies` says that backups are copied off the host. `hooks` are
+    those that have task files, and `events` those that somebody is notified of.
     """
 
     already: bool
@@ -36,6 +36,7 @@ class Deploy:
     auto_adjust: bool = False
     saves: bool = False
     starts_at_boot: bool = False
+    copies: bool = False
     hooks: FrozenSet[str] = frozenset()
     events: FrozenSet[str] = frozenset()
 
@@ -56,7 +57,10 @@ def plan_steps(deploy: Deploy) -> List[Step]:
     """Return the steps of a deploy. What is not used has no step, so that it costs no task."""
     release: List[Step] = [{"tasks": "already"}] if deploy.already else _release_steps(deploy)
     boots = not deploy.check_mode and (deploy.saves or deploy.starts_at_boot)
-    return [*_step_if(deploy.starts_at_boot, "boot_check"), *release, *_step_if(boots, "boot")]
+    # A copy takes its time, and by then all else is done.
+    copies = deploy.copies and not deploy.already and not deploy.check_mode
+    last = _step_if(copies, "copy_backup", of="switch")
+    return [*_step_if(deploy.starts_at_boot, "boot_check"), *release, *_step_if(boots, "boot"), *last]
 
 
 def _step_if(wanted: bool, tasks: str, **variables: str) -> List[Step]:
@@ -67,10 +71,11 @@ def _release_steps(deploy: Deploy) -> List[Step]:
     stage = _step_if(deploy.staged, "stage")
     if deploy.check_mode:
         # Hooks and notifications act on what lies outside of the host, so a rehearsal has none.
-        return [*stage, {"tasks": "switch", "phase": "whole"}, {"tasks": "rehearse"}]
+        return [*stage, *_copy_first(deploy), {"tasks": _switch_file(deploy), "phase": "whole"}, {"tasks": "rehearse"}]
     return [
         *_notify(deploy, "start"),
         *stage,
+        *_copy_first(deploy),
         *_switch_steps(deploy),
         {"tasks": "judge_and_adjust" if deploy.auto_adjust else "judge"},
         *_notify(deploy, "decision"),
@@ -83,7 +88,7 @@ def _release_steps(deploy: Deploy) -> List[Step]:
 def _switch_steps(deploy: Deploy) -> List[Step]:
     """Return the switch with the hooks around it; a hook that migrates divides it in two."""
     phases = ("before_migrate", "from_migrate") if "migrate" in deploy.hooks else ("whole",)
-    first, *rest = [{"tasks": "switch", "phase": phase} for phase in phases]
+    first, *rest = [{"tasks": _switch_file(deploy), "phase": phase} for phase in phases]
     return [
         *_hook(deploy, "drain"),
         *_hook(deploy, "before_switch"),
@@ -93,6 +98,15 @@ def _switch_steps(deploy: Deploy) -> List[Step]:
         *_hook(deploy, "after_switch"),
         *_hook(deploy, "undrain"),
     ]
+
+
+def _copy_first(deploy: Deploy) -> List[Step]:
+    """Return the steps that take the snapshot and copy it, before the host is drained: the copy may take long."""
+    return [*_step_if(deploy.copies, "snapshot"), *_step_if(deploy.copies, "copy_backup", of="snapshot")]
+
+
+def _switch_file(deploy: Deploy) -> str:
+    return "switch_over" if deploy.copies else "switch"
 
 
 def _hook(deploy: Deploy, name: str) -> List[Step]:

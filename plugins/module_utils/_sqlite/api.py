@@ -21,6 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     backup_plan,
     database,
     inspection,
+    off_host,
     restore_plan,
     rows,
     ruling,
@@ -43,6 +44,8 @@ real_database, resolve, inspect = database.real_database, database.resolve, insp
 remove_with_sidecars = database.remove_with_sidecars
 find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_hindrances
 rule, has_schema, KEEP = ruling.rule, ruling.has_schema, ruling.KEEP
+Copying = off_host.Copying
+copy_off_host = off_host.copy
 
 
 @dataclass(frozen=True)

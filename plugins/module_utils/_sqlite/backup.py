@@ -51,7 +51,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import Schema, read_schema, to_json
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.snapshot import Snapshot, take_snapshot
 
-_LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{6}(\.packed|\.json)?\.greenlight(-wal|-shm|-journal)?")
+_LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{6}(\.packed|\.json)?\.greenlight(-wal|-shm|-journal)?|\..+\.copied\.partial")
 # File times come from a clock that moves only every few milliseconds.
 _COARSE_SECONDS = 0.02
 # Some filesystems keep whole seconds, FAT every second one.
@@ -122,7 +122,7 @@ def writing_to(plan: BackupPlan) -> Iterator[Path]:
     folder = plan.final.parent
     try:
         _make_folder(folder, plan.access)
-        with _folder_in_use(folder):
+        with folder_in_use(folder):
             try:
                 yield plan.hidden()
             finally:
@@ -144,7 +144,7 @@ def _make_folder(folder: Path, access: Access) -> None:
 
 
 @contextlib.contextmanager
-def _folder_in_use(folder: Path) -> Iterator[None]:
+def folder_in_use(folder: Path) -> Iterator[None]:
     """Hold the folder's lock with others who write to it; who is alone first removes what killed runs left."""
     descriptor = _open_lock(folder)
     try:

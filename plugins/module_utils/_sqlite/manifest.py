@@ -86,6 +86,11 @@ def manifest_path(backup: Path) -> Path:
     return backup.with_name(backup.name + ".json")
 
 
+def copied_path(backup: Path) -> Path:
+    """Return the file that says what came of the copies of a backup off the host."""
+    return backup.with_name(backup.name + ".copied")
+
+
 def read_manifest(backup: Path) -> Manifest:
     """Return the manifest of a backup with its paths. Raises SqliteError when it is none of ours, and says why."""
     path = manifest_path(backup)
@@ -271,7 +276,8 @@ def remove_backups(manifests: Sequence[Manifest]) -> None:
     for manifest in manifests:
         try:
             sidecars = [manifest["path"] + suffix for suffix in SIDECARS] if is_set_aside(manifest) else []
-            for path in (manifest["path"], *sidecars, manifest["manifest"]):
+            copied = str(copied_path(Path(manifest["path"])))
+            for path in (manifest["path"], *sidecars, copied, manifest["manifest"]):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
             if is_set_aside(manifest):

@@ -118,6 +118,8 @@ def test_only_what_can_be_a_secret_is_hidden():
         ("decision", "shop on web1: the decision about bbbbbbbb is monitor"),
         ("rollback", "shop on web1: bbbbbbbb was rolled back to aaaaaaaa"),
         ("failed_rollback", "shop on web1: the rollback from bbbbbbbb to aaaaaaaa failed, a person must repair it"),
+        ("failed_copy", "shop on web1: the backup was not copied off the host"),
+        ("failed_drill", "shop on web1: the newest backup could not be restored in a drill, take a new one"),
     ],
 )
 def test_every_event_has_its_words(kind, title):

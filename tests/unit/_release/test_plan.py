@@ -47,6 +47,13 @@ def steps(**given):
             "stage hook:drain hook:before_switch switch:whole hook:after_switch hook:undrain judge conclude prune",
         ),
         (
+            {"copies": True, "hooks": ["drain", "migrate"], "saves": True},
+            "snapshot copy_backup:snapshot hook:drain switch_over:before_migrate hook:migrate switch_over:from_migrate "
+            "judge conclude boot copy_backup:switch",
+        ),
+        ({"copies": True, "check_mode": True}, "snapshot copy_backup:snapshot switch_over:whole rehearse"),
+        ({"copies": True, "already": True}, "already"),
+        (
             {"hooks": ["migrate"]},
             "switch:before_migrate hook:migrate switch:from_migrate judge conclude",
         ),

@@ -1,0 +1,100 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups with their copies off the host, by the real playbooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from one_host import Site
+
+SECRET = "hunter2-is-long"
+
+
+@pytest.fixture
+def site(tmp_path, running, pm2, repository):
+    """The sample app, whose backups are copied to the folder `store` of the test."""
+    (tmp_path / "store").mkdir()
+    # The copy says whether the app served, and knows its secret.
+    script = 'curl -fsS "$2/health" > /dev/null && test -n "$KEY" && cp "$1" "$3"'
+    command = ["sh", "-c", script, "sh", "{file}", running.url, f"{tmp_path}/store/"]
+    site = Site(
+        tmp_path,
+        running,
+        pm2,
+        repository,
+        greenlight_backup_copy=command,
+        greenlight_backup_copy_environment={"KEY": SECRET},
+    )
+    site.store = tmp_path / "store"
+    return site
+
+
+def stored(site):
+    return sorted(path.name for path in site.store.iterdir())
+
+
+def backups(site):
+    """Return the names of the backups with their manifests."""
+    return sorted(path.name for path in (site.state / "backups").iterdir() if path.suffix in (".db", ".pages", ".json"))
+
+
+def test_a_release_copies_its_snapshot_and_what_was_written_since_while_the_app_serves(site):
+    status, output = site.deploy("better", "--check")
+    assert (status, stored(site)) == (0, []), output
+
+    # A release that writes between its snapshot and its stop has an update.
+    late = site.store.parent / "late.yml"
+    write = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('CREATE TABLE late (x)')"
+    late.write_text(
+        json.dumps([{"ansible.builtin.command": {"argv": ["python3", "-c", write, str(site.app.database)]}}])
+    )
+    hooks = ("-e", json.dumps({"greenlight_hooks": {"before_switch": [str(late)]}}))
+    status, output = site.deploy("better", *hooks, "-vvv")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    assert SECRET not in output
+    assert (stored(site), len(stored(site))) == (backups(site), 4), output
+    facts = site.records()[0]["facts"]
+    assert facts["backup"].endswith(".pages")
+    copied = facts["backup_copy"]
+    assert (copied["copied"], copied["problem"], facts["backup"] in copied["files"]) == (True, "", True)
+    assert len(copied["files"]) == 4
+    assert SECRET not in json.dumps(site.records())
+
+
+def test_a_copy_that_fails_is_a_warning_or_stops_a_release_that_has_touched_nothing(site):
+    site.store.rmdir()
+    required = ("-e", "greenlight_backup_copy_required=true")
+    pids = site.pids()
+    status, output = site.deploy("better", *required)
+    assert (status, site.pids(), site.revision()) == (2, pids, site.shas["good"]), output
+    assert "was not copied off the host: sh ended with status 1" in output
+    assert "set greenlight_backup_copy_required to false" in output
+    assert [record["status"] for record in site.records()] == ["aborted"]
+
+    status, output = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    record = site.records()[-1]
+    assert (record["status"], record["facts"]["backup_copy"]["copied"]) == ("watching", False)
+    assert "was not copied off the host" in record["facts"]["backup_copy"]["problem"]
+
+
+def test_the_playbook_backup_copies_and_keeps_the_result_next_to_the_backup(site):
+    status, output = site.play("backup")
+    assert (status, stored(site)) == (0, backups(site)), output
+    (note,) = (site.state / "backups").glob("*.copied")
+    told = json.loads(note.read_text())
+    assert (told["problem"], told["copied_at"], note.stat().st_mode & 0o777) == ("", told["at"], 0o600)
+    for path in site.store.iterdir():
+        path.unlink()
+    site.store.rmdir()
+    status, output = site.play("backup")
+    assert (status, "was not copied off the host" in output) == (0, True), output
+    status, output = site.play("backup", "-e", "greenlight_backup_copy_required=true")
+    assert (status, "set greenlight_backup_copy_required to false" in output) == (2, True), output
+    newest = max((site.state / "backups").glob("*.copied"), key=lambda path: path.stat().st_mtime_ns)
+    assert json.loads(newest.read_text())["copied_at"] is None
+    assert Path(str(newest)[: -len(".copied")]).exists(), "the backup itself stays"
