@@ -5,7 +5,8 @@
 
 It is made when the app has stopped, so nothing is copied, hashed or checked again that has not changed. Which pages may
 have changed is known from the WAL as long as it was not restarted since the backup; otherwise each page is compared
-with the backup's, which reads both files and writes only what differs.
+with the backup's, which reads both files and writes only what differs. Others, such as Litestream, may have the
+database open meanwhile.
 
 The file: the magic, then page size, number of pages of the database, and number of entries, 4 bytes each; then entries
 of a page number, 4 bytes, and the page. Numbers are big-endian.
@@ -15,12 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import sqlite3
 import struct
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Iterable, Iterator, Optional, Tuple
+from typing import IO, Collection, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal as sqlite_wal
@@ -40,19 +43,21 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     is_there,
     read_manifest,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import read_schema
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema import Schema, read_schema
 
 _MAGIC = b"greenlight pages"
 _HEADER = struct.Struct(">16sIII")
 _NUMBER = struct.Struct(">I")
 _COMPARED_AT_ONCE = 1 << 18
+# Seconds that a transaction of another process may take.
+_WRITERS_TIME = 1.0
 
 
 def update_backup(plan: BackupPlan, manifest: Manifest) -> Optional[Manifest]:
     """Make the update that `plan` describes of a backup, and return its manifest; None when a whole one is needed.
 
-    That is so for a backup that is compressed, unverified, or in another folder, and while another process has the
-    database open. Raises SqliteError.
+    That is so for a backup that is compressed, unverified, or in another folder, and while another process changes the
+    database. Raises SqliteError.
     """
     base = read_manifest(base_of(manifest)) if manifest["base"] else manifest
     if not _can_be_updated(base, plan):
@@ -83,18 +88,51 @@ def _can_be_updated(base: Manifest, plan: BackupPlan) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class _Live:
+    """The pages of a database as they were committed last: in its file, or in its WAL where `frames` says so.
+
+    `changed` are the only pages that can differ from the backup; None where that is not known.
+    """
+
+    file: int
+    contents: Contents
+    wal: int = -1
+    frames: Mapping[int, int] = field(default_factory=dict)
+    changed: Optional[Collection[int]] = None
+
+    def read(self, number: int) -> bytes:
+        size = self.contents.page_size
+        in_file = number not in self.frames
+        return os.pread(
+            self.file if in_file else self.wal, size, (number - 1) * size if in_file else self.frames[number]
+        )
+
+    def possibly_changed(self, copy: int) -> Iterable[int]:
+        """Return the pages to be compared with a copy, each alone. The rest is compared in large pieces before."""
+        pages = range(1, self.contents.page_count + 1)
+        if self.changed is not None:
+            return [number for number in sorted(self.changed) if number in pages]
+        in_file = _differing(self.file, copy, self.contents.page_size, pages)
+        in_wal = [number for number in sorted(self.frames) if number in pages]
+        return itertools.chain(in_wal, (number for number in in_file if number not in self.frames))
+
+
 def _write_changed(plan: BackupPlan, base: Manifest, partial: Path) -> Optional[Manifest]:
-    """Write what changed if nobody else has the database open, and return what the manifest says of it, else None."""
+    """Write what changed, and return what the manifest says of it, None where that cannot be known."""
     # Closing any descriptor of the database drops this process's locks on it, so all outlive the connection.
     with ExitStack() as descriptors:
         with contextlib.suppress(LockedError), connection(plan.real, 0) as opened:
             return _write_alone(opened, plan, base, partial, descriptors)
+        with contextlib.suppress(LockedError), connection(plan.real, min(plan.timeout, _WRITERS_TIME)) as opened:
+            return _write_beside_others(opened, plan, base, partial, descriptors)
     return None
 
 
 def _write_alone(
     opened: sqlite3.Connection, plan: BackupPlan, base: Manifest, partial: Path, descriptors: ExitStack
 ) -> Optional[Manifest]:
+    """Raises LockedError while another process has the database open."""
     opened.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
     opened.execute("BEGIN EXCLUSIVE")
     contents, schema = read_contents(opened, with_rows=False), read_schema(opened)
@@ -105,16 +143,44 @@ def _write_alone(
     in_wal = sqlite_wal.pages_in(wal, contents.page_size, base["wal_salt"])
     if contents.journal_mode == "wal" and not _checkpoint(opened):
         return None
-    live, copy = (trust.open_kept(path, descriptors) for path in (plan.real, Path(base["path"])))
-    pages = range(1, contents.page_count + 1)
-    wanted = (
-        _differing(live, copy, contents.page_size, pages)
-        if in_wal is None
-        else (number for number in sorted(in_wal) if number in pages)
-    )
-    _write_pages(partial, contents, _read_differing(live, copy, contents.page_size, wanted))
+    live = _Live(trust.open_kept(plan.real, descriptors), contents, changed=in_wal)
+    _write_pages(partial, live, trust.open_kept(Path(base["path"]), descriptors))
     # The WAL is empty now, and closing an exclusive connection leaves the file alone.
-    described = describe(plan, contents, signature_of(plan.real), schema)
+    return _described(plan, contents, signature_of(plan.real), schema)
+
+
+def _write_beside_others(
+    opened: sqlite3.Connection, plan: BackupPlan, base: Manifest, partial: Path, descriptors: ExitStack
+) -> Optional[Manifest]:
+    """Write what changed while others have the database open.
+
+    In WAL mode nobody waits: as long as this transaction lasts, nobody overwrites what it sees, but for frames that are
+    in the file as well. With a rollback journal whoever wants to write waits. Raises LockedError.
+    """
+    signature, mark = signature_of(plan.real), None
+    has_wal = opened.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    if has_wal:
+        mark = sqlite_wal.begin_at_mark(opened, plan.real, descriptors)
+    else:
+        opened.execute("BEGIN IMMEDIATE")
+    contents, schema = read_contents(opened, with_rows=False), read_schema(opened)
+    if contents.page_size != base["page_size"] or (has_wal and not mark):
+        return None
+    live = _Live(trust.open_kept(plan.real, descriptors), contents)
+    if mark:
+        wal = trust.open_kept(plan.real.with_name(plan.real.name + "-wal"), descriptors)
+        frames = sqlite_wal.newest_frames(wal, mark, contents.page_size)
+        live = replace(
+            live, wal=wal, frames=frames, changed=frames if frames and mark.salt == base["wal_salt"] else None
+        )
+    _write_pages(partial, live, trust.open_kept(Path(base["path"]), descriptors))
+    if mark and not sqlite_wal.is_still(live.wal, mark):
+        return None
+    return _described(plan, contents, signature, schema)
+
+
+def _described(plan: BackupPlan, contents: Contents, signature: Dict[str, List[int]], schema: Schema) -> Manifest:
+    described = describe(plan, contents, signature, schema)
     return {**described, "content_size": contents.page_size * contents.page_count}
 
 
@@ -131,24 +197,19 @@ def _differing(live: int, copy: int, page_size: int, pages: range) -> Iterator[i
             yield from range(first, min(first + step, pages.stop))
 
 
-def _read_differing(live: int, copy: int, page_size: int, pages: Iterable[int]) -> Iterator[Tuple[int, bytes]]:
-    for number in pages:
-        offset = (number - 1) * page_size
-        page = os.pread(live, page_size, offset)
-        if page != os.pread(copy, page_size, offset):
-            yield number, page
-
-
-def _write_pages(partial: Path, contents: Contents, changed: Iterable[Tuple[int, bytes]]) -> None:
+def _write_pages(partial: Path, live: _Live, copy: int) -> None:
     """Write the file of an update, and wait until it is on the disk."""
+    size = live.contents.page_size
     with os.fdopen(files.create_private(partial), "wb") as file:
         file.write(bytes(_HEADER.size))
         entries = 0
-        for number, page in changed:
-            file.write(_NUMBER.pack(number) + page)
-            entries += 1
+        for number in live.possibly_changed(copy):
+            page = live.read(number)
+            if page != os.pread(copy, size, (number - 1) * size):
+                file.write(_NUMBER.pack(number) + page)
+                entries += 1
         file.seek(0)
-        file.write(_HEADER.pack(_MAGIC, contents.page_size, contents.page_count, entries))
+        file.write(_HEADER.pack(_MAGIC, size, live.contents.page_count, entries))
         file.flush()
         os.fsync(file.fileno())
 

@@ -14,7 +14,7 @@ import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Set
+from typing import Dict, Optional, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 
@@ -22,6 +22,7 @@ HEADER_SIZE = 32
 FRAME_HEADER_SIZE = 24
 # Page number, database size, and the WAL's salt.
 _FRAME_HEADER = struct.Struct(">II8s8x")
+_NUMBER_SIZE = 4
 # Of the index's header, which is there twice: change counter, whether it is valid, last valid frame, salt.
 _INDEX_HEADER = struct.Struct("=8xIB3xI12x8s8x")
 # A commit between two checks is rare even at thousands of commits a second.
@@ -77,6 +78,20 @@ def salt_of(header: bytes) -> Optional[str]:
 def size_up_to(mark: WalMark, page_size: int) -> int:
     """Return the size in bytes of a WAL that ends at a mark."""
     return HEADER_SIZE + mark.frames * (FRAME_HEADER_SIZE + page_size)
+
+
+def newest_frames(wal: int, mark: WalMark, page_size: int) -> Dict[int, int]:
+    """Return page -> where its newest content begins, in an open WAL that ends at a mark."""
+    found = {}
+    for frame in range(mark.frames):
+        at = HEADER_SIZE + frame * (FRAME_HEADER_SIZE + page_size)
+        found[int.from_bytes(os.pread(wal, _NUMBER_SIZE, at), "big")] = at + FRAME_HEADER_SIZE
+    return found
+
+
+def is_still(wal: int, mark: WalMark) -> bool:
+    """Say whether nobody has begun an open WAL anew since a mark, which overwrites its frames."""
+    return not mark.frames or salt_of(os.pread(wal, HEADER_SIZE, 0)) == mark.salt
 
 
 def pages_in(wal: Path, page_size: int, salt: Optional[str]) -> Optional[Set[int]]:

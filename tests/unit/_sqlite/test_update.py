@@ -135,13 +135,90 @@ def visible(folder):
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
-def test_a_database_that_is_open_elsewhere_needs_a_whole_backup(tmp_path, mode):
+@pytest.mark.parametrize("change", [grow, shrink, rewrite, change_schema, begin_wal_anew])
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_database_that_is_open_elsewhere_is_updated_as_it_was_committed_last(tmp_path, mode, change, folded):
+    """A copy of Litestream, a worker or a shell does not make the app wait for a whole backup."""
     database = Database(tmp_path, mode)
+    change(database.app)
+    if folded:
+        database.app.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    database.app.execute("BEGIN")
+    database.app.execute("SELECT * FROM t").fetchone()
+    update = database.update()
+    assert (update["method"], update["base"]) == ("pages", os.path.basename(database.base["path"]))
+    database.app.close()
+    assert (database.holds(update), sqlite_manifest.verify_backup(update)) == (True, "")
+
+
+def test_only_what_the_wal_holds_is_read_of_a_database_that_is_open_elsewhere(tmp_path, monkeypatch):
+    database = Database(tmp_path)
+    rewrite(database.app)
+    monkeypatch.setattr(sqlite_update, "_differing", None)
+    # Page 1 with its counters, and the page of the row.
+    assert database.update()["size"] == 28 + 2 * (4 + 4096)
+    database.app.close()
+
+
+def test_nobody_waits_for_an_update_in_wal_mode(tmp_path, monkeypatch):
+    database, write = Database(tmp_path), sqlite_update._write_pages
+
+    def meanwhile(*given):
+        grow(database.app)
+        return write(*given)
+
+    rewrite(database.app)
+    monkeypatch.setattr(sqlite_update, "_write_pages", meanwhile)
+    update = database.update()
+    database.app.execute("DELETE FROM t WHERE x LIKE 'z%'")
+    database.app.close()
+    stage.stage(tmp_path / "staged", update, 5)
+    app = sqlite3.connect(tmp_path / "staged")
+    assert app.execute("SELECT count(*) FROM t WHERE x LIKE 'z%' OR x = 'new'").fetchone() == (1,)
+    app.close()
+
+
+def begun_anew(database, monkeypatch):
+    """Let somebody begin the WAL anew while its frames are read."""
+    write = sqlite_update._write_pages
+
+    def meanwhile(*given):
+        database.app.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        grow(database.app)
+        return write(*given)
+
+    # What is in the file already needs no frame, so a reader does not keep them.
+    database.app.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    monkeypatch.setattr(sqlite_update, "_write_pages", meanwhile)
+
+
+def unknown_mark(_database, monkeypatch):
+    monkeypatch.setattr(sqlite_update.sqlite_wal, "begin_at_mark", lambda *_given: None)
+
+
+@pytest.mark.parametrize("happens", [begun_anew, unknown_mark])
+def test_a_wal_that_cannot_be_read_needs_a_whole_backup(tmp_path, monkeypatch, happens):
+    database = Database(tmp_path)
     before = visible(tmp_path / "backups")
     rewrite(database.app)
-    if mode == "DELETE":
-        database.app.execute("BEGIN IMMEDIATE")
+    happens(database, monkeypatch)
     assert (database.update(), visible(tmp_path / "backups")) == (None, before)
+    database.app.close()
+
+
+def test_a_database_that_somebody_writes_to_needs_a_whole_backup(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_update, "_WRITERS_TIME", 0.01)
+    database = Database(tmp_path, "DELETE")
+    before = visible(tmp_path / "backups")
+    database.app.execute("BEGIN IMMEDIATE")
+    assert (database.update(), visible(tmp_path / "backups")) == (None, before)
+    database.app.close()
+
+
+def test_a_new_page_size_needs_a_whole_backup_with_others_as_well(tmp_path):
+    database = Database(tmp_path, "DELETE")
+    database.app.executescript("PRAGMA page_size = 8192; VACUUM; BEGIN; SELECT * FROM t;")
+    assert database.update() is None
     database.app.close()
 
 

@@ -108,3 +108,19 @@ def test_without_a_wal_nothing_is_known(tmp_path):
     assert sqlite_wal.pages_in(tmp_path / "a-wal", 4096, "00") is None
     assert sqlite_wal.pages_in(tmp_path / "a-wal", 4096, None) is None
     assert os.listdir(tmp_path) == ["a-wal"]
+
+
+def test_the_newest_frame_of_a_page_is_found(tmp_path, live):
+    with ExitStack() as descriptors, (tmp_path / "a.db-wal").open("rb") as wal:
+        live.execute("UPDATE t SET x = 'newest'")
+        reader = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        mark = sqlite_wal.begin_at_mark(reader, tmp_path / "a.db", descriptors)
+        found = sqlite_wal.newest_frames(wal.fileno(), mark, 4096)
+        assert sorted(found) == [1, 2]
+        assert b"newest" in os.pread(wal.fileno(), 4096, found[2])
+        assert sqlite_wal.is_still(wal.fileno(), mark) is True
+        reader.close()
+        live.execute("PRAGMA wal_checkpoint(RESTART)")
+        live.execute("INSERT INTO t VALUES (2)")
+        assert sqlite_wal.is_still(wal.fileno(), mark) is False
+        assert sqlite_wal.is_still(wal.fileno(), WalMark(1, 0, "00")) is True
