@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import compress
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import compress, wal
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     SqliteError,
     real_database,
@@ -122,10 +122,14 @@ def _check_folder(folder: Path, real: Path) -> None:
 def refuse_lack_of_space(plan: BackupPlan) -> None:
     """Raise SqliteError unless a whole backup has room.
 
-    Folding the WAL can make the copy longer by as much, and a compressed file is written next to it.
+    Folding a WAL can make the copy longer by as much, where nothing is known of it; a compressed file is written next
+    to the copy.
     """
     sizes = {suffix: size for suffix, (size, _time) in signature_of(plan.real).items()}
-    needed = sizes[""] + 2 * sizes.get("-wal", 0) + _MARGIN
+    needed = sizes[""]
+    if "-wal" in sizes:
+        needed = wal.room_to_copy(plan.real, sizes[""]) or sizes[""] + 2 * sizes["-wal"]
+    needed += _MARGIN
     if plan.compression != "none":
         needed *= 2
     folder = plan.final.parent

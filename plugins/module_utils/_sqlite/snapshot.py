@@ -69,7 +69,8 @@ def take_snapshot(
         # Without a WAL no writer gets on until this transaction ends. The rows are counted in the copy then.
         with_rows = with_rows and has_wal
         with _counting(opened, with_rows) as counts:
-            method = "backup_api" if has_wal and not mark else _copy(real, partial, kept)
+            by_page = has_wal and (not mark or wal.is_starved(mark, contents.page_size, contents.page_count))
+            method = "backup_api" if by_page else _copy(real, partial, kept)
             frames = 0
             if method != "backup_api" and mark:
                 frames = _copy_wal(real, partial, mark, contents.page_size, kept)

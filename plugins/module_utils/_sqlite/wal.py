@@ -8,6 +8,7 @@ Source: https://www.sqlite.org/walformat.html
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import struct
@@ -23,6 +24,8 @@ FRAME_HEADER_SIZE = 24
 # Page number, database size, and the WAL's salt.
 _FRAME_HEADER = struct.Struct(">II8s8x")
 _NUMBER_SIZE = 4
+# As many bytes of a WAL are copied in no time.
+_LONG = 16 << 20
 # Of the index's header, which is there twice: change counter, whether it is valid, last valid frame, salt.
 _INDEX_HEADER = struct.Struct("=8xIB3xI12x8s8x")
 # A commit between two checks is rare even at thousands of commits a second.
@@ -78,6 +81,36 @@ def salt_of(header: bytes) -> Optional[str]:
 def size_up_to(mark: WalMark, page_size: int) -> int:
     """Return the size in bytes of a WAL that ends at a mark."""
     return HEADER_SIZE + mark.frames * (FRAME_HEADER_SIZE + page_size)
+
+
+def is_starved(mark: WalMark, page_size: int, pages: int) -> bool:
+    """Say whether a WAL holds each page again and again, as a reader keeps it from being begun anew."""
+    return size_up_to(mark, page_size) > max(_LONG, 2 * page_size * pages)
+
+
+def room_to_copy(real: Path, size: int) -> Optional[int]:
+    """Return the bytes that a copy of a database with a WAL needs at most; None when that is not known.
+
+    This process must have no connection to the database: closing the index would drop its locks.
+    """
+    with contextlib.suppress(FileNotFoundError), trust.reading(Path(f"{real}-shm")) as index:
+        mark = read_mark(index)
+        with trust.reading(Path(f"{real}-wal")) as wal:
+            return _room_up_to(mark, wal, size) if mark and mark.frames else None
+    return None
+
+
+def _room_up_to(mark: WalMark, wal: int, size: int) -> Optional[int]:
+    header = os.pread(wal, HEADER_SIZE, 0)
+    page_size = int.from_bytes(header[8:12], "big")
+    last = os.pread(wal, FRAME_HEADER_SIZE, size_up_to(mark, page_size) - FRAME_HEADER_SIZE - page_size)
+    if salt_of(header) != mark.salt or len(last) < FRAME_HEADER_SIZE:
+        # Somebody has begun it anew meanwhile, or a killed process left an index that is older than the WAL.
+        return None
+    pages = int(_FRAME_HEADER.unpack(last)[1])
+    if is_starved(mark, page_size, pages):
+        return pages * page_size
+    return max(size, pages * page_size) + size_up_to(mark, page_size)
 
 
 def newest_frames(wal: int, mark: WalMark, page_size: int) -> Dict[int, int]:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import namedtuple
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup_plan
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import wal as sqlite_wal
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup_plan import Access
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from sqlite_host import plan
@@ -117,13 +119,56 @@ def test_too_little_space_is_reported_with_numbers(tmp_path, monkeypatch, live, 
             backup_plan.refuse_lack_of_space(plan(tmp_path, dest, compression=compression))
 
 
-def test_the_wal_counts_twice_because_folding_it_can_lengthen_the_copy(tmp_path, monkeypatch, live):
-    wal = (tmp_path / "data" / "app.db-wal").stat().st_size
-    main = (tmp_path / "data" / "app.db").stat().st_size
+def room(tmp_path, monkeypatch):
+    """Return how many bytes of room a backup asks for."""
     monkeypatch.setattr(backup_plan.shutil, "disk_usage", lambda _path: Usage(1, 1, 0))
-    with pytest.raises(SqliteError, match=f"{main + 2 * wal + (1 << 20)} bytes are needed"):
+    with pytest.raises(SqliteError, match="No space for a backup") as caught:
         backup_plan.refuse_lack_of_space(plan(tmp_path))
+    return int(str(caught.value).split(": ")[1].split()[0])
+
+
+def test_the_wal_has_room_and_the_pages_that_it_adds(tmp_path, monkeypatch, live):
+    wal = (tmp_path / "data" / "app.db-wal").stat().st_size
+    assert room(tmp_path, monkeypatch) == 2 * 4096 + wal + (1 << 20)
     assert live.execute("SELECT count(*) FROM t").fetchone() == (2,)
+
+
+def test_where_nothing_is_known_of_the_wal_it_counts_twice(tmp_path, monkeypatch, live):
+    """Folding it can lengthen the copy by as much."""
+    wal, main = (tmp_path / "data" / f"app.db{suffix}" for suffix in ("-wal", ""))
+    (tmp_path / "data" / "app.db-shm").rename(tmp_path / "data" / "away")
+    assert room(tmp_path, monkeypatch) == main.stat().st_size + 2 * wal.stat().st_size + (1 << 20)
+    (tmp_path / "data" / "away").rename(tmp_path / "data" / "app.db-shm")
+    live.execute("SELECT 1")
+
+
+def starve(live, path, frames):
+    """Let a reader keep a WAL from being begun anew, while few rows change often. Return the reader."""
+    live.execute("PRAGMA wal_autocheckpoint = 0")
+    live.execute("PRAGMA synchronous = OFF")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.executescript("BEGIN; SELECT * FROM t;")
+    for number in range(frames):
+        live.execute("UPDATE t SET x = ?", (number,))
+    return reader
+
+
+def test_a_starved_wal_has_room_for_what_it_holds_only(tmp_path, monkeypatch, live):
+    """A reader that never ends its transaction lets the WAL grow, and the same pages are in it again and again."""
+    monkeypatch.setattr(sqlite_wal, "_LONG", 100 * 4096)
+    reader = starve(live, tmp_path / "data" / "app.db", 200)
+    before = (tmp_path / "data" / "app.db-wal").stat().st_size
+    assert (before > 200 * 4096, room(tmp_path, monkeypatch)) == (True, 2 * 4096 + (1 << 20))
+    reader.close()
+
+
+def test_a_wal_that_was_long_once_has_room_for_what_it_holds_now(tmp_path, monkeypatch, live):
+    reader = starve(live, tmp_path / "data" / "app.db", 200)
+    reader.close()
+    live.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    live.execute("UPDATE t SET x = 'last'")
+    assert room(tmp_path, monkeypatch) == 2 * 4096 + 32 + 4120 + (1 << 20)
+    assert (tmp_path / "data" / "app.db-wal").stat().st_size > 200 * 4096
 
 
 @pytest.mark.usefixtures("live")

@@ -198,3 +198,17 @@ def test_a_snapshot_leaves_no_descriptor_open(tmp_path, mode):
     snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5)
     opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
     assert [path for path in opened if path.startswith(str(tmp_path.resolve()))] == []
+
+
+def test_of_a_starved_wal_the_last_pages_are_copied_and_not_the_wal(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot.wal, "_LONG", 10 * 4096)
+    live, reader = create(tmp_path / "a.db", "WAL"), sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    reader.executescript("BEGIN; SELECT * FROM t;")
+    for number in range(50):
+        live.execute("UPDATE t SET x = ?", (number,))
+    taken = snapshot.take_snapshot(tmp_path / "a.db", tmp_path / "copy", 5, with_rows=True)
+    with sqlite3.connect(f"file:{tmp_path}/copy?mode=ro&immutable=1", uri=True) as copy:
+        assert copy.execute("SELECT DISTINCT x FROM t").fetchall() == [(49,)]
+    assert (taken.method, taken.row_counts, taken.wal_salt is None) == ("backup_api", {"t": 50}, False)
+    for each in (reader, live):
+        each.close()

@@ -124,3 +124,23 @@ def test_the_newest_frame_of_a_page_is_found(tmp_path, live):
         live.execute("INSERT INTO t VALUES (2)")
         assert sqlite_wal.is_still(wal.fileno(), mark) is False
         assert sqlite_wal.is_still(wal.fileno(), WalMark(1, 0, "00")) is True
+
+
+@pytest.mark.parametrize(
+    "index, wal, room",
+    [
+        (index_header(), True, None),
+        (index_header(frames=0) * 2, True, None),
+        (index_header() * 2, False, None),
+        (index_header() * 2, True, None),
+        (index_header(frames=10) * 2, "saltsalt", None),
+        (index_header(frames=1) * 2, "saltsalt", 3 * 4096 + 32 + 24 + 4096),
+    ],
+)
+def test_the_room_for_a_copy_is_known_where_index_and_wal_agree(tmp_path, index, wal, room):
+    (tmp_path / "a.db-shm").write_bytes(index)
+    if wal:
+        salt = b"othersalt"[:8] if wal is True else wal.encode()
+        header = struct.pack(">IIII8s8x", 0x377F0682, 3007000, 4096, 0, salt)
+        (tmp_path / "a.db-wal").write_bytes(header + struct.pack(">II16x", 1, 3) + bytes(4096))
+    assert sqlite_wal.room_to_copy(tmp_path / "a.db", 8192) == room
