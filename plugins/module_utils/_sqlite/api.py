@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import (
     backup_plan,
     database,
+    drill,
     inspection,
     off_host,
     restore_plan,
@@ -46,6 +47,8 @@ find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_h
 rule, has_schema, KEEP = ruling.rule, ruling.has_schema, ruling.KEEP
 Copying = off_host.Copying
 copy_off_host = off_host.copy
+Drill = drill.Drill
+drill_newest, clear_drill = drill.drill, drill.clear
 
 
 @dataclass(frozen=True)

@@ -41,3 +41,12 @@ def describe_duration(seconds: int) -> str:
         return "0s"
     unit = next(unit for unit in _SECONDS if seconds % _SECONDS[unit] == 0 and (unit != "d" or seconds > 86400))
     return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+def describe_age(seconds: float) -> str:
+    """Return how old something is in one rounded unit, `47h` for two days almost; what a clock sets ahead is new."""
+    age = max(0, int(seconds))
+    for unit, least in (("d", 2 * 86400), ("h", 2 * 3600), ("m", 120)):
+        if age >= least:
+            return f"{age // _SECONDS[unit]}{unit}"
+    return f"{age}s"

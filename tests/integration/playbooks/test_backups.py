@@ -98,3 +98,25 @@ def test_the_playbook_backup_copies_and_keeps_the_result_next_to_the_backup(site
     newest = max((site.state / "backups").glob("*.copied"), key=lambda path: path.stat().st_mtime_ns)
     assert json.loads(newest.read_text())["copied_at"] is None
     assert Path(str(newest)[: -len(".copied")]).exists(), "the backup itself stays"
+
+
+def test_the_playbook_drill_restores_the_newest_backup_elsewhere_and_fails_when_it_is_not_good(site):
+    status, output = site.play("drill")
+    assert (status, "There is no backup of " in output) == (2, True), output
+    assert site.play("backup")[0] == 0
+    before = {path: path.read_bytes() for path in (site.state / "backups").iterdir()}
+
+    status, output = site.play("drill", "--check")
+    assert (status, "would be restored to " in output, (site.state / "drill.json").exists()) == (0, True, False), output
+    status, output = site.play("drill")
+    assert (status, " old, can be restored: " in output, "full check" in output) == (0, True, True), output
+    assert json.loads((site.state / "drill.json").read_text())["good"] is True
+    assert {path: path.read_bytes() for path in (site.state / "backups").iterdir()} == before
+    assert not (site.state / ".drill").exists()
+
+    (backup,) = (site.state / "backups").glob("*.db")
+    backup.write_bytes(backup.read_bytes()[:-1] + b"x")
+    status, output = site.play("drill")
+    assert (status, "is not what its manifest says; choose another backup" in output) == (2, True), output
+    assert json.loads((site.state / "drill.json").read_text())["good"] is False
+    assert not (site.state / ".drill").exists()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import (
     DurationError,
+    describe_age,
     describe_duration,
     parse_duration,
 )
@@ -45,3 +46,20 @@ def test_other_durations_are_refused(wrong):
 def test_durations_are_reported_in_the_largest_exact_unit(seconds, text):
     assert describe_duration(seconds) == text
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "seconds, age",
+    [
+        (-5, "0s"),
+        (0, "0s"),
+        (119.9, "119s"),
+        (120, "2m"),
+        (7199, "119m"),
+        (7200, "2h"),
+        (172799, "47h"),
+        (172800, "2d"),
+    ],
+)
+def test_an_age_is_rounded_down_to_one_unit(seconds, age):
+    assert describe_age(seconds) == age

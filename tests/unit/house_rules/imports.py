@@ -38,6 +38,7 @@ SHIPPED = {
     "release_tree": {"_code", "_host", "_release", "_values"},
     "sqlite_backup": {"_host", "_release", "_sqlite", "_values"},
     "sqlite_backup_copy": {"_host", "_sqlite", "_values"},
+    "sqlite_backup_drill": {"_host", "_sqlite", "_values"},
     "sqlite_backup_info": {"_host", "_sqlite", "_values"},
 }
 # _measure asks nobody: what was measured is handed to it.
