@@ -245,8 +245,13 @@ def prepare_playbooks():
         filter_loader.get(f"greenlight.release.{path.stem}")
 
     module_common._CachedModule.dump = keep_packed
+    compiled = Path(sys.argv[2]).with_name("templates")
+    compiled.mkdir()
+    importlib.import_module("templates").keep_in(compiled)
 
     def run():
+        # The Python of Ansible's implicit localhost.
+        sys.executable = os.environ.get("GREENLIGHT_LOCAL_PYTHON", sys.executable)
         # The folder with the packed modules stays: the next runs need it, and the process that forks removes it.
         atexit.unregister(cleanup_tmp_file)
         mains[Path(sys.argv[0]).name](sys.argv)

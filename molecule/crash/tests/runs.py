@@ -38,15 +38,18 @@ SETTINGS = {
 }
 
 
-def warm_up() -> Warm:
-    """Start what the runs are forked from, with the callback that kills them."""
-    return Warm(
+def warm_up() -> list[Warm]:
+    """Start what the runs are forked from, with the callback that kills them, and what their local modules are."""
+    local = Warm("interpreter")
+    playbooks = Warm(
         "playbooks",
         ANSIBLE_CONFIG=str(EPHEMERAL / "ansible.cfg"),
         ANSIBLE_CALLBACK_PLUGINS=str(HERE / "plugins" / "callback"),
         ANSIBLE_CALLBACKS_ENABLED="crash",
         ANSIBLE_FORCE_COLOR="0",
+        GREENLIGHT_LOCAL_PYTHON=str(local.program("python")),
     )
+    return [playbooks, local]
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,12 @@ def die_in_parallel(hosts: list[Host], cases: list[Case]) -> dict[str, list[str]
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[list[Host]]:
     warm = warm_up()
-    made = [Host(name, warm) for name in NAMES]
+    made = [Host(name, warm[0]) for name in NAMES]
     yield made
     for host in made:
         host.shell.close()
-    warm.stop()
+    for each in warm:
+        each.stop()
 
 
 @pytest.fixture(scope="module")

@@ -25,13 +25,19 @@ FAST = Path(__file__).resolve().parent.parent / "vars" / "fast.yml"
 HOOKS = Path(__file__).resolve().parent.parent / "hooks.yml"
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 INVENTORY = EPHEMERAL / "inventory"
-WARM = Warm("playbooks", ANSIBLE_CONFIG=str(EPHEMERAL / "ansible.cfg"))
+LOCAL = Warm("interpreter")
+WARM = Warm(
+    "playbooks",
+    ANSIBLE_CONFIG=str(EPHEMERAL / "ansible.cfg"),
+    GREENLIGHT_LOCAL_PYTHON=str(LOCAL.program("python")),
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     yield
     WARM.stop()
+    LOCAL.stop()
     for name in (*NAMES, "greenlight-fleet-balancer"):
         on(name).close()
 
