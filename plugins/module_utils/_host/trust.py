@@ -136,6 +136,11 @@ def _refuse_elsewhere(link: _Link, target: int) -> None:
         )
 
 
+def _or_folder(found: Held) -> int:
+    """Return the descriptor of what a path leads to, that of its folder where it is missing."""
+    return found.folder if found.descriptor is None else found.descriptor
+
+
 def refuse_lent(path: Path) -> None:
     """Raise TrustError for root where a file belongs to another user than those who can exchange it. Raises OSError.
 
@@ -146,7 +151,7 @@ def refuse_lent(path: Path) -> None:
         return
     with held(path.absolute().parent) as asked, held(path) as found:
         folders = [each for each in (asked.descriptor, found.folder) if each is not None]
-        owner = owner_of(found.folder if found.descriptor is None else found.descriptor)
+        owner = owner_of(_or_folder(found))
         for folder in folders:
             _refuse_exchangeable(folder, found.path, owner)
 
@@ -160,6 +165,21 @@ def _refuse_exchangeable(folder: int, real: Path, owner: int) -> None:
         )
     if owner == 0 and mode & 0o022 and not mode & stat.S_ISVTX:
         raise TrustError(f"{real} belongs to root, but others can write to {place_of(folder)}; chmod it to 0755")
+
+
+def open_folder_of(path: Path) -> int:
+    """Open the folder in which a file lies. Raises TrustError where `refuse_lent` would, OSError."""
+    with held(path) as found:
+        if os.geteuid() == 0:
+            _refuse_exchangeable(found.folder, found.path, owner_of(_or_folder(found)))
+        return os.open(f"/proc/self/fd/{found.folder}", os.O_RDONLY | os.O_DIRECTORY)
+
+
+def refuse_exchanged(path: Path, folder: int) -> None:
+    """Raise TrustError where a path does not lead to a folder that is open any more. Raises OSError."""
+    status = os.stat(str(path))
+    if (status.st_dev, status.st_ino) != identity_of(folder):
+        raise TrustError(f"{path} was exchanged for another folder meanwhile; find out who does that")
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:

@@ -57,7 +57,7 @@ def restore(wanted: Restore) -> Dict[str, Any]:
     The caller has checked the backup.
     """
     real = wanted.real
-    with undisturbed(wanted), _kept_for_the_app(wanted):
+    with undisturbed(wanted) as folder, _kept_for_the_app(wanted):
         if wanted.only_if_changed and find_holders(real):
             # While the app runs, the only answer that may be given is that nothing needs to be done.
             replacement = judge(inspect_live(real, wanted.timeout), wanted)
@@ -67,7 +67,7 @@ def restore(wanted: Restore) -> Dict[str, Any]:
         with ExitStack() as locks:
             descriptors = [locks.enter_context(locked_out(real, wanted.timeout))] if real.exists() else []
             refuse_open(real)
-            return _restore_alone(wanted, descriptors, locks)
+            return _restore_alone(wanted, folder, descriptors, locks)
 
 
 def _kept_for_the_app(wanted: Restore) -> ContextManager[None]:
@@ -77,13 +77,16 @@ def _kept_for_the_app(wanted: Restore) -> ContextManager[None]:
 
 
 @contextlib.contextmanager
-def undisturbed(wanted: Restore) -> Iterator[None]:
-    """Keep other restores out of the folder, clear what killed ones left, and explain what the system says."""
-    folder = os.open(str(wanted.real.parent), os.O_RDONLY | os.O_DIRECTORY)
+def undisturbed(wanted: Restore) -> Iterator[int]:
+    """Keep other restores out of the folder, clear what killed ones left, and explain what the system says.
+
+    The folder is given open. Names are changed in it and not by its path, which could lead elsewhere meanwhile.
+    """
+    folder = trust.open_folder_of(wanted.real)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _sweep(wanted)
-        yield
+        yield folder
     except BlockingIOError as error:
         raise SqliteError(f"Another restore is at work in {wanted.real.parent}; wait until it has ended") from error
     except OSError as error:
@@ -115,7 +118,7 @@ def _sweep(wanted: Restore) -> None:
                 (path / f".{name}.json.partial").unlink()
 
 
-def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) -> Dict[str, Any]:
+def _restore_alone(wanted: Restore, folder: int, descriptors: List[int], locks: ExitStack) -> Dict[str, Any]:
     """Restore while everybody is locked out."""
     # What is undone when the database is not replaced, and what is cleared away in any case.
     with ExitStack() as undo, ExitStack() as cleared:
@@ -132,8 +135,8 @@ def _restore_alone(wanted: Restore, descriptors: List[int], locks: ExitStack) ->
         kept = _keep(wanted, live, leftovers)
         undo.callback(discard, kept)
         if leftovers and live.contents:
-            descriptors.append(_put_folded(wanted, locks))
-        _swap(wanted, descriptors, kept, undo)
+            descriptors.append(_put_folded(wanted, folder, locks))
+        _swap(wanted, folder, descriptors, kept, undo)
     return result_of(True, replacement.reason, differences, kept)
 
 
@@ -225,27 +228,29 @@ def discard(folder: Optional[Path]) -> None:
         shutil.rmtree(str(folder))
 
 
-def _put_folded(wanted: Restore, locks: ExitStack) -> int:
+def _put_folded(wanted: Restore, folder: int, locks: ExitStack) -> int:
     """Let the old database without leftovers take the name of the one with them, locked as well; return it."""
     descriptor = locks.enter_context(locked_out(wanted.folded, wanted.timeout))
     files.sync_in_steps(wanted.folded)
-    os.replace(str(wanted.folded), str(wanted.real))
-    files.sync(wanted.real.parent)
+    trust.refuse_exchanged(wanted.real.parent, folder)
+    os.replace(wanted.folded.name, wanted.real.name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.fsync(folder)
     return descriptor
 
 
-def _swap(wanted: Restore, descriptors: List[int], kept: Optional[Path], undo: ExitStack) -> None:
+def _swap(wanted: Restore, folder: int, descriptors: List[int], kept: Optional[Path], undo: ExitStack) -> None:
     """Let the staged file take the place of the database, whose sidecars hold nothing any more."""
     real = wanted.real
+    trust.refuse_exchanged(real.parent, folder)
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(str(real) + suffix)
-    files.sync(real.parent)
+            os.unlink(real.name + suffix, dir_fd=folder)
+    os.fsync(folder)
     old = identities_of(real)
-    os.replace(str(wanted.staged), str(real))
+    os.replace(wanted.staged.name, real.name, src_dir_fd=folder, dst_dir_fd=folder)
     undo.pop_all()
     try:
-        files.sync(real.parent)
+        os.fsync(folder)
         for descriptor in descriptors:
             make_unusable(descriptor)
     except OSError as error:

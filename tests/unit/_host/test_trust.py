@@ -74,6 +74,11 @@ def test_another_user_than_root_is_led_by_the_kernels_rights_alone(place, owners
     trust.refuse_lent(path)
     with trust.held(path) as found:
         assert found.path == place / "other" / "own.db"
+    folder = trust.open_folder_of(path)
+    trust.refuse_exchanged(place / "other", folder)
+    with pytest.raises(TrustError, match="shop was exchanged for another folder meanwhile"):
+        trust.refuse_exchanged(place / "shop", folder)
+    os.close(folder)
 
 
 def test_links_in_a_circle_and_missing_folders_are_errors(place):
@@ -121,6 +126,8 @@ def test_a_file_belongs_to_who_can_exchange_it(place, owners, path, owner, mode,
     (place / path).chmod(mode)
     with pytest.raises(TrustError, match=message) if message else contextlib.nullcontext():
         trust.refuse_lent(place / path / "own.db")
+    with pytest.raises(TrustError, match=message) if message else contextlib.nullcontext():
+        os.close(trust.open_folder_of(place / path / "own.db"))
 
 
 def test_a_link_of_root_in_a_folder_of_the_shop_may_have_been_moved_there(place, owners):

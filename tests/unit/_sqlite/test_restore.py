@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -10,6 +11,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._host.trust import TrustError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import inspection as sqlite_inspection
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import restore, restore_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
@@ -306,9 +308,9 @@ def name(descriptor):
 def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypatch):
     steps, replace = [], os.replace
 
-    def rename(source, target):
+    def rename(source, target, **folders):
         steps.append("rename")
-        replace(source, target)
+        replace(source, target, **folders)
 
     host.sql("INSERT INTO t VALUES (3)")
     monkeypatch.setattr(restore.os, "fsync", lambda descriptor: steps.append(name(descriptor)))
@@ -319,17 +321,44 @@ def test_everything_is_on_disk_before_the_old_database_gives_way(host, monkeypat
     assert steps == [".app.db.restore.xyz", "app.db", *manifest, keeping, "aside", "data", "rename", "data"]
 
 
-def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
-    synced, sync = [], restore.files.sync
+@pytest.mark.parametrize("step", ["_keep", "refuse_exchanged"])
+def test_a_folder_that_is_exchanged_meanwhile_leads_to_no_other_database(host, monkeypatch, tmp_path, step):
+    """Whoever owns the folder above can do that, and could have planted a file under the name of the new one."""
+    host.sql("INSERT INTO t VALUES (3)")
+    other, data, module = tmp_path / "other", host.path.parent, restore if step == "_keep" else restore.trust
+    other.mkdir()
+    for file in ("app.db", "app.db-wal", host.wanted.staged.name):
+        (other / file).write_text("theirs")
+    work = getattr(module, step)
 
-    def fail(path):
-        synced.append(path)
-        if synced.count(host.path.parent) == 2:
+    def exchange(*given):
+        found = work(*given)
+        data.rename(tmp_path / "moved")
+        data.symlink_to(other)
+        monkeypatch.setattr(module, step, work)
+        return found
+
+    monkeypatch.setattr(module, step, exchange)
+    with contextlib.suppress(SqliteError, TrustError):
+        restore.restore(host.wanted)
+    assert {path.name: path.read_text() for path in other.iterdir() if path.name != host.wanted.staged.name} == {
+        "app.db": "theirs",
+        "app.db-wal": "theirs",
+    }
+    assert host.read("SELECT count(*) FROM t", tmp_path / "moved" / "app.db") in (2, 3)
+
+
+def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def fail(descriptor):
+        synced.append(name(descriptor))
+        if synced.count("data") == 2:
             raise OSError(5, "Input/output error")
-        sync(path)
+        sync(descriptor)
 
     host.sql("INSERT INTO t VALUES (3)")
-    monkeypatch.setattr(restore.files, "sync", fail)
+    monkeypatch.setattr(restore.os, "fsync", fail)
     with pytest.raises(
         SqliteError, match="was restored, but then the system said: Input/output error; check the disk. What"
     ):
