@@ -142,8 +142,9 @@ options:
     default: false
   allow_root:
     description:
-      - Let root run a script, or read an ecosystem file, that another user owns or whose folder another user owns. Whoever can change it
-        can then become root; C(become_user) is the better way. There is a warning.
+      - Let root run a script, or read an ecosystem file, that another user can change because the file, a folder above it or a link on the
+        way belongs to that user or can be written to by others. Whoever can change it can then become root; C(become_user) is the better way.
+        There is a warning.
     type: bool
     default: false
   executable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ def script(tmp_path, monkeypatch):
     path.touch()
     owners = {path.parent: 12345}
     monkeypatch.setattr(foreign, "_owner", lambda place: owners.get(place, 0))
-    monkeypatch.setattr(foreign, "owner_of", lambda _place: "shop")
+    monkeypatch.setattr(foreign, "name_of_user", lambda _uid: "shop")
     return path
 
 
@@ -46,6 +47,42 @@ def test_what_belongs_to_root_or_is_not_there_is_no_foreign_code(script, tmp_pat
     assert foreign.foreign_places(tmp_path / "x.js") == []
     assert foreign.foreign_places(Path("/nonexistent/x.js")) == []
     assert foreign.foreign_places(script) == [script.parent]
+
+
+@pytest.mark.parametrize("mode, is_foreign", [(0o755, False), (0o775, False), (0o757, True), (0o1777, False)], ids=oct)
+@pytest.mark.parametrize("above", ["app", "."])
+def test_root_runs_no_code_in_a_folder_that_others_can_write_to(tmp_path, monkeypatch, mode, is_foreign, above):
+    script = tmp_path / "app" / "s.js"
+    script.parent.mkdir()
+    script.touch()
+    folder = (tmp_path / above).resolve()
+    folder.chmod(mode)
+    assert foreign.foreign_places(script) == ([folder] if is_foreign else [])
+    message = f"but others can write to {folder} and could so become root; chmod it to 0755, or set allow_root"
+    with pytest.raises(PM2Error, match=message) if is_foreign else contextlib.nullcontext():
+        foreign.refuse("shop", [script], 0, allow_root=False)
+    assert [f"others can write to {folder} and can so" in text for text in foreign.warnings("shop", script)] == (
+        [True] if is_foreign else []
+    )
+
+
+def test_a_group_that_is_not_roots_can_be_others(tmp_path):
+    script = tmp_path / "s.js"
+    script.touch()
+    os.chown(str(script), 0, 12345)
+    for mode, found in ((0o644, []), (0o664, [script])):
+        script.chmod(mode)
+        assert foreign.foreign_places(script) == found
+
+
+def test_a_link_of_a_user_may_lead_elsewhere_tomorrow(tmp_path):
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "s.js").touch()
+    link = tmp_path / "current"
+    link.symlink_to("release")
+    assert foreign.foreign_places(link / "s.js") == []
+    os.chown(str(link), 12345, 12345, follow_symlinks=False)
+    assert foreign.foreign_places(link / "s.js") == [link]
 
 
 def test_a_link_of_root_leads_to_code_all_the_same(script, tmp_path):
