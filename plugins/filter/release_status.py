@@ -13,7 +13,7 @@ description:
   - A host without a release, one that was not reached and one whose record could not be read are in the list too.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: hostvars, variable, now, process
+positional: hostvars, variable, now, process, backups
 options:
   _input:
     description: Names of the hosts.
@@ -34,6 +34,10 @@ options:
     default: ""
   process:
     description: Name of the variable in which the result of M(greenlight.release.pm2_process_info) is registered, empty for none.
+    type: str
+    default: ""
+  backups:
+    description: The same of M(greenlight.release.sqlite_backup_info), with O(greenlight.release.sqlite_backup_info#module:brief).
     type: str
     default: ""
 """
@@ -58,6 +62,8 @@ _value:
     - C(up) says whether the app runs, null where nobody looked, C(ports) where it listens, and C(down_because) why it is not up.
       C(next) is the command that a person runs next, empty where nothing is to be done.
     - C(revision) is what the host runs by its record, null while a run is between two, or was interrupted there.
+    - C(backup), C(off_host) and C(drill) are the newest backup, the newest one off the host, and the last drill, each with C(at) in UTC and C(age) in seconds,
+      null where it is not known. C(off_host_problem) says why the newest backup was not copied, and a drill has C(good) and a C(problem).
   type: list
   elements: dict
   sample:
@@ -79,6 +85,10 @@ _value:
       ports: [3000]
       down_because: ""
       next: ansible-playbook greenlight.release.verify, every hour
+      backup: {at: "2026-02-19T02:00:03Z", age: 2980}
+      off_host: {at: "2026-02-19T02:00:03Z", age: 2980}
+      off_host_problem: ""
+      drill: {at: "2026-02-15T04:00:12Z", age: 341371, good: true, problem: ""}
 """
 
 from datetime import datetime, timezone
@@ -90,14 +100,21 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 
 
 def release_status(
-    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], variable: str, now: str = "", process: str = ""
+    hosts: Iterable[str],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    variable: str,
+    now: str = "",
+    process: str = "",
+    backups: str = "",
 ) -> List[Dict[str, Any]]:
     try:
         moment = watch.choose_moment(now, lambda: datetime.now(timezone.utc))
     except release_record.RecordError as error:
         raise AnsibleFilterError(str(error)) from error
+    found = ((host, hostvars[host]) for host in hosts)
     return [
-        status.describe_host(host, hostvars[host].get(variable), moment, hostvars[host].get(process)) for host in hosts
+        status.describe_host(host, of_host.get(variable), moment, of_host.get(process), of_host.get(backups))
+        for host, of_host in found
     ]
 
 

@@ -32,7 +32,15 @@ options:
     description: Folder of the backups. One that does not exist holds none.
     type: path
   path:
-    description: A live database.
+    description: A live database. With O(brief) it is not opened, and says whose backups are meant.
+    type: path
+  brief:
+    description:
+      - Only say how old things are, RV(newest), and read neither a backup nor a database.
+    type: bool
+    default: false
+  state_path:
+    description: Folder of an app's release records, which also holds the result of the last drill. For O(brief).
     type: path
   timeout:
     description: Seconds to wait for a lock of another process, and for storage that does not answer at all.
@@ -53,15 +61,39 @@ backups:
   description:
     - The manifests, oldest first, each with its path, C(sound), and a C(reason) where it is not.
     - Behind them those that cannot be read, with nothing but these three.
-  returned: when O(dest) is given
+  returned: when O(dest) is given, without O(brief)
   type: list
   elements: dict
   sample: [{"path": "/var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db", "sound": true, "reason": ""}]
 database:
   description: Whether the live database is sound, and what it holds. Nothing is changed, leftovers of a killed process included.
-  returned: when O(path) is given
+  returned: when O(path) is given, without O(brief)
   type: dict
   sample: {"sound": true, "reason": "", "user_version": 3, "journal_mode": "wal", "row_counts": {"orders": 1042}}
+newest:
+  description: How things stand with the backups, with null for what there is not.
+  returned: with O(brief)
+  type: dict
+  contains:
+    backup:
+      description: The newest backup.
+      type: dict
+      sample: {"path": "/var/lib/greenlight/shop/backups/shop.db.20260219T020003Z.4f1d9c.db", "created": "2026-02-19T02:00:03.000000Z"}
+    off_host:
+      description: The newest backup that is copied off the host.
+      type: dict
+      sample:
+        path: /var/lib/greenlight/shop/backups/shop.db.20260218T020003Z.91ab3e.db
+        created: "2026-02-18T02:00:03.000000Z"
+        copied_at: "2026-02-18T02:00:09Z"
+    off_host_problem:
+      description: Why the newest backup was not copied, empty when it was, or nobody tried.
+      type: str
+      sample: ""
+    drill:
+      description: The last drill, see M(greenlight.release.sqlite_backup_drill).
+      type: dict
+      sample: {"at": "2026-02-15T04:00:12Z", "good": true, "problem": ""}
 """
 
 import traceback
@@ -78,10 +110,19 @@ try:
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 
-ARGUMENTS = {"dest": {"type": "path"}, "path": {"type": "path"}, "timeout": {"type": "float", "default": 60}}
+ARGUMENTS = {
+    "dest": {"type": "path"},
+    "path": {"type": "path"},
+    "brief": {"type": "bool", "default": False},
+    "state_path": {"type": "path"},
+    "timeout": {"type": "float", "default": 60},
+}
 
 
 def describe(params: Mapping[str, Any]) -> Dict[str, Any]:
+    if params["brief"]:
+        path, state_path = (Path(params[name]) if params[name] else None for name in ("path", "state_path"))
+        return {"newest": sqlite_api.describe_newest(Path(params["dest"]), path, state_path)}
     result: Dict[str, Any] = {}
     if params["dest"]:
         result["backups"] = sqlite_api.describe_backups(Path(params["dest"]), params["timeout"])
@@ -91,7 +132,12 @@ def describe(params: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("dest", "path")])
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_one_of=[("dest", "path")],
+        required_if=[("brief", True, ("dest",))],
+    )
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._release import backup_ages
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     UNTOUCHED_STAGES,
     Record,
@@ -18,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
-_HEAD = ("host", "revision", "app", "release", "state", "watch", "decision", "lock", "rejected")
+_HEAD = ("host", "revision", "app", "release", "state", "watch", "decision", "lock", "rejected", "backup")
 _ROLL_BACK = "ansible-playbook greenlight.release.rollback"
 _DEPLOY = "ansible-playbook greenlight.release.deploy"
 
@@ -28,12 +29,17 @@ class StatusError(GreenlightError):
 
 
 def describe_host(
-    host: str, found: Optional[Mapping[str, Any]], now: datetime, process: Optional[Mapping[str, Any]] = None
+    host: str,
+    found: Optional[Mapping[str, Any]],
+    now: datetime,
+    process: Optional[Mapping[str, Any]] = None,
+    backups: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
     """Return the row of a host.
 
     `found` is what M(greenlight.release.release_record_info) or its failure returned, `process` what
-    M(greenlight.release.pm2_process_info) did, None where nobody asked.
+    M(greenlight.release.pm2_process_info) and `backups` what M(greenlight.release.sqlite_backup_info) did, None where
+    nobody asked.
     """
     row: Dict[str, Any] = {
         "host": host,
@@ -46,6 +52,7 @@ def describe_host(
         "ports": [],
         "down_because": "",
         "next": "",
+        **backup_ages.describe((backups or {}).get("newest") or {}, now),
     }
     if found is None or found.get("unreachable") or found.get("failed"):
         given = found or {}
@@ -131,7 +138,8 @@ def _notes(row: Mapping[str, Any]) -> List[str]:
     reason = row["reason"] if row["decision"] not in (None, "proceed") else ""
     down = f"the app is down: {row['down_because']}" if row["up"] is False else ""
     next_command = f"next: {row['next']}" if row["next"] else ""
-    return [note for note in (show(str(row["problem"] or reason or "")), down, next_command) if note]
+    problem = show(str(row["problem"] or reason or ""))
+    return [note for note in (problem, down, *backup_ages.notes(row), next_command) if note]
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
@@ -145,6 +153,7 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         row["decision"] or "-",
         _describe_lock(row["lock"]),
         ", ".join(revision[:8] for revision in row["rejected"]) or "-",
+        backup_ages.show_ages(row),
     )
 
 

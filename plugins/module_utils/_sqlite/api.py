@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
     database,
     drill,
     inspection,
+    newest,
     off_host,
     restore_plan,
     rows,
@@ -49,6 +50,7 @@ Copying = off_host.Copying
 copy_off_host = off_host.copy
 Drill = drill.Drill
 drill_newest, clear_drill = drill.drill, drill.clear
+describe_newest = newest.describe_newest
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 
 import machine
 import pytest
@@ -49,7 +50,7 @@ def test_every_host_is_in_the_table_and_one_that_was_not_asked_fails_the_run(hos
     code, output = play(hosts)
     lines = dict(re.findall(r'^ +"(\w+) +(.+?)",?$', output, re.MULTILINE))
     assert code == 2
-    assert re.fullmatch(r"bbbbbbbb  - +\S+-bbbbbbbb  watching +2[34]h \d\dm +proceed +- +-", lines["watched"])
+    assert re.fullmatch(r"bbbbbbbb  - +\S+-bbbbbbbb  watching +2[34]h \d\dm +proceed +- +- +-", lines["watched"])
     assert re.match(r"aaaaaaaa  - +\S+-bbbbbbbb  in_progress \(opened\) +- +- +alice, until 20", lines["held"])
     assert re.match("- +- +- +no release ", lines["new"])
     assert [lines[name].split()[3] for name in ("broken", "gone", "nameless")] == ["unknown", "unreachable", "unknown"]
@@ -78,3 +79,22 @@ def test_a_format_that_is_not_known_is_refused(hosts):
 def test_every_host_may_be_out_of_reach(hosts):
     code, output = play(hosts, "--limit", "gone")
     assert (code, re.search(r'"gone +- +- +- +unreachable', output) is not None) == (2, True)
+
+
+def test_the_ages_of_backup_copy_and_drill_are_in_the_table_and_in_json(hosts, run_module):
+    database = hosts / "data" / "shop.db"
+    database.parent.mkdir()
+    sqlite3.connect(database).executescript("CREATE TABLE t (x)")
+    folder = str(hosts / "watched" / "backups")
+    made = run_module("sqlite_backup", {"path": str(database), "dest": folder})["backup"]["path"]
+    drilled = {"dest": folder, "workspace": str(hosts), "state_path": str(hosts / "watched")}
+    assert run_module("sqlite_backup_drill", drilled)["backup"] == made
+    assert run_module("sqlite_backup_copy", {"src": made, "command": ["true", "{file}"]})["copied"] is True
+    failed = run_module("sqlite_backup_copy", {"src": made, "command": ["false", "{file}"]})["problem"]
+    code, output = play(hosts, "--limit", "watched", "-e", f"greenlight_status_file={hosts}/out.json")
+    assert (code, re.search(r"-bbbbbbbb  watching .* \d+s, copy \d+s, drill \d+s", output) is not None) == (0, True), (
+        output
+    )
+    assert f"watched: {failed}" in output
+    (row,) = json.loads((hosts / "out.json").read_text(encoding="utf-8"))
+    assert (row["drill"]["good"], row["off_host"] == row["backup"], row["off_host_problem"]) == (True, True, failed)

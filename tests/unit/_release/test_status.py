@@ -32,6 +32,10 @@ NO_RELEASE = {
     "ports": [],
     "down_because": "",
     "next": "",
+    "backup": None,
+    "off_host": None,
+    "off_host_problem": "",
+    "drill": None,
 }
 VERIFY = "ansible-playbook greenlight.release.verify, every hour"
 DEPLOY = "ansible-playbook greenlight.release.deploy"
@@ -138,6 +142,7 @@ def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_foun
                 "proceed",
                 "-",
                 "cccccccc, aaaaaaaa",
+                "-",
             ],
         ),
         (
@@ -152,9 +157,10 @@ def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_foun
                 "-",
                 "alice, until 2026-02-19T03:10:00Z",
                 "-",
+                "-",
             ],
         ),
-        (None, ["web1", "-", "-", "-", "unknown", "-", "-", "-", "-"]),
+        (None, ["web1", "-", "-", "-", "unknown", "-", "-", "-", "-", "-"]),
     ],
 )
 def test_a_host_is_a_line_of_the_table(result, cells):
@@ -254,6 +260,14 @@ def test_the_filter_takes_each_host_out_of_the_variables_of_all():
     variables = {"web1": {"read": found("healthy")}, "web2": {}}
     rows = release_status(["web2", "web1"], variables, "read", "2026-02-19T03:00:00Z")
     assert [(row["host"], row["state"]) for row in rows] == [("web2", "unknown"), ("web1", "healthy")]
+    newest = {"newest": {"backup": {"created": "2026-02-19T02:00:03.000000Z"}}}
+    variables = {
+        "new": {"read": {"record": None, "rejected": {}}, "ages": newest},
+        "old": {"ages": {"msg": "no module"}},
+    }
+    rows = release_status(["new", "old"], variables, "read", "2026-02-19T03:00:00Z", backups="ages")
+    assert [row["backup"] for row in rows] == [{"at": "2026-02-19T02:00:03Z", "age": 3597}, None]
+    assert release_status_module.render_table(rows)[2].endswith("  59m")
     assert release_status([], {}, "read") == []
     with pytest.raises(AnsibleFilterError, match="now must be a time in UTC"):
         release_status([], {}, "read", "today")
