@@ -30,5 +30,5 @@ options:
     description:
       - Seconds after which a run that gave no sign of life counts as dead. Each stage starts the count again.
     type: int
-    default: 1800
+    default: 300
 """

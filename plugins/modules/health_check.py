@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -330,6 +331,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
 from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 SHORTEST_SECRET = 4
 ARGUMENTS = {
@@ -343,6 +346,7 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 5},
     "deadline": {"type": "float", "default": 60},
     "report_only": {"type": "bool", "default": False},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -381,9 +385,10 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         probes, world, patience = parse_arguments(module.params)
-    except health_probe.HealthError as error:
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            result = health_wait.check_all(probes, world, patience)
+    except (health_probe.HealthError, RecordError) as error:
         module.fail_json(msg=str(error))
-    result = health_wait.check_all(probes, world, patience)
     if not result["healthy"] and not module.params["report_only"]:
         module.fail_json(msg=f"The app is not healthy: {result['reason']}", **result)
     module.exit_json(**result)

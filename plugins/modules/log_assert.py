@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -305,6 +306,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import op
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 # Seconds that the PM2 daemon may take to answer.
 PM2_TIMEOUT = 10
@@ -329,6 +332,7 @@ ARGUMENTS = {
     "wait": {"type": "float", "default": 0},
     "timeout": {"type": "int", "default": 120},
     "report_only": {"type": "bool", "default": False},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -360,8 +364,9 @@ def main() -> None:
     try:
         rules.check_numbers(params)
         scan = logs_scan.Scan(rules.read_rules(params), rules.check_kinds(params["known_kinds"]))
-        result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
-    except rules.LogError as error:
+        with heartbeat.kept(heartbeat.read(params["heartbeat"], module.check_mode)):
+            result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
+    except (rules.LogError, RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The logs cannot be read: {error}; check their folder, and the disk")

@@ -25,6 +25,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
   - greenlight.release.pm2
 attributes:
   check_mode:
@@ -297,6 +298,8 @@ from typing import Any, Dict, Set
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -332,6 +335,7 @@ ARGUMENTS = {
     "transport": {"type": "str", "choices": ["auto", "socket", "program"], "default": "auto"},
     "pm2_home": {"type": "path"},
     "executable": {"type": "str", "default": "pm2"},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -366,8 +370,9 @@ def main() -> None:
     secrets = set(env.values())
     home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:
-        result = act(module, home, env, secrets)
-    except PM2Error as error:
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            result = act(module, home, env, secrets)
+    except (PM2Error, RecordError) as error:
         module.fail_json(msg=pm2.hide(str(error), secrets))
     module.exit_json(**result)
 

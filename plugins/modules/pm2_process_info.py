@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
   - greenlight.release.pm2
 attributes:
   check_mode:
@@ -144,6 +145,8 @@ from typing import Any, Dict, Tuple
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -156,6 +159,7 @@ ARGUMENTS = {
     "pm2_home": {"type": "path"},
     "transport": {"type": "str", "choices": ["auto", "socket", "program"], "default": "auto"},
     "executable": {"type": "str", "default": "pm2"},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -195,8 +199,9 @@ def main() -> None:
     home = pm2.home_of(module.params["pm2_home"], os.environ)
     try:
         pm2.check_options(module.params, home)
-        seen, state = observe(module.params, home)
-    except PM2Error as error:
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            seen, state = observe(module.params, home)
+    except (PM2Error, RecordError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**describe(seen, state, home, module.params["name"]))
 

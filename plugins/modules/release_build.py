@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -125,7 +126,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands, files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._switch import build
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
@@ -150,10 +151,11 @@ ARGUMENTS = {
     },
     "command_timeout": {"type": "float", "default": 3600},
     "timeout": {"type": "float", "default": 60},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
-def wanted_of(params: Dict[str, Any]) -> build.Build:
+def wanted_of(params: Dict[str, Any], check_mode: bool) -> build.Build:
     move = layout.Move(params["layout"], Path(params["path"]), params["release_id"], params["sha"], params["sha"])
     repository = layout.repository_of(move.kind, move.app_path)
     run = git.make_run(git.make_environment(os.environ, {}), params["timeout"], str(repository))
@@ -166,6 +168,7 @@ def wanted_of(params: Dict[str, Any]) -> build.Build:
         build.parse_commands(params["commands"]),
         params["command_timeout"],
         kept_output.file_of(Path(params["state_path"]), params["release_id"]),
+        heartbeat.read(params["heartbeat"], check_mode),
     )
 
 
@@ -180,7 +183,7 @@ def run_commands(params: Dict[str, Any], wanted: build.Build) -> List[str]:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        wanted = wanted_of(module.params)
+        wanted = wanted_of(module.params, module.check_mode)
         warnings = [] if module.check_mode else run_commands(module.params, wanted)
     except GreenlightError as error:
         module.fail_json(msg=str(error))

@@ -36,9 +36,11 @@ options:
       - V(opened) begins a release and takes its lock. It is refused while another release is in progress, and for a revision that was rejected before.
       - V(noted) adds a stage, facts or an observation. A stage takes the lock, or renews the lease of the run that holds it.
       - V(closed) ends the release with O(outcome) and releases the lock.
+      - V(held) renews the lease of the run that holds the release to O(lease), before something that takes long. It is refused where
+        another run holds it. A release that nobody holds stays as it is.
       - V(unlocked) releases the lock of a run that failed and ends here. The release stays open, and the next run need not wait for the lease.
     type: str
-    choices: [opened, noted, closed, unlocked]
+    choices: [opened, noted, held, closed, unlocked]
     required: true
   app:
     description: Name of the app. Needed by O(state=opened).
@@ -200,7 +202,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 
 MAPPING: Dict[str, Any] = {"type": "dict", "default": {}}
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["opened", "noted", "closed", "unlocked"], "required": True},
+    "state": {"type": "str", "choices": ["opened", "noted", "held", "closed", "unlocked"], "required": True},
     "state_path": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
     "by": {"type": "str", "default": "unknown"},
@@ -208,7 +210,7 @@ ARGUMENTS = {
     "release_id": {"type": "str"},
     "from_revision": {"type": "str"},
     "to_revision": {"type": "str"},
-    "lease": {"type": "int", "default": 1800},
+    "lease": {"type": "int", "default": 300},
     "take_over": {"type": "str", "choices": ["never", "stale", "any"], "default": "never"},
     "retry_rejected": {"type": "bool", "default": False},
     "refuse": {"type": "str", "default": ""},

@@ -39,6 +39,9 @@ options:
     type: str
     choices: [forward, back]
     required: true
+  lease_after:
+    description: Seconds that the lease has left when the module ends. The default is O(lease), which is renewed as long as the module works.
+    type: int
   release_id:
     description: Id of the release. The default is the newest.
     type: str
@@ -292,7 +295,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-    from ansible_collections.greenlight.release.plugins.module_utils._release import store
+    from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
     from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
     from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, inputs, report
     from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
@@ -307,7 +310,8 @@ ARGUMENTS = {
     "run_id": {"type": "str", "required": True},
     "release_id": {"type": "str"},
     "by": {"type": "str", "default": "unknown"},
-    "lease": {"type": "int", "default": 1800},
+    "lease": {"type": "int", "default": 300},
+    **{name: {"type": "int"} for name in ("lease_after", "port")},
     "record": {"type": "dict"},
     "phase": {"type": "str", "choices": ["whole", "before_migrate", "from_migrate"], "default": "whole"},
     "strategy": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
@@ -315,7 +319,6 @@ ARGUMENTS = {
     "restart": {"type": "list", "elements": "str", "default": []},
     "backup": {"type": "path"},
     "backup_verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
-    "backup_timeout": {"type": "float", "default": 60},
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
     "restore_within": {"type": "str", "default": "10m"},
     "restore_loses_at_most": {"type": "int", "default": 0},
@@ -324,9 +327,8 @@ ARGUMENTS = {
     "rehearse": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
     "allowed_holders": {"type": "list", "elements": "str", "default": ["litestream"]},
     "env": {"type": "dict", "default": {}, "no_log": True},
-    "port": {"type": "int"},
     "stable_for": {"type": "float", "default": 5},
-    "timeout": {"type": "float", "default": 60},
+    **{name: {"type": "float", "default": 60} for name in ("timeout", "backup_timeout")},
     **{name: {"type": "float"} for name in ("start_timeout", "stop_timeout")},
     "git_timeout": {"type": "float", "default": 120},
     "save": {"type": "bool", "default": False},
@@ -339,12 +341,13 @@ def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict
     """Plan, check and make the switch, in check mode without the last, and return the result of the module."""
     clock = pm2.Clock()
     system = inputs.System(os.environ, os.geteuid(), lambda: datetime.now(timezone.utc), clock, secrets.token_hex(3))
-    if not module.check_mode:
-        store.hold_switch(Path(module.params["state_path"]), module.params["timeout"], clock.now, clock.sleep)
-    planned = inputs.read(module.params, env, hidden, system, module.check_mode)
-    progress = actions.check(planned)
-    if not module.check_mode:
-        progress = actions.run(planned, progress)
+    with heartbeat.kept(heartbeat.read(module.params, module.check_mode)):
+        if not module.check_mode:
+            store.hold_switch(Path(module.params["state_path"]), module.params["timeout"], clock.now, clock.sleep)
+        planned = inputs.read(module.params, env, hidden, system, module.check_mode)
+        progress = actions.check(planned)
+        if not module.check_mode:
+            progress = actions.run(planned, progress)
     for warning in progress.warnings:
         module.warn(warning)
     return report.describe(planned, progress, module._diff)

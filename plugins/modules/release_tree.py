@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -178,8 +179,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import gi
 from ansible_collections.greenlight.release.plugins.module_utils._code import prune as code_prune
 from ansible_collections.greenlight.release.plugins.module_utils._code import stage as code_stage
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
-from ansible_collections.greenlight.release.plugins.module_utils._release import store
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["staged", "pruned"], "required": True},
@@ -194,6 +195,7 @@ ARGUMENTS = {
     "keep": {"type": "int", "default": 5},
     "state_path": {"type": "path"},
     "timeout": {"type": "float", "default": 120},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -247,7 +249,8 @@ def main() -> None:
         required_if=[("state", "staged", ("release_id", "sha")), ("state", "pruned", ("state_path",))],
     )
     try:
-        result = {"staged": stage, "pruned": prune}[module.params["state"]](module.params, module.check_mode)
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            result = {"staged": stage, "pruned": prune}[module.params["state"]](module.params, module.check_mode)
     except (git.GitError, release_record.RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -288,6 +289,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 
 IMPORT_ERROR = ""
 try:
@@ -300,9 +302,7 @@ except ImportError:  # A Python that was built without SQLite.
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "restored", "merged", "absent"], "default": "present"},
-    "path": {"type": "path"},
-    "dest": {"type": "path"},
-    "update": {"type": "path"},
+    **{name: {"type": "path"} for name in ("path", "dest", "update", "state_path", "src", "set_aside")},
     "verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
     "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
     "owner": {"type": "str"},
@@ -310,14 +310,12 @@ ARGUMENTS = {
     "mode": {"type": "raw", "default": "0600"},
     "keep": {"type": "dict", "default": {}},
     "protect": {"type": "list", "elements": "path", "default": []},
-    "state_path": {"type": "path"},
     "release_id": {"type": "str", "default": ""},
-    "src": {"type": "path"},
     "restore_if": {"type": "str", "choices": ["always", "changed"], "default": "always"},
     "online": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
-    "set_aside": {"type": "path"},
     "timeout": {"type": "float", "default": 60},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -354,7 +352,8 @@ def main() -> None:
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
         work = functools.partial(run, module.params, module.check_mode, now, token)
-        result = watchdog.run_watched(lambda: sqlite_api.explained(work), module.params["timeout"], GreenlightError)
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            result = watchdog.run_watched(lambda: sqlite_api.explained(work), module.params["timeout"], GreenlightError)
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was stopped: {error}")
     except GreenlightError as error:

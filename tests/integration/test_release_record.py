@@ -68,6 +68,16 @@ def test_a_run_that_failed_releases_its_lock_for_the_next_one(run_module, tmp_pa
     assert run_module("release_record", next_run)["record"]["lock"]["run_id"] == "run 2"
 
 
+def test_a_release_is_held_before_something_that_takes_long(run_module, tmp_path):
+    run_module("release_record", opening(tmp_path))
+    held = run_module("release_record", following(tmp_path, "held", lease=864000))["record"]["lock"]
+    assert held["until"] > run_module("release_record", following(tmp_path, "held"))["record"]["lock"]["until"]
+    assert "held by alice" in run_module("release_record", following(tmp_path, "held", run_id="run 2"))["msg"]
+    run_module("release_record", following(tmp_path, "unlocked"))
+    nobody = run_module("release_record", following(tmp_path, "held"))
+    assert (nobody["changed"], nobody["record"]["lock"]) == (False, None)
+
+
 def test_a_rejected_revision_is_refused(run_module, tmp_path):
     run_module("release_record", opening(tmp_path))
     run_module("release_record", following(tmp_path, "closed", outcome="rolled_back"))

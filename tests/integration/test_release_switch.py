@@ -13,9 +13,11 @@ import shutil
 import signal
 import sqlite3
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import parse_time
 from git_commands import git
 from machine import wait_for
 
@@ -555,3 +557,23 @@ def on_stop(release, code):
     release.pm2("start", release.app.path / "ecosystem.config.js", env=env)
     wait = {"pm2_home": str(release.pm2.home), "name": "sample-app", "executable": release.pm2.executable}
     release.must("pm2_process", {**wait, "stable_for": 0, "port": release.app.port})
+
+
+# Ends when the lease of the run was renewed since it began.
+AWAIT_RENEWAL = """
+import json, sys
+read = lambda: json.load(open(sys.argv[1]))["lock"]["until"]
+first = read()
+while read() == first:
+    pass
+"""
+
+
+def test_a_migration_that_takes_longer_than_the_lease_does_not_lose_it(release_of):
+    release = release_of("better")
+    file = str(release.state / "releases" / f"{release.id}.json")
+    migrate = [[sys.executable, "-c", AWAIT_RENEWAL, file]]
+    forward = release.forward(migrate=migrate, migrate_timeout=20, lease=3, lease_after=864000)
+    assert (forward.get("msg"), release.read()["stage"]) == (None, "switched")
+    left = parse_time(release.read()["lock"]["until"]) - datetime.now(timezone.utc)
+    assert left > timedelta(days=9)

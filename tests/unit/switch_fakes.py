@@ -29,6 +29,7 @@ def params(state_path, **given):
         "release_id": None,
         "by": "alice",
         "lease": 60,
+        "lease_after": None,
         "record": None,
         "phase": "whole",
         "strategy": "restart",

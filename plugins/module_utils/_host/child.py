@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 from typing import Any, Callable, Tuple
+
+# prctl(2): which signal this process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
 
 
 def start(work: Callable[[], Any]) -> Tuple[int, int]:
@@ -35,3 +40,10 @@ def write_result(work: Callable[[], Any], writer: int) -> int:
     with os.fdopen(writer, "wb") as file:
         file.write(json.dumps(work()).encode())
     return 0
+
+
+def die_with_parent(parent: int) -> None:
+    """Let this process be killed when its parent, of that pid, dies; at once where that has happened already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)

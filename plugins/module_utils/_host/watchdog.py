@@ -10,7 +10,6 @@ interrupted, one that is merely slow uses some: so the child is killed when its 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -23,8 +22,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import ch
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 _POLL_SECONDS = 0.5
-# prctl(2): which signal this process gets when its parent dies.
-_PR_SET_PDEATHSIG = 1
 
 
 class GivenUp(GreenlightError):
@@ -50,7 +47,8 @@ def run_watched(
 
     Raises GivenUp when it has not used the processor for `timeout` seconds, and kills it, and when it ends otherwise.
     """
-    pid, reading = child.start(lambda: _outcome(work, failure))
+    parent = os.getpid()
+    pid, reading = child.start(lambda: _outcome(work, failure, parent))
     try:
         answer = _read_all(reading, pid, timeout, used, clock)
     except GivenUp:
@@ -70,9 +68,9 @@ def run_watched(
     return value
 
 
-def _outcome(work: Callable[[], Any], failure: Type[Exception]) -> List[Any]:
+def _outcome(work: Callable[[], Any], failure: Type[Exception], parent: int) -> List[Any]:
     """Do the work in the child, which ends with its parent, and return how it went and what came of it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    child.die_with_parent(parent)
     try:
         return ["done", work()]
     except failure as error:

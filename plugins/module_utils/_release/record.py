@@ -182,6 +182,17 @@ def _lock(run_id: str, by: str, since: str, lease: int, now: datetime) -> Dict[s
     return {"run_id": run_id, "by": by, "since": since, "until": format_time(now + timedelta(seconds=lease))}
 
 
+def renewed(record: Record, lease: int, now: datetime) -> Record:
+    """Return a record whose lock runs `lease` seconds from now on."""
+    return {**record, "lock": {**record["lock"], "until": format_time(now + timedelta(seconds=lease))}}
+
+
+def hold(record: Record, change: Change, now: datetime) -> Record:
+    """Return the record with its lease renewed, as it is where nobody has one. Raises RecordError for another run."""
+    _refuse_other_run(record, change.run_id, "never", now)
+    return renewed(record, change.lease, now) if record["lock"] else record
+
+
 def abort_untouched(records: Sequence[Record], now: datetime) -> List[Record]:
     """Return the records in progress, closed as aborted: a new release has been let pass over them."""
     return [

@@ -46,6 +46,8 @@ def plan(
         return _open(records, Opening(**{name: given[name] for name in _OPENING}), now)
     before = store.find_record(records, given["release_id"])
     change = Change(**{name: given[name] for name in _CHANGE})
+    if given["state"] == "held":
+        return Transition(before, release_record.hold(before, change, now))
     if given["state"] == "unlocked":
         return Transition(before, release_record.unlock(before, change, now))
     if given["state"] == "closed":

@@ -15,8 +15,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import pr
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
-from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, migration, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
@@ -68,6 +68,7 @@ def take(name: str, step: Step, inputs: Inputs, progress: Progress) -> Progress:
     clock = inputs.system.clock
     began = clock.now()
     try:
+        heartbeat.refuse_lost(inputs.lease, inputs.record["id"])
         after = step(inputs, progress)
     except FAILURES as error:
         raise failed(inputs.plan, name, error, progress.took(name, clock.now() - began)) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.build_place import build_place
@@ -17,7 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.layout im
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._switch import variables
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
@@ -34,7 +34,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Build:
-    """What to run in the staged tree `stage`; `app` is the name of its process. `log` keeps what is said."""
+    """What to run in the staged tree `stage`; `app` is the name of its process. `log` keeps what is said.
+
+    `lease` is that of the run, which is renewed meanwhile.
+    """
 
     git: Run
     move: Move
@@ -44,6 +47,7 @@ class Build:
     commands: Sequence[Command]
     timeout: float
     log: Path
+    lease: Optional[heartbeat.Lease] = None
 
 
 def parse_commands(given: Sequence[Mapping[str, Any]]) -> List[Command]:
@@ -57,9 +61,10 @@ def build(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> List[str]:
     environment = environment_of(wanted, state, own)
     folders = ["", wanted.subfolder, *(command.folder for command in wanted.commands)]
     keeper = kept_output.Keeper(wanted.log, variables.hiding(environment))
-    with build_place(wanted.git, wanted.move, wanted.stage, folders):
+    with heartbeat.kept(wanted.lease), build_place(wanted.git, wanted.move, wanted.stage, folders):
         warnings = _other_node(wanted, state, environment)
         for command in wanted.commands:
+            heartbeat.refuse_lost(wanted.lease, wanted.move.release_id)
             _run(wanted, command, environment, keeper)
     return warnings + keeper.problems
 

@@ -14,7 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import gi
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record, parse_time
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
 from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
@@ -57,6 +57,7 @@ class Inputs:
     executable: str
     subfolder: str
     system: System
+    lease: Optional[heartbeat.Lease] = None
     is_rehearsal: bool = False
     is_planned: bool = False
 
@@ -92,6 +93,7 @@ def read(
         params["executable"],
         params["subfolder"],
         system,
+        heartbeat.read(params, is_rehearsal),
         is_rehearsal,
         is_planned,
     )

@@ -33,3 +33,15 @@ def test_the_result_is_written_whole(tmp_path):
     writer = os.open(str(tmp_path / "result"), os.O_WRONLY | os.O_CREAT)
     assert child.write_result(lambda: "x" * 300000, writer) == 0
     assert json.loads((tmp_path / "result").read_text()) == "x" * 300000
+
+
+def test_a_child_dies_with_its_parent(monkeypatch):
+    """The one whose parent is dead already is killed at once."""
+    asked, killed = [], []
+    libc = type("Libc", (), {"prctl": lambda _self, *given: asked.append(given)})
+    monkeypatch.setattr(child.ctypes, "CDLL", lambda _name: libc())
+    monkeypatch.setattr(child.os, "kill", lambda *given: killed.append(given))
+    child.die_with_parent(os.getppid())
+    assert (asked, killed) == ([(1, signal.SIGKILL)], [])
+    child.die_with_parent(os.getpid())
+    assert killed == [(os.getpid(), signal.SIGKILL)]

@@ -291,3 +291,14 @@ def test_a_run_that_fails_releases_its_lock_and_leaves_the_release_open():
 def test_the_lock_of_another_run_stays():
     with pytest.raises(RecordError, match="is held by alice"):
         release_record.unlock(opened(), change("run 2"), NOW)
+
+
+def test_a_held_release_has_its_lease_renewed_and_one_of_nobody_stays():
+    later = NOW + timedelta(seconds=30)
+    held = release_record.hold(opened(), change(), later)
+    assert held["lock"] == {**opened()["lock"], "until": "2026-02-19T02:01:30Z"}
+    assert {**held, "lock": None} == {**opened(), "lock": None}
+    nobody = release_record.unlock(opened(), change(), NOW)
+    assert release_record.hold(nobody, change("run 2"), later) == nobody
+    with pytest.raises(RecordError, match="is held by alice"):
+        release_record.hold(opened(), change("run 2"), later)

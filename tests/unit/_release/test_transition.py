@@ -112,3 +112,8 @@ def test_all_records_of_a_step_are_written_and_a_new_release_gets_its_space(tmp_
     transition.write(tmp_path, transition.Transition(None if is_new else opened, after, [other]))
     assert store.read_records(tmp_path) == [other, after]
     assert (tmp_path / ".reserve").exists() is is_new
+
+
+def test_a_release_is_held(opened):
+    done = plan([opened], "held", lease=600)
+    assert done.after == {**opened, "lock": {**opened["lock"], "until": "2026-02-19T02:10:00Z"}}

@@ -438,3 +438,23 @@ def test_a_new_revision_that_cannot_even_be_stopped_is_told_with_both_reasons(ma
     monkeypatch.setattr(actions.processes, "stop", stop)
     with pytest.raises(PM2Error, match="is errored.*It could not be stopped either: process 5 still runs"):
         actions.start(make("switched", crashing), BEGUN)
+
+
+def test_a_switch_that_lost_its_release_takes_no_further_step(make, monkeypatch):
+    inputs = make()
+    taken = []
+
+    def take_over(_inputs, progress):
+        record = noted(inputs)
+        with store.exclusive(inputs.state_path, inputs.system.uid):
+            store.write_record(inputs.state_path, {**record, "lock": {**record["lock"], "run_id": "run-2"}})
+        return progress
+
+    names = steps_of(inputs.plan)
+    steps = {name: lambda _inputs, progress, name=name: taken.append(name) or progress for name in names}
+    monkeypatch.setattr(actions, "STEPS", {**steps, "mark": take_over})
+    with pytest.raises(
+        SwitchError, match="This run lost the release to another: .* What is true now: nothing was changed"
+    ):
+        actions.run(inputs, BEGUN)
+    assert taken == []

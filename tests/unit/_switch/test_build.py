@@ -6,10 +6,14 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
+from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import build
 from ansible_collections.greenlight.release.plugins.module_utils._switch.build import Build, Command
 from pm2_fakes import instance, listed
@@ -121,3 +125,26 @@ def test_commands_are_read_with_their_folders():
         Command(("true",), ""),
         Command(("make", "x"), "backend"),
     ]
+
+
+def test_a_build_renews_the_lease_of_its_run_and_stops_when_another_run_has_the_release(host, make, tmp_path):
+    """The first command ends when the lease was renewed, and hands the release to another run then."""
+    state_path, file = tmp_path / "state", tmp_path / "state" / "releases" / f"{host.wanted().move.release_id}.json"
+    state_path.mkdir(mode=0o700, exist_ok=True)
+    opening = release_record.Opening("shop", file.stem, "a" * 40, host.sha, "run 1", "alice", 1)
+    with store.exclusive(state_path, os.geteuid()):
+        record = release_record.open_release([], opening, datetime.now(timezone.utc) - timedelta(hours=1))
+        store.write_record(state_path, record)
+    wait = (
+        "import json, pathlib\n"
+        f"file = pathlib.Path({str(file)!r})\n"
+        "read = lambda: json.loads(file.read_text())\n"
+        "first = read()['lock']['until']\n"
+        "while read()['lock']['until'] == first: pass\n"
+        "file.write_text(json.dumps({**read(), 'lock': {**read()['lock'], 'run_id': 'run 2'}}))\n"
+    )
+    wanted = make(wait, lease=heartbeat.Lease(state_path, "run 1", 1, 1))
+    wanted = replace(wanted, commands=[*wanted.commands, Command(("touch", str(tmp_path / "second")), "")])
+    with pytest.raises(RecordError, match="This run lost the release to another"):
+        build.build(wanted, state(), os.environ)
+    assert not (tmp_path / "second").exists()
