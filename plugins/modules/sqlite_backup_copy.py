@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - greenlight.release.attributes
   - greenlight.release.attributes.actiongroup_release
+  - greenlight.release.heartbeat
 attributes:
   check_mode:
     support: full
@@ -114,11 +115,12 @@ from datetime import datetime, timezone
 from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 IMPORT_ERROR = ""
 try:
     from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-    from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 
@@ -128,6 +130,7 @@ ARGUMENTS = {
     "environment": {"type": "dict", "default": {}, "no_log": True},
     "timeout": {"type": "float", "default": 600},
     "already": {"type": "list", "elements": "path", "default": []},
+    "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
 
 
@@ -157,8 +160,9 @@ def main() -> None:
     try:
         now = functools.partial(datetime.now, timezone.utc)
         work = functools.partial(sqlite_api.copy_off_host, wanted, now, time.monotonic, module.check_mode)
-        result = sqlite_api.explained(work)
-    except SqliteError as error:
+        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+            result = sqlite_api.explained(work)
+    except GreenlightError as error:
         module.fail_json(msg=str(error))
     if result["problem"]:
         module.warn(result["problem"])

@@ -37,7 +37,7 @@ SHIPPED = {
     "release_switch": {"_code", "_decision", "_host", "_logs", "_pm2", "_release", "_sqlite", "_switch", "_values"},
     "release_tree": {"_code", "_host", "_release", "_values"},
     "sqlite_backup": {"_host", "_release", "_sqlite", "_values"},
-    "sqlite_backup_copy": {"_host", "_sqlite", "_values"},
+    "sqlite_backup_copy": {"_host", "_release", "_sqlite", "_values"},
     "sqlite_backup_drill": {"_host", "_sqlite", "_values"},
     "sqlite_backup_info": {"_host", "_sqlite", "_values"},
 }
