@@ -173,6 +173,15 @@ options:
     description: Seconds that the app may take to become healthy. Taking samples may take as long again, those that are not taken by then are left out.
     type: float
     default: 60
+  process:
+    description:
+      - Name of the PM2 process that answers. PM2 is asked whenever a probe fails, and nothing is waited for once the process is not there,
+        stopped or errored, or ended again and again meanwhile.
+      - A PM2 that cannot be asked changes nothing.
+    type: str
+  pm2_home:
+    description: Folder of the PM2 daemon of O(process). The default is E(PM2_HOME), else C(~/.pm2).
+    type: path
   report_only:
     description: Do not fail because of an app that is not healthy, only report it.
     type: bool
@@ -317,8 +326,9 @@ counters:
   sample: {"cache_hit_rate": {"at": 1771466400.0, "values": {"data.hits": 120, "data.misses": 4}, "epoch": ""}}
 """
 
+import os
 import time
-from typing import Any, List, Mapping, Tuple
+from typing import Any, Callable, List, Mapping, Tuple
 
 HAS_REQUESTS = True
 try:
@@ -331,10 +341,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
 from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 SHORTEST_SECRET = 4
+PM2_TIMEOUT = 5
 ARGUMENTS = {
     "url": {"type": "str"},
     "expect_json": {"type": "list", "elements": "dict"},
@@ -345,9 +357,19 @@ ARGUMENTS = {
     "interval": {"type": "float", "default": 0.2},
     "timeout": {"type": "float", "default": 5},
     "deadline": {"type": "float", "default": 60},
+    "process": {"type": "str"},
+    "pm2_home": {"type": "path"},
     "report_only": {"type": "bool", "default": False},
     "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
+
+
+def why_over(params: Mapping[str, Any]) -> Callable[[], str]:
+    """Return what says why it is no use to wait for the process, a text that is empty where nobody knows."""
+    if not params["process"]:
+        return lambda: ""
+    home = pm2.home_of(params["pm2_home"], os.environ)
+    return pm2.watch_end(params["process"], lambda: pm2.read_instances(home, params["process"], PM2_TIMEOUT))
 
 
 def parse_arguments(
@@ -366,6 +388,7 @@ def parse_arguments(
         parallel.run_all,
         measure.check_counters(params["counters"]),
         time.time(),
+        why_over(params),
     )
     return parse.parse_probes(given, params["timeout"]), world, patience
 

@@ -525,3 +525,11 @@ def test_the_instances_of_a_cluster_answer_themselves_though_the_daemon_listens(
     probe = {"url": f"http://127.0.0.1:{free_port}/", "pids": pids_of(run_module, pm2)}
     result = run_module("health_check", {"probes": [probe], "deadline": 20, "consecutive": 4})
     assert (len(probe["pids"]), result.get("msg"), result["healthy"]) == (2, None, True)
+
+
+def test_an_app_whose_process_was_stopped_is_not_waited_for(run_module, running, pm2):
+    pm2("stop", "sample-app")
+    url = f"http://127.0.0.1:{running.port}/health"
+    asked = {"url": url, "deadline": 3600, "process": "sample-app", "pm2_home": str(pm2.home)}
+    failed = run_module("health_check", asked)
+    assert failed["msg"].endswith("; PM2 says that sample-app is stopped")

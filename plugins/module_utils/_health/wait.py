@@ -53,7 +53,7 @@ class World:
 
     `connect` gives a function that sends probes over one connection, `explain_owner` says why a connection is not
     answered by one of some processes, `run_all` runs jobs at the same time, `counters` are readings of an earlier
-    call, and `at` is the time in seconds since 1970.
+    call, and `at` is the time in seconds since 1970. `why_over` says why it is no use to ask again, empty where it is.
     """
 
     connect: Callable[[], ContextManager[Fetch]]
@@ -61,6 +61,7 @@ class World:
     run_all: Callable[[Sequence[Job], float], List[Any]]
     counters: Mapping[str, CounterReading] = field(default_factory=dict)
     at: float = 0.0
+    why_over: Callable[[], str] = lambda: ""
 
 
 def ask(probe: Probe, fetch: Fetch, explain_owner: Callable[[Answer], str] = lambda _answer: "") -> Tuple[Answer, str]:
@@ -94,11 +95,13 @@ def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> 
             answer, reason = ask(probe, fetch, explain_owner)
         attempts += 1
         good = 0 if reason else good + 1
+        over = world.why_over() if reason else ""
+        reason = f"{reason}; {over}" if over else reason
         if reason and (not reasons or reasons[-1] != reason):
             reasons.append(reason)
         left = ends - patience.now()
         # A run of good answers is not cut off by the deadline, and the last question is asked at it.
-        if good >= patience.consecutive or (reason and left <= 0):
+        if good >= patience.consecutive or over or (reason and left <= 0):
             break
         patience.sleep(min(pause, left) if reason else pause)
         pause = max(patience.interval, min(pause * _SLOWER, _LONGEST_PAUSE)) if reason else patience.interval

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Since
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Number, Settings
@@ -27,6 +28,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
     """
     since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), settings.matrix()
     parse_matrix(matrix, known)
+    over = _is_over(settings, answers, matrix, known)
     return {
         "matrix": matrix,
         "known_metrics": known,
@@ -36,7 +38,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
             "counters": since.counters,
             "deadline": _deadline(settings, since),
         },
-        "log": _ask_log(settings, since, matrix, own_requests(settings, answers.health)),
+        "log": _ask_log(settings, since, matrix, own_requests(settings, answers.health), over),
     }
 
 
@@ -78,7 +80,9 @@ def own_requests(settings: Settings, health: Mapping[str, Any]) -> int:
     return attempts + sum(int(probe["samples"]) + int(probe.get("warmup", 0)) for probe in sampled)
 
 
-def _ask_log(settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: int) -> Dict[str, Any]:
+def _ask_log(
+    settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: int, is_over: bool
+) -> Dict[str, Any]:
     lines = _line_rules(settings.required_log_lines if since.required is None else since.required)
     # Lines that nobody requires yet are counted, to see what the log has of them.
     required, counted = (lines, []) if since.judges_release else ([], lines)
@@ -93,8 +97,22 @@ def _ask_log(settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any
             *counted,
         ],
         "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + own}},
-        "wait": settings.measure_seconds if since.looks_back else 0,
+        "wait": settings.measure_seconds if since.looks_back and not is_over else 0,
     }
+
+
+def _is_over(settings: Settings, answers: Answers, matrix: Sequence[Mapping[str, Any]], known: Sequence[str]) -> bool:
+    """Say whether the app does not serve, and a row rolls back for that alone: no line of its log changes that."""
+    if not answers.since.judges_release or not failed_probes(answers.health):
+        return False
+    age = answers.record.get("age") or 0
+    rows = [row for row in matrix if row.get("metric") == "server_starts"]
+    return bool(rows) and decide({"server_starts": False}, rows, {}, age, known, 0, "host")["decision"] == "rollback"
+
+
+def failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """Return the probes that failed, but the cache statistics: they are a measurement, and no sign of life."""
+    return [probe for probe in health.get("probes", []) if not probe["healthy"] and probe["name"] != CACHE_PROBE]
 
 
 def _line_rules(lines: Sequence[str]) -> List[Dict[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
-from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import CACHE_PROBE, own_requests
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import failed_probes, own_requests
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Settings
 
 
@@ -24,7 +24,7 @@ class Reading:
 
 def read(settings: Settings, answers: Answers) -> Reading:
     """Return what was measured; restarts and the trend only of a release, for which they are counted."""
-    failed, missing = _failed_probes(answers.health), _missing_lines(answers)
+    failed, missing = failed_probes(answers.health), _missing_lines(answers)
     serves = bool(answers.process["ready"]) and not failed and not missing
     problems = _describe(answers.process["reason"], failed, missing)
     measurements = {
@@ -36,11 +36,6 @@ def read(settings: Settings, answers: Answers) -> Reading:
         "server_starts": {"value": serves, "note": problems},
     }
     return Reading(measurements, serves, problems)
-
-
-def _failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """Return the probes that failed, but the cache statistics: they are a measurement, and no sign of life."""
-    return [probe for probe in health["probes"] if not probe["healthy"] and probe["name"] != CACHE_PROBE]
 
 
 def written_lines(answers: Answers) -> List[str]:

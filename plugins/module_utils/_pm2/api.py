@@ -25,6 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.checks import checked_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump import is_saved, read_dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.ended import watch_end
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import (
     NOTHING,
     PM2Host,
@@ -89,6 +90,7 @@ __all__ = [
     "variables_config",
     "variables_of",
     "version_of",
+    "watch_end",
     "watch_port",
 ]
 

@@ -264,3 +264,12 @@ def test_a_probe_that_does_not_come_to_an_end_is_reported():
     result = check_all(play([GOOD]), PROBE, run_all=lambda _jobs, _seconds: [None])
     assert result["reason"] == "health: the probe did not come to an end in 67 seconds"
     assert set(result["probes"][0]) >= {"status", "peer", "latency", "retry_reasons"}
+
+
+def test_an_app_that_is_over_is_not_waited_for():
+    """The process is asked for only after a bad answer, and a good one counts whatever is said of it."""
+    said = ["", "PM2 has no process shop"]
+    world = world_of(play([GOOD, BAD]), why_over=lambda: said.pop(0))
+    found = health_wait.check_probe(PROBE, world, patience(Time()), 10)
+    assert (found["attempts"], said) == (3, [])
+    assert found["reason"] == "status 503 instead of 200; PM2 has no process shop"

@@ -44,6 +44,29 @@ def test_an_app_that_is_measured_for_the_first_time_must_serve_at_once(app, sinc
     assert (asked["app"]["deadline"], asked["log"]["wait"]) == expected
 
 
+ILL = probe(healthy=False, reason="no answer")
+CACHE = probe("cache statistics", healthy=False)
+
+
+@pytest.mark.parametrize(
+    "since, probes, patches, wait",
+    [
+        ("switch", [ILL], {}, 0),
+        ("switch", [probe(), CACHE], {}, 30),
+        ("switch", [], {}, 30),
+        ("switch", [ILL], {"server_starts": {"action": "monitor"}}, 30),
+        ("switch", [ILL], {"server_starts": {"due": "1d"}}, 30),
+        ("switch", [ILL], {"server_starts": None}, 30),
+        ({"cursor": {}, "required": []}, [ILL], {}, 0),
+        ({"cursor": {}}, [ILL], {}, 30),
+    ],
+)
+def test_no_line_is_waited_for_once_the_release_is_rolled_back_in_any_case(app, since, probes, patches, wait):
+    results = well(since=since)
+    results["health"]["probes"] = probes
+    assert ask(*app(results, decision_matrix_patches=patches))["log"]["wait"] == wait
+
+
 def test_the_cache_is_asked_where_the_app_has_one_and_the_probes_of_the_user_come_last(app):
     mine = {"name": "mine", "url": URL}
     assert [each["name"] for each in ask(*app(probes=[mine]))["app"]["probes"]] == ["health", "response time", "mine"]
