@@ -35,6 +35,7 @@ WITHOUT = {
     ("playbooks/tasks/wait.yml", "Watch | Wait for the next observation"),
     # There is no release that it could hold up.
     ("roles/deploy/tasks/backup.yml", "Backup | Take a verified snapshot"),
+    ("roles/deploy/tasks/drill.yml", "Drill | Restore the newest backup elsewhere"),
     ("playbooks/tasks/watch.yml", "Watch | Look at the app of a release that is not over"),
     # Nobody holds what a person has put right.
     ("roles/rollback/tasks/close_as_is.yml", "Close as it is | Look at the code"),
