@@ -14,7 +14,7 @@ description:
     and waits until it is ready. A rollback stops the app, restores the database where that is needed, moves the code, and starts the app.
   - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
   - What the app is and where comes from the facts of the release record.
-  - A failure says which step it was, and what is true of the host then.
+  - A failure says which step it was, and what is true of the host then. With O(roll_back) a new revision that fails is rolled back at once.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:
@@ -63,6 +63,13 @@ options:
     type: str
     choices: [restart, reload]
     default: restart
+  roll_back:
+    description:
+      - Whether a new revision that fails to migrate or to start is rolled back at once and in the same process, since users wait.
+        It is rolled back as with O(direction=back), with O(database), O(restore_within) and O(restore_loses_at_most).
+      - The module fails all the same. With O(direction=back) the same run then finds that there is nothing left to do.
+    type: bool
+    default: false
   restart_app:
     description:
       - Whether the app itself must be restarted to use what has changed. Without it only the code is moved, and only the processes of O(restart) are restarted.
@@ -248,6 +255,11 @@ restored:
   returned: when a rollback has come as far
   type: dict
   sample: {"restored": false, "reason": "the schema is that of the backup", "set_aside": null, "differences": {}, "lost": "", "question": ""}
+rolled_back:
+  description: How many C(seconds) each step took of a rollback that O(roll_back) asked for.
+  returned: failure, when the new revision was rolled back at once
+  type: dict
+  sample: {"seconds": {"check": 0.04, "stop": 0.03, "restore": 0.0, "move": 0.05, "mark": 0.0, "start": 5.12}}
 before:
   description: The instances of the app before, see RV(greenlight.release.pm2_process#module:before).
   returned: success
@@ -297,7 +309,7 @@ try:
     from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
     from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
     from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
-    from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, inputs, report
+    from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, at_once, inputs, report
     from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
@@ -331,7 +343,7 @@ ARGUMENTS = {
     **{name: {"type": "float", "default": 60} for name in ("timeout", "backup_timeout")},
     **{name: {"type": "float"} for name in ("start_timeout", "stop_timeout")},
     "git_timeout": {"type": "float", "default": 120},
-    "save": {"type": "bool", "default": False},
+    **{name: {"type": "bool", "default": False} for name in ("roll_back", "save")},
     "subfolder": {"type": "str", "default": ""},
     "executable": {"type": "str", "default": "pm2"},
 }
@@ -347,7 +359,7 @@ def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict
         planned = inputs.read(module.params, env, hidden, system, module.check_mode)
         progress = actions.check(planned)
         if not module.check_mode:
-            progress = actions.run(planned, progress)
+            progress = at_once.run(planned, progress, lambda: inputs.read_back(module.params, env, hidden, system))
     for warning in progress.warnings:
         module.warn(warning)
     return report.describe(planned, progress, module._diff)

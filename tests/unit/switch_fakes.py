@@ -33,6 +33,7 @@ def params(state_path, **given):
         "record": None,
         "phase": "whole",
         "strategy": "restart",
+        "roll_back": False,
         "restart_app": True,
         "restart": [],
         "backup": "/b/shop.pages",

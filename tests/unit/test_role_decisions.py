@@ -55,6 +55,7 @@ DEPLOY = {
     "opens": part(PREFLIGHT, "Preflight | Open the release record", "when"),
     "refuse": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "refuse"),
     "facts": part(PREFLIGHT, "Preflight | Open the release record", RECORD, "facts"),
+    "at_once": part("roles/deploy/tasks/switch_over.yml", "Switch | Switch to the new revision", SWITCH, "roll_back"),
     "context": "{{ __greenlight_forward }}",
     "rolls_back": part(FAILED, "Roll back | Run the role", "when"),
     "message": part(FAILED, "Roll back | Fail the host with the reason", FAIL, "msg"),
@@ -117,6 +118,7 @@ PLAYBOOKS = {
 OF_TASKS = {
     **part(FAILED, "Roll back | Roll back the release, and fail", "vars"),
     **part(BOOT_TASKS, "Boot | Accept plain paths only", "vars"),
+    **part(ROLL_BACK, "Roll back | Record the evidence before anything is changed", "vars"),
     **part(CONCLUDE, "Conclude | Warn of failed hooks and notify", "vars"),
 }
 EXPRESSIONS = {"deploy": DEPLOY, "boot": BOOT, "rollback": ROLLBACK, "playbooks": PLAYBOOKS}

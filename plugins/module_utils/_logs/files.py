@@ -16,7 +16,7 @@ import io
 import os
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
@@ -124,7 +124,26 @@ def _with_siblings(mark: Mark, siblings: _Siblings) -> Mark:
 
 
 def open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> NewContent:
-    """Open what was written to a log since a mark. The files stay open until the stack is closed."""
+    """Open what was written to a log since a mark, until the end that it may have.
+
+    The files stay open until the stack is closed.
+    """
+    since = _open_since(stack, mark, at)
+    return _cut(since, mark["until"]) if "until" in mark else since
+
+
+def _cut(since: NewContent, until: Mapping[str, int]) -> NewContent:
+    """Leave out what was written later. Everything stays where none of the files is the one of that end."""
+    if not until["inode"]:
+        return replace(since, pieces=[], rest=None)
+    for index, piece in enumerate(since.pieces):
+        if _is_marked(piece.file, until):
+            end = max(piece.offset, until["offset"] if piece.end is None else min(piece.end, until["offset"]))
+            return replace(since, pieces=[*since.pieces[:index], replace(piece, end=end)], rest=None)
+    return since
+
+
+def _open_since(stack: contextlib.ExitStack, mark: Mark, at: float) -> NewContent:
     path = Path(mark["path"])
     try:
         current = stack.enter_context(open_log(path))
@@ -190,7 +209,7 @@ def _mark_behind(pieces: List[Piece], mark: Mark, at: float, siblings: _Siblings
     return _with_siblings(behind, siblings)
 
 
-def _is_marked(file: IO[bytes], mark: Mark) -> bool:
+def _is_marked(file: IO[bytes], mark: Mapping[str, Any]) -> bool:
     status = os.fstat(file.fileno())
     return bool(status.st_dev == mark["device"] and status.st_ino == mark["inode"])
 

@@ -14,7 +14,7 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import IO, Any, Dict, List
+from typing import IO, Any, Dict, List, Mapping
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
@@ -150,6 +150,7 @@ def _is_mark(mark: Mark) -> bool:
     texts, numbers = ("path", "stream", "fingerprint"), ("device", "inode", "offset", "at")
     whole = all(isinstance(mark[key], int) for key in numbers[:3])
     siblings = all(int(size) >= 0 and isinstance(was, str) for size, was in dict(mark.get("siblings", {})).values())
+    whole = whole and all(isinstance(mark.get("until", mark)[key], int) for key in numbers[:3])
     positive = all(mark[key] >= 0 for key in numbers)
     return whole and positive and siblings and all(isinstance(mark[key], str) for key in texts)
 
@@ -157,3 +158,10 @@ def _is_mark(mark: Mark) -> bool:
 def make_cursor(marks: List[Mark], at: float) -> Dict[str, Any]:
     """Return the marks with the time, in seconds since 1970, at which they were taken."""
     return {"version": VERSION, "at": at, "files": marks}
+
+
+def between(begin: Mapping[str, Any], end: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a cursor of what was written between two others. A log that the second does not know has no end."""
+    ends = {mark["path"]: {key: mark[key] for key in ("device", "inode", "offset")} for mark in end["files"]}
+    marks = [{**mark, "until": ends[mark["path"]]} if mark["path"] in ends else mark for mark in begin["files"]]
+    return {**begin, "files": marks}

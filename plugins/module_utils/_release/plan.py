@@ -18,7 +18,7 @@ Step = Dict[str, str]
 
 
 # How a failed step of a switch begins to say what is true of the host.
-TRUE_NOW, _TRUE_THEN = "What is true now: ", "What was true before the rollback: "
+TRUE_NOW, TRUE_THEN = "What is true now: ", "What was true before the rollback: "
 
 
 @dataclass(frozen=True)
@@ -158,4 +158,4 @@ def describe_end(failure: Failure, record: Optional[Mapping[str, Any]], reason: 
     untouched = record is not None and record["stage"] == "opened"
     end = "aborted, nothing was changed" if untouched else f"rolled back to {failure.from_revision}"
     # What was true when the step failed is not true after the rollback.
-    return f"Release {failure.release_id} of {failure.app} was {end}: {reason.replace(TRUE_NOW, _TRUE_THEN)}"
+    return f"Release {failure.release_id} of {failure.app} was {end}: {reason.replace(TRUE_NOW, TRUE_THEN)}"

@@ -42,6 +42,8 @@ def check(inputs: Inputs) -> Progress:
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
     progress = Progress(before, ruling=ruling).took("check", inputs.system.clock.now() - began)
+    if inputs.plan.is_done:
+        return progress.found(inputs.record["facts"]["rolled_back"]["results"])
     if inputs.is_rehearsal and inputs.plan.is_rollback:
         return progress.found({"restored": database.describe(ruling)})
     return progress
@@ -108,14 +110,14 @@ def _remember_watch(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
-    return _note(inputs, progress, "switching", "backup", "cursor", "watch")
+    return note(inputs, progress, "switching", "backup", "cursor", "watch")
 
 
 def note_switched(inputs: Inputs, progress: Progress) -> Progress:
-    return _note(inputs, progress, "switched", "backup", "schema")
+    return note(inputs, progress, "switched", "backup", "schema")
 
 
-def _note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) -> Progress:
+def note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) -> Progress:
     """Write a stage and facts into the release record, which is locked by its run."""
     known = {"backup": inputs.database.backup, **progress.facts}
     change = replace(inputs.change, stage=stage, facts={name: known[name] for name in names if name in known})
@@ -130,6 +132,8 @@ def stop(inputs: Inputs, progress: Progress) -> Progress:
 
     PM2 needs a moment to notice, in which the next steps are taken. The others are started again as the last step.
     """
+    if progress.stopping is not None:
+        return progress
     if inputs.plan.is_rollback:
         progress = _remember_watch(inputs, progress)
     others = (
@@ -155,7 +159,7 @@ def restore(inputs: Inputs, progress: Progress) -> Progress:
     """Restore the database where that is needed, and note it: a resumed rollback must not do it again."""
     result = database.restore(inputs.database, progress.ruling)
     if result.get("restored", {}).get("restored"):
-        progress = _note(inputs, progress.learned(result), None, "restored")
+        progress = note(inputs, progress.learned(result), None, "restored")
     return progress.found(result)
 
 
@@ -177,7 +181,7 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
             now = release_record.format_time(inputs.system.now())
             # Without this note a rollback is only more careful.
             with contextlib.suppress(RecordError):
-                _note(inputs, progress.learned({"migrated_at": now}), None, "migrated_at")
+                note(inputs, progress.learned({"migrated_at": now}), None, "migrated_at")
     return progress.warned(*warnings) if warnings else progress
 
 
@@ -207,7 +211,7 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     except PM2Error as error:
         if inputs.plan.is_rollback:
             return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
-        if not isinstance(error, EndedError) or not inputs.plan.stops:
+        if not isinstance(error, EndedError) or not inputs.plan.stops or inputs.plan.rolls_back:
             raise
         raise _without_a_loop(inputs, error) from error
     described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
@@ -260,7 +264,7 @@ def count_lost(inputs: Inputs, progress: Progress) -> Progress:
     try:
         counted = database.count_lost(inputs.database, progress.results["restored"])
         if counted:
-            progress = _note(inputs, progress.learned(counted), None, "restored").found(counted)
+            progress = note(inputs, progress.learned(counted), None, "restored").found(counted)
     except FAILURES as error:
         return progress.warned(f"The rows that the restore has undone were not counted: {error}")
     return progress

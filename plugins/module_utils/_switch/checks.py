@@ -35,6 +35,8 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
         # Refuses the record when another run holds it.
         release_record.note(inputs.record, inputs.change, inputs.system.now())
         steps.check_record(inputs.record, plan)
+    if plan.is_done:
+        return processes.read(app), None
     before = processes.check(app, with_others=not plan.is_rollback)
     if plan.reloads:
         processes.refuse_watched(before, app.app)

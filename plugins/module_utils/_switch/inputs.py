@@ -99,6 +99,12 @@ def read(
     )
 
 
+def read_back(params: Mapping[str, Any], env: Mapping[str, str], hidden: Set[str], system: System) -> Inputs:
+    """Read the options of a switch forward as those of its own rollback. Raises RecordError, SwitchError."""
+    back = {"direction": "back", "phase": "whole", "restart_app": True, "roll_back": False}
+    return read({**params, **back}, env, hidden, system, False)
+
+
 def find_record(state_path: Path, release_id: Optional[str]) -> Record:
     return store.find_record(store.read_records(state_path), release_id)
 
@@ -113,7 +119,17 @@ def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
         record["to_revision"],
         params["restart_app"],
         rehearses and params["rehearse"] != "never",
+        params["roll_back"],
+        params["direction"] == "back" and was_rolled_back(record, params["run_id"]),
     )
+
+
+def was_rolled_back(record: Mapping[str, Any], run_id: str) -> bool:
+    """Say whether this run has rolled its release back when the switch failed.
+
+    Another run comes later, and does not know what became of the host meanwhile.
+    """
+    return bool(record["facts"].get("rolled_back", {}).get("run_id") == run_id)
 
 
 def move_of(record: Mapping[str, Any]) -> Move:

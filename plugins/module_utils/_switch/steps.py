@@ -48,7 +48,8 @@ _STATE_BACK = {
 class SwitchPlan:
     """What is wanted of a switch, in the words of the module; `old` and `new` are full SHAs.
 
-    Without `restart_app` only the code is moved. With `rehearses` the migration is tried on a copy first.
+    Without `restart_app` only the code is moved. With `rehearses` the migration is tried on a copy first. With
+    `rolls_back` a new revision that fails is rolled back at once. A rollback `is_done` where its run did that.
     """
 
     direction: str
@@ -58,6 +59,8 @@ class SwitchPlan:
     new: str
     restart_app: bool = True
     rehearses: bool = False
+    rolls_back: bool = False
+    is_done: bool = False
 
     @property
     def is_rollback(self) -> bool:
@@ -78,13 +81,15 @@ def contradiction_in(plan: SwitchPlan) -> str:
         return f"phase {plan.phase} is for the direction forward; leave it out to roll back"
     if plan.is_rollback and not plan.restart_app:
         return "restart_app is for the direction forward; leave it out to roll back"
+    if plan.is_rollback and plan.rolls_back:
+        return "roll_back is for the direction forward; leave it out to roll back"
     return ""
 
 
 def steps_of(plan: SwitchPlan) -> List[str]:
     """Return the names of the steps, in order."""
     if plan.is_rollback:
-        return list(_BACK)
+        return [] if plan.is_done else list(_BACK)
     steps = {"whole": _MOVE + _START, "before_migrate": _MOVE, "from_migrate": _START}[plan.phase]
     if plan.rehearses:
         steps = ("rehearse", *steps)

@@ -158,13 +158,24 @@ def test_a_migration_that_fails_is_found_out_before_the_app_is_stopped(site):
     assert (site.pids(), site.revision(), site.records()[-1]["status"]) == (pids, site.shas["good"], "aborted")
 
 
-@pytest.mark.parametrize("revision, why", [("crash-at-load", "What is true now"), ("degraded", "server_starts")])
+@pytest.mark.parametrize("revision, why", [("crash-at-load", "What was true before"), ("degraded", "server_starts")])
 def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_back(site, revision, why):
     status, output = site.deploy(revision)
     assert (status, f"was rolled back to {site.shas['good']}: " in output, why in output) == (2, True, True), output
     record = site.records()[-1]
     assert (site.revision(), record["status"]) == (site.shas["good"], "rolled_back")
     assert set(record["facts"]["evidence"]) == {"processes", "reason", "log", "kinds"}
+    was_at_once = revision == "crash-at-load"
+    assert ("rolled_back" in record["facts"], f"It was rolled back to {site.shas['good'][:8]} at once" in output) == (
+        was_at_once,
+        was_at_once,
+    )
+    assert record["decision"] == "rollback" and record["facts"]["rejects"] is True
+    if was_at_once:
+        assert "SETTINGS_FILE is not set" in record["facts"]["evidence"]["reason"]
+        (written,) = (site.state / "evidence" / record["id"]).glob("*-sample-app-error.log")
+        assert "SETTINGS_FILE is not set" in written.read_text()
+        assert "Listening" not in "".join(path.read_text() for path in written.parent.glob("*.log")), "the old one"
 
 
 def test_an_aborted_release_ends_neither_the_watch_nor_the_rollback_of_the_one_before_it(site):

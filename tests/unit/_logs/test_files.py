@@ -318,6 +318,45 @@ def test_a_log_of_equal_lines_that_was_copied_and_grew_past_the_mark_loses_no_li
     assert lines_since(mark) == (["FATAL", *EQUAL.splitlines(), "after"], True)
 
 
+def until(mark, end):
+    return {**mark, "until": {key: end[key] for key in ("device", "inode", "offset")}}
+
+
+@pytest.mark.parametrize("rotate", [lambda _log: None, rename, rename_with_date, rename_for_pm2_logrotate])
+def test_what_was_written_after_the_end_is_not_read_also_after_a_rotation(log, rotate):
+    mark = mark_of(log)
+    append(log, "between\n")
+    end = mark_of(log)
+    append(log, "later\n")
+    rotate(log)
+    append(log, "much later\nand not whole")
+    assert read(until(mark, end), rest=True)[:2] == (["between"], True)
+    assert read(until(mark, mark), rest=True)[0] == []
+
+
+def test_a_log_that_did_not_exist_at_the_end_has_nothing_before_it(tmp_path):
+    mark = mark_of(tmp_path / "late.log")
+    append(tmp_path / "late.log", "later\n")
+    assert read(until(mark, mark))[0] == []
+
+
+def test_a_log_whose_end_is_in_no_file_any_more_is_read_whole(log):
+    mark = mark_of(log)
+    append(log, "between\n")
+    end = {**mark_of(log), "inode": 1}
+    assert read(until(mark, end))[0] == ["between"]
+
+
+def test_a_compressed_log_is_read_to_the_end_of_what_was_marked(log):
+    mark = mark_of(log)
+    append(log, "between\n")
+    with gzip.open(f"{log}.1.gz", "wb") as file:
+        file.write(log.read_bytes())
+    log.unlink()
+    inode = os.stat(f"{log}.1.gz").st_ino
+    assert read(until(mark, {**mark_of(log), "inode": inode, "device": mark["device"], "offset": 20}))[0] == ["between"]
+
+
 @pytest.mark.parametrize("current", ["", "other\n"])
 def test_an_app_that_still_writes_to_a_renamed_log_is_heard_from_the_mark_on(log, current):
     rename(log)

@@ -96,6 +96,21 @@ def test_a_cursor_of_somebody_else_is_refused(cursor):
         logs_marks.check_cursor(cursor)
 
 
+def test_a_cursor_between_two_others_knows_where_each_log_ended(log, tmp_path):
+    late = tmp_path / "late.log"
+    begin = logs_marks.make_cursor([logs_marks.mark_file(path, "out", NOW) for path in (log, late)], NOW)
+    log.write_text("old 1\nold 2\nnew\n")
+    end = logs_marks.make_cursor([logs_marks.mark_file(log, "out", NOW)], NOW)
+    found = logs_marks.between(begin, end)
+    status = log.stat()
+    until = {"device": status.st_dev, "inode": status.st_ino, "offset": 16}
+    assert found == {**begin, "files": [{**begin["files"][0], "until": until}, begin["files"][1]]}
+    assert logs_marks.check_cursor(found) == found["files"]
+    found["files"][0]["until"] = {**until, "offset": "16"}
+    with pytest.raises(LogError):
+        logs_marks.check_cursor(found)
+
+
 @pytest.mark.parametrize("planted", ["a folder", "a second name"])
 def test_root_reads_no_log_of_another_user_in_a_folder_of_the_app(tmp_path, owners, planted):
     for name, uid in (("shop", 12345), ("other", 23456)):

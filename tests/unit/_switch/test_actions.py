@@ -269,6 +269,13 @@ def test_what_shares_the_database_with_the_app_is_stopped_with_it(make, monkeypa
     assert actions.stop(inputs, BEGUN).stopping == others
 
 
+def test_what_is_being_stopped_is_not_stopped_again(make):
+    transport = FakeTransport([RUNNING])
+    stopping = Progress(pm2.NOTHING, stopping=list)
+    assert actions.stop(make(transport=transport, direction="back"), stopping) is stopping
+    assert transport.calls == []
+
+
 def test_a_switch_that_ends_before_the_start_waits_until_pm2_knows_that_the_app_ended(make, monkeypatch):
     transport = FakeTransport([RUNNING], [STOPPED])
     inputs = make(transport=transport, phase="before_migrate")

@@ -45,6 +45,12 @@ def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, giv
     assert (asked, [each.pid for each in before.instances]) == (expected, [5])
 
 
+def test_a_rollback_that_is_done_needs_nothing_more(asked, tmp_path):
+    open_release(tmp_path, tmp_path, "rolling_back", rolled_back={"run_id": "run-1", "results": {}})
+    before, ruling = checks.check(make_inputs(tmp_path, direction="back"))
+    assert (asked, [each.pid for each in before.instances], ruling) == ([], [5], None)
+
+
 @pytest.mark.parametrize(
     "given, error, message",
     [

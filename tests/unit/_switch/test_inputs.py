@@ -48,6 +48,14 @@ def test_the_inputs_of_a_switch_are_read_from_options_and_record(tmp_path):
     assert (read.migrate, read.log_files, read.is_rehearsal) == ([["true"]], [], False)
 
 
+def test_the_rollback_of_a_switch_forward_reads_the_same_options(tmp_path):
+    open_release(tmp_path, FOLDER, "switched")
+    given = params(tmp_path, phase="from_migrate", restart_app=False, roll_back=True, database="keep")
+    back = inputs.read_back(given, {}, set(), system())
+    assert back.plan == SwitchPlan("back", "whole", "restart", OLD, NEW)
+    assert (back.database.restore, back.is_rehearsal) == ("keep", False)
+
+
 @pytest.mark.parametrize("given, bounds", [({}, (5, 5)), ({"start_timeout": 90, "stop_timeout": 30}, (90, 30))])
 def test_a_start_and_a_stop_have_bounds_of_their_own(tmp_path, given, bounds):
     open_release(tmp_path, FOLDER)

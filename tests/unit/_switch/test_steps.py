@@ -31,6 +31,7 @@ def plan(direction="forward", phase="whole", strategy="restart", restart_app=Tru
         (replace(plan(), rehearses=True), ["rehearse", *FORWARD]),
         (plan("back"), BACK),
         (plan("back", strategy="reload"), BACK),
+        (replace(plan("back"), is_done=True), []),
     ],
 )
 def test_the_plan_gives_the_steps_and_their_order(given, expected):
@@ -44,6 +45,7 @@ def test_the_plan_gives_the_steps_and_their_order(given, expected):
         (plan("back"), ""),
         (plan("back", phase="before_migrate"), "phase before_migrate is for the direction forward; leave it out"),
         (plan("back", restart_app=False), "restart_app is for the direction forward; leave it out to roll back"),
+        (replace(plan("back"), rolls_back=True), "roll_back is for the direction forward; leave it out to roll back"),
     ],
 )
 def test_what_does_not_go_together_is_said(wrong, message):
