@@ -40,6 +40,26 @@ def free_port():
 
 
 @pytest.fixture
+def mount():
+    """A function that mounts a file system of some MiB; it needs root, as CI has it."""
+    mounted = []
+
+    def mount_at(place, size):
+        place.mkdir(exist_ok=True)
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}m,mode=0700", "none", place]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"only who may mount a file system can fill one: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    yield mount_at
+    for place in mounted:
+        subprocess.run(["umount", place], check=True)
+        place.rmdir()
+
+
+@pytest.fixture
 def pm2():
     with tempfile.TemporaryDirectory(prefix="gl-") as folder:
         daemon = Pm2(Path(folder) / "pm2")

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from machine import COLLECTIONS, PATIENT, SHORT, wait_for
+from machine import COLLECTIONS, PATIENT, SHORT, Pm2, wait_for
 from small_app import SmallApp
 
 
@@ -320,6 +322,40 @@ def test_a_script_of_a_user_runs_as_root_only_where_that_is_allowed(manage, smal
     assert "belongs to nobody, who can so become root" in str(allowed["warnings"])
     assert manage(state="stopped")["changed"] is True
     assert "who could so become root" in manage(state="restarted")["msg"]
+
+
+def fill(folder):
+    """Leave no room in a file system."""
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+@pytest.fixture
+def small_home(mount):
+    """PM2 with a home on a file system of its own. Its sockets need a short path."""
+    daemon = Pm2(mount(Path(tempfile.mkdtemp(prefix="gl-")), 1))
+    yield daemon
+    daemon.end()
+
+
+def test_a_full_home_is_named_before_pm2_hangs_at_it(small_home, small, run_module):
+    fill(small_home.home)
+    answer = caller(run_module, small_home)(**small.arguments())
+    assert (answer["failed"], "No space is left for PM2_HOME" in answer["msg"]) == (True, True), answer["msg"]
+    assert [path.name for path in small_home.home.iterdir()] == ["filler"]
+
+
+def test_on_a_full_home_the_app_is_managed_and_the_saved_list_is_kept(small_home, small, run_module):
+    manage = caller(run_module, small_home)
+    assert manage(**small.arguments(), save=True)["changed"] is True
+    saved = (small_home.home / "dump.pm2").read_text()
+    fill(small_home.home)
+    for state in ("restarted", "stopped", "started"):
+        assert manage(**small.arguments(), state=state)["changed"] is True
+    answer = manage(**small.arguments(NEW="1"), save=True)
+    assert (answer["failed"], "No space is left for PM2_HOME" in answer["msg"]) == (True, True), answer["msg"]
+    assert (small_home.home / "dump.pm2").read_text() == saved
 
 
 def test_a_daemon_older_than_the_program_is_reported_and_left_alone(manage, small, shared_pm2, tmp_path):

@@ -209,31 +209,10 @@ def test_a_tree_next_to_a_checkout_leaves_all_of_the_checkout_alone(checkout, re
     assert git(checkout, "status", "--porcelain") == ""
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A function that mounts a file system of some MiB; it needs root, as CI has it."""
-    mounted = []
-
-    def mount(size):
-        place = tmp_path / "disk"
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}m", "none", place], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"only who may mount a file system can fill one: {done.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", place], check=True)
-
-
 @pytest.mark.parametrize("size", [12, 40])
-def test_a_full_disk_costs_only_the_new_tree(small_disk, repository, size):
+def test_a_full_disk_costs_only_the_new_tree(tmp_path, mount, repository, size):
     """On the small one the space is missed at once, on the other git itself runs out of it: a filter writes 60 MiB."""
-    path = small_disk(size) / "app"
+    path = mount(tmp_path / "disk", size) / "app"
     git(path.parent, "clone", "--quiet", "--branch=good", f"file://{repository[0]}", str(path))
     (path / ".git" / "info" / "attributes").write_text("items.js filter=huge\n")
     git(path, "config", "filter.huge.smudge", "head -c 60M /dev/zero")

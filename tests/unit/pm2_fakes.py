@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import types
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -158,3 +159,12 @@ def running(config, **changes):
     env = {**config.env, "unique_id": "u", "PWD": config.kept["pm_cwd"]}
     remembered = {"env_greenlight": config.app["env_greenlight"], "env": env, "PM2_HOME": "/p"}
     return {"pm_id": 0, "name": "shop", "pm2_env": {**kept, **logs, **remembered, **changes}}
+
+
+def make_disk(monkeypatch, **changes):
+    """Let every filesystem have plenty of room, but for the changes."""
+    plenty = {"f_bavail": 1 << 20, "f_bfree": 1 << 20, "f_frsize": 4096, "f_files": 100, "f_favail": 90, "f_ffree": 90}
+    monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(**{**plenty, **changes}))
+
+
+FULL = {"f_bavail": 9, "f_bfree": 9}

@@ -16,6 +16,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.config imp
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan, Request, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import FILES_OF_A_DAEMON, refuse_full
 
 
 def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> ProcessPlan:
@@ -44,7 +45,10 @@ def refuse(request: Request, home: Path, before: State, uid: int) -> None:
 
 def prepare(request: Request, host: PM2Host, plan: ProcessPlan) -> None:
     """Raise PM2Error, before anything is touched, when what the plan needs is not there."""
-    program = host.program() if plan.save or plan.action in ("create", "recreate", "resurrect") else None
+    is_made = plan.action in ("create", "recreate", "resurrect")
+    program = host.program() if plan.save or is_made else None
+    if is_made:
+        refuse_full(host.home, FILES_OF_A_DAEMON)
     if plan.action in ("none", "stop", "delete") or request.config is None:
         return
     folder, script = request.config.kept.get("pm_cwd"), request.config.kept.get("pm_exec_path")

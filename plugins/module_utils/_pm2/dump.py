@@ -8,13 +8,18 @@ The file holds the whole environment of every process. PM2 makes it readable for
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import (
+    FILES_OF_A_LIST,
+    Program,
+    refuse_full,
+)
 
 _FILES = ("dump.pm2", "dump.pm2.bak")
 # What changes while a process runs, and is created again when it is resurrected.
@@ -59,9 +64,18 @@ def _lasting(env: Mapping[str, Any]) -> Dict[str, Any]:
 
 def save(program: Program, home: Path) -> None:
     """Save the list of all processes of this PM2, also an empty one, readable for its user alone. Raises PM2Error."""
+    refuse_no_room(home)
     make_private(home)
     program.run("save", "--force", "--silent", umask=0o077)
     make_private(home)
+
+
+def refuse_no_room(home: Path) -> None:
+    """Raise PM2Error where PM2 could not save its list: it empties both files before it finds that out."""
+    size = 0
+    with contextlib.suppress(OSError):
+        size = (home / _FILES[0]).stat().st_size
+    refuse_full(home, FILES_OF_A_LIST, 2 * size)
 
 
 def make_private(home: Path) -> None:

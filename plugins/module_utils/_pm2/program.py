@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -18,6 +19,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 
 # Of the variables that a caller may have, PM2 and Node need these; all others would leak into the app.
 CLEAN_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR")
+# What PM2 writes to its home: a file or two, and those of a new daemon and a new process.
+FILES_OF_A_LIST, FILES_OF_A_DAEMON = 2, 16
+_ROOM = 64 << 10
 
 
 def find_executable(name: str) -> Optional[str]:
@@ -35,6 +39,24 @@ def clean_environment(environment: Mapping[str, str], home: Path, executable: st
     return {**kept, "PATH": path, "PM2_HOME": str(home)}
 
 
+def refuse_full(home: Path, files: int, size: int = 0) -> None:
+    """Raise PM2Error where PM2 has no room to write to its home: it hangs then, or loses the list that it saved.
+
+    A folder that cannot be asked is left to PM2.
+    """
+    with contextlib.suppress(OSError):
+        found = os.statvfs(str(next(each for each in (home, *home.absolute().parents) if each.exists())))
+        is_root = os.geteuid() == 0
+        free = (found.f_bfree if is_root else found.f_bavail) * found.f_frsize
+        left = found.f_ffree if is_root else found.f_favail
+        # A filesystem that makes inodes as it goes says 0 of 0.
+        if free < size + _ROOM or (found.f_files and left < files):
+            raise PM2Error(
+                f"No space is left for PM2_HOME {home}: {free} bytes and {left} files are free, "
+                f"{size + _ROOM} bytes and {files} files are needed; free some and try again"
+            )
+
+
 @dataclass(frozen=True)
 class Program:
     """The pm2 program: its path, exactly the environment that it gets, its limit in seconds, what to do meanwhile."""
@@ -45,8 +67,13 @@ class Program:
     idle: Callable[[], None] = lambda: None
 
     def run(self, *words: str, folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
-        """Run it and return what it printed. Raises PM2Error with its last words when it fails or hangs."""
-        return self.run_command([self.executable, *words], folder, umask)
+        """Run it and return what it printed. Raises PM2Error with the cause, or its last words."""
+        try:
+            return self.run_command([self.executable, *words], folder, umask)
+        except PM2Error:
+            if "PM2_HOME" in self.environment:
+                refuse_full(Path(self.environment["PM2_HOME"]), FILES_OF_A_LIST)
+            raise
 
     def run_command(self, command: Sequence[str], folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
         """Run any program with the same environment."""

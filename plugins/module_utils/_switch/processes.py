@@ -86,6 +86,9 @@ def check(processes: Processes, with_others: bool) -> State:
     pm2.checked_plan(_beginning(processes), host, before, uid)
     if processes.save:
         host.program()
+        if with_others:
+            # A rollback must not fail at a list that PM2 cannot save; it warns of that.
+            pm2.refuse_no_room(host.home)
     for name in processes.others if with_others else ():
         pm2.checked_plan(_other(processes, name), host, pm2.read_state(host, name), uid)
     return before

@@ -17,11 +17,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import NOTHING
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import ProcessPlan
 from pm2_fakes import (
+    FULL,
     ONLINE,
     PARTIAL,
     FakeTransport,
     config,
     listed,
+    make_disk,
     request,
     state,
 )
@@ -51,6 +53,16 @@ def test_what_is_not_needed_may_be_missing(host, wanted, plan, asked):
     there = host(FakeTransport([ONLINE]))
     checks.prepare(wanted, there, plan)
     assert there.program.asked == asked
+
+
+@pytest.mark.parametrize(
+    "action, refused", [("create", True), ("recreate", True), ("resurrect", True), ("restart", False)]
+)
+def test_a_process_is_made_only_where_pm2_has_room_for_its_files(host, monkeypatch, action, refused):
+    """One that is there goes on: it can be stopped and restarted on a full disk."""
+    make_disk(monkeypatch, **FULL)
+    with pytest.raises(PM2Error, match="No space is left for PM2_HOME") if refused else contextlib.nullcontext():
+        checks.prepare(request(), host(FakeTransport([ONLINE])), ProcessPlan(action, [], True))
 
 
 def test_a_home_of_another_user_is_refused(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump as pm2_dump
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from pm2_fakes import FULL, make_disk
 
 KEPT = {"name": "shop", "pm_exec_path": "/srv/a.js", "env": {"A": "1", "unique_id": "u"}, "status": "online"}
 
@@ -63,6 +64,17 @@ def test_the_list_is_saved_for_its_user_alone(tmp_path):
     backup = tmp_path / "dump.pm2.bak"
     assert json.loads(backup.read_text()) == [["save", "--force", "--silent"], 0o600]
     assert (dump.stat().st_mode & 0o777, backup.stat().st_mode & 0o777) == (0o600, 0o600)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_what_was_saved_is_kept_where_there_is_no_room(tmp_path, monkeypatch, saved):
+    """PM2 empties the list and its backup before it finds that out."""
+    if saved:
+        (tmp_path / "dump.pm2").write_text("[1]")
+    make_disk(monkeypatch, **FULL)
+    with pytest.raises(PM2Error, match="No space is left for PM2_HOME"):
+        pm2_dump.save(Program("/nonexistent/pm2", {}, 20), tmp_path)
+    assert (tmp_path / "dump.pm2").exists() is saved
 
 
 def test_a_file_that_cannot_be_made_private_is_an_error(tmp_path, monkeypatch):

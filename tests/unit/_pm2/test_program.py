@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
     PM2Error,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from pm2_fakes import FULL, make_disk
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,41 @@ def test_a_program_that_hangs_is_ended_and_the_time_is_used():
     with pytest.raises(PM2Error, match=r"did not end in 0.05 seconds; check whether PM2 hangs, or raise timeout"):
         program.run("-c", "import threading; threading.Event().wait()")
     assert looked
+
+
+@pytest.mark.parametrize(
+    "changes, uid, message",
+    [
+        ({}, 0, ""),
+        (FULL, 0, "36864 bytes and 90 files are free, 65539 bytes and 5 files are needed; free some and try again"),
+        ({"f_bavail": 9}, 0, ""),
+        ({"f_bavail": 9}, 1000, "No space is left for PM2_HOME /tmp/none/pm2: 36864 bytes"),
+        ({"f_ffree": 4}, 0, "bytes and 4 files are free"),
+        ({"f_favail": 4}, 0, ""),
+        ({"f_favail": 4}, 1000, "bytes and 4 files are free"),
+        ({"f_ffree": 0, "f_files": 0}, 0, ""),
+    ],
+)
+def test_a_full_home_is_refused_before_pm2_hangs_at_it(monkeypatch, changes, uid, message):
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    make_disk(monkeypatch, **changes)
+    with pytest.raises(PM2Error, match=message) if message else contextlib.nullcontext():
+        program.refuse_full(Path("/tmp/none/pm2"), 5, 3)
+
+
+def test_a_home_that_cannot_be_asked_is_left_to_pm2(monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "statvfs", refuse)
+    program.refuse_full(Path("/tmp"), 5)
+
+
+@pytest.mark.parametrize("changes, message", [(FULL, "No space is left for PM2_HOME"), ({}, "-c failed with status 3")])
+def test_what_fails_at_a_full_home_is_explained(monkeypatch, tmp_path, changes, message):
+    make_disk(monkeypatch, **changes)
+    with pytest.raises(PM2Error, match=message):
+        Program(sys.executable, {"PM2_HOME": str(tmp_path)}, 20).run("-c", "raise SystemExit(3)")
 
 
 def test_a_program_that_is_not_there_is_reported_with_what_to_do(tmp_path):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
-from pm2_fakes import FakeTransport, fake_kernel, listed, make_fake_host
+from pm2_fakes import FULL, FakeTransport, fake_kernel, listed, make_disk, make_fake_host
 
 SHOP, STOPPED = listed(pid=5), listed(status="stopped")
 WORKER = {**listed(4, pid=6), "name": "worker"}
@@ -67,6 +68,15 @@ def test_a_list_that_is_to_be_saved_needs_the_program(make_processes):
     wanted = make_processes(FakeTransport([SHOP]), save=True)
     there = replace(wanted, host=replace(wanted.host, program=lambda: "pm2"))
     assert processes.check(there, with_others=True).instances
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_list_that_cannot_be_saved_stops_a_release_before_and_no_rollback(make_processes, monkeypatch, forward):
+    wanted = make_processes(FakeTransport([SHOP]), save=True)
+    there = replace(wanted, host=replace(wanted.host, program=lambda: "pm2"))
+    make_disk(monkeypatch, **FULL)
+    with pytest.raises(PM2Error, match="No space is left for PM2_HOME") if forward else contextlib.nullcontext():
+        processes.check(there, with_others=forward)
 
 
 def test_other_processes_are_not_needed_for_a_rollback(make_processes):
