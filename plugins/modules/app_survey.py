@@ -79,6 +79,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._code import git
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._survey import look, variables
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -119,8 +120,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         found = survey(module.params)
-    except GreenlightError as error:
-        module.fail_json(msg=str(error))
+    except (GreenlightError, OSError) as error:
+        module.fail_json(msg=files.told(error))
     module.exit_json(name=found.name, content=variables.render(found), missing=variables.missing(found))
 
 

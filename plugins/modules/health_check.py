@@ -340,7 +340,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.greenlight.release.plugins.module_utils._health import client, measure, options, owner, parse
 from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
-from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, parallel
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -410,8 +410,8 @@ def main() -> None:
         probes, world, patience = parse_arguments(module.params)
         with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             result = health_wait.check_all(probes, world, patience)
-    except (health_probe.HealthError, RecordError) as error:
-        module.fail_json(msg=str(error))
+    except (health_probe.HealthError, RecordError, OSError) as error:
+        module.fail_json(msg=files.told(error))
     if not result["healthy"] and not module.params["report_only"]:
         module.fail_json(msg=f"The app is not healthy: {result['reason']}", **result)
     module.exit_json(**result)

@@ -296,6 +296,7 @@ from pathlib import Path
 from typing import Any, Dict, Set
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
@@ -372,8 +373,8 @@ def main() -> None:
     try:
         with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             result = act(module, home, env, secrets)
-    except (PM2Error, RecordError) as error:
-        module.fail_json(msg=pm2.hide(str(error), secrets))
+    except (PM2Error, RecordError, OSError) as error:
+        module.fail_json(msg=pm2.hide(files.told(error), secrets))
     module.exit_json(**result)
 
 

@@ -143,6 +143,7 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
@@ -201,9 +202,10 @@ def main() -> None:
         pm2.check_options(module.params, home)
         with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             seen, state = observe(module.params, home)
-    except (PM2Error, RecordError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**describe(seen, state, home, module.params["name"]))
+        found = describe(seen, state, home, module.params["name"])
+    except (PM2Error, RecordError, OSError) as error:
+        module.fail_json(msg=files.told(error))
+    module.exit_json(**found)
 
 
 if __name__ == "__main__":

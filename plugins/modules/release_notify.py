@@ -160,7 +160,7 @@ except ImportError:
     HAS_REQUESTS = False
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, parallel
 from ansible_collections.greenlight.release.plugins.module_utils._release import notify, send
 
 ARGUMENTS = {
@@ -209,9 +209,9 @@ def main() -> None:
     module.no_log_values = notify.only_secrets(module.no_log_values, module.params["services"])
     try:
         services, event = parse_arguments(module.params)
-    except notify.NotifyError as error:
-        module.fail_json(msg=str(error))
-    notified = notify_all(module, services, event)
+        notified = notify_all(module, services, event)
+    except (notify.NotifyError, OSError) as error:
+        module.fail_json(msg=files.told(error))
     problems = [f"{each['name']}: {each['problem']}" for each in notified if each["problem"]]
     for problem in [] if module.check_mode else problems:
         module.warn(f"A notification was not sent. {problem}")

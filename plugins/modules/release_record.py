@@ -197,6 +197,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._release import evidence, store, transition, watch
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 
@@ -275,8 +276,8 @@ def main() -> None:
         alone = store.exclusive(Path(module.params["state_path"]), os.geteuid())
         with contextlib.nullcontext() if module.check_mode else alone:
             result = update_records(module, now)
-    except release_record.RecordError as error:
-        module.fail_json(msg=str(error))
+    except (release_record.RecordError, OSError) as error:
+        module.fail_json(msg=files.told(error))
     module.exit_json(**result)
 
 

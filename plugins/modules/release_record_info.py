@@ -155,6 +155,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release import store, watch
 
@@ -175,8 +176,8 @@ def main() -> None:
         if module.params["new_release"]:
             for record in records:
                 release_record.refuse_open_release(record, module.params["new_release"], now)
-    except release_record.RecordError as error:
-        module.fail_json(msg=str(error))
+    except (release_record.RecordError, OSError) as error:
+        module.fail_json(msg=files.told(error))
     module.exit_json(**watch.describe(state_path, records, now))
 
 

@@ -306,6 +306,7 @@ from typing import Any, Dict, Set
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
+    from ansible_collections.greenlight.release.plugins.module_utils._host import files
     from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
     from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
     from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -377,8 +378,8 @@ def main() -> None:
         for warning in error.warnings:
             module.warn(warning)
         module.fail_json(msg=pm2.hide(str(error), hidden), **report.describe_failure(error))
-    except RecordError as error:
-        module.fail_json(msg=str(error), seconds={}, step="check")
+    except (RecordError, OSError) as error:
+        module.fail_json(msg=pm2.hide(files.told(error), hidden), seconds={}, step="check")
     module.exit_json(**result)
 
 

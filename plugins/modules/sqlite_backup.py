@@ -62,7 +62,7 @@ options:
       - Otherwise only the pages that have changed are written, into a file of their own that rests on the first backup. Which pages these are is read from
         the write-ahead log where it still holds all of them, else the database is compared with the backup, which reads both once.
       - A whole new backup is taken instead where the first one is compressed, was taken with O(verify=none), or lies in another folder than the new one,
-        and where a process has the database open.
+        and while a process changes the database. Others may have it open.
     type: path
   verify:
     description:

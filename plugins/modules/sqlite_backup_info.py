@@ -96,6 +96,7 @@ newest:
       sample: {"at": "2026-02-15T04:00:12Z", "good": true, "problem": ""}
 """
 
+import functools
 import traceback
 from pathlib import Path
 from typing import Any, Dict, Mapping
@@ -141,12 +142,13 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("sqlite3"), exception=IMPORT_ERROR)
     try:
-        work = watchdog.run_watched(lambda: describe(module.params), module.params["timeout"], SqliteError)
+        work = functools.partial(sqlite_api.explained, functools.partial(describe, module.params))
+        found = watchdog.run_watched(work, module.params["timeout"], SqliteError)
     except SqliteError as error:
         module.fail_json(msg=str(error))
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The inspection of {module.params['path'] or module.params['dest']} was stopped: {error}")
-    module.exit_json(**work)
+    module.exit_json(**found)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -99,6 +100,13 @@ def wait_for(condition, what, seconds=30):
             return value
         time.sleep(0.05)
     raise AssertionError(f"{what} did not happen within {seconds} seconds")
+
+
+def fill(file):
+    """Leave no room in the file system in which a new file lies."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as opened:
+        while True:
+            opened.write(b"x" * 4096)
 
 
 class Pm2:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from machine import COLLECTIONS, PATIENT, SHORT, Pm2, wait_for
+from machine import COLLECTIONS, PATIENT, SHORT, Pm2, fill, wait_for
 from small_app import SmallApp
 
 
@@ -324,13 +323,6 @@ def test_a_script_of_a_user_runs_as_root_only_where_that_is_allowed(manage, smal
     assert "who could so become root" in manage(state="restarted")["msg"]
 
 
-def fill(folder):
-    """Leave no room in a file system."""
-    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
-
-
 @pytest.fixture
 def small_home(mount):
     """PM2 with a home on a file system of its own. Its sockets need a short path."""
@@ -340,7 +332,7 @@ def small_home(mount):
 
 
 def test_a_full_home_is_named_before_pm2_hangs_at_it(small_home, small, run_module):
-    fill(small_home.home)
+    fill(small_home.home / "filler")
     answer = caller(run_module, small_home)(**small.arguments())
     assert (answer["failed"], "No space is left for PM2_HOME" in answer["msg"]) == (True, True), answer["msg"]
     assert [path.name for path in small_home.home.iterdir()] == ["filler"]
@@ -350,7 +342,7 @@ def test_on_a_full_home_the_app_is_managed_and_the_saved_list_is_kept(small_home
     manage = caller(run_module, small_home)
     assert manage(**small.arguments(), save=True)["changed"] is True
     saved = (small_home.home / "dump.pm2").read_text()
-    fill(small_home.home)
+    fill(small_home.home / "filler")
     for state in ("restarted", "stopped", "started"):
         assert manage(**small.arguments(), state=state)["changed"] is True
     answer = manage(**small.arguments(NEW="1"), save=True)

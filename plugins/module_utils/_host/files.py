@@ -24,6 +24,29 @@ _CHUNK = 1 << 20
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free some space first",
+    errno.EDQUOT: "free some space first, or raise the quota",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files of the host (fs.file-max)",
+    errno.EIO: "check the disk",
+    errno.EROFS: "mount its filesystem so that it can be written",
+    errno.ENOMEM: "give the host more memory",
+}
+
+
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about a fault of the host, and what else where it is none."""
+    return _REMEDIES.get(error.errno or 0, otherwise)
+
+
+def told(error: Exception) -> str:
+    """Return the sentence of an error, also of what the system refuses and nobody nearer to it has explained."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"The system refused the work: {explain(error)}; {remedy(error, 'correct the path, or its owner and mode')}"
+
+
 def explain(error: OSError) -> str:
     """Return what the system said, and of which file."""
     return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")

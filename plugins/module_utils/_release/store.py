@@ -27,6 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.shape 
 # What a full disk must leave for the record: more than any needs, twice, as the old one stays until the new is whole.
 _RESERVED = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_MAKE_IT = "create it for the user who runs the app, with mode 0700, or set greenlight_state_path"
 
 
 @contextlib.contextmanager
@@ -42,8 +43,7 @@ def exclusive(state_path: Path, uid: int) -> Iterator[None]:
         descriptor = trust.open_lock(state_path / ".mutex")
     except OSError as error:
         raise RecordError(
-            f"Cannot use {state_path} for release records: {error.strerror}; create it for the user who runs the app, "
-            "with mode 0700, or set greenlight_state_path"
+            f"Cannot use {state_path} for release records: {error.strerror}; {files.remedy(error, _MAKE_IT)}"
         ) from error
     except trust.TrustError as error:
         raise RecordError(str(error)) from error
@@ -69,7 +69,8 @@ def hold_switch(
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RecordError(f"Cannot lock {file}: {error.strerror}; become the user who runs the app") from error
+        what = files.remedy(error, "become the user who runs the app")
+        raise RecordError(f"Cannot lock {file}: {error.strerror}; {what}") from error
     except trust.TrustError as error:
         raise RecordError(str(error)) from error
     while True:
@@ -77,15 +78,17 @@ def hold_switch(
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if now() - began >= timeout:
-                holder = os.pread(descriptor, 20, 0).decode()
+                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
                 os.close(descriptor)
                 raise RecordError(
                     f"Process {holder} of another run has been at the switch for {timeout:g} seconds; wait, or end it"
                 ) from None
             sleep(0.1)
         else:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            # Only for whoever waits: on a full disk the lock holds without it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
 
 
@@ -109,7 +112,8 @@ def read_records(state_path: Path) -> List[Record]:
     try:
         found = [_read_record(path) for path in (state_path / "releases").glob("*.json")]
     except OSError as error:
-        raise RecordError(f"Cannot read the release records in {state_path}: {error.strerror}") from error
+        what = files.remedy(error, "become the user who runs the app")
+        raise RecordError(f"Cannot read the release records in {state_path}: {error.strerror}; {what}") from error
     return sorted(found, key=lambda record: (sequence_of(record), record["id"]))
 
 

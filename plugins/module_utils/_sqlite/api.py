@@ -84,7 +84,7 @@ def explained(work: Callable[[], Result]) -> Result:
     try:
         return work()
     except OSError as error:
-        raise database.SqliteError(f"The system refused the work: {files.explain(error)}; correct the path") from error
+        raise database.SqliteError(files.told(error)) from error
     except trust.TrustError as error:
         raise database.SqliteError(str(error)) from error
 

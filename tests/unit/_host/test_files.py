@@ -167,3 +167,16 @@ def test_only_the_filesystem_of_a_folder_is_synced(tmp_path, monkeypatch):
     monkeypatch.setattr(files.ctypes, "get_errno", lambda: errno.EIO)
     with pytest.raises(OSError, match="Input/output error"):
         files.sync_filesystem(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (ValueError("It is wrong; correct it"), "It is wrong; correct it"),
+        (OSError(errno.EIO, "Input/output error", "/a"), "The system refused the work: Input/output error (/a); check"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; correct the path, or its owner and"),
+        (OSError("odd"), "The system refused the work: odd; correct the path"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_to_do(error, sentence):
+    assert sentence in files.told(error)

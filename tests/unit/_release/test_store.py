@@ -133,6 +133,47 @@ def test_a_switch_waits_for_the_one_before_and_names_it_when_that_does_not_end(t
     os.close(second)
 
 
+def test_a_switch_is_locked_on_a_full_disk_too(tmp_path, monkeypatch):
+    """The number of the process is only for whoever waits."""
+
+    def full(*_given):
+        raise no_space()
+
+    monkeypatch.setattr(store.os, "pwrite", full)
+    held = store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: None)
+    seconds = iter((0.0, 9.0))
+    with pytest.raises(RecordError, match="Process unknown of another run has been at the switch for 5 seconds"):
+        store.hold_switch(tmp_path, 5, lambda: next(seconds), lambda _seconds: None)
+    os.close(held)
+
+
+def hold(tmp_path):
+    store.hold_switch(tmp_path, 5, lambda: 0.0, lambda _seconds: None)
+
+
+def use(tmp_path):
+    with store.exclusive(tmp_path, ME):
+        pass
+
+
+@pytest.mark.parametrize(
+    "number, remedy",
+    [
+        (errno.ENOSPC, "No space left on device; free some space first"),
+        (errno.EMFILE, r"Too many open files; raise the limit of open files \(ulimit -n\)"),
+        (errno.EIO, "Input/output error; check the disk"),
+    ],
+)
+@pytest.mark.parametrize("work", [hold, use])
+def test_a_fault_of_the_host_has_its_own_remedy(tmp_path, monkeypatch, number, remedy, work):
+    def refuse(_path):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(store.trust, "open_lock", refuse)
+    with pytest.raises(RecordError, match=remedy):
+        work(tmp_path)
+
+
 def test_a_switch_cannot_be_locked_where_there_is_no_place_for_it(tmp_path):
     assert store.hold_switch(tmp_path / "nothing", 5, lambda: 0.0, lambda _seconds: None) is None
     (tmp_path / ".switch").symlink_to("/dev/null")

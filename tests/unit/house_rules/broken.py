@@ -205,6 +205,15 @@ BROKEN = [
         ],
     ),
     (
+        python.system_errors,
+        {
+            "plugins/modules/a.py": "def main():\n    try:\n        pass\n    except OSError:\n        raise\n",
+            "plugins/modules/b.py": "def main():\n    api.explained(work)\n",
+            "plugins/modules/c.py": "def main():\n    work()\n",
+        },
+        ["plugins/modules/c.py: catch OSError in main, and tell it by files.told"],
+    ),
+    (
         python.class_names,
         {
             f"{UTILS}/_logs/check.py": "class Reading: ...\nclass Scan: ...",

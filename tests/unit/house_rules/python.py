@@ -86,4 +86,16 @@ def class_names(tree):
     ]
 
 
-RULES = (function_sizes, file_sizes, types, unit_tests, class_names)
+def system_errors(tree):
+    """Each module says in one sentence what the system refuses, such as a full disk or too many open files."""
+    found = []
+    for path, name in plugins(tree, "modules/*.py"):
+        main = next(node for node in functions(path) if node.name == "main")
+        names = {node.id for node in ast.walk(main) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(main) if isinstance(node, ast.Attribute)}
+        if not names & {"OSError", "explained"}:
+            found.append(f"{name}: catch OSError in main, and tell it by files.told")
+    return found
+
+
+RULES = (function_sizes, file_sizes, types, unit_tests, class_names, system_errors)
