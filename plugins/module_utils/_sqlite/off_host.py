@@ -68,10 +68,6 @@ def check(wanted: Copying) -> None:
         )
     if wanted.timeout <= 0:
         raise SqliteError(f"The timeout of a copy must be more than 0 seconds, not {wanted.timeout:g}")
-    if not shutil.which(words[0], path=wanted.environment.get("PATH")):
-        raise SqliteError(
-            f"There is no program {_program(wanted)} to copy the backup with; install it, or correct PATH"
-        )
 
 
 def files_of(backup: Path) -> List[Path]:
@@ -91,6 +87,7 @@ def copy(
     check(wanted)
     backup, already = Path(wanted.backup), list(wanted.already)
     if check_mode:
+        _refuse_missing_program(wanted)
         return {"changed": True, "copied": False, "at": None, "problem": "", "files": [str(backup)]}
     with folder_in_use(backup.parent):
         left = [path for path in files_of(backup) if str(path) not in already]
@@ -113,6 +110,14 @@ def read_copied(backup: Path) -> Dict[str, Any]:
     except (OSError, ValueError, trust.TrustError):
         return {}
     return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
+
+
+def _refuse_missing_program(wanted: Copying) -> None:
+    """Raise SqliteError where a rehearsal sees that the copy will fail."""
+    if not shutil.which(wanted.command[0], path=wanted.environment.get("PATH")):
+        raise SqliteError(
+            f"There is no program {_program(wanted)} to copy the backup with; install it, or correct PATH"
+        )
 
 
 def _run_for_each(wanted: Copying, paths: Sequence[Path], clock: Callable[[], float]) -> Tuple[List[Path], str]:

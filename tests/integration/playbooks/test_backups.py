@@ -120,3 +120,23 @@ def test_the_playbook_drill_restores_the_newest_backup_elsewhere_and_fails_when_
     assert (status, "is not what its manifest says; choose another backup" in output) == (2, True), output
     assert json.loads((site.state / "drill.json").read_text())["good"] is False
     assert not (site.state / ".drill").exists()
+
+
+def test_nothing_that_goes_wrong_with_the_second_copy_fails_a_good_release(site, tmp_path):
+    # What the copy needs is gone when the app serves again: the folder of the backups is.
+    gone = tmp_path / "gone.yml"
+    words = ["mv", str(site.state / "backups"), str(site.state / "elsewhere")]
+    gone.write_text(json.dumps([{"ansible.builtin.command": {"argv": words}}]))
+    hooks = ("-e", json.dumps({"greenlight_hooks": {"undrain": [str(gone)]}}))
+    status, output = site.deploy("better", *hooks, "-e", "greenlight_backup_copy_required=true")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    assert "was not copied off the host" in output
+
+
+def test_a_program_that_is_missing_is_told_by_a_rehearsal_and_is_a_warning_of_a_release(site):
+    missing = ("-e", json.dumps({"greenlight_backup_copy": ["no-such-program", "{file}"]}))
+    status, output = site.deploy("better", *missing, "--check")
+    assert (status, "There is no program no-such-program" in output) == (2, True), output
+    status, output = site.deploy("better", *missing)
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    assert "no-such-program cannot be started: No such file or directory" in output
