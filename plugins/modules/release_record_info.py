@@ -38,6 +38,13 @@ options:
       - By default nothing is refused.
     type: str
     choices: [never, stale]
+  standing:
+    description:
+      - Describe the release whose revision the host has. Where the newest one was rolled back to a release that was kept, it is that one, so that its
+        watch goes on and it can be rolled back as well. What was written and counted until then is not held against it.
+      - By default the newest release is described.
+    type: bool
+    default: false
   now:
     description: The time that counts as now, in UTC such as V(2026-02-19T02:00:00Z). The default is the clock of the host.
     type: str
@@ -165,6 +172,7 @@ def main() -> None:
         argument_spec={
             "state_path": {"type": "path", "required": True},
             "new_release": {"type": "str", "choices": ["never", "stale"]},
+            "standing": {"type": "bool", "default": False},
             "now": {"type": "str"},
         },
         supports_check_mode=True,
@@ -178,7 +186,7 @@ def main() -> None:
                 release_record.refuse_open_release(record, module.params["new_release"], now)
     except (release_record.RecordError, OSError) as error:
         module.fail_json(msg=files.told(error))
-    module.exit_json(**watch.describe(state_path, records, now))
+    module.exit_json(**watch.describe(state_path, records, now, module.params["standing"]))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def _since(settings: Settings, given: Union[str, Mapping[str, Any]], record: Map
     # Required lines are checked once, after the switch: later the log may have been rotated.
     required = [] if observations or given == "watch over" else settings.required_log_lines
     counters = observations[-1].get("counters", {}) if observations else {}
-    return _parse_since({**watch["since"], "required": required, "counters": counters})
+    return _parse_since({"counters": counters, **watch["since"], "required": required})
 
 
 def _parse_since(given: Mapping[str, Any]) -> Since:

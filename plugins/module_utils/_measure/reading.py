@@ -86,8 +86,9 @@ def _restarts(answers: Answers) -> Dict[str, int]:
     if not answers.since.judges_release:
         return {}
     count = sum(process["restarts"] for process in answers.process["processes"]) - own_restarts(answers)
-    before = answers.watch.get("restarts") or {"total": 0, "last": count}
-    since_then = count - before["last"] if count >= before["last"] else count
+    before = answers.watch.get("restarts") or {"total": 0, "last": None}
+    last = count if before["last"] is None else before["last"]
+    since_then = count - last if count >= last else count
     return {"restart_count": count, "restarts": before["total"] + since_then}
 
 

@@ -305,12 +305,27 @@ def not_given_up(records: Sequence[Record]) -> Sequence[Record]:
     return records[: standing[-1] + 1] if standing else records
 
 
-def needed_backups(records: Sequence[Record]) -> List[str]:
-    """Return the backups that a rollback could ask for: of releases in progress, and of the last one that was kept.
+def standing(records: Sequence[Record]) -> Sequence[Record]:
+    """Return `records`, oldest first, up to the release whose revision the host has: later ones were rolled back to it.
 
-    The latter can be rolled back when the former are aborted. What their rollbacks set aside is needed as well.
+    Where that is not sure it is the newest one, as for not_given_up.
     """
-    closed = not_given_up([record for record in records if record["status"] != "in_progress"])[-1:]
+    kept = not_given_up(records)
+    others = [index for index, record in enumerate(kept) if record["status"] not in ("rolled_back", "aborted")]
+    last = kept[others[-1]] if others else None
+    if last is None or last["status"] not in ("watching", "healthy") or last is kept[-1]:
+        return kept
+    return kept[: others[-1] + 1] if last["to_revision"] == kept[-1]["from_revision"] else kept
+
+
+def needed_backups(records: Sequence[Record]) -> List[str]:
+    """Return the backups that a rollback could ask for: of releases in progress, and of the last one that is over.
+
+    The latter can be rolled back when the former are aborted, and so can the one that it was rolled back to. What their
+    rollbacks set aside is needed as well.
+    """
+    over = [record for record in records if record["status"] != "in_progress"]
+    closed = [*not_given_up(over)[-1:], *standing(over)[-1:]]
     needing = [record for record in records if record["status"] == "in_progress" or record in closed]
     backups = [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
     restored = [record["facts"].get("restored", {}) for record in needing]

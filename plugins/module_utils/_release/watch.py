@@ -53,20 +53,31 @@ def next_observation(now: float, interval: int, age: int, watch_seconds: int) ->
     return math.ceil(now + max(1, min(interval, watch_seconds - age)))
 
 
-def read_since(record: Record, now: datetime) -> Dict[str, Any]:
+def read_since(record: Record, now: datetime, rollback: Optional[Record] = None) -> Dict[str, Any]:
     """Return `{cursor, known_kinds, from_switch}`: where in the log to start reading about the release, as of `now`.
 
     That is the newest observation that is at least an hour old and had samples enough, so that little traffic adds up
     over the hours; before there is one, it is the switch. The cursor is None where the release did not come as far as
     to take one.
+
+    `rollback` is a later release that was rolled back to this one. What is before its end says nothing of this one: the
+    log is read from there on, and `counters` is {} where nothing was observed since.
     """
-    facts = record["facts"]
+    facts, observations = record["facts"], record["observations"]
     since = {"cursor": facts.get("cursor"), "known_kinds": facts.get("known_kinds", {}), "from_switch": True}
-    for observation in reversed(record["observations"]):
+    if rollback and rollback["facts"].get("cursor_after"):
+        observations = _since_end_of(rollback, observations)
+        since.update(cursor=rollback["facts"]["cursor_after"], from_switch=False)
+        since.update({} if observations else {"counters": {}})
+    for observation in reversed(observations):
         age = now - parse_time(observation["at"])
         if age >= WINDOW and observation.get("cursor") and not _had_too_few_samples(observation):
             return {**since, "cursor": observation["cursor"], "from_switch": False}
     return since
+
+
+def _since_end_of(rollback: Record, observations: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return [each for each in observations if parse_time(each["at"]) >= parse_time(rollback["closed_at"])]
 
 
 def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
@@ -93,18 +104,32 @@ def first_measurements(record: Record) -> Dict[str, Any]:
     return next((dict(each["measurements"]) for each in record["observations"] if each.get("measurements")), {})
 
 
-def restarts(record: Record) -> Optional[Dict[str, int]]:
+def restarts(record: Record, rollback: Optional[Record] = None) -> Optional[Dict[str, Optional[int]]]:
     """Return `{total, last}`: how often PM2 restarted the app since the switch, and its counter when last observed.
 
     A counter that is lower than before was reset, as by a new daemon, and began again at 0. None before there is an
-    observation that counted.
+    observation that counted. Restarts of a later release, until its `rollback` was over, are not counted; `last` is
+    None where nobody read the counter after that.
     """
-    counts = [each.get("measurements", {}).get("restart_count") for each in record["observations"]]
-    seen = [count for count in counts if count is not None]
-    if not seen:
+    observations = record["observations"]
+    since = _since_end_of(rollback, observations) if rollback else []
+    before = _counted([each for each in observations if each not in since])
+    if not before and not since:
         return None
-    total = sum(later - earlier if later >= earlier else later for earlier, later in zip(seen, seen[1:]))
-    return {"total": total, "last": seen[-1]}
+    after = _counted(since)
+    if rollback and rollback["facts"].get("restart_count") is not None:
+        after = [rollback["facts"]["restart_count"] - record["facts"].get("own_restarts", 0), *after]
+    last = (after if rollback else before)[-1:]
+    return {"total": _grown(before) + _grown(after), "last": last[0] if last else None}
+
+
+def _counted(observations: Sequence[Mapping[str, Any]]) -> List[int]:
+    counts = [each.get("measurements", {}).get("restart_count") for each in observations]
+    return [count for count in counts if count is not None]
+
+
+def _grown(counts: Sequence[int]) -> int:
+    return sum(later - earlier if later >= earlier else later for earlier, later in zip(counts, counts[1:]))
 
 
 def same_hour(records: Sequence[Record], now: datetime) -> Optional[Dict[str, Any]]:
@@ -161,9 +186,12 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
     return {rule: sorted(kinds) for rule, kinds in found.items()}
 
 
-def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict[str, Any]:
-    """Return what the records, oldest first, say of an app and its newest release that was not aborted."""
-    kept = release_record.not_given_up(records)
+def describe(state_path: Path, records: Sequence[Record], now: datetime, standing: bool = False) -> Dict[str, Any]:
+    """Return what the records, oldest first, say of an app and its newest release that was not aborted.
+
+    With `standing` that is the release whose revision the host has, where later ones were rolled back.
+    """
+    kept = (release_record.standing if standing else release_record.not_given_up)(records)
     newest = kept[-1] if kept else None
     is_open = newest is not None and newest["status"] == "in_progress"
     return {
@@ -172,7 +200,7 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict
         "file": str(state_path / "releases" / f"{newest['id']}.json") if newest else "",
         "age": age_of(newest, now) if newest else None,
         "watch_open": newest is not None and newest["status"] == "watching",
-        "watch": _describe_watch(kept, now) if newest else None,
+        "watch": _describe_watch(kept, _last_rolled_back(records[len(kept) :]), now) if newest else None,
         "lock": release_record.describe_lock(newest, now) if newest and is_open else "",
         "died": bool(newest and is_open and release_record.is_stale(newest, now)),
         "rejected": release_record.rejected_revisions(records),
@@ -180,12 +208,16 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime) -> Dict
     }
 
 
-def _describe_watch(records: Sequence[Record], now: datetime) -> Dict[str, Any]:
+def _last_rolled_back(records: Sequence[Record]) -> Optional[Record]:
+    return next((record for record in reversed(records) if record["status"] == "rolled_back"), None)
+
+
+def _describe_watch(records: Sequence[Record], rollback: Optional[Record], now: datetime) -> Dict[str, Any]:
     return {
-        "since": read_since(records[-1], now),
+        "since": read_since(records[-1], now, rollback),
         "baseline_since": baseline_since(records[-1], now),
         "first_measurements": first_measurements(records[-1]),
-        "restarts": restarts(records[-1]),
+        "restarts": restarts(records[-1], rollback),
         "same_hour": same_hour(records, now),
         "readings": readings(records),
         "rejected_kinds": rejected_kinds(records),

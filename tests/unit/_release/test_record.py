@@ -302,3 +302,35 @@ def test_a_held_release_has_its_lease_renewed_and_one_of_nobody_stays():
     assert release_record.hold(nobody, change("run 2"), later) == nobody
     with pytest.raises(RecordError, match="is held by alice"):
         release_record.hold(opened(), change("run 2"), later)
+
+
+def kept(number, status, from_revision, to_revision):
+    ends = {"from_revision": from_revision, "to_revision": to_revision}
+    return {"id": number, "status": status, **ends, "facts": {"backup": f"/b/{number}"}}
+
+
+@pytest.mark.parametrize(
+    "records, standing",
+    [
+        ([], None),
+        ([kept(1, "watching", "a", "b")], 1),
+        ([kept(1, "watching", "a", "b"), kept(2, "rolled_back", "b", "c")], 1),
+        ([kept(1, "healthy", "a", "b"), kept(2, "rolled_back", "b", "c"), kept(3, "rolled_back", "b", "d")], 1),
+        ([kept(1, "healthy", "a", "b"), kept(2, "aborted", "b", "c"), kept(3, "rolled_back", "b", "d")], 1),
+        # Somebody else moved the host in between.
+        ([kept(1, "watching", "a", "b"), kept(2, "rolled_back", "x", "c")], 2),
+        ([kept(1, "watching", "a", "b"), kept(2, "closed_as_is", "b", "c"), kept(3, "rolled_back", "b", "d")], 3),
+        # The old revision does not serve, or the host is in between.
+        ([kept(1, "watching", "a", "b"), kept(2, "failed", "b", "c")], 2),
+        ([kept(1, "watching", "a", "b"), kept(2, "in_progress", "b", "c")], 2),
+        ([kept(1, "rolled_back", "a", "b"), kept(2, "rolled_back", "a", "c")], 2),
+    ],
+)
+def test_the_release_that_stands_is_the_one_that_later_ones_were_rolled_back_to(records, standing):
+    found = release_record.standing(records)
+    assert (found[-1]["id"] if found else None) == standing
+
+
+def test_the_backup_of_a_release_that_stands_is_needed_behind_one_that_was_rolled_back():
+    records = [kept(1, "watching", "a", "b"), kept(2, "rolled_back", "b", "c")]
+    assert release_record.needed_backups(records) == ["/b/1", "/b/2"]

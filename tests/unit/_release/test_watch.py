@@ -239,3 +239,69 @@ def test_the_next_observation_is_after_the_interval_or_at_the_end_of_the_watch_a
 ):
     decision = {"age": age, "watch_seconds": 86400}
     assert next_observation(decision, str(interval), str(now)) == 1000 + seconds
+
+
+def rolled_back(hours, cursor="after", **facts):
+    """Return a later release that was rolled back to the one of `record`."""
+    known = {"cursor_after": {"taken": cursor}} if cursor else {}
+    closed = format_time(at(hours))
+    return record(
+        from_revision=NEW, to_revision="d" * 40, status="rolled_back", closed_at=closed, facts={**known, **facts}
+    )
+
+
+@pytest.mark.parametrize(
+    "observations, rollback, cursor, counters",
+    [
+        # What the release that was rolled back wrote is not counted against the one before it.
+        ([observed(0.1), observed(1)], rolled_back(2), "after", {"counters": {}}),
+        ([observed(0.1), observed(2.1)], rolled_back(2), "after", {}),
+        ([observed(0.1), observed(2.1)], rolled_back(1.9), 2.1, {}),
+        # Nobody could mark the log.
+        ([observed(0.1), observed(1)], rolled_back(2, cursor=""), 1, {}),
+        ([observed(0.1), observed(1)], None, 1, {}),
+    ],
+)
+def test_a_watch_begins_anew_after_the_rollback_of_a_later_release(observations, rollback, cursor, counters):
+    since = watch.read_since(record(*observations), at(3.1 if cursor == 2.1 else 3), rollback)
+    kinds = {"known_kinds": {"critical_errors": ["k"]}}
+    assert since == {"cursor": {"taken": cursor}, **kinds, "from_switch": False, **counters}
+
+
+@pytest.mark.parametrize(
+    "hours, rollback, expected",
+    [
+        ({0.1: 3, 1: 4}, rolled_back(2, restart_count=9), {"total": 1, "last": 9}),
+        ({0.1: 3, 1: 4, 3: 10}, rolled_back(2, restart_count=9), {"total": 2, "last": 10}),
+        ({0.1: 3, 1: 4}, rolled_back(2), {"total": 1, "last": None}),
+        ({0.1: 3, 1: 4, 3: 10, 4: 11}, rolled_back(2), {"total": 2, "last": 11}),
+        ({}, rolled_back(2, restart_count=9), None),
+    ],
+)
+def test_restarts_of_a_later_release_are_not_those_of_the_one_before_it(hours, rollback, expected):
+    observations = [observed(hour, measurements={"restart_count": count}) for hour, count in hours.items()]
+    assert watch.restarts(record(*observations), rollback) == expected
+
+
+def test_restarts_that_an_adjustment_made_are_not_counted_after_a_rollback_either():
+    watched = record(observed(1, measurements={"restart_count": 4}), facts={"own_restarts": 2})
+    assert watch.restarts(watched, rolled_back(2, restart_count=9)) == {"total": 0, "last": 7}
+
+
+def described(tmp_path, releases, standing):
+    return watch.describe(tmp_path, releases, at(3), standing)
+
+
+def releases_of(*records):
+    ids = [{**dict.fromkeys(watch._SUMMARY, ""), "id": str(number)} for number in range(len(records))]
+    return [{**known, **each} for known, each in zip(ids, records)]
+
+
+def test_the_watch_of_a_release_goes_on_when_a_later_one_was_rolled_back(tmp_path):
+    watched = record(observed(1), status="watching")
+    releases = releases_of(watched, rolled_back(1.5), record(status="aborted"), rolled_back(2, cursor="second"))
+    newest, standing = described(tmp_path, releases, False), described(tmp_path, releases, True)
+    assert (newest["record"]["id"], newest["watch_open"]) == ("3", False)
+    assert (standing["record"]["id"], standing["watch_open"]) == ("0", True)
+    assert standing["watch"]["since"]["cursor"] == {"taken": "second"}
+    assert (standing["lock"], standing["died"], standing["file"]) == ("", False, f"{tmp_path}/releases/0.json")
