@@ -64,7 +64,8 @@ def check(wanted: Copying) -> None:
         raise SqliteError("The command that copies a backup must be a list of words, the first one a program")
     if not any("{file}" in word for word in words[1:]):
         raise SqliteError(
-            "The command that copies a backup has no word with {file}, which stands for the path of each file; add it"
+            "The command that copies a backup has no word with {file}, which stands for the path of each file; write "
+            "it as a list of words, one of them with {file}"
         )
     if wanted.timeout <= 0:
         raise SqliteError(f"The timeout of a copy must be more than 0 seconds, not {wanted.timeout:g}")

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,36 @@ def test_a_program_that_is_missing_is_told_by_a_rehearsal_and_is_a_warning_of_a_
     status, output = site.deploy("better", *missing)
     assert (status, site.revision()) == (0, site.shas["better"]), output
     assert "no-such-program cannot be started: No such file or directory" in output
+
+
+@pytest.fixture
+def webhook():
+    """The address of a service that is notified, and the events that it got."""
+    events = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Keep the output of the tests clean."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", events
+        server.shutdown()
+
+
+def test_a_failed_copy_and_a_failed_drill_are_events_without_a_secret(site, webhook):
+    url, events = webhook
+    notified = ("-e", json.dumps({"greenlight_notifications": [{"type": "webhook", "url": url}]}))
+    assert site.play("drill", *notified)[0] == 2
+    assert "There is no backup of" in events[0]["reason"]
+    assert site.play("backup", *notified)[0] == 0
+    tells = ["sh", "-c", "echo $KEY of https://me:hunter3@store; exit 1", "sh", "{file}"]
+    status, output = site.play("backup", *notified, "-e", json.dumps({"greenlight_backup_copy": tells}))
+    assert (status, [event["event"] for event in events]) == (0, ["failed_drill", "failed_copy"]), output
+    assert events[1]["reason"].endswith("sh ended with status 1: ******** of https://***@store")
+    assert not any(secret in output + json.dumps(events) for secret in (SECRET,))
