@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -207,6 +208,48 @@ def test_a_rollback_waits_for_a_switch_whose_run_is_dead(release_of):
     assert "of another run has been at the switch for 1 seconds; wait, or end it" in message
     assert release.app.get("/health")["revision"] == release.new
     assert release.back().get("msg") is None
+
+
+# What npm starts, and what leaves the group of its command: it drops the table when somebody lets it.
+OUTLIVES = """
+import os, pathlib, sqlite3, subprocess, sys, threading
+if len(sys.argv) < 2:
+    subprocess.run([sys.executable, __file__, "again"], start_new_session=True)
+else:
+    folder = pathlib.Path(__file__).parent
+    (folder / "begun").write_text(str(os.getpid()))
+    while not (folder / "go on").exists():
+        threading.Event().wait(0.01)
+    with sqlite3.connect(os.environ["DATABASE_PATH"], timeout=30) as opened:
+        opened.execute("DROP TABLE items")
+"""
+
+
+def test_a_migration_that_outlives_its_module_is_ended_before_the_database_is_judged(release_of, tmp_path):
+    release = release_of("better")
+    (tmp_path / "outlives.py").write_text(OUTLIVES)
+    begun = tmp_path / "begun"
+    migrate = [[sys.executable, str(tmp_path / "outlives.py")]]
+    with contextlib.ExitStack() as ending:
+        thread = threading.Thread(target=ended_by_a_signal, args=(release, migrate))
+        thread.start()
+        ending.callback(thread.join)
+        pid = int(wait_for(lambda: begun.exists() and begun.read_text(), "the migration"))
+        os.kill(int((release.state / ".switch").read_text()), signal.SIGKILL)
+    try:
+        back = release.back()
+    finally:
+        (tmp_path / "go on").touch()
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the end of the migration")
+    assert back.get("msg") is None
+    assert f"{pid} (" in str(back["warnings"])
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+    assert release.sql("SELECT count(*) FROM items")
+
+
+def ended_by_a_signal(release, migrate):
+    with pytest.raises(ValueError, match="Expecting value"):
+        release.forward(migrate=migrate)
 
 
 def test_check_mode_judges_and_touches_nothing(release_of):

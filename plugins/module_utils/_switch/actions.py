@@ -38,10 +38,12 @@ def check(inputs: Inputs) -> Progress:
         raise SwitchError(wrong, "check")
     began = inputs.system.clock.now()
     try:
-        before, ruling = checks.check(inputs)
+        before, ruling, warnings = checks.check(inputs)
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
-    progress = Progress(before, ruling=ruling).took("check", inputs.system.clock.now() - began)
+    progress = Progress(before, ruling=ruling, warnings=tuple(warnings)).took(
+        "check", inputs.system.clock.now() - began
+    )
     if inputs.plan.is_done:
         return progress.found(inputs.record["facts"]["rolled_back"]["results"])
     if inputs.is_rehearsal and inputs.plan.is_rollback:

@@ -6,23 +6,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import has_commit
-from ansible_collections.greenlight.release.plugins.module_utils._host import commands
+from ansible_collections.greenlight.release.plugins.module_utils._host import commands, proc
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
-from ansible_collections.greenlight.release.plugins.module_utils._switch import database, processes, steps
+from ansible_collections.greenlight.release.plugins.module_utils._switch import database, leftovers, processes, steps
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 
 
-def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
-    """Return what PM2 says of the app, and what a rollback is to do with the database, None where nothing is known.
+def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
+    """Return what PM2 says of the app, what a rollback is to do with the database, and what there is to warn of.
 
-    Raises one of `progress.FAILURES` where the switch could not be made.
+    The second is None where nothing is known. Raises one of `progress.FAILURES` where the switch could not be made.
     """
     plan, app = inputs.plan, inputs.processes
     commands.check(inputs.migrate, "migrate")
@@ -36,18 +36,35 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling]]:
         release_record.note(inputs.record, inputs.change, inputs.system.now())
         steps.check_record(inputs.record, plan)
     if plan.is_done:
-        return processes.read(app), None
+        return processes.read(app), None, []
     before = processes.check(app, with_others=not plan.is_rollback)
     if plan.reloads:
         processes.refuse_watched(before, app.app)
     check_code(inputs)
     if plan.is_rollback:
-        return before, database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
+        warnings = _end_migration(inputs, before)
+        ruling = database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
+        return before, ruling, warnings
     if plan.stops and (inputs.migrate or plan.phase == "before_migrate"):
         database.refuse_strangers(inputs.database, processes.pids(app), inputs.allowed_holders)
     if plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
-    return before, None
+    return before, None, []
+
+
+def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:
+    """End what a killed run has left of its migration, which would change the database under the old revision.
+
+    What is true of the database can only be known then. Raises CommandError.
+    """
+    release_id, daemon = inputs.record["id"], before.daemon
+    if inputs.is_rehearsal:
+        left = proc.describe(leftovers.find(release_id, daemon))
+        return (
+            [f"The migration of a run that died is still at work in process {left}; a rollback ends it"] if left else []
+        )
+    ended = leftovers.end(release_id, daemon, inputs.system.clock)
+    return [f"The migration of a run that died was still at work in process {ended}, and was ended"] if ended else []
 
 
 def check_code(inputs: Inputs) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host.commands 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-from ansible_collections.greenlight.release.plugins.module_utils._switch import variables
+from ansible_collections.greenlight.release.plugins.module_utils._switch import leftovers, variables
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
@@ -93,9 +93,10 @@ def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str])
 def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> List[str]:
     log = kept_output.file_of(inputs.state_path, inputs.record["id"])
     keeper = kept_output.Keeper(log, variables.hiding(environment))
+    marked = leftovers.marked(environment, inputs.record["id"])
     for words in migration:
         keep = keeper.keeping(redaction.show(" ".join(words)))
-        commands.run(words, folder / inputs.subfolder, environment, inputs.migrate_timeout, keep)
+        commands.run(words, folder / inputs.subfolder, marked, inputs.migrate_timeout, keep)
     return keeper.problems
 
 

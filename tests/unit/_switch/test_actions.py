@@ -99,7 +99,9 @@ def test_what_is_no_failure_of_a_step_is_not_explained_away(make, monkeypatch):
 
 def test_the_check_is_timed_and_says_that_nothing_was_changed(make, monkeypatch):
     inputs = make()
-    monkeypatch.setattr(actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or (pm2.NOTHING, None))
+    monkeypatch.setattr(
+        actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or (pm2.NOTHING, None, [])
+    )
     assert actions.check(inputs) == BEGUN.took("check", 2)
     monkeypatch.setattr(actions.checks, "check", fail)
     with pytest.raises(SwitchError, match="What is true now: nothing was changed") as caught:
@@ -231,7 +233,7 @@ def test_a_migration_need_not_be_noted(make):
 
 
 def test_a_rehearsed_rollback_says_what_would_become_of_the_database(make, monkeypatch):
-    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, Ruling(False, "the schema is new")))
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, Ruling(False, "the schema is new"), []))
     for rehearsal in (True, False):
         progress = actions.check(make("rolling_back", direction="back", is_rehearsal=rehearsal))
         assert progress.results.get("restored", {}).get("reason") == ("the schema is new" if rehearsal else None)

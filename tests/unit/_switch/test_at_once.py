@@ -34,7 +34,7 @@ class Switch:
         self.steps[step] = self.fail(error)
         self.folder, self.monkeypatch = folder, monkeypatch
         monkeypatch.setattr(actions, "STEPS", self.steps)
-        monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, None))
+        monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, None, []))
 
     def fail(self, error):
         def step(_inputs, _progress):

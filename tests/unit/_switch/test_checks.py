@@ -41,14 +41,36 @@ def asked(monkeypatch):
 )
 def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, given, expected):
     open_release(tmp_path, tmp_path, stage)
-    before, _ruling = checks.check(make_inputs(tmp_path, **given))
+    before, _ruling, _warnings = checks.check(make_inputs(tmp_path, **given))
     assert (asked, [each.pid for each in before.instances]) == (expected, [5])
 
 
 def test_a_rollback_that_is_done_needs_nothing_more(asked, tmp_path):
     open_release(tmp_path, tmp_path, "rolling_back", rolled_back={"run_id": "run-1", "results": {}})
-    before, ruling = checks.check(make_inputs(tmp_path, direction="back"))
-    assert (asked, [each.pid for each in before.instances], ruling) == ([], [5], None)
+    before, ruling, warnings = checks.check(make_inputs(tmp_path, direction="back"))
+    assert (asked, [each.pid for each in before.instances], ruling, warnings) == ([], [5], None, [])
+
+
+@pytest.mark.parametrize("is_rehearsal, said", [(False, "and was ended"), (True, "a rollback ends it")])
+def test_a_migration_that_outlived_its_run_is_ended_before_the_database_is_judged(
+    asked, tmp_path, monkeypatch, is_rehearsal, said
+):
+    open_release(tmp_path, tmp_path, "rolling_back")
+    left = {9: "node"}
+    monkeypatch.setattr(checks.leftovers, "find", lambda *_given: left)
+    monkeypatch.setattr(checks.leftovers, "end", lambda *_given: asked.append("ended") or "9 (node)")
+    inputs = make_inputs(tmp_path, direction="back", is_rehearsal=is_rehearsal)
+    _before, _ruling, warnings = checks.check(inputs)
+    assert "still at work in process 9 (node)" in warnings[0]
+    assert warnings[0].endswith(said)
+    assert asked == ["check_back", *([] if is_rehearsal else ["ended"]), "check_restore"]
+
+
+def test_nothing_is_said_where_no_migration_is_left(asked, tmp_path):
+    open_release(tmp_path, tmp_path, "rolling_back")
+    for is_rehearsal in (True, False):
+        inputs = make_inputs(tmp_path, direction="back", is_rehearsal=is_rehearsal)
+        assert checks.check(inputs)[2] == []
 
 
 @pytest.mark.parametrize(
