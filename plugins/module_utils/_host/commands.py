@@ -58,18 +58,20 @@ def run_group(
     folder: Optional[Path] = None,
     one_output: bool = False,
     grace: float = 0,
+    into: int = subprocess.PIPE,
 ) -> Ended:
     """Run a command in a session of its own, and end it with all that it started after `timeout` seconds.
 
     With a `grace` it is asked to end first, so that it clears up, and killed so many seconds later. With `one_output`
-    its error output is part of its output. Raises OSError when it cannot be started.
+    its error output is part of its output. That goes `into` a descriptor, if one is given, so that nobody waits for
+    what the command leaves behind. Raises OSError when it cannot be started.
     """
     process = subprocess.Popen(
         list(words),
         cwd=str(folder) if folder else None,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=into,
         stderr=subprocess.STDOUT if one_output else subprocess.PIPE,
         start_new_session=True,
     )

@@ -18,10 +18,11 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands, files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup import folder_in_use
@@ -38,6 +39,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.output 
 _FORMAT = 1
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _SHOWN_LINES = 5
+_MOST_BYTES = 1 << 16
 _PLACES = re.compile(r"\{(file|name)\}")
 
 
@@ -140,21 +142,29 @@ def _run(wanted: Copying, path: Path, seconds: float) -> str:
         return too_slow
     places = {"file": str(path), "name": path.name}
     words = [_PLACES.sub(lambda match: places[match[1]], word) for word in wanted.command]
-    try:
-        ended = commands.run_group(words, wanted.environment, seconds, path.parent, one_output=True)
-    except OSError as error:
-        return f"{program} cannot be started: {error.strerror}"
-    if ended.state == "killed":
-        return f"{too_slow}, and {program} was killed"
-    if ended.state == "held":
-        return f"{program} ended and left something that holds its output, such as a shared connection of ssh"
-    return _describe_status(wanted, ended) if ended.code else ""
+    # A file: with ControlPersist an ssh stays behind that would hold a pipe open.
+    with tempfile.TemporaryFile() as said:
+        try:
+            ended = commands.run_group(words, wanted.environment, seconds, path.parent, True, into=said.fileno())
+        except OSError as error:
+            return f"{program} cannot be started: {error.strerror}"
+        if ended.state == "killed":
+            return f"{too_slow}, and {program} was killed"
+        return _describe_status(wanted, ended.code, _end_of(said)) if ended.code else ""
 
 
-def _describe_status(wanted: Copying, ended: commands.Ended) -> str:
-    output = redaction.hide(ended.output.decode("utf-8", "replace"), _secrets_in(wanted))
-    said = " | ".join(redaction.show(line) for line in telling_lines(output.splitlines(), _SHOWN_LINES))
-    return f"{_program(wanted)} ended with status {ended.code}: {said or 'it said nothing'}"
+def _end_of(said: IO[bytes]) -> str:
+    """Return the last lines of what a command said, which may be a lot. Half a line could be half a secret."""
+    cut = said.seek(0, os.SEEK_END) - _MOST_BYTES
+    said.seek(max(0, cut))
+    text = said.read().decode("utf-8", "replace")
+    return text.partition("\n")[2] if cut > 0 else text
+
+
+def _describe_status(wanted: Copying, code: int, output: str) -> str:
+    lines = redaction.hide(output, _secrets_in(wanted)).splitlines()
+    said = " | ".join(redaction.show(line) for line in telling_lines(lines, _SHOWN_LINES))
+    return f"{_program(wanted)} ended with status {code}: {said or 'it said nothing'}"
 
 
 def _secrets_in(wanted: Copying) -> List[str]:
