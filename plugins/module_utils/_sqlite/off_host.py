@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -128,11 +129,24 @@ def _run_for_each(wanted: Copying, paths: Sequence[Path], clock: Callable[[], fl
     began = clock()
     done: List[Path] = []
     for path in paths:
-        problem = _run(wanted, path, wanted.timeout - (clock() - began))
+        problem = _describe_lent(path) or _run(wanted, path, wanted.timeout - (clock() - began))
         if problem:
             return done, f"{path.name} was not copied off the host: {problem}"
         done.append(path)
     return done, ""
+
+
+def _describe_lent(path: Path) -> str:
+    """Return why root does not hand a path to a program that opens it by name, "" where nobody can exchange it."""
+    for folder in path.absolute().resolve().parents if os.geteuid() == 0 else ():
+        status = folder.stat()
+        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
+        is_open = status.st_mode & others and not status.st_mode & stat.S_ISVTX
+        if status.st_uid != 0 or is_open:
+            user = trust.name_of_user(status.st_uid)
+            who = f"{folder} belongs to {user}, who" if status.st_uid else f"others can write to {folder}, and"
+            return f"{who} could lead root to any file; run as the user of the app (greenlight_app_user)"
+    return ""
 
 
 def _run(wanted: Copying, path: Path, seconds: float) -> str:
@@ -140,12 +154,12 @@ def _run(wanted: Copying, path: Path, seconds: float) -> str:
     program, too_slow = _program(wanted), f"the copy did not end in {wanted.timeout:g} seconds"
     if seconds <= 0:
         return too_slow
-    places = {"file": str(path), "name": path.name}
+    places = {"file": str(path.absolute()), "name": path.name}
     words = [_PLACES.sub(lambda match: places[match[1]], word) for word in wanted.command]
     # A file: with ControlPersist an ssh stays behind that would hold a pipe open.
     with tempfile.TemporaryFile() as said:
         try:
-            ended = commands.run_group(words, wanted.environment, seconds, path.parent, True, into=said.fileno())
+            ended = commands.run_group(words, wanted.environment, seconds, Path("/"), True, into=said.fileno())
         except OSError as error:
             return f"{program} cannot be started: {error.strerror}"
         if ended.state == "killed":

@@ -117,6 +117,23 @@ def test_a_connection_of_ssh_that_stays_for_others_keeps_nobody_waiting(host):
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("which, mode", [("backups", 0o700), (".", 0o700), (".", 0o757)])
+def test_root_copies_nothing_from_a_folder_in_which_another_user_could_put_a_link(host, monkeypatch, which, mode):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    folder = host.folder / which
+    if mode == 0o700 and os.getuid() == 0:
+        os.chown(folder, 12345, 12345)
+    folder.chmod(mode)
+    done = copy(want(host))
+    assert (done["copied"], done["files"], os.listdir(host.folder / "store")) == (False, [], [])
+    assert "could lead root to any file; run as the user of the app (greenlight_app_user)" in done["problem"]
+
+
+def test_a_command_runs_where_nobody_can_leave_it_anything(host):
+    done = copy(want(host, "sh", "-c", "pwd; exit 1", "{file}"))
+    assert done["problem"].endswith("sh ended with status 1: /")
+
+
 def test_of_what_a_command_says_the_end_is_enough(host):
     done = copy(want(host, "sh", "-c", "head -c 70000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1", "{file}"))
     assert done["problem"].endswith("sh ended with status 1: the end")
