@@ -266,3 +266,56 @@ def test_the_revision_is_read_where_the_process_really_works(manage, shared_pm2,
     refused = manage(port=0, revision_path="REVISION", revision="2", timeout=SHORT)
     assert "runs revision '3' by REVISION, not '2'" in refused["msg"]
     assert "count only together" in manage(port=0, revision="2")["msg"]
+
+
+SHARED = {"instances": 2, "increment_var": "PORT"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"script": "npm start", "instances": 1},
+        {"script": "python3", "args": "-m http.server 0 --bind 127.0.0.1", "instances": 1},
+        {"instances": -1},
+        SHARED,
+        {**SHARED, "exec_mode": "fork"},
+        {"stop_exit_codes": [0]},
+        {"stop_exit_codes": 0},
+        {"stop_exit_codes": [0, 3]},
+        {"out_file": "NULL", "error_file": "NULL"},
+        {"args": ["--number", 5]},
+        {"cron_restart": 0},
+    ],
+    ids=str,
+)
+def test_over_what_pm2_made_of_the_same_file_nothing_is_done(run_module, shared_pm2, small, given):
+    (small.folder / "package.json").write_text('{"scripts": {"start": "node server.js"}}')
+    file = small.folder / "ecosystem.config.js"
+    described = {"name": "small", "script": "server.js", "env": {"PORT": str(small.port)}, **given}
+    file.write_text(f"module.exports = {{apps: [{json.dumps(described)}]}}")
+    shared_pm2("start", file, where=small.folder)
+    wanted = shared_pm2.arguments(name="small", config=str(file), stable_for=0.3, timeout=PATIENT)
+    for _again in range(2):
+        seen = run_module("pm2_process", wanted)
+        assert (seen.get("msg"), seen["action"]) == (None, "none")
+        # The same once more, with a process that the module itself has made.
+        assert run_module("pm2_process", {**wanted, "state": "absent"})["action"] == "delete"
+        assert run_module("pm2_process", wanted)["action"] == "create"
+
+
+def test_a_variable_that_pm2_counts_up_stays_another_one_in_each_instance(run_module, shared_pm2, small):
+    file = small.folder / "ecosystem.config.js"
+
+    def manage(**env):
+        described = {"name": "small", "script": "server.js", "env": {"PORT": str(small.port), **env}, **SHARED}
+        file.write_text(f"module.exports = {{apps: [{json.dumps(described)}]}}")
+        done = run_module(
+            "pm2_process", shared_pm2.arguments(name="small", config=str(file), stable_for=0.3, timeout=PATIENT)
+        )
+        assert done.get("msg") is None
+        return done["action"], [each["pm2_env"]["env"]["PORT"] - small.port for each in shared_pm2.processes()]
+
+    assert manage() == ("create", [0, 1])
+    assert manage(NEW="1") == ("restart", [0, 1])
+    small.port += 100
+    assert manage(NEW="1") == ("recreate", [0, 1])

@@ -27,7 +27,21 @@ REMEMBERED = "env_greenlight"
 
 # A placeholder for PM2_HOME in the path of a log, which is known only of a running process.
 HOME = "{PM2_HOME}"
-_SCRIPTS_OF_NODE = ("", ".js", ".cjs", ".mjs")
+# What runs a script by its ending where nothing is said: lib/API/interpreter.json of PM2. A program runs itself, and
+# anything else is for Node.
+_INTERPRETERS = {
+    ".sh": "bash",
+    ".py": "python",
+    ".rb": "ruby",
+    ".php": "php",
+    ".pl": "perl",
+    ".coffee": "coffee",
+    ".ls": "lsc",
+    ".js": "node",
+    ".ts": "bun",
+    ".tsx": "bun",
+}
+_BEGIN_OF_A_FILE = 512
 
 
 @dataclass(frozen=True)
@@ -112,11 +126,13 @@ def _default_logs(name: str) -> Dict[str, str]:
 def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
     """Return where and how PM2 runs the script: its path, working folder, mode, and number of instances."""
     given, script = app.get("instances"), app.pop("pm_exec_path")
-    by_node = str(app.get("exec_interpreter") or "node").endswith("node") and Path(script).suffix in _SCRIPTS_OF_NODE
-    mode = app.get("exec_mode") or ("cluster" if given is not None and by_node else "fork")
+    wanted = _number_of(given)
+    mode = app.get("exec_mode") or (
+        "cluster" if wanted is not None and wanted >= -1 and _can_share(app, script) else "fork"
+    )
     kept = {
         "exec_mode": f"{mode.replace('_mode', '')}_mode",
-        "instances": _count(given, cpus),
+        "instances": 1 if wanted is None else max(1, wanted if wanted > 0 else wanted + cpus),
         "pm_cwd": app["cwd"],
         "pm_exec_path": script,
     }
@@ -127,11 +143,28 @@ def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
     return kept
 
 
-def _count(given: Any, cpus: int) -> int:
-    if given is None:
-        return 1
+def _can_share(app: Mapping[str, Any], script: str) -> bool:
+    """Say whether PM2 runs several instances of a script in a cluster, as it does for Node and Bun."""
+    if " " in app["script"]:
+        # A shell command.
+        return False
+    by_ending = _INTERPRETERS.get(Path(script).suffix) or ("none" if _is_program(script) else "node")
+    return str(app.get("exec_interpreter") or by_ending).endswith(("node", "bun"))
+
+
+def _is_program(script: str) -> bool:
+    """Say whether a file is no text; one that cannot be read is taken for one."""
     try:
-        wanted = 0 if given == "max" else int(given)
+        with Path(script).open("rb") as file:
+            return b"\0" in file.read(_BEGIN_OF_A_FILE)
+    except OSError:
+        return False
+
+
+def _number_of(instances: Any) -> Optional[int]:
+    if instances is None:
+        return None
+    try:
+        return 0 if instances == "max" else int(instances)
     except (TypeError, ValueError):
-        raise PM2Error(f"instances must be a whole number or max, not {given!r}") from None
-    return max(1, wanted if wanted > 0 else wanted + cpus)
+        raise PM2Error(f"instances must be a whole number or max, not {instances!r}") from None

@@ -70,7 +70,34 @@ def _number(units: Mapping[str, int]) -> Reader:
 
 
 def _log_path(_name: str, value: Any, cwd: str) -> Optional[str]:
+    # What PM2 takes for no log at all.
+    if value == "NULL":
+        return os.devnull
     return without_instance_id(str(absolute(value, Path(cwd or "/")))) if value else None
+
+
+def _exit_codes(_name: str, value: Any, _cwd: str) -> Optional[List[Any]]:
+    """PM2 overlooks a 0 that is in no list."""
+    return None if value == 0 and not isinstance(value, str) else _same_codes(value) or None
+
+
+def _same_codes(kept: Any) -> List[Any]:
+    """PM2 keeps a list of one code as that code."""
+    given = kept if isinstance(kept, list) else [kept]
+    return [int(each) if str(each).isdigit() else each for each in given]
+
+
+def _schedule(_name: str, value: Any, _cwd: str) -> Optional[str]:
+    return _same_schedule(value)
+
+
+def _same_schedule(kept: Any) -> Optional[str]:
+    """A 0 is no schedule."""
+    return None if str(kept) == "0" else str(kept)
+
+
+def _same_texts(kept: Any) -> Any:
+    return [text(each) for each in kept] if isinstance(kept, list) else kept
 
 
 def _path_of_a_program(_name: str, value: Any, _cwd: str) -> Any:
@@ -93,7 +120,7 @@ class Setting:
     PM2 keeps it as `kept_as`, by default its name, with the value of `read`; where that is None, config.py reads it
     together with others. `default` is what PM2 keeps where nothing is said, None for nothing. A running process takes
     a change `live`, with a restart, or at its `creation` alone. What is `ignored` is handed to PM2 and never compared,
-    for the `reason`.
+    for the `reason`. `same` brings what PM2 keeps into the form in which it is compared.
     """
 
     name: str
@@ -103,6 +130,7 @@ class Setting:
     applies: Literal["live", "creation", "ignored"] = "live"
     kept_as: str = ""
     reason: str = ""
+    same: Callable[[Any], Any] = lambda kept: kept
 
     @property
     def key(self) -> str:
@@ -123,7 +151,7 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("exec_mode", read=None, applies="creation"),
     Setting("instances", read=None, applies="creation"),
     Setting("exec_interpreter", ("interpreter",), read=_path_of_a_program),
-    Setting("args", default=[], read=_words),
+    Setting("args", default=[], read=_words, same=_same_texts),
     Setting("node_args", ("interpreter_args",), default=[], read=_words),
     Setting("out_file", ("out", "output", "out_log"), read=_log_path, applies="creation", kept_as="pm_out_log_path"),
     Setting(
@@ -139,14 +167,14 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("namespace", default="default", applies="creation"),
     Setting("autostart", default=True, applies="creation"),
     Setting("autorestart", default=True),
-    Setting("cron_restart", ("cron",), default=None, applies="creation"),
+    Setting("cron_restart", ("cron",), default=None, read=_schedule, applies="creation", same=_same_schedule),
     Setting("watch", default=False, applies="creation"),
     Setting("max_memory_restart", default=None, read=_number(_SIZES)),
     Setting("min_uptime", default=None, read=_number(_TIMES)),
     Setting("max_restarts", default=None, read=_PLAIN_NUMBER),
     Setting("restart_delay", default=None, read=_PLAIN_NUMBER),
     Setting("exp_backoff_restart_delay", default=None, read=_PLAIN_NUMBER),
-    Setting("stop_exit_codes", default=None),
+    Setting("stop_exit_codes", default=None, read=_exit_codes, same=_same_codes),
     Setting("kill_timeout", default=None, read=_PLAIN_NUMBER),
     Setting("kill_retry_time", default=100),
     Setting("listen_timeout", default=None, read=_PLAIN_NUMBER),
@@ -178,6 +206,7 @@ _NAMES = frozenset(setting.name for setting in SETTINGS)
 _ALIASES = {alias: setting.name for setting in SETTINGS for alias in setting.aliases}
 # What PM2 keeps where an ecosystem file is silent, by its name in PM2.
 DEFAULTS: Dict[str, Any] = {setting.key: setting.default for setting in SETTINGS if setting.default is not UNKNOWN}
+_SAME = {setting.key: setting.same for setting in SETTINGS}
 NEED_CREATION = frozenset(setting.key for setting in SETTINGS if setting.applies == "creation")
 
 
@@ -191,6 +220,13 @@ def _canonical_name(key: str) -> str:
         return key
     snake = re.sub(r"([a-z])([A-Z])", lambda match: f"{match[1]}_{match[2].lower()}", key)
     return _ALIASES.get(snake, snake)
+
+
+def same_form(key: str, kept: Any) -> Any:
+    """Return what PM2 keeps of a setting in the form in which it is compared; None where it says nothing."""
+    same = _SAME.get(key)
+    kept = same(kept) if same and kept is not None else kept
+    return DEFAULTS.get(key) if kept is None else kept
 
 
 def kept_settings(app: Mapping[str, Any]) -> Dict[str, Any]:

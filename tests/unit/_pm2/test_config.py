@@ -30,7 +30,12 @@ from pm2_fakes import FOLDER, make
         ({"exec_interpreter": "/opt/node"}, {"exec_interpreter": "/opt/node"}),
         ({"instances": "max"}, {"instances": 4, "exec_mode": "cluster_mode"}),
         ({"instances": -1}, {"instances": 3, "exec_mode": "cluster_mode"}),
-        ({"instances": -9}, {"instances": 1}),
+        ({"instances": -9}, {"instances": 1, "exec_mode": "fork_mode"}),
+        ({"instances": 1, "script": "npm start"}, {"exec_mode": "fork_mode", "args": ["-c", "npm start"]}),
+        ({"instances": 1, "script": "a.ts"}, {"exec_mode": "cluster_mode"}),
+        ({"instances": 1, "script": "a.sh"}, {"exec_mode": "fork_mode"}),
+        ({"instances": 1, "script": "a.sh", "interpreter": "/opt/bun"}, {"exec_mode": "cluster_mode"}),
+        ({"instances": 1, "script": "a.mjs", "interpreter": "node@24"}, {"exec_mode": "fork_mode"}),
         ({"instances": 1, "exec_mode": "fork"}, {"instances": 1, "exec_mode": "fork_mode"}),
         ({"instances": 2, "script": "a.py"}, {"instances": 2, "exec_mode": "fork_mode"}),
         ({}, {"instances": 1, "exec_mode": "fork_mode", "pm_cwd": "/srv/shop", "pm_exec_path": "/srv/shop/server.js"}),
@@ -122,3 +127,9 @@ def test_options_take_precedence_over_the_ecosystem_file_and_null_variables_are_
 def test_without_a_script_only_what_is_given_is_wanted():
     config = make({"env": {"A": "1", "N": None}, "kill_timeout": 9})
     assert config == Config({}, {"kill_timeout": 9}, {"A": "1"}, whole=False)
+
+
+@pytest.mark.parametrize("content, mode", [(b"\x7fELF\0", "fork_mode"), (b"#!/usr/bin/env node\n", "cluster_mode")])
+def test_a_program_runs_itself_and_a_text_is_for_node(tmp_path, content, mode):
+    (tmp_path / "program").write_bytes(content)
+    assert make({"instances": 1, "script": str(tmp_path / "program")}).kept["exec_mode"] == mode

@@ -50,6 +50,64 @@ def test_what_differs_is_found_whichever_instance_has_it(changes, found):
     assert pm2_differences.differences(config, [running(config), running(config, **changes)]) == found
 
 
+SHARED = {**WHOLE, "instances": 2, "exec_mode": "fork", "env": {"PORT": "3000"}, "increment_var": "PORT"}
+
+
+def counted(config, *values):
+    env = [{**config.env, "PORT": value} for value in values]
+    return [running(config, env=each, increment_var="PORT") for each in env]
+
+
+@pytest.mark.parametrize(
+    "wanted, values, found",
+    [
+        ("3000", (3001, 3000), []),
+        ("x", (1, 0), []),
+        ("3000", ("x", 3001), [Difference("PORT", "x", "3000", is_env=True, counted=True)]),
+        ("3000", (3002, 3001), [Difference("PORT", "3001", "3000", is_env=True, counted=True)]),
+    ],
+)
+def test_what_pm2_counts_up_is_compared_by_the_first_instance(wanted, values, found):
+    config = make({**SHARED, "env": {"PORT": wanted}})
+    assert pm2_differences.differences(config, counted(config, *values)) == found
+    assert pm2_differences.can_be_handed_over(found) is not bool(found)
+
+
+def test_what_pm2_counts_up_is_handed_over_to_nobody():
+    config = make({**SHARED, "env": {"PORT": "3000", "NEW": "1"}})
+    processes = counted(make(SHARED), 3000, 3001)
+    found = pm2_differences.differences(config, processes)
+    assert [pm2_differences.changes_for(config, each, found)["env"] for each in processes] == [
+        {"PORT": 3000, "NEW": "1"},
+        {"PORT": 3001, "NEW": "1"},
+    ]
+
+
+def test_a_variable_that_is_to_be_counted_up_may_be_missing():
+    config = make({**SHARED, "env": {}})
+    assert pm2_differences.differences(config, [running(config, env={}, increment_var="PORT")] * 2) == []
+
+
+@pytest.mark.parametrize(
+    "given, kept",
+    [
+        ({"stop_exit_codes": [0]}, {"stop_exit_codes": 0}),
+        ({"stop_exit_codes": "3"}, {"stop_exit_codes": 3}),
+        ({"stop_exit_codes": [0, 3]}, {"stop_exit_codes": [0, 3]}),
+        ({"stop_exit_codes": 0}, {"stop_exit_codes": None}),
+        ({"stop_exit_codes": ["SIGINT"]}, {"stop_exit_codes": ["SIGINT"]}),
+        ({"cron_restart": 0}, {"cron_restart": None}),
+        ({"cron_restart": "0"}, {"cron_restart": 0}),
+        ({"cron_restart": "0 3 * * *"}, {"cron_restart": "0 3 * * *"}),
+        ({"args": ["--number", 5]}, {"args": ["--number", 5]}),
+        ({"out_file": "NULL"}, {"pm_out_log_path": "/dev/null"}),
+    ],
+)
+def test_a_setting_is_compared_as_pm2_keeps_it(given, kept):
+    config = make({**WHOLE, **given})
+    assert pm2_differences.differences(config, [running(config, **kept)]) == []
+
+
 def test_the_number_of_instances_is_a_setting():
     config = make({**WHOLE, "instances": 2})
     assert pm2_differences.differences(config, [running(config)]) == [Difference("instances", 1, 2)]
