@@ -32,6 +32,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
     folder_of,
     has_commit,
     refuse_foreign,
+    top_of,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._code.space import refuse_no_room
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -79,8 +80,8 @@ def read_status(run: Run, path: Path) -> Status:
     if not path.is_dir():
         raise GitError(f"{path} is not a folder; clone the repository there first")
     refuse_foreign(path)
-    top = demand(run(["rev-parse", "--show-toplevel"]), f"{path} is not a git checkout that this user can use").strip()
-    if Path(top).resolve() != path.resolve():
+    top = top_of(run, path)
+    if top.resolve() != path.resolve():
         raise GitError(f"{path} is a folder inside the checkout {top}; give the checkout itself")
     return parse_status(demand(run(["status", "--porcelain=v2", "--branch", "-z", "-uall"]), f"Cannot inspect {path}"))
 

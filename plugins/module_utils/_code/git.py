@@ -10,6 +10,7 @@ ever made. Credentials in a URL travel in the environment, never in an argument,
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import shlex
@@ -204,9 +205,18 @@ def refuse_foreign(path: Path) -> None:
         raise GitError(f"{path} belongs to user {owner}, not to {os.geteuid()}; run as its owner (become_user)")
 
 
+# Users wait while git is asked, and where a checkout and its git directory lie does not change meanwhile.
+@functools.lru_cache(maxsize=None)
 def folder_of(run: Run, path: Path) -> Path:
     """Return the git directory of a checkout or of a bare repository."""
     return Path(demand(run(["rev-parse", "--absolute-git-dir"]), f"Cannot inspect {path}").strip())
+
+
+@functools.lru_cache(maxsize=None)
+def top_of(run: Run, path: Path) -> Path:
+    """Return the folder that a checkout begins in."""
+    shown = run(["rev-parse", "--show-toplevel"])
+    return Path(demand(shown, f"{path} is not a git checkout that this user can use").strip())
 
 
 def has_commit(run: Run, sha: str) -> bool:

@@ -50,19 +50,20 @@ def head(run: Run, path: Path) -> str:
 
 def check_forward(run: Run, move: Move) -> None:
     """Raise GitError when the move cannot be made, or the disk has no room for it, before anything is touched."""
-    _check(run, move)
+    for sha in (move.from_sha, move.to_sha):
+        if not git.has_commit(run, sha):
+            raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
+        _refuse_tracked(run, move, sha)
+    _check_tree(run, move)
     space.refuse_no_room(run, move.app_path, move.from_sha, move.to_sha)
     folder = folder_of(run, move)
     if read_plan(folder / "plan.json") is None:
         unmoved.refuse_unmoved(folder / "new", [each.path for each in git.files_of(run, move.to_sha)], move.built_paths)
 
 
-def _check(run: Run, move: Move) -> None:
+def _check_tree(run: Run, move: Move) -> None:
+    """Raise GitError for what somebody may have changed in the checkout, also since it was checked."""
     folder = folder_of(run, move)
-    for sha in (move.from_sha, move.to_sha):
-        if not git.has_commit(run, sha):
-            raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
-        _refuse_tracked(run, move, sha)
     for name in move.built_paths:
         _refuse_immovable(folder, move.app_path, name)
     if read_plan(folder / "plan.json") is None:
@@ -112,8 +113,11 @@ def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:
 
 
 def forward(run: Run, move: Move) -> List[str]:
-    """Check the new commit out and swap the built paths that the stage holds. Return what somebody should know."""
-    _check(run, move)
+    """Check the new commit out and swap the built paths that the stage holds. Return what somebody should know.
+
+    What `check_forward` knows of the commits is not asked again: users wait.
+    """
+    _check_tree(run, move)
     folder, kept = folder_of(run, move), Aside()
     notes = _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:

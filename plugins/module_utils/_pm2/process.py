@@ -240,7 +240,7 @@ def wait_until_ready(
     stable_for: float,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    interval: float = 0.05,
+    interval: float = 0.03,
     calm_interval: float = 0.5,
 ) -> Tuple[Readiness, float]:
     """Watch a process until it has been ready, without a restart, for `stable_for` seconds.

@@ -50,6 +50,23 @@ def test_a_move_that_can_be_made_is_found_good_until_the_disk_is_full(checkout, 
         in_place.check_forward(checkout.run, checkout.move)
 
 
+def test_what_was_known_before_the_stop_is_not_asked_again_while_users_wait(checkout):
+    asked = []
+
+    def run(words):
+        asked.append(words[0])
+        return checkout.run(words)
+
+    in_place.check_forward(run, checkout.move)
+    assert {"rev-parse", "cat-file", "ls-tree"} <= set(asked)
+    asked.clear()
+    in_place.forward(run, checkout.move)
+    assert not {"rev-parse", "cat-file", "ls-tree"} & set(asked)
+    in_place.back(run, checkout.move)
+    assert "rev-parse" not in asked
+    assert checkout.seen() == checkout.old
+
+
 def test_a_checkout_that_somebody_else_moved_is_refused(checkout):
     git(checkout.path, "commit", "--quiet", "--allow-empty", "--message", "local")
     with pytest.raises(GitError, match="it was moved by hand"):
