@@ -60,6 +60,8 @@ options:
       - V(restart) stops the app before the code is moved, and starts it afterwards.
       - V(reload) moves the code while the app runs, and then lets PM2 replace one instance after another. In cluster mode no request is lost by that.
         The migration must be one that the old revision can live with.
+      - A rollback of such a release reloads the app as well, where it need not touch the database, and an instance of the cluster runs.
+        One that cannot be reloaded is stopped and started, with a warning.
     type: str
     choices: [restart, reload]
     default: restart
@@ -358,8 +360,7 @@ def switch(module: AnsibleModule, env: Dict[str, str], hidden: Set[str]) -> Dict
     with heartbeat.kept(heartbeat.read(module.params, module.check_mode)):
         if not module.check_mode:
             store.hold_switch(Path(module.params["state_path"]), module.params["timeout"], clock.now, clock.sleep)
-        planned = inputs.read(module.params, env, hidden, system, module.check_mode)
-        progress = actions.check(planned)
+        planned, progress = actions.begin(inputs.read(module.params, env, hidden, system, module.check_mode))
         if not module.check_mode:
             progress = at_once.run(planned, progress, lambda: inputs.read_back(module.params, env, hidden, system))
     for warning in progress.warnings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import Callable, List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -49,6 +49,12 @@ def check(inputs: Inputs) -> Progress:
     if inputs.is_rehearsal and inputs.plan.is_rollback:
         return progress.found({"restored": database.describe(ruling)})
     return progress
+
+
+def begin(inputs: Inputs) -> Tuple[Inputs, Progress]:
+    """Check a switch, and return its inputs with what that showed. Raises SwitchError."""
+    progress = check(inputs)
+    return checks.settle(inputs, progress.before, progress.ruling), progress
 
 
 def run(inputs: Inputs, progress: Progress) -> Progress:
@@ -112,7 +118,9 @@ def _remember_watch(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
-    return note(inputs, progress, "switching", "backup", "cursor", "watch")
+    known = progress.learned({"strategy": inputs.plan.strategy})
+    note(inputs, known, "switching", "backup", "cursor", "watch", "strategy")
+    return progress
 
 
 def note_switched(inputs: Inputs, progress: Progress) -> Progress:
@@ -211,6 +219,8 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     try:
         completed = processes.start(_watching(inputs, progress), seen)
     except PM2Error as error:
+        if inputs.plan.is_rollback and inputs.plan.reloads:
+            return _restart_instead(inputs, progress, error)
         if inputs.plan.is_rollback:
             return progress.warned(inputs.processes.host.hide(f"The old revision did not start as it should: {error}"))
         if not isinstance(error, EndedError) or not inputs.plan.stops or inputs.plan.rolls_back:
@@ -218,6 +228,15 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
         raise _without_a_loop(inputs, error) from error
     described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
     return progress.with_completed(completed).found(described)
+
+
+def _restart_instead(inputs: Inputs, progress: Progress, error: PM2Error) -> Progress:
+    """Stop and start an app that cannot be reloaded to the old revision."""
+    text = f"The app could not be reloaded to the old revision, and was stopped and started: {error}"
+    plan, app = replace(inputs.plan, strategy="restart"), replace(inputs.processes, state="started")
+    restarting = replace(inputs, plan=plan, processes=app)
+    stopped = stop(restarting, progress.warned(inputs.processes.host.hide(text)))
+    return start(restarting, stopped)
 
 
 def _without_a_loop(inputs: Inputs, error: EndedError) -> PM2Error:

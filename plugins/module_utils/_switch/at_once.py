@@ -70,8 +70,8 @@ def _roll_back(inputs: Inputs, error: SwitchError, progress: Progress, read_back
     decided = replace(inputs.change, observation={"decision": "rollback", "reason": why})
     facts: Dict[str, Any] = {"rejects": True, "last_seen": {"processes": seen, "reason": why}}
     actions.note(replace(inputs, change=decided), progress.learned(facts), "rolling_back", *facts)
-    back = read_back()
-    done = actions.run(back, replace(actions.check(back), stopping=stopping))
+    back, begun = actions.begin(read_back())
+    done = actions.run(back, replace(begun, stopping=stopping))
     results = {name: done.results[name] for name in _RESULTS}
     facts = {"rolled_back": {"run_id": inputs.change.run_id, "results": results}}
     facts.update(_cursor_of_the_new(back.record["facts"], results["cursor"]))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -65,6 +66,23 @@ def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:
         )
     ended = leftovers.end(release_id, daemon, inputs.system.clock)
     return [f"The migration of a run that died was still at work in process {ended}, and was ended"] if ended else []
+
+
+def settle(inputs: Inputs, before: pm2.State, ruling: Optional[Ruling]) -> Inputs:
+    """Return the inputs of a rollback that reloads the app where its release did, so that no request fails.
+
+    That needs a database that is not touched, and an instance of a cluster that runs. A file watcher would restart them
+    all when the code is moved.
+    """
+    instances = before.instances
+    may_reload = inputs.plan.is_rollback and inputs.record["facts"].get("strategy") == "reload"
+    is_untouched = ruling is not None and not ruling.restores
+    runs = any(each.status == "online" for each in instances)
+    replaceable = all(each.exec_mode == "cluster_mode" and not each.watch for each in instances)
+    if not (may_reload and is_untouched and runs and replaceable):
+        return inputs
+    plan, app = replace(inputs.plan, strategy="reload"), replace(inputs.processes, state="reloaded")
+    return replace(inputs, plan=plan, processes=app)
 
 
 def check_code(inputs: Inputs) -> None:

@@ -114,7 +114,8 @@ def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
     return SwitchPlan(
         params["direction"],
         params["phase"],
-        params["strategy"],
+        # A rollback may reload where the release did, which `checks.settle` decides.
+        "restart" if params["direction"] == "back" else params["strategy"],
         record["from_revision"],
         record["to_revision"],
         params["restart_app"],

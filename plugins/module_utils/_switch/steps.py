@@ -35,9 +35,9 @@ _STATE_FORWARD = {
 _STATE_BACK = {
     "check": "nothing was changed",
     "stop": "the app may be stopped, its code and its database are as they were",
-    "restore": "the app is stopped, its code is as it was, and its database the one before or the restored one, whole",
-    "move": "the app is stopped, its database as the rollback wants it, and its code between {new} and {old}",
-    "mark": "the app is stopped, its code is {old}, and its database as the rollback wants it",
+    "restore": "{app}, its code is as it was, and its database the one before or the restored one, whole",
+    "move": "{app}, its database as the rollback wants it, and its code between {new} and {old}",
+    "mark": "{app}, its code is {old}, and its database as the rollback wants it",
     "start": "the code is {old}, and the app does not serve as it should",
     "restart_others": "the app serves with the code {old}; other processes may run the new code or none",
     "count_lost": "the app serves with the code {old}",
@@ -68,11 +68,11 @@ class SwitchPlan:
 
     @property
     def stops(self) -> bool:
-        return self.is_rollback or (self.restart_app and self.strategy == "restart")
+        return self.strategy == "restart" and (self.is_rollback or self.restart_app)
 
     @property
     def reloads(self) -> bool:
-        return not self.is_rollback and self.strategy == "reload"
+        return self.strategy == "reload"
 
 
 def contradiction_in(plan: SwitchPlan) -> str:
@@ -89,7 +89,7 @@ def contradiction_in(plan: SwitchPlan) -> str:
 def steps_of(plan: SwitchPlan) -> List[str]:
     """Return the names of the steps, in order."""
     if plan.is_rollback:
-        return [] if plan.is_done else list(_BACK)
+        return [] if plan.is_done else [step for step in _BACK if step != "stop" or plan.stops]
     steps = {"whole": _MOVE + _START, "before_migrate": _MOVE, "from_migrate": _START}[plan.phase]
     if plan.rehearses:
         steps = ("rehearse", *steps)

@@ -275,9 +275,15 @@ def test_a_cluster_in_release_folders_is_reloaded_without_losing_a_request_and_r
     assert (load.asked > 100, site.revision()) == (True, repository[1]["better"])
     assert load.pids == {repository[1]["good"], repository[1]["better"]}
     assert "releases/" in os.readlink(app.path / "current")
-    status, output = site.play("rollback", "-e", json.dumps(layout))
-    assert (status, site.revision()) == (0, repository[1]["good"]), output
+    with Load(Asked(app)) as load:
+        status, output = site.play("rollback", "-e", json.dumps(layout))
+    assert (status, load.failures) == (0, []), output
+    assert (load.pids, site.revision()) == ({repository[1]["good"], repository[1]["better"]}, repository[1]["good"])
     assert os.readlink(app.path / "current").endswith(first)
+    with Load(Asked(app)) as load:
+        status, output = site.deploy("crash-at-load")
+    assert (status, "at once" in output, load.failures) == (2, True, []), output
+    assert (load.pids, site.records()[-1]["status"]) == ({repository[1]["good"]}, "rolled_back"), output
 
 
 def test_a_batch_that_comes_too_late_stops_the_run_and_rolls_nothing_back(site):

@@ -28,6 +28,7 @@ RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
 # For the fake kernel a process 10 has just ended, and any other one is alive.
 SERVING = listed(pid=5)
 BEGUN = Progress(pm2.NOTHING)
+KEPT = Ruling(False, "the schema is that of the backup")
 REHEARSED = {"migrate": [["true"]], "rehearse": "auto"}
 
 
@@ -121,6 +122,7 @@ def test_the_end_of_the_log_is_marked_and_noted(make, tmp_path):
     inputs = make(facts={"log_files": [{"path": str(log), "stream": "out"}]})
     progress = actions.note_switching(inputs, actions.mark(inputs, BEGUN))
     assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switching", "/b/shop.pages")
+    assert noted(inputs)["facts"]["strategy"] == "restart"
     assert noted(inputs)["facts"]["cursor"] == json.loads(json.dumps(progress.results["cursor"]))
 
 
@@ -260,6 +262,44 @@ def test_an_old_revision_that_does_not_start_leaves_no_rollback_unfinished(make,
     assert ended.warnings == ("The old revision did not start as it should: it is not ready",)
     with pytest.raises(PM2Error):
         actions.start(make(), BEGUN)
+
+
+def make_reloading(make, transport, **given):
+    inputs = make("rolling_back", transport, direction="back", **given)
+    plan, app = replace(inputs.plan, strategy="reload"), replace(inputs.processes, state="reloaded")
+    return replace(inputs, plan=plan, processes=app)
+
+
+def test_a_rollback_that_reloads_stops_nothing(make):
+    transport = FakeTransport([listed(pid=5, exec_mode="cluster_mode")])
+    actions.start(make_reloading(make, transport), BEGUN)
+    assert transport.calls == [("reload", 3)]
+
+
+def test_an_app_that_cannot_be_reloaded_to_the_old_revision_is_stopped_and_started(make, monkeypatch):
+    begin, states = actions.processes.start, []
+
+    def refuse_to_reload(app, known):
+        states.append(app.state)
+        if app.state == "reloaded":
+            raise PM2Error("it is not ready")
+        return begin(app, known)
+
+    monkeypatch.setattr(actions.processes, "start", refuse_to_reload)
+    transport = FakeTransport([RUNNING], [RUNNING], [RUNNING], [STOPPED])
+    started = actions.start(make_reloading(make, transport), BEGUN)
+    assert (states, transport.calls) == (["reloaded", "started"], [("stop", 3), ("stopped", 3), ("start", 3)])
+    told = "The app could not be reloaded to the old revision, and was stopped and started: it is not ready"
+    assert started.warnings[0] == told
+
+
+def test_what_a_check_showed_settles_how_the_app_goes_back(make, monkeypatch):
+    seen = []
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, KEPT, []))
+    monkeypatch.setattr(actions.checks, "settle", lambda inputs, *known: seen.append(known) or inputs)
+    inputs = make("rolling_back", direction="back")
+    assert actions.begin(inputs) == (inputs, Progress(pm2.NOTHING, {"check": 0}, ruling=KEPT))
+    assert seen == [(pm2.NOTHING, KEPT)]
 
 
 @pytest.mark.parametrize("holders, others", [({5, 6}, ["worker"]), ({5}, [])])

@@ -12,7 +12,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._host.commands 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._switch import checks
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
+from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, processes
 from pm2_fakes import FakeTransport, fake_kernel, listed
 from switch_fakes import make_inputs, open_release
 
@@ -71,6 +72,36 @@ def test_nothing_is_said_where_no_migration_is_left(asked, tmp_path):
     for is_rehearsal in (True, False):
         inputs = make_inputs(tmp_path, direction="back", is_rehearsal=is_rehearsal)
         assert checks.check(inputs)[2] == []
+
+
+CLUSTER = listed(pid=5, exec_mode="cluster_mode")
+KEPT = Ruling(False, "the schema is that of the backup")
+
+
+@pytest.mark.parametrize(
+    "direction, strategy, instances, ruling, reloads",
+    [
+        ("back", "reload", [CLUSTER], KEPT, True),
+        ("back", "reload", [listed(status="errored", exec_mode="cluster_mode"), CLUSTER], KEPT, True),
+        ("forward", "reload", [CLUSTER], KEPT, False),
+        ("back", "restart", [CLUSTER], KEPT, False),
+        ("back", None, [CLUSTER], KEPT, False),
+        ("back", "reload", [CLUSTER], None, False),
+        ("back", "reload", [CLUSTER], Ruling(True, "the schema changed"), False),
+        ("back", "reload", [], KEPT, False),
+        ("back", "reload", [listed(status="errored", exec_mode="cluster_mode")], KEPT, False),
+        ("back", "reload", [CLUSTER, listed(pid=6)], KEPT, False),
+        ("back", "reload", [listed(pid=5, exec_mode="cluster_mode", watch=True)], KEPT, False),
+    ],
+)
+def test_a_rollback_reloads_only_where_the_release_did_and_nothing_else_is_needed(
+    asked, tmp_path, direction, strategy, instances, ruling, reloads
+):
+    open_release(tmp_path, tmp_path, "rolling_back", **({"strategy": strategy} if strategy else {}))
+    inputs = make_inputs(tmp_path, FakeTransport(instances), direction=direction)
+    settled = checks.settle(inputs, processes.read(inputs.processes), ruling)
+    assert (settled.plan.reloads, settled.processes.state == "reloaded") == (reloads, reloads)
+    assert (settled is inputs) == (not reloads)
 
 
 @pytest.mark.parametrize(

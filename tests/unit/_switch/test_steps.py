@@ -30,7 +30,7 @@ def plan(direction="forward", phase="whole", strategy="restart", restart_app=Tru
         (plan(phase="from_migrate"), FORWARD[6:]),
         (replace(plan(), rehearses=True), ["rehearse", *FORWARD]),
         (plan("back"), BACK),
-        (plan("back", strategy="reload"), BACK),
+        (plan("back", strategy="reload"), BACK[1:]),
         (replace(plan("back"), is_done=True), []),
     ],
 )
