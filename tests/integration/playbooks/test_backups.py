@@ -117,6 +117,10 @@ def test_the_playbook_drill_restores_the_newest_backup_elsewhere_and_fails_when_
     assert not (site.state / ".drill").exists()
 
     (backup,) = (site.state / "backups").glob("*.db")
+    # What is off the host can be drilled as well.
+    status, output = site.play("drill", "-e", f"greenlight_backup_path={site.store}")
+    assert (status, f"The backup {site.store}/{backup.name}, " in output) == (0, True), output
+
     backup.write_bytes(backup.read_bytes()[:-1] + b"x")
     status, output = site.play("drill")
     assert (status, "is not what its manifest says; choose another backup" in output) == (2, True), output
