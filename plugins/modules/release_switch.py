@@ -81,6 +81,8 @@ options:
     description:
       - Names of other processes of the same PM2, which are restarted when the app serves.
       - One that has the database open when the app is stopped is stopped just before it. With O(direction=back) one that cannot be restarted is a warning.
+      - One that PM2 does not start again when it ends (C(autorestart) is V(false)) may have ended, and is left then. With C(cron_restart) as well it is a
+        job, which is not started off schedule and takes the other code when it starts again.
     type: list
     elements: str
     default: []

@@ -288,6 +288,21 @@ def test_other_processes_are_restarted_after_the_app(release_of, tmp_path):
     assert (release.pid(), release.head()) == (app, release.new)
 
 
+@pytest.mark.parametrize("more", [("--cron-restart", "0 0 1 1 *"), ()])
+def test_a_job_that_has_ended_is_not_started_off_schedule_and_rejects_no_release(release_of, tmp_path, more):
+    release, ran = release_of("better"), tmp_path / "ran"
+    (tmp_path / "job.js").write_text(f"require('fs').appendFileSync({json.dumps(str(ran))}, 'x'); process.exit(0)")
+    release.pm2("start", tmp_path / "job.js", "--name", "job", "--no-autorestart", *more)
+
+    def status():
+        return next(each["pm2_env"]["status"] for each in release.pm2.processes() if each["name"] == "job")
+
+    wait_for(lambda: ran.exists() and status() == "stopped", "the end of the job")
+    assert release.forward(restart=["job"]).get("msg") is None
+    assert release.back(restart=["job"]).get("msg") is None
+    assert (status(), ran.read_text()) == ("stopped", "x")
+
+
 READS_THE_DATABASE = """
 const { DatabaseSync } = require("node:sqlite");
 const database = new DatabaseSync(process.env.DATABASE_PATH);

@@ -24,6 +24,7 @@ class Instance:
     app says nothing; memory is in bytes, cpu in percent.
     `revision` is the commit that PM2 found in the working folder at the start, empty when there was none. `watch` is
     true or a list of paths where PM2 restarts it when a file changes; PM2 forgets that when a process is stopped.
+    Without `autorestart` it may end, and `schedule` is when PM2 starts it whatever it does, empty for never.
     """
 
     pm_id: int
@@ -44,13 +45,16 @@ class Instance:
     revision: str = ""
     watch: Any = False
     listen_timeout: int = 0
+    autorestart: bool = True
+    schedule: str = ""
 
     def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
         """Return the facts for a result: `now` is the time in seconds since 1970, and gives the uptime in seconds."""
         runs = self.status == "online" and self.started_at
         uptime = round(max(0.0, now - self.started_at / 1000), 3) if runs else 0.0
         facts = {**asdict(self), "uptime": uptime, "pm2_version": pm2_version}
-        del facts["watch"], facts["listen_timeout"]
+        for name in ("watch", "listen_timeout", "autorestart", "schedule"):
+            del facts[name]
         return facts
 
 
@@ -117,6 +121,8 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         revision=str((env.get("versioning") or {}).get("revision") or ""),
         watch=env.get("watch") or False,
         listen_timeout=int(env.get("listen_timeout") or 0),
+        autorestart=env.get("autorestart") is not False,
+        schedule="" if str(env.get("cron_restart") or 0) == "0" else str(env["cron_restart"]),
     )
 
 

@@ -265,19 +265,34 @@ def look(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def restart_others(inputs: Inputs, progress: Progress) -> Progress:
-    """Restart the other processes, one after another. In a rollback one that cannot be restarted is a warning.
+    """Restart the other processes, one after another, but for jobs, which run at their own times.
 
-    The old revision serves by then. A process that somebody deleted meanwhile must not keep the release open for ever.
+    In a rollback one that cannot be restarted is a warning: the old revision serves by then, and a process that
+    somebody deleted meanwhile must not keep the release open for ever.
     """
     for name in inputs.processes.others:
         try:
-            progress = progress.with_completed(processes.restart_other(_watching(inputs, progress), name))
+            progress = _restart_other(inputs, progress, name)
         except PM2Error as error:
             if not inputs.plan.is_rollback:
                 raise
             text = f"The rollback did not restart {name}, which may run the new code or none: {error}"
             progress = progress.warned(inputs.processes.host.hide(text))
     return progress
+
+
+def _restart_other(inputs: Inputs, progress: Progress, name: str) -> Progress:
+    stopped = {each.request.name for each in progress.completed if each.request.ends and each.plan.changed}
+    left = processes.left_as_it_is(inputs.processes, name, name in stopped)
+    if left is not None:
+        return progress.warned(*filter(None, [left]))
+    try:
+        return progress.with_completed(processes.restart_other(_watching(inputs, progress), name))
+    except EndedError as error:
+        if not processes.may_end(pm2.read_state(inputs.processes.host, name)):
+            raise
+        text = f"{name} ended after it was restarted, and PM2 does not start it again: {error}"
+        return progress.warned(inputs.processes.host.hide(text))
 
 
 def count_lost(inputs: Inputs, progress: Progress) -> Progress:

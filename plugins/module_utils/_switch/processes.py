@@ -186,6 +186,28 @@ def _describe(seen: Readiness, after: List[Dict[str, Any]], log_files: Sequence[
     }
 
 
+def left_as_it_is(processes: Processes, name: str, was_stopped: bool) -> Optional[str]:
+    """Return what to say of another process that is not restarted, "" for nothing; None for one that is to be.
+
+    A job runs at its own times, and takes the new code then. `was_stopped` says that the switch stopped it. A process
+    that may end, without a schedule, is restarted where it ran. Raises PM2Error.
+    """
+    state = pm2.read_state(processes.host, name)
+    if not state.instances or not may_end(state):
+        return None
+    runs, has_schedule = was_started(state), any(each.schedule for each in state.instances)
+    if runs and has_schedule:
+        return f"{name} is a job that still does what it began before; it takes the other code when it starts again"
+    if was_stopped and has_schedule:
+        return f"{name} is a job that was stopped at its work; it starts again at its schedule"
+    return None if runs or was_stopped else ""
+
+
+def may_end(state: State) -> bool:
+    """Say whether a process may end by itself, so that it need not be online."""
+    return not any(each.autorestart for each in state.instances)
+
+
 def restart_other(processes: Processes, name: str) -> Completed:
     """Restart another process than the app. Raises PM2Error."""
     return pm2.act(_other(processes, name), processes.host, processes.uid)

@@ -12,7 +12,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Completed, ProcessPlan
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -21,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
-from pm2_fakes import FakeTransport, fake_kernel, instance, listed
+from pm2_fakes import FakeTransport, fake_kernel, instance, listed, outcome, request
 from switch_fakes import ID, make_inputs, open_release
 
 RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
@@ -347,6 +348,34 @@ def test_other_processes_are_restarted(make):
     transport = FakeTransport([listed(pid=5), worker])
     progress = actions.restart_others(make(transport=transport, restart=["worker"]), BEGUN)
     assert (transport.calls, [each.request.name for each in progress.completed]) == ([("restart", 4)], ["worker"])
+
+
+def job(pid, status="online", **env):
+    return {**listed(4, pid=pid, status=status, autorestart=False, **env), "name": "job"}
+
+
+@pytest.mark.parametrize("stopped, said", [(False, ()), (True, ("stopped at its work",))])
+def test_a_job_is_not_started_off_schedule(make, stopped, said):
+    transport = FakeTransport([listed(pid=5), job(0, "stopped", cron_restart="0 3 * * *")])
+    inputs = make(transport=transport, restart=["job"])
+    ending = replace(request("stopped"), name="job")
+    done = Completed(ending, pm2.NOTHING, ProcessPlan("stop", [], False), outcome(pm2.NOTHING))
+    progress = actions.restart_others(inputs, BEGUN.with_completed(done) if stopped else BEGUN)
+    assert (transport.calls, len(progress.warnings)) == ([], len(said))
+    assert all(text in warning for text, warning in zip(said, progress.warnings))
+
+
+@pytest.mark.parametrize("autorestart, fails", [(False, False), (True, True)])
+def test_a_process_that_may_end_is_not_judged_by_being_online(make, monkeypatch, autorestart, fails):
+    def end(*_given):
+        raise EndedError("job is not ready: instance 0 is stopped")
+
+    once = {**job(6), "pm2_env": {**job(6)["pm2_env"], "autorestart": autorestart}}
+    inputs = make(transport=FakeTransport([listed(pid=5), once]), restart=["job"])
+    monkeypatch.setattr(actions.processes, "restart_other", end)
+    with pytest.raises(EndedError) if fails else contextlib.nullcontext():
+        progress = actions.restart_others(inputs, BEGUN)
+        assert "job ended after it was restarted, and PM2 does not start it again" in progress.warnings[0]
 
 
 def test_a_process_that_is_gone_does_not_keep_a_rollback_from_ending(make):

@@ -160,3 +160,29 @@ def test_others_are_stopped_before_the_app(make_processes):
     waiting = processes.stop(make_processes(transport, others=("worker",)), ["worker"])
     assert [call for call in transport.calls if call[0] == "stop"] == [("stop", 4), ("stop", 3)]
     assert callable(waiting)
+
+
+@pytest.mark.parametrize(
+    "pid, env, was_stopped, said",
+    [
+        (6, {}, False, None),
+        (0, {}, True, None),
+        (6, {"cron_restart": "0 3 * * *"}, False, None),
+        (6, {"autorestart": False}, False, None),
+        (0, {"autorestart": False}, True, None),
+        (0, {"autorestart": False}, False, ""),
+        (0, {"autorestart": False, "cron_restart": "0 3 * * *"}, False, ""),
+        (0, {"autorestart": False, "cron_restart": 0}, False, ""),
+        (0, {"autorestart": False, "cron_restart": "0 3 * * *"}, True, "was stopped at its work; it starts again at"),
+        (6, {"autorestart": False, "cron_restart": "0 3 * * *"}, False, "still does what it began before; it takes"),
+    ],
+)
+def test_a_job_runs_at_its_own_times(make_processes, pid, env, was_stopped, said):
+    status = "online" if pid else "stopped"
+    wanted = make_processes(FakeTransport([{**listed(4, pid=pid, status=status, **env), "name": "job"}]))
+    told = processes.left_as_it_is(wanted, "job", was_stopped)
+    assert told == said if not said else f"job is a job that {said}" in told
+
+
+def test_a_process_that_is_gone_is_no_job(make_processes):
+    assert processes.left_as_it_is(make_processes(FakeTransport([SHOP])), "gone", False) is None
