@@ -75,6 +75,7 @@ options:
   local_changes:
     description:
       - Whether O(state=fetched) refuses a checkout with local changes. V(keep) does not, since the switch of the release puts them aside.
+      - What the last twenty releases put aside is kept, and what is older is removed by O(state=fetched).
     type: str
     choices: [refuse, keep]
     default: refuse

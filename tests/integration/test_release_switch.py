@@ -459,7 +459,8 @@ def test_a_rollback_keeps_what_users_and_people_changed(release_of, repository, 
     back = release.back()
     assert (back.get("msg"), release.app.get("/health")["revision"]) == (None, release.old)
     told = str(back["warnings"])
-    aside = release.app.path / ".git" / "greenlight" / "aside" / "1"
+    (aside,) = map(Path, release.read()["facts"]["put_aside"])
+    assert aside == release.app.path / ".git" / "greenlight" / "aside" / f"{release.id}.1"
     assert f"{changed} in {release.app.path} held what no revision of the release has, and is kept in {aside}" in told
     assert "has local changes in ecosystem.config.js, which no release made; they were left" in told
     assert (aside / changed).read_text() == "// mended by hand"

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that a move of the code would overwrite or remove, and that git does not have: put aside, and named.
 
-They go to ``<git dir>/greenlight/aside/<number>/``, where nothing removes them, with what `git diff` says of the
-tracked ones in ``changes.diff``. That may hold secrets, so it is shown nowhere.
+They go to ``<git dir>/greenlight/aside/<release id>.<number>/``, with what `git diff` says of the tracked ones in
+``changes.diff``. That may hold secrets, so it is shown nowhere. What the newest releases put aside is kept, and what is
+of no release.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._code import tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run, demand, folder_of
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id
 
+# Whose it is that no release has put aside.
+BY_HAND = "by-hand"
+_KEPT_RELEASES = 20
 # As many paths as a command surely takes, of the longest that Linux has.
 _AT_ONCE = 200
 
@@ -47,10 +53,10 @@ def shorten(paths: Sequence[str]) -> str:
     return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
 
 
-def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]) -> Aside:
+def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str], owner: str = BY_HAND) -> Aside:
     """Move away what lies at these paths of a checkout, unless it is what one of the commits has there.
 
-    Raises GitError, OSError.
+    `owner` is the id of the release that does it. Raises GitError, OSError.
     """
     known = blobs_of(run, commits, names)
     places = {place for name in names for place in _foreign(run, path, name, known)}
@@ -58,16 +64,41 @@ def put_aside(run: Run, path: Path, names: Sequence[str], commits: Sequence[str]
     foreign = sorted(place for place in places if not places & {str(parent) for parent in Path(place).parents})
     if not foreign:
         return Aside()
-    return _move_aside(run, path, foreign)
+    return _move_aside(run, path, foreign, owner)
 
 
-def put_changes_aside(run: Run, path: Path, names: Sequence[str]) -> Aside:
+def put_changes_aside(run: Run, path: Path, names: Sequence[str], owner: str) -> Aside:
     """Move local changes away, also those that only remove a file: the patch has them. Raises GitError, OSError."""
-    return _move_aside(run, path, sorted(names)) if names else Aside()
+    return _move_aside(run, path, sorted(names), owner) if names else Aside()
 
 
-def _move_aside(run: Run, path: Path, foreign: Sequence[str]) -> Aside:
-    folder = _new_folder(folder_of(run, path) / "greenlight" / "aside")
+def folders_of(run: Run, path: Path, release_id: str) -> List[Path]:
+    """Return the folders of what a release has put aside. Raises GitError."""
+    return sorted(_place_in(run, path).glob(f"{release_id}.*"), key=lambda folder: int(folder.suffix[1:]))
+
+
+def prune(run: Run, path: Path, keep: int = _KEPT_RELEASES) -> List[str]:
+    """Remove what older releases than the newest `keep` put aside, and return what could not be. Raises GitError."""
+    parent = _place_in(run, path)
+    names = os.listdir(str(parent)) if parent.is_dir() else []
+    owners = {name: name.rpartition(".")[0] for name in names}
+    old = sorted(owner for owner in set(owners.values()) if is_release_id(owner))[:-keep]
+    told = []
+    for name in sorted(name for name in names if owners[name] in old):
+        try:
+            tree_copy.remove(parent / name)
+        except OSError as error:
+            why = files.explain(error)
+            told.append(f"{parent / name} is older than what is kept, and cannot be removed: {why}; remove it")
+    return told
+
+
+def _place_in(run: Run, path: Path) -> Path:
+    return folder_of(run, path) / "greenlight" / "aside"
+
+
+def _move_aside(run: Run, path: Path, foreign: Sequence[str], owner: str) -> Aside:
+    folder = _new_folder(_place_in(run, path), owner)
     changes = "".join(
         demand(
             run(["--literal-pathspecs", "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *some]),
@@ -125,15 +156,15 @@ def _blob_of(run: Run, path: Path, name: str) -> str:
     return demand(run(["hash-object", "--", name]), f"Cannot read {path / name}").strip()
 
 
-def _new_folder(parent: Path) -> Path:
+def _new_folder(parent: Path, owner: str) -> Path:
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     number = 1
     while True:
         try:
-            (parent / str(number)).mkdir(mode=0o700)
+            (parent / f"{owner}.{number}").mkdir(mode=0o700)
         except FileExistsError:
             number += 1
         except OSError as error:
             raise GitError(f"{parent} cannot keep what is put aside: {files.explain(error)}") from error
         else:
-            return parent / str(number)
+            return parent / f"{owner}.{number}"

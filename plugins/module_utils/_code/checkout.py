@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.aside import (
+    BY_HAND,
     Aside,
     blobs_of,
     chunks,
@@ -165,13 +166,14 @@ def check_out(run: Run, path: Path, sha: str, left: Sequence[str] = ()) -> None:
         raise GitError(f"{path} is not {sha} after the checkout: {shorten(changed) or status.head}")
 
 
-def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = False) -> Aside:
+def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = False, owner: str = BY_HAND) -> Aside:
     """Complete a checkout that was killed half-way between two commits, and return what was put aside.
 
     Only files that differ between the two are reset: the rest of the tree is what both commits say. What such a file
     holds is put aside unless one of the commits has it: it may be half of one, or somebody's own. Other local changes
     are left in place with `leave_others`, and else refused. A lock of a checkout is removed, unless the process that
-    made it lives: git goes on when only the one that started it was killed. Raises GitError.
+    made it lives: git goes on when only the one that started it was killed. `owner` is the release that does it.
+    Raises GitError.
     """
     refuse_living_locks(run, path)
     between = set(changed_between(run, from_sha, sha))
@@ -185,7 +187,7 @@ def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = 
     tracked = set(demand(run(["ls-files", "-z"]), f"Cannot inspect {path}").split("\0"))
     untracked = sorted(between - tracked)
     differing = {*status.changed, *hidden_changes(run, path)}
-    kept = put_aside(run, path, sorted(between & differing) + untracked, (from_sha, sha))
+    kept = put_aside(run, path, sorted(between & differing) + untracked, (from_sha, sha), owner)
     for name in untracked:
         # What is still there is what a commit has.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -205,10 +207,10 @@ def _reset(run: Run, path: Path, head: str, names: Optional[Set[str]]) -> None:
         demand(run([*words, *some]), what)
 
 
-def clear_changes(run: Run, path: Path) -> Aside:
-    """Make a checkout what its commit says, and put aside what differed. Raises GitError, OSError."""
+def clear_changes(run: Run, path: Path, owner: str) -> Aside:
+    """Make a checkout what its commit says; the release `owner` puts aside what differed. Raises GitError, OSError."""
     status = read_status(run, path)
-    kept = put_changes_aside(run, path, status.changed)
+    kept = put_changes_aside(run, path, status.changed, owner)
     if status.changed:
         _reset(run, path, status.head, None)
     return kept

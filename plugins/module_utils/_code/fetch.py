@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, lfs, releases
+from ansible_collections.greenlight.release.plugins.module_utils._code import (
+    aside,
+    checkout,
+    git,
+    layout,
+    lfs,
+    releases,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._values import lock_files
 
@@ -34,6 +41,8 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     """Fetch a commit unless it is there, and return the module's result. Raises GitError, OSError."""
     folder = layout.repository_of(place.kind, place.app_path)
     head, branch = _look(place)
+    in_place = place.kind == "in_place"
+    told = aside.prune(place.make_run(folder), place.app_path) if in_place and not place.rehearse_in else []
     if place.kind == "releases" and not (folder / "HEAD").is_file():
         if place.rehearse_in:
             folder = place.rehearse_in
@@ -45,12 +54,13 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
         git.fetch(objects, repository, sha)
     lfs.refuse_pointers(objects, sha)
     paths = [each.path for each in git.files_of(objects, sha)]
-    if place.kind == "in_place":
+    if in_place:
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
     compared = git.compare(objects, head, sha) if head else first
     locks = lock_files.installable(paths)
-    return {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
+    fetched = {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
+    return {**fetched, "warnings": told} if told else fetched
 
 
 def _look(place: Place) -> Tuple[str, str]:

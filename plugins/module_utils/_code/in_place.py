@@ -122,14 +122,14 @@ def forward(run: Run, move: Move) -> List[str]:
     notes = _keep_commits(run, move)
     if read_plan(folder / "plan.json") is None:
         if move.keeps_changes:
-            kept = checkout.clear_changes(run, move.app_path)
+            kept = checkout.clear_changes(run, move.app_path, move.release_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         staged = [name for name in move.built_paths if os.path.lexists(str(folder / "new" / name))]
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
         aside = str(kept.folder) if kept.folder else ""
         write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had, "aside": aside})
     else:
-        kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha)
+        kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha, owner=move.release_id)
     checkout.check_out(run, move.app_path, move.to_sha)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
@@ -210,7 +210,7 @@ def back(run: Run, move: Move) -> List[str]:
     What git does not have is put aside, and local changes of other files are left; return what somebody should know.
     """
     _check_back(run, move)
-    kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha, leave_others=True)
+    kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha, True, move.release_id)
     folder = folder_of(run, move)
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in sorted(plan["swapped"].items()):

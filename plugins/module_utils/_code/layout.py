@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, List, Optional
 
+from ansible_collections.greenlight.release.plugins.module_utils._code import aside
 from ansible_collections.greenlight.release.plugins.module_utils._code import in_place as code_in_place
 from ansible_collections.greenlight.release.plugins.module_utils._code import releases as code_releases
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
@@ -25,6 +26,7 @@ __all__ = [
     "check_forward",
     "forward",
     "head",
+    "put_aside",
     "refuse_database",
     "repository_of",
     "stage_path",
@@ -81,6 +83,12 @@ def back(run: Run, move: Move) -> List[str]:
     What was changed meanwhile and git does not have is put aside; return what somebody should know.
     """
     return _do(move, lambda: code_in_place.back(run, move), lambda: code_releases.back(move))
+
+
+def put_aside(run: Run, move: Move) -> List[str]:
+    """Return the folders of what the moves of a release have put aside. Raises GitError."""
+    found = aside.folders_of(run, move.app_path, move.release_id) if move.kind == "in_place" else []
+    return [str(folder) for folder in found]
 
 
 def _do(

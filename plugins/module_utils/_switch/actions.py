@@ -174,9 +174,11 @@ def restore(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def move(inputs: Inputs, progress: Progress) -> Progress:
-    """Put the code of the new revision in place, or that of the old one."""
+    """Put the code of the new revision in place, or that of the old one, and note where what was put aside lies."""
     notes = (layout.back if inputs.plan.is_rollback else layout.forward)(inputs.git, inputs.move)
-    return progress.warned(*notes)
+    progress = progress.warned(*notes)
+    folders = layout.put_aside(inputs.git, inputs.move) if notes else []
+    return note(inputs, progress.learned({"put_aside": folders}), None, "put_aside") if folders else progress
 
 
 def migrate(inputs: Inputs, progress: Progress) -> Progress:

@@ -43,9 +43,9 @@ def test_what_no_commit_has_is_kept_with_the_difference_and_nobody_else_can_read
     assert {name: (kept.folder / name).read_text() for name in kept.paths} == {"a": "mine", "new/file": "mine, too"}
     assert "-1\n" in (kept.folder / "changes.diff").read_text()
     assert not (repositories.path / "a").exists()
-    assert modes(kept.folder) == {"aside": 0o700, "1": 0o700, "new": 0o700, "a": 0o644, "changes.diff": 0o600}
+    assert modes(kept.folder) == {"aside": 0o700, "by-hand.1": 0o700, "new": 0o700, "a": 0o644, "changes.diff": 0o600}
     (repositories.path / "a").write_text("again")
-    assert put_aside(repositories, "a").folder == kept.folder.with_name("2")
+    assert put_aside(repositories, "a").folder == kept.folder.with_name("by-hand.2")
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "file above", "link above"])
@@ -77,7 +77,7 @@ def test_a_full_disk_loses_nothing(repositories, monkeypatch):
 
 def full(mkdir):
     def make(path, *given, **more):
-        if path.name == "1":
+        if path.name == "by-hand.1":
             raise OSError(28, "No space left on device", str(path))
         return mkdir(path, *given, **more)
 
@@ -98,3 +98,39 @@ def test_what_lies_in_a_folder_that_is_put_aside_goes_with_it(repositories):
     (repositories.path / "new" / "file").write_text("mine")
     kept = put_aside(repositories, "new", "new/file")
     assert (kept.paths, (kept.folder / "new" / "file").read_text()) == (("new",), "mine")
+
+
+def test_what_a_release_put_aside_is_found_by_its_id(repositories):
+    ids = [f"2026021{day}T020000Z-bbbbbbbb" for day in (1, 2)]
+    for owner in (ids[0], ids[1], ids[1]):
+        (repositories.path / "a").write_text("mine")
+        aside.put_changes_aside(repositories.run, repositories.path, ["a"], owner)
+    found = aside.folders_of(repositories.run, repositories.path, ids[1])
+    assert [folder.name for folder in found] == [f"{ids[1]}.1", f"{ids[1]}.2"]
+    assert all((folder / "changes.diff").is_file() for folder in found)
+    assert aside.folders_of(repositories.run, repositories.path, "20260213T020000Z-bbbbbbbb") == []
+
+
+def test_what_the_newest_releases_put_aside_is_kept_and_what_is_of_no_release(repositories):
+    ids = [f"202602{day:02}T020000Z-bbbbbbbb" for day in range(1, 5)]
+    folder = repositories.path / ".git" / "greenlight" / "aside"
+    assert aside.prune(repositories.run, repositories.path, 2) == []
+    names = [*(f"{each}.1" for each in ids), f"{ids[3]}.2", "by-hand.1", "7"]
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a").write_text("mine")
+    assert aside.prune(repositories.run, repositories.path, 2) == []
+    assert sorted(each.name for each in folder.iterdir()) == sorted(names[2:])
+
+
+def test_what_cannot_be_removed_is_told_and_stops_nothing(repositories, monkeypatch):
+    folder = repositories.path / ".git" / "greenlight" / "aside"
+    for day in (1, 2):
+        (folder / f"2026020{day}T020000Z-bbbbbbbb.1").mkdir(parents=True)
+    monkeypatch.setattr(aside.tree_copy, "remove", refuse)
+    (told,) = aside.prune(repositories.run, repositories.path, 1)
+    assert told.startswith(f"{folder}/20260201T020000Z-bbbbbbbb.1 is older than what is kept, and cannot be removed: ")
+
+
+def refuse(_path):
+    raise PermissionError(13, "Permission denied")

@@ -181,7 +181,7 @@ def test_an_ignored_file_that_a_killed_checkout_or_somebody_left_is_put_aside(re
         checkout.recover(repositories.run, repositories.path, repositories.first, repositories.second)
     checkout.check_out(repositories.run, repositories.path, repositories.second)
     aside = repositories.path / ".git" / "greenlight" / "aside"
-    assert [(aside / number / "new" / "file").read_text() for number in "12"] == ["half", "mine"]
+    assert [(aside / f"by-hand.{number}" / "new" / "file").read_text() for number in (1, 2)] == ["half", "mine"]
 
 
 @pytest.mark.parametrize("check_mode, head", [(False, "second"), (True, "first")])

@@ -116,3 +116,13 @@ def test_an_app_without_a_folder_is_reported(tmp_path):
     host.path = tmp_path / "nothing"
     with pytest.raises(GitError, match="nothing is not a folder; create it"):
         host.fetch()
+
+
+def test_what_old_releases_put_aside_is_removed_and_what_cannot_be_is_told(tmp_path, monkeypatch):
+    host, asked = Host(tmp_path, "in_place"), []
+    monkeypatch.setattr(code_fetch.aside, "prune", lambda _run, path: asked.append(path) or ["old"])
+    assert host.fetch()["warnings"] == ["old"]
+    host.fetch(rehearse=True)
+    (tmp_path / "other").mkdir()
+    Host(tmp_path / "other", "releases").fetch()
+    assert asked == [host.path]

@@ -91,7 +91,7 @@ def test_local_changes_are_put_aside_with_a_patch_that_brings_them_back(checkout
     move = replace(checkout.move, keeps_changes=True)
     change_what_is_tracked(checkout)
     in_place.check_forward(checkout.run, move)
-    aside = checkout.path / ".git" / "greenlight" / "aside" / "1"
+    aside = checkout.path / ".git" / "greenlight" / "aside" / f"{checkout.move.release_id}.1"
     (note,) = in_place.forward(checkout.run, move)
     assert note == f"a, b, c in {checkout.path} held what no revision of the release has, and is kept in {aside}"
     assert checkout.seen() == checkout.new
@@ -121,7 +121,7 @@ def test_a_rollback_leaves_a_hotfix_where_it_is_and_puts_aside_what_it_would_ove
     (checkout.path / "b").write_text("hotfix of what both have")
     (checkout.path / "a").write_text("hotfix of what changed")
     in_place.check_back(checkout.run, checkout.move)
-    aside = checkout.path / ".git" / "greenlight" / "aside" / "1"
+    aside = checkout.path / ".git" / "greenlight" / "aside" / f"{checkout.move.release_id}.1"
     assert in_place.back(checkout.run, checkout.move) == [
         f"a in {checkout.path} held what no revision of the release has, and is kept in {aside}",
         f"{checkout.path} has local changes in b, which no release made; they were left as they are",

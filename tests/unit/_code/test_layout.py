@@ -113,3 +113,8 @@ def test_git_runs_where_the_objects_are(kind, folder):
 
 def test_releases_are_staged_where_they_run(releases):
     assert code_layout.stage_path(releases.run, releases.move) == releases.path / "releases" / ID
+
+
+def test_a_release_in_a_folder_of_its_own_puts_nothing_aside(tmp_path):
+    move = code_layout.Move("releases", tmp_path, "20260219T020000Z-bbbbbbbb", "a" * 40, "b" * 40)
+    assert code_layout.put_aside(None, move) == []

@@ -195,8 +195,21 @@ def test_the_code_is_moved_in_the_direction_of_the_plan(make, monkeypatch, direc
     moved = []
     for name in ("forward", "back"):
         monkeypatch.setattr(actions.layout, name, lambda _run, _move, name=name: moved.append(name) or ["kept"])
-    assert actions.move(make(direction=direction), BEGUN).warnings == ("kept",)
-    assert moved == [direction]
+    monkeypatch.setattr(actions.layout, "put_aside", lambda _run, _move: [])
+    inputs = make(direction=direction)
+    assert actions.move(inputs, BEGUN).warnings == ("kept",)
+    assert (moved, "put_aside" in noted(inputs)["facts"]) == ([direction], False)
+
+
+def test_the_folders_of_what_a_move_put_aside_are_in_the_record(make, monkeypatch):
+    inputs = make()
+    monkeypatch.setattr(actions.layout, "forward", lambda _run, _move: ["kept"])
+    monkeypatch.setattr(actions.layout, "put_aside", lambda _run, _move: ["/aside/r1.1"])
+    actions.move(inputs, BEGUN)
+    assert noted(inputs)["facts"]["put_aside"] == ["/aside/r1.1"]
+    monkeypatch.setattr(actions.layout, "forward", lambda _run, _move: [])
+    monkeypatch.setattr(actions.layout, "put_aside", None)
+    assert actions.move(inputs, BEGUN) == BEGUN
 
 
 def test_the_database_is_migrated_in_the_tree_of_the_new_revision(make, tmp_path):
