@@ -73,6 +73,7 @@ _value:
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._release import rollback
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import standing
 
 
 def plan_rollback(
@@ -85,7 +86,8 @@ def plan_rollback(
     step: str = "",
 ) -> Dict[str, Any]:
     request = rollback.RollbackRequest(str(app), str(state_path), str(release), str(reason), decision or {}, str(step))
-    return rollback.plan_rollback(request, records["record"], records["releases"][-1])
+    releases = records["releases"]
+    return rollback.plan_rollback(request, records["record"], releases[-1], standing(releases)[-1])
 
 
 class FilterModule:

@@ -52,17 +52,18 @@ def _is_at(record: Record, stage: str) -> bool:
     return bool(record["status"] == "in_progress" and record["stage"] == stage)
 
 
-def explain_nothing(request: RollbackRequest, record: Record, newest: Record) -> str:
-    """Return why nothing is rolled back, and how to roll back the release before one that was aborted."""
+def explain_nothing(request: RollbackRequest, record: Record, newest: Record, stands: Record) -> str:
+    """Return why nothing is rolled back, and how to roll back the release before one that is aborted or rolled back."""
     reason = (
         f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is rolled back"
     )
-    hidden = _is_behind_aborted(record, newest, request.release_id) and record["status"] in _CLOSED
-    if not hidden:
+    if _is_behind_aborted(record, newest, request.release_id) and record["status"] in _CLOSED:
+        stands = record
+    elif stands["id"] == record["id"]:
         return reason
     return (
-        f"{reason}; to roll back the one before it, which is {record['status']}, set greenlight_rollback_release "
-        f"to {record['id']}"
+        f"{reason}; to roll back the one before it, which is {stands['status']}, set greenlight_rollback_release "
+        f"to {stands['id']}"
     )
 
 
@@ -122,12 +123,15 @@ def describe_context(request: RollbackRequest, record: Record) -> Dict[str, Any]
     }
 
 
-def plan_rollback(request: RollbackRequest, record: Record, newest: Record) -> Dict[str, Any]:
-    """Return `{action, why_nothing, environment, context, rejects, was_ill}`, and `observation` for a new rollback."""
+def plan_rollback(request: RollbackRequest, record: Record, newest: Record, stands: Record) -> Dict[str, Any]:
+    """Return `{action, why_nothing, environment, context, rejects, was_ill}`, and `observation` for a new rollback.
+
+    `newest` is the newest release, and `stands` the one whose revision the host has.
+    """
     observation = choose_observation(request, record)
     return {
         "action": choose_action(record, newest, request.release_id),
-        "why_nothing": explain_nothing(request, record, newest),
+        "why_nothing": explain_nothing(request, record, newest, stands),
         "environment": original_environment(record["facts"].get("adjustments", [])),
         "context": describe_context(request, record),
         "rejects": rejects(request, record),

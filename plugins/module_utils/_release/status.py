@@ -14,6 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
     Record,
     is_stale,
     parse_time,
+    standing,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values import table
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -21,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.redacti
 
 _HEAD = ("host", "revision", "app", "release", "state", "watch", "decision", "lock", "rejected", "backup")
 _ROLL_BACK = "ansible-playbook greenlight.release.rollback"
+_VERIFY = "ansible-playbook greenlight.release.verify, every hour"
 _DEPLOY = "ansible-playbook greenlight.release.deploy"
 
 
@@ -63,7 +65,7 @@ def describe_host(
         return {**row, "next": _DEPLOY}
     up = _describe_process(process or {})
     described = {**row, **_describe_record(record, now), **up, "rejected": dict(found["rejected"])}
-    return {**described, "next": _choose_next(record, now, up["up"])}
+    return {**described, "next": _choose_next(record, now, up["up"]) or _watch_on(found.get("releases") or [])}
 
 
 def _describe_process(process: Mapping[str, Any]) -> Dict[str, Any]:
@@ -88,7 +90,13 @@ def _choose_next(record: Record, now: datetime, up: Optional[bool]) -> str:
         return f"start the app, or run: {_ROLL_BACK}"
     if up is False:
         return f"start the app, or run: {_DEPLOY} -e greenlight_allow_unhealthy_baseline=true"
-    return "ansible-playbook greenlight.release.verify, every hour" if record["status"] == "watching" else ""
+    return _VERIFY if record["status"] == "watching" else ""
+
+
+def _watch_on(releases: Sequence[Record]) -> str:
+    """Return what goes on watching a release that later ones were rolled back to, empty where there is none."""
+    stands = standing(releases)[-1:]
+    return _VERIFY if stands and stands[0]["status"] == "watching" else ""
 
 
 def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:

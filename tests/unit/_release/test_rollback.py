@@ -210,3 +210,16 @@ SAID = "The database was restored, as its schema changed. What it replaced is in
 def test_the_end_says_what_became_of_the_database_and_where_the_evidence_is(restored, evidence, message):
     facts = {} if evidence is None else {"evidence_path": evidence}
     assert rollback_end(facts, restored)["message"] == message
+
+
+@pytest.mark.parametrize(
+    "status, hint", [("watching", True), ("healthy", True), ("failed", False), ("closed_as_is", False)]
+)
+def test_the_release_that_later_ones_were_rolled_back_to_is_named(status, hint):
+    kept = {**record(status), "id": "20260218T020000Z-aaaaaaaa", "from_revision": "z", "to_revision": "a"}
+    newest = {**record("rolled_back"), "from_revision": "a", "to_revision": "b"}
+    told = plan_rollback({"record": newest, "releases": [kept, newest]}, "shop", "/s", "", "x")["why_nothing"]
+    said = f"; to roll back the one before it, which is {status}, set greenlight_rollback_release to {kept['id']}"
+    assert told.endswith(said if hint else "rolled_back, so nothing is rolled back")
+    named = plan_rollback({"record": kept, "releases": [kept, newest]}, "shop", "/s", kept["id"], "x")
+    assert named["action"] == ("nothing" if status == "closed_as_is" else "roll_back")

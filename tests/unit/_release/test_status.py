@@ -271,3 +271,12 @@ def test_the_filter_takes_each_host_out_of_the_variables_of_all():
     assert release_status([], {}, "read") == []
     with pytest.raises(AnsibleFilterError, match="now must be a time in UTC"):
         release_status([], {}, "read", "today")
+
+
+@pytest.mark.parametrize("status, next_command", [("watching", VERIFY), ("healthy", "")])
+def test_the_watch_of_a_release_that_a_later_one_was_rolled_back_to_goes_on(status, next_command):
+    given = found("rolled_back")
+    kept = {"id": "20260218T020000Z-aaaaaaaa", "status": status, "from_revision": "z", "to_revision": OLD}
+    releases = [kept, {name: given["record"][name] for name in ("id", "status", "from_revision", "to_revision")}]
+    row = release_status_module.describe_host("web1", {**given, "releases": releases}, NOW)
+    assert row["next"] == next_command
