@@ -57,7 +57,8 @@ def read(given: Optional[Mapping[str, Any]], check_mode: bool) -> Optional[Lease
 @contextlib.contextmanager
 def kept(lease: Optional[Lease]) -> Iterator[None]:
     """Renew the lease of a run as long as the context lasts, if the run has one. Raises RecordError at its begin."""
-    if lease is None or not renew(lease, lease.seconds, _now()):
+    held = _held(lease) if lease else None
+    if lease is None or held is None or not (_is_fresh(lease, held, _now()) or renew(lease, lease.seconds, _now())):
         yield
         return
     parent = os.getpid()
@@ -70,7 +71,14 @@ def kept(lease: Optional[Lease]) -> Iterator[None]:
         os.close(reader)
         # The next task of the run finds out, and says, what is wrong with the record.
         with contextlib.suppress(RecordError):
-            renew(lease, lease.seconds_after, _now())
+            if lease.seconds_after != lease.seconds:
+                renew(lease, lease.seconds_after, _now())
+
+
+def _is_fresh(lease: Lease, record: Record, now: datetime) -> bool:
+    """Say whether the lease was renewed a moment ago, so that a short task need not write the record."""
+    left = (release_record.parse_time(record["lock"]["until"]) - now).total_seconds()
+    return lease.seconds * (1 - 1 / _BEATS_IN_A_LEASE) <= left <= lease.seconds
 
 
 def _beat_beside(lease: Lease, parent: int) -> None:

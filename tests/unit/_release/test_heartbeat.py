@@ -195,3 +195,16 @@ def test_what_another_run_holds_is_not_changed(lease):
         heartbeat.refuse_lost(lease, ID)
     write(lease.state_path, {**read(lease), "lock": None})
     heartbeat.refuse_lost(lease)
+
+
+def test_a_lease_that_is_fresh_is_not_written_again(lease, monkeypatch):
+    """A write is synced, and a run has many tasks."""
+    held = read(lease)
+    fresh = release_record.format_time(datetime.now(timezone.utc) + timedelta(seconds=590))
+    write(lease.state_path, {**held, "lock": {**held["lock"], "until": fresh}})
+    with heartbeat.kept(heartbeat.Lease(lease.state_path, "run 1", 600, 600)):
+        assert read(lease)["lock"]["until"] == fresh
+    assert read(lease)["lock"]["until"] == fresh
+    # What a hook was given is taken back.
+    with heartbeat.kept(heartbeat.Lease(lease.state_path, "run 1", 30, 30)):
+        assert read(lease)["lock"]["until"] < fresh
