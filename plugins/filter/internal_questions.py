@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The C(matrix) with its patches, the C(known_metrics), the seconds C(stable_for), and arguments of modules as C(app) and C(log).
+  description: The C(matrix) with its patches, the C(known_metrics), the seconds C(stable_for), and arguments of modules as C(app), C(over) and C(log).
   type: dict
   sample: {stable_for: 5, app: {probes: [], counters: {}, deadline: 10}}
 """

@@ -179,6 +179,43 @@ options:
         stopped or errored, or ended again and again meanwhile.
       - A PM2 that cannot be asked changes nothing.
     type: str
+  log:
+    description: Lines that decide already. They are looked for whenever a probe fails, and once there is one nothing is waited for.
+    type: dict
+    suboptions:
+      files:
+        description: The logs, as for M(greenlight.release.log_assert).
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          path:
+            description: Path of the log.
+            type: path
+            required: true
+          stream:
+            description: What the app writes there.
+            type: str
+            choices: [out, err, both]
+            required: true
+      cursor:
+        description: Where to begin, as M(greenlight.release.log_assert) returned it.
+        type: dict
+        required: true
+      known_kinds:
+        description: Kinds of lines that are nothing new.
+        type: dict
+        default: {}
+      forbid:
+        description: Lines that must not be there, as for M(greenlight.release.log_assert).
+        type: list
+        elements: dict
+        default: []
+      ignore:
+        description: Lines that no rule counts, as for M(greenlight.release.log_assert).
+        type: list
+        elements: dict
+        default: []
   pm2_home:
     description: Folder of the PM2 daemon of O(process). The default is E(PM2_HOME), else C(~/.pm2).
     type: path
@@ -328,7 +365,7 @@ counters:
 
 import os
 import time
-from typing import Any, Callable, List, Mapping, Tuple
+from typing import Any, List, Mapping, Tuple
 
 HAS_REQUESTS = True
 try:
@@ -341,12 +378,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
 from ansible_collections.greenlight.release.plugins.module_utils._health import probe as health_probe
 from ansible_collections.greenlight.release.plugins.module_utils._health import wait as health_wait
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, parallel
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._logs import over
+from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 
 SHORTEST_SECRET = 4
-PM2_TIMEOUT = 5
 ARGUMENTS = {
     "url": {"type": "str"},
     "expect_json": {"type": "list", "elements": "dict"},
@@ -358,18 +395,11 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 5},
     "deadline": {"type": "float", "default": 60},
     "process": {"type": "str"},
+    "log": {"type": "dict", "options": over.OPTIONS},
     "pm2_home": {"type": "path"},
     "report_only": {"type": "bool", "default": False},
     "heartbeat": {"type": "dict", "options": heartbeat.OPTIONS},
 }
-
-
-def why_over(params: Mapping[str, Any]) -> Callable[[], str]:
-    """Return what says why it is no use to wait for the process, a text that is empty where nobody knows."""
-    if not params["process"]:
-        return lambda: ""
-    home = pm2.home_of(params["pm2_home"], os.environ)
-    return pm2.watch_end(params["process"], lambda: pm2.read_instances(home, params["process"], PM2_TIMEOUT))
 
 
 def parse_arguments(
@@ -388,7 +418,7 @@ def parse_arguments(
         parallel.run_all,
         measure.check_counters(params["counters"]),
         time.time(),
-        why_over(params),
+        over.watch(params["process"], params["pm2_home"], params["log"], os.environ),
     )
     return parse.parse_probes(given, params["timeout"]), world, patience
 
@@ -410,7 +440,7 @@ def main() -> None:
         probes, world, patience = parse_arguments(module.params)
         with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             result = health_wait.check_all(probes, world, patience)
-    except (health_probe.HealthError, RecordError, OSError) as error:
+    except (health_probe.HealthError, LogError, RecordError, OSError) as error:
         module.fail_json(msg=files.told(error))
     if not result["healthy"] and not module.params["report_only"]:
         module.fail_json(msg=f"The app is not healthy: {result['reason']}", **result)

@@ -313,14 +313,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
 PM2_TIMEOUT = 10
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["mark", "checked"], "default": "checked"},
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "path": {"type": "path", "required": True},
-            "stream": {"type": "str", "choices": ["out", "err", "both"], "required": True},
-        },
-    },
+    "files": {"type": "list", "elements": "dict", "options": options.FILE},
     "process": {"type": "str"},
     "pm2_home": {"type": "path"},
     "cursor": {"type": "dict"},

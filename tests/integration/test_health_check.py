@@ -533,3 +533,17 @@ def test_an_app_whose_process_was_stopped_is_not_waited_for(run_module, running,
     asked = {"url": url, "deadline": 3600, "process": "sample-app", "pm2_home": str(pm2.home)}
     failed = run_module("health_check", asked)
     assert failed["msg"].endswith("; PM2 says that sample-app is stopped")
+
+
+def test_an_app_whose_log_decides_is_not_waited_for(run_module, server, tmp_path):
+    log = tmp_path / "error.log"
+    log.write_text("")
+    marked = run_module("log_assert", {"state": "mark", "files": [{"path": str(log), "stream": "err"}]})
+    log.write_text("TypeError: no such column\n")
+    forbid = [{"name": "critical_errors", "pattern": "TypeError", "new_kinds_only": True}]
+    given = {"files": [{"path": str(log), "stream": "err"}], "cursor": marked["cursor"], "forbid": forbid}
+    asked = {"url": f"http://127.0.0.1:{server.server_port}/broken", "deadline": 3600, "log": given}
+    failed = run_module("health_check", asked)
+    assert "; its log has critical_errors: 1 lines, the last one is 'TypeError: no such column'" in failed["msg"]
+    wrong = {**asked, "log": {**given, "forbid": [{"name": "critical_errors"}]}}
+    assert "forbid rule critical_errors needs a pattern" in run_module("health_check", wrong)["msg"]

@@ -9,6 +9,10 @@ from typing import Any, Dict
 
 Options = Dict[str, Dict[str, Any]]
 
+FILE: Options = {
+    "path": {"type": "path", "required": True},
+    "stream": {"type": "str", "choices": ["out", "err", "both"], "required": True},
+}
 PATTERN: Options = {
     "name": {"type": "str"},
     "pattern": {"type": "str"},

@@ -21,14 +21,17 @@ _WARM_UP_REQUESTS = 5
 
 
 def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
-    """Return `{matrix, known_metrics, stable_for, app, log}`: what is judged by, and what is asked for it.
+    """Return `{matrix, known_metrics, stable_for, app, over, log}`: what is judged by, and what is asked for it.
 
-    `stable_for` is in seconds, `app` has arguments of health_check and `log` of log_assert. Those of the log depend
+    `stable_for` is in seconds, `app` has arguments of health_check and `log` of log_assert. `over` is the log that ends
+    the questions of health_check as soon as it decides, {} where it does not. Those of the log depend
     on what health_check answered. Raises MatrixError for a wrong row.
     """
     since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), settings.matrix()
     parse_matrix(matrix, known)
-    over = _is_over(settings, answers, matrix, known)
+    # No line of the log changes what an app comes to that does not serve.
+    over = bool(failed_probes(answers.health)) and _rolls_back("server_starts", False, settings, answers)
+    log = _ask_log(settings, since, matrix, own_requests(settings, answers.health), over)
     return {
         "matrix": matrix,
         "known_metrics": known,
@@ -38,7 +41,8 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
             "counters": since.counters,
             "deadline": _deadline(settings, since),
         },
-        "log": _ask_log(settings, since, matrix, own_requests(settings, answers.health), over),
+        "over": _deciding_log(settings, answers, log) if _rolls_back("critical_errors", 1, settings, answers) else {},
+        "log": log,
     }
 
 
@@ -101,13 +105,23 @@ def _ask_log(
     }
 
 
-def _is_over(settings: Settings, answers: Answers, matrix: Sequence[Mapping[str, Any]], known: Sequence[str]) -> bool:
-    """Say whether the app does not serve, and a row rolls back for that alone: no line of its log changes that."""
-    if not answers.since.judges_release or not failed_probes(answers.health):
+def _rolls_back(metric: str, value: Any, settings: Settings, answers: Answers) -> bool:
+    """Say whether a release is judged, and a row of the matrix rolls it back for that value alone."""
+    rows = [row for row in settings.matrix() if row.get("metric") == metric]
+    if not answers.since.judges_release or not rows:
         return False
-    age = answers.record.get("age") or 0
-    rows = [row for row in matrix if row.get("metric") == "server_starts"]
-    return bool(rows) and decide({"server_starts": False}, rows, {}, age, known, 0, "host")["decision"] == "rollback"
+    age, known = answers.record.get("age") or 0, known_metrics(settings.probe_metrics())
+    decision: str = decide({metric: value}, rows, {}, age, known, 0, "host")["decision"]
+    return decision == "rollback"
+
+
+def _deciding_log(settings: Settings, answers: Answers, log: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what shows new critical errors in the log, {} where there is none to read."""
+    if not log["cursor"]:
+        return {}
+    known = {name: log[name] for name in ("cursor", "known_kinds", "ignore")}
+    critical = [_forbid("critical_errors", settings.critical_errors)]
+    return {**known, "files": answers.process.get("log_files", []), "forbid": critical}
 
 
 def failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:

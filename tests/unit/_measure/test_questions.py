@@ -44,6 +44,26 @@ def test_an_app_that_is_measured_for_the_first_time_must_serve_at_once(app, sinc
     assert (asked["app"]["deadline"], asked["log"]["wait"]) == expected
 
 
+@pytest.mark.parametrize(
+    "since, patches, decides",
+    [
+        ("switch", {}, True),
+        ("switch", {"critical_errors": {"action": "monitor"}}, False),
+        ("switch", {"critical_errors": {"target": {"at_most": 3}}}, False),
+        ("switch", {"critical_errors": None}, False),
+        ("baseline", {}, False),
+        ({"required": []}, {}, False),
+    ],
+)
+def test_new_critical_errors_end_the_questions_where_they_roll_back(app, since, patches, decides):
+    over = ask(*app(well(since=since), decision_matrix_patches=patches, ignored_errors=["known"]))["over"]
+    assert bool(over) == decides
+    if decides:
+        assert (over["files"], over["cursor"], over["known_kinds"]) == (["out"], {"at": 7}, {"critical_errors": ["k1"]})
+        assert [rule["name"] for rule in over["forbid"]] == ["critical_errors"]
+        assert over["ignore"][0]["pattern"] == "(?:known)"
+
+
 ILL = probe(healthy=False, reason="no answer")
 CACHE = probe("cache statistics", healthy=False)
 

@@ -26,7 +26,7 @@ LAYERS = (
 SHIPPED = {
     "app_survey": {"_code", "_host", "_pm2", "_survey", "_values"},
     "git_revision": {"_code", "_host", "_values"},
-    "health_check": {"_health", "_host", "_pm2", "_release", "_values"},
+    "health_check": {"_health", "_host", "_logs", "_pm2", "_release", "_values"},
     "log_assert": {"_host", "_logs", "_pm2", "_release", "_values"},
     "pm2_process": {"_host", "_pm2", "_release", "_values"},
     "pm2_process_info": {"_host", "_pm2", "_release", "_values"},
