@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,45 @@ def test_a_hook_of_a_user_is_held_for_as_long_as_it_may_take():
     held = hold["greenlight.release.release_record"]
     assert (held["state"], held["lease"]) == ("held", "{{ greenlight_long_lease_seconds }}")
     assert "ansible.builtin.include_tasks" in include
+
+
+@pytest.fixture(scope="module")
+def leases():
+    """Return the lease of a run as the roles give it to their long tasks, by what is the case."""
+    given = {"greenlight_app_name": "shop", "__greenlight_run_id": "run 1", "ansible_play_hosts": ["web1"]}
+    cases = {
+        "one host": {},
+        "several hosts": {"ansible_play_hosts": ["web1", "web2"]},
+        "a batch of one": {"ansible_play_hosts": ["web1", "web2"], "__greenlight_batch": {"hosts": ["web1"]}},
+        "a batch of two": {"__greenlight_batch": {"hosts": ["web1", "web2"]}},
+        "a rollback": {"__greenlight_holder": "run 2"},
+    }
+    asked = {
+        "collections": str(CHECKOUT / ".cache" / "collections"),
+        "files": [str(CHECKOUT / f"roles/verify/{name}/main.yml") for name in ("defaults", "vars")],
+        "variables": {},
+        "expressions": {"heartbeat": HEARTBEAT},
+        "cases": {
+            **{name: {**given, **more} for name, more in cases.items()},
+            "a watch": {"greenlight_app_name": "shop", "ansible_play_hosts": ["web1"]},
+        },
+    }
+    program = [sys.executable, str(Path(__file__).parent / "role_renderer.py")]
+    done = subprocess.run(program, input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=120)
+    return {name: found["heartbeat"] for name, found in json.loads(done.stdout).items()}
+
+
+@pytest.mark.parametrize(
+    "case, run_id, after",
+    [
+        ("one host", "run 1", 300),
+        ("several hosts", "run 1", 1800),
+        ("a batch of one", "run 1", 300),
+        ("a batch of two", "run 1", 1800),
+        ("a rollback", "run 2", 300),
+        ("a watch", "", 300),
+    ],
+)
+def test_a_host_that_waits_for_others_has_a_longer_lease_between_its_tasks(leases, case, run_id, after):
+    assert (leases[case]["run_id"], leases[case]["lease"], leases[case]["lease_after"]) == (run_id, 300, after)
+    assert leases[case]["state_path"] == "/var/lib/greenlight/shop"
