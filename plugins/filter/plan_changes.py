@@ -65,6 +65,10 @@ options:
     type: list
     elements: str
     default: []
+  trial:
+    description: Whether the new revision is tried in a new tree, see the role P(greenlight.release.deploy#role).
+    type: bool
+    default: false
   rehearse_migration:
     description: Whether a migration is tried first in a new tree, V(auto), V(always) or V(never), see the role P(greenlight.release.deploy#role).
     type: str
@@ -151,6 +155,7 @@ from types import MappingProxyType
 from typing import Any, Callable, Dict, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.greenlight.release.plugins.module_utils._release import build_plan, changes, plan
 
 
@@ -162,6 +167,7 @@ def plan_changes(
     built_paths: Sequence[str] = (),
     rehearse_migration: str = "never",
     tree: Mapping[str, Any] = MappingProxyType({}),
+    trial: Any = False,
     **settings: Any,
 ) -> Dict[str, Any]:
     try:
@@ -169,7 +175,8 @@ def plan_changes(
         planned = build_plan.plan_changes(changed_paths, rules, app, known, built_paths, **settings)
     except (changes.ChangesError, TypeError) as error:
         raise AnsibleFilterError(f"plan_changes: {error}") from error
-    staged = plan.needs_stage(layout, planned["run"], planned["migrate"], rehearse_migration)
+    tries = boolean(trial, strict=False)
+    staged = tries or plan.needs_stage(layout, planned["run"], planned["migrate"], rehearse_migration)
     return {**planned, "staged": staged}
 
 

@@ -145,6 +145,14 @@ options:
     type: str
     choices: [auto, always, never]
     default: never
+  trial_port:
+    description:
+      - A free TCP port on which the new revision is tried while the old one serves. By default it is not tried.
+      - It is started in the staged tree, by the command of PM2 and not by PM2 itself, with the variables of the app, on a copy of the database that
+        O(migrate) was tried on. Each variable and each word of the command that is O(port) is this port instead.
+        It must listen within O(start_timeout), and live on for O(stable_for) seconds. Else the switch ends before anything was changed.
+      - Where it cannot be tried, such as for lack of memory, the module warns.
+    type: int
   allowed_holders:
     description:
       - Names of programs that may have the database open while it is migrated. Any other process that has it open, and is stopped neither
@@ -252,6 +260,11 @@ rehearsal:
   returned: when there is something to migrate and O(rehearse) is not V(never), and not in check mode
   type: dict
   sample: {"done": true, "reason": "", "seconds": 1.21}
+trial:
+  description: Whether the new revision was tried beside the old one (C(done)), C(reason) why not, and how long it took in C(seconds).
+  returned: when O(trial_port) is set, and not in check mode
+  type: dict
+  sample: {"done": true, "reason": "", "seconds": 6.4}
 restored:
   description:
     - What became of the database. C(restored) says whether it was replaced, C(reason) why or why not, C(set_aside) where the replaced one is,
@@ -329,7 +342,7 @@ ARGUMENTS = {
     "release_id": {"type": "str"},
     "by": {"type": "str", "default": "unknown"},
     "lease": {"type": "int", "default": 300},
-    **{name: {"type": "int"} for name in ("lease_after", "port")},
+    **{name: {"type": "int"} for name in ("lease_after", "port", "trial_port")},
     "record": {"type": "dict"},
     "phase": {"type": "str", "choices": ["whole", "before_migrate", "from_migrate"], "default": "whole"},
     "strategy": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},

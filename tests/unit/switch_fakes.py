@@ -34,6 +34,7 @@ def params(state_path, **given):
         "phase": "whole",
         "strategy": "restart",
         "roll_back": False,
+        "trial_port": None,
         "restart_app": True,
         "restart": [],
         "backup": "/b/shop.pages",

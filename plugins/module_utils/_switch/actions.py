@@ -86,8 +86,20 @@ def take(name: str, step: Step, inputs: Inputs, progress: Progress) -> Progress:
 
 
 def rehearse(inputs: Inputs, progress: Progress) -> Progress:
-    """Migrate a copy of the database while the app serves. What cannot be tried is a warning."""
+    """Migrate a copy of the database, or try the new revision on it, while the app serves.
+
+    What cannot be tried is a warning.
+    """
     clock = inputs.system.clock
+    if inputs.plan.tries:
+        began = clock.now()
+        reason = migration.try_out(inputs, progress.before)
+        found = {"done": not reason, "reason": reason, "seconds": round(clock.now() - began, 3)}
+        progress = progress.found({"trial": found})
+        if reason:
+            progress = progress.warned(f"The new revision was not tried beside the old one: {reason}")
+        if not reason or not inputs.migrate or inputs.rehearse == "never":
+            return progress
     began = clock.now()
     reason = migration.rehearse(inputs, progress.before)
     if reason:

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import has_commit
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands, proc
+from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
@@ -31,6 +32,8 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
     bounds = {"start_timeout": app.start_timeout, "stop_timeout": app.stop_timeout}
     limits = {**bounds, "timeout": app.timeout, "stable_for": app.stable_for, "port": app.requirements.port}
     pm2.check_options(limits, app.host.home)
+    if plan.tries and not 0 < inputs.trial_port < 65536:
+        raise CommandError(f"trial_port must be from 1 to 65535, not {inputs.trial_port}; set greenlight_trial_port")
     logs_process.parse_files(inputs.log_files)
     if not inputs.is_planned:
         # Refuses the record when another run holds it.

@@ -60,6 +60,7 @@ class Inputs:
     lease: Optional[heartbeat.Lease] = None
     is_rehearsal: bool = False
     is_planned: bool = False
+    trial_port: int = 0
 
     @property
     def log_files(self) -> Any:
@@ -96,6 +97,7 @@ def read(
         heartbeat.read(params, is_rehearsal),
         is_rehearsal,
         is_planned,
+        params["trial_port"] or 0,
     )
 
 
@@ -110,7 +112,9 @@ def find_record(state_path: Path, release_id: Optional[str]) -> Record:
 
 
 def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
-    rehearses = params["direction"] == "forward" and params["phase"] == "whole" and bool(params["migrate"])
+    is_whole = params["direction"] == "forward" and params["phase"] == "whole"
+    rehearses = bool(params["migrate"]) and params["rehearse"] != "never"
+    tries = is_whole and params["trial_port"] is not None
     return SwitchPlan(
         params["direction"],
         params["phase"],
@@ -119,9 +123,10 @@ def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
         record["from_revision"],
         record["to_revision"],
         params["restart_app"],
-        rehearses and params["rehearse"] != "never",
+        tries or (is_whole and rehearses),
         params["roll_back"],
         params["direction"] == "back" and was_rolled_back(record, params["run_id"]),
+        tries,
     )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host.commands 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import kept_output
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
-from ansible_collections.greenlight.release.plugins.module_utils._switch import leftovers, variables
+from ansible_collections.greenlight.release.plugins.module_utils._switch import leftovers, trial, variables
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 
@@ -71,6 +71,26 @@ def rehearse(inputs: Inputs, before: pm2.State) -> str:
     except _CannotRehearse as reason:
         if inputs.rehearse == "always":
             raise CommandError(f"The migration cannot be tried on a copy of the database: {reason}") from reason
+        return str(reason)
+    return ""
+
+
+def try_out(inputs: Inputs, before: pm2.State) -> str:
+    """Start the new revision beside the old one on a copy, migrated; return why that cannot be done, empty when it was.
+
+    Raises CommandError where the migration fails, or the new revision does not serve.
+    """
+    environment = environment_of(inputs, before)
+    try:
+        if inputs.migrate and inputs.rehearse == "never":
+            raise trial.CannotTry("its migration is not tried on a copy of the database")
+        planned = trial.plan(inputs, before, environment)
+        with _made_copy(inputs, before) as copy:
+            led = {**environment, **copy.variables}
+            if inputs.migrate:
+                _run_on(copy, inputs, led)
+            trial.run(inputs, planned, led)
+    except (_CannotRehearse, trial.CannotTry) as reason:
         return str(reason)
     return ""
 

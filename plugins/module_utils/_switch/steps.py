@@ -49,7 +49,8 @@ class SwitchPlan:
     """What is wanted of a switch, in the words of the module; `old` and `new` are full SHAs.
 
     Without `restart_app` only the code is moved. With `rehearses` the migration is tried on a copy first. With
-    `rolls_back` a new revision that fails is rolled back at once. A rollback `is_done` where its run did that.
+    `rolls_back` a new revision that fails is rolled back at once. A rollback `is_done` where its run did that. With
+    `tries` the new revision is started beside the old one first, which rehearses its migration as well.
     """
 
     direction: str
@@ -61,6 +62,7 @@ class SwitchPlan:
     rehearses: bool = False
     rolls_back: bool = False
     is_done: bool = False
+    tries: bool = False
 
     @property
     def is_rollback(self) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -444,3 +445,22 @@ def test_a_backup_outside_of_releases_is_verified_and_keeps_what_a_rollback_need
     with contextlib.closing(sqlite3.connect(site.app.database)) as live:
         count = live.execute("SELECT count(*) FROM items").fetchone()[0]
     assert max(wholes, key=lambda each: each["sequence"])["row_counts"]["items"] == count
+
+
+def test_a_revision_that_crashes_when_it_is_tried_beside_the_old_one_costs_no_user_an_answer(site):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other = probe.getsockname()[1]
+    given = ("-e", json.dumps({"greenlight_trial": True, "greenlight_trial_port": other}))
+    row, pids = site.app.post("must survive"), site.pids()
+    with Load(Asked(site.app)) as load:
+        status, output = site.deploy("crash-at-load", *given)
+    assert (status, load.failures, site.pids()) == (2, [], pids), output
+    told = "was aborted, nothing was changed: The new revision was tried beside the old one, and it ended with status 1"
+    assert told in output and "SETTINGS_FILE is not set" in output, output
+    assert [record["status"] for record in site.records()] == ["aborted"]
+    status, output = site.deploy("better", *given)
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    assert "was not tried" not in output, output
+    with contextlib.closing(sqlite3.connect(site.app.database)) as opened:
+        assert opened.execute("SELECT name FROM items WHERE id = ?", (row,)).fetchone() == ("must survive",)

@@ -117,6 +117,7 @@ def test_the_filter_of_changes_says_what_is_staged_and_built_anew():
     planned = plan_changes(["items.js"], [], "shop", "in_place", ["node_modules"], **settings)
     assert (planned["staged"], planned["built_anew"], planned["run"]) == (False, [], [])
     assert plan_changes([], [], "shop", "releases")["staged"] is True
+    assert plan_changes(["items.js"], [], "shop", trial="yes")["staged"] is True
 
 
 LATE = "it is Thu 2026-02-19 13:05 in UTC, outside of the allowed hours"

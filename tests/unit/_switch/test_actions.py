@@ -438,6 +438,28 @@ def test_what_a_rehearsal_came_to_is_reported(make, monkeypatch, reason, warning
     assert [warning.partition("was ")[2] for warning in done.warnings] == list(warnings)
 
 
+@pytest.mark.parametrize(
+    "reason, given, rehearsed",
+    [
+        ("", {"migrate": [["true"]], "rehearse": "auto"}, False),
+        ("no room", {"migrate": [["true"]], "rehearse": "auto"}, True),
+        ("no room", {"migrate": [["true"]]}, False),
+        ("no room", {}, False),
+    ],
+)
+def test_a_trial_rehearses_the_migration_which_is_rehearsed_alone_where_there_can_be_none(
+    make, monkeypatch, reason, given, rehearsed
+):
+    monkeypatch.setattr(actions.migration, "try_out", lambda _inputs, _before: reason)
+    monkeypatch.setattr(actions.migration, "rehearse", lambda _inputs, _before: "")
+    inputs = make(trial_port=3001, **given)
+    assert steps_of(inputs.plan)[0] == "rehearse"
+    done = actions.rehearse(inputs, BEGUN)
+    assert done.results["trial"] == {"done": not reason, "reason": reason, "seconds": 0}
+    told = [f"The new revision was not tried beside the old one: {reason}"] if reason else []
+    assert (list(done.warnings), "rehearsal" in done.results) == (told, rehearsed)
+
+
 @pytest.mark.parametrize("lists", [[[SERVING]], [[STOPPED], [SERVING]]], ids=["before", "meanwhile"])
 def test_nothing_is_migrated_while_something_else_has_started_the_app(make, lists):
     inputs = make(transport=FakeTransport(*lists), migrate=[["true"]], environment={"PATH": "/bin:/usr/bin"})

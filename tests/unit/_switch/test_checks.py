@@ -110,6 +110,7 @@ def test_a_rollback_reloads_only_where_the_release_did_and_nothing_else_is_neede
         ({"migrate": [["npm", 1]]}, CommandError, "migrate.0. must be a list of words"),
         ({"subfolder": "../other"}, CommandError, "'../other' must lie in the repository"),
         ({"port": -1}, PM2Error, "port must be from 0 to 65535"),
+        ({"trial_port": 0}, CommandError, "trial_port must be from 1 to 65535, not 0; set greenlight_trial_port"),
         ({"run_id": "run-2", "by": "bob"}, RecordError, "is held by alice"),
         (
             {"phase": "from_migrate"},

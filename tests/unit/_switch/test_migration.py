@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +61,29 @@ def test_a_copy_is_migrated_and_removed_and_then_the_database(host, make):
     assert [path.name for path in Path(host.manifest["path"]).parent.glob(".rehearsal*")] == []
     migration.migrate(inputs, before)
     assert columns(host) == 2
+
+
+@pytest.mark.parametrize("codes, columns_seen", [((), "1"), ((ADD,), "2")])
+def test_the_new_revision_is_tried_on_the_migrated_copy(host, make, monkeypatch, codes, columns_seen):
+    seen = []
+
+    def look(_inputs, planned, environment):
+        count = "SELECT count(*) FROM pragma_table_info('t')"
+        with contextlib.closing(sqlite3.connect(environment["DB"][5:])) as copy:
+            seen.append((planned, str(copy.execute(count).fetchone()[0]), environment["DB"] != f"file:{host.path}"))
+
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    monkeypatch.setattr(migration.trial, "run", look)
+    assert migration.try_out(make(*codes), app(DB=f"file:{host.path}")) == ""
+    assert (seen, columns(host)) == ([("a plan", columns_seen, True)], 1)
+
+
+def test_where_nothing_can_be_tried_the_reason_is_said(host, make, monkeypatch):
+    unknown = migration.try_out(make(ADD, rehearse="never"), app(DB=f"file:{host.path}"))
+    assert unknown == "its migration is not tried on a copy of the database"
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    named = Done(0, f"{'b' * 40}:server.js\n", "")
+    assert "server.js of the new revision names" in migration.try_out(make(grep=named), app())
 
 
 def test_a_migration_that_was_made_does_not_fail_because_its_output_cannot_be_kept(host, make, tmp_path):
