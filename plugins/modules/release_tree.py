@@ -249,7 +249,7 @@ def main() -> None:
         required_if=[("state", "staged", ("release_id", "sha")), ("state", "pruned", ("state_path",))],
     )
     try:
-        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+        with heartbeat.holding(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             result = {"staged": stage, "pruned": prune}[module.params["state"]](module.params, module.check_mode)
     except (git.GitError, release_record.RecordError) as error:
         module.fail_json(msg=str(error))

@@ -352,7 +352,7 @@ def main() -> None:
     now, token = datetime.now(timezone.utc), secrets.token_hex(3)
     try:
         work = functools.partial(run, module.params, module.check_mode, now, token)
-        with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
+        with heartbeat.holding(heartbeat.read(module.params["heartbeat"], module.check_mode)):
             result = watchdog.run_watched(lambda: sqlite_api.explained(work), module.params["timeout"], GreenlightError)
     except watchdog.GivenUp as error:
         module.fail_json(msg=f"The work on {module.params['path'] or module.params['dest']} was stopped: {error}")

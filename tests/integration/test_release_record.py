@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -173,3 +176,21 @@ def test_a_rollback_does_not_wait_for_room_for_its_evidence(run_module, tmp_path
     noted = run_module("release_record", following(tmp_path, "noted", stage="rolling_back", evidence={}))
     assert (noted["record"]["stage"], noted["record"]["facts"]) == ("rolling_back", {"evidence_path": ""})
     assert "The evidence cannot be kept in" in str(noted["warnings"])
+
+
+@pytest.mark.parametrize("name", ["sqlite_backup", "release_tree"])
+def test_what_changes_a_host_does_nothing_for_a_run_that_lost_its_release(run_module, tmp_path, repository, name):
+    run_module("release_record", opening(tmp_path))
+    database, checkout = tmp_path / "app.db", repository[0]
+    sqlite3.connect(database).close()
+    release = {"release_id": "20260219T020000Z-bbbbbbbb"}
+    given = {
+        "sqlite_backup": {"path": str(database), "dest": str(tmp_path / "backups")},
+        "release_tree": {"state": "staged", "path": str(checkout), "sha": repository[1]["better"], **release},
+    }
+    heartbeat = {"state_path": str(tmp_path / "state"), "run_id": "run 2"}
+    told = run_module(name, {**given[name], "heartbeat": heartbeat})["msg"]
+    assert "This run lost the release to another: " in told
+    assert "is held by alice" in told
+    assert not (tmp_path / "backups").exists()
+    assert not (checkout / ".git" / "greenlight" / release["release_id"]).exists()

@@ -75,6 +75,14 @@ def kept(lease: Optional[Lease]) -> Iterator[None]:
                 renew(lease, lease.seconds_after, _now())
 
 
+@contextlib.contextmanager
+def holding(lease: Optional[Lease]) -> Iterator[None]:
+    """Do as `kept`, for work that changes something. Raises RecordError first where another run holds the release."""
+    refuse_lost(lease)
+    with kept(lease):
+        yield
+
+
 def _is_fresh(lease: Lease, record: Record, now: datetime) -> bool:
     """Say whether the lease was renewed a moment ago, so that a short task need not write the record."""
     left = (release_record.parse_time(record["lock"]["until"]) - now).total_seconds()

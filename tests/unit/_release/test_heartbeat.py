@@ -125,7 +125,21 @@ def until(lease):
     return release_record.parse_time(read(lease)["lock"]["until"])
 
 
-def test_the_lease_is_kept_as_long_as_a_module_works_and_longer_afterwards(tmp_path, lease):
+@pytest.fixture
+def hearts(monkeypatch):
+    """The processes that were started."""
+    started, start = [], child.start
+    monkeypatch.setattr(child, "start", lambda work: started.append(start(work)) or started[-1])
+    return started
+
+
+def assert_ended(hearts):
+    for pid, _reader in hearts:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_lease_is_kept_as_long_as_a_module_works_and_longer_afterwards(lease, hearts):
     short = heartbeat.Lease(lease.state_path, "run 1", 1, 600)
     began = datetime.now(timezone.utc).replace(microsecond=0)
     with heartbeat.kept(short):
@@ -134,16 +148,14 @@ def test_the_lease_is_kept_as_long_as_a_module_works_and_longer_afterwards(tmp_p
         while until(lease) == first:
             pass
     assert until(lease) >= began + timedelta(seconds=600)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert_ended(hearts)
 
 
-def test_a_module_that_fails_or_whose_run_has_no_lease_starts_no_heart(lease, monkeypatch):
+def test_a_module_that_fails_or_whose_run_has_no_lease_leaves_no_heart(lease, hearts, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         with heartbeat.kept(lease):
             1 / 0  # noqa: B018  (it is the failure)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert_ended(hearts)
     take_over(lease)
     monkeypatch.setattr(child, "start", None)
     for nothing in (None, lease):
@@ -208,3 +220,11 @@ def test_a_lease_that_is_fresh_is_not_written_again(lease, monkeypatch):
     # What a hook was given is taken back.
     with heartbeat.kept(heartbeat.Lease(lease.state_path, "run 1", 30, 30)):
         assert read(lease)["lock"]["until"] < fresh
+
+
+def test_work_that_changes_something_is_not_begun_for_a_run_that_lost_its_release(lease):
+    with heartbeat.holding(lease):
+        assert read(lease)["lock"]["run_id"] == "run 1"
+    take_over(lease)
+    with pytest.raises(RecordError, match="This run lost the release to another"), heartbeat.holding(lease):
+        raise AssertionError("it was begun")
