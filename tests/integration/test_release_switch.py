@@ -381,6 +381,27 @@ ADD_COLUMN = "import os, sqlite3; sqlite3.connect(os.environ['DATABASE_PATH']).e
 FAIL = "import sys; sys.exit('no such table: x')"
 
 
+# It ends two seconds after the time that it is given, as seconds since 1970.
+WAITS_UNTIL = "import sys, threading, time; threading.Event().wait(float(sys.argv[1]) + 2 - time.time())"
+
+
+def test_a_schedule_starts_nothing_during_a_switch_and_counts_again_afterwards(release_of):
+    release = release_of("better")
+    at = datetime.now() + timedelta(seconds=20)
+    schedule = at.strftime("%S %M %H * * *")
+    release.pm2("restart", "sample-app", "--cron-restart", schedule)
+    wait_for(release.app.answers, "the first answer after the restart")
+    migrate = [[sys.executable, "-c", WAITS_UNTIL, str(at.timestamp())]]
+    forward = release.forward(migrate=migrate)
+    assert forward.get("msg") is None
+    assert [each["pm2_env"]["cron_restart"] for each in release.pm2.processes()] == [schedule]
+    registered = (release.pm2.home / "pm2.log").read_text().count("Registering a cron job on")
+    assert release.read()["facts"]["schedules"] == {"sample-app": schedule}
+    assert release.back().get("msg") is None
+    assert [each["pm2_env"]["cron_restart"] for each in release.pm2.processes()] == [schedule]
+    assert (release.pm2.home / "pm2.log").read_text().count("Registering a cron job on") == registered + 1
+
+
 def stage(release):
     """Make the new tree, and return the command of a migration that is tried there."""
     given = {"path": str(release.app.path), "release_id": release.id, "sha": release.new}

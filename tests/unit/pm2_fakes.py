@@ -65,6 +65,10 @@ class FakeTransport:
         self.calls.append(("stop", pm_id))
         return lambda: self.calls.append(("stopped", pm_id))
 
+    def stop_unscheduled(self, pm_id):
+        self.calls.append(("unschedule", pm_id))
+        return self.stop(pm_id)
+
     def delete(self, pm_id):
         self.calls.append(("delete", pm_id))
 

@@ -110,7 +110,7 @@ def stop(request: Request, host: PM2Host, before: State, plan: ProcessPlan) -> C
         transport = opened.enter_context(host.connect())
         port = request.requirements.port or 0
         may_take = waits.stop_seconds(request, before.instances)
-        await_pm2 = instances.stop(transport, before.instances, port, may_take, host.clock)
+        await_pm2 = instances.stop(transport, before.instances, port, may_take, host.clock, request.unscheduled)
         readiness.refuse_orphans(host.home, request.name, [], transport.daemon)
         still_open = opened.pop_all()
 
@@ -194,12 +194,13 @@ def _recreate(request: Request, config: Config, host: PM2Host, before: State) ->
 
 
 def _changes(request: Request, before: State, plan: ProcessPlan) -> Dict[int, Mapping[str, object]]:
-    watched: Dict[str, object] = {"watch": request.watch} if request.watch else {}
+    forgotten = {"watch": request.watch, "cron_restart": request.schedule}
+    again: Dict[str, object] = {name: value for name, value in forgotten.items() if value}
     if request.config is None or not plan.differences or plan.action == "recreate":
-        return {each.pm_id: watched for each in before.instances if watched}
+        return {each.pm_id: again for each in before.instances if again}
     named = process.named(before.processes, request.name)
     return {
-        int(each["pm_id"]): {**watched, **pm2_differences.changes_for(request.config, each, plan.differences)}
+        int(each["pm_id"]): {**again, **pm2_differences.changes_for(request.config, each, plan.differences)}
         for each in named
     }
 

@@ -99,18 +99,27 @@ def delete(transport: Transport, instances: Sequence[Instance]) -> None:
 
 
 def stop(
-    transport: Transport, instances: Sequence[Instance], port: int, timeout: float, clock: Clock
+    transport: Transport,
+    instances: Sequence[Instance],
+    port: int,
+    timeout: float,
+    clock: Clock,
+    unscheduled: bool = False,
 ) -> Callable[[], None]:
     """Stop the instances, wait until their processes are gone, and return what waits until PM2 knows that.
 
     PM2 checks only every tenth of a second whether a process has ended (`God.processIsDead`); until it knows, it must
     not be asked to start them. `port` is one more port that must be free then, 0 for none. Raises PM2Error when a
-    process outlives `timeout` seconds, or when something else holds a port.
+    process outlives `timeout` seconds, or when something else holds a port. With `unscheduled` PM2 also forgets when it
+    is to start them, where it can be asked for that.
     """
     families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
     sockets = proc.sockets_of(pid for family in families.values() for pid in family)
     running = [each for each in instances if each.status != "stopped" or each.pid]
-    answers = [transport.stop(each.pm_id) for each in running]
+    answers = [
+        transport.stop_unscheduled(each.pm_id) if unscheduled and each.schedule else transport.stop(each.pm_id)
+        for each in running
+    ]
     for each in running:
         _await_end(each.name, families[each.pm_id], timeout, clock)
 

@@ -22,7 +22,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
 class Request:
     """What is wanted: `config` is None where the configuration may be as it is.
 
-    `watch` is what a process that is started watches again, None for what PM2 has of it.
+    `watch` is what a process that is started watches again, None for what PM2 has of it, and `schedule` its
+    cron_restart, "" for what PM2 has of it. One that is stopped `unscheduled` is started by no schedule meanwhile.
     `allow_root` lets root run a script that another user can change.
     """
 
@@ -35,6 +36,8 @@ class Request:
     save: bool
     watch: Any = None
     allow_root: bool = False
+    schedule: str = ""
+    unscheduled: bool = False
 
     @property
     def ends(self) -> bool:

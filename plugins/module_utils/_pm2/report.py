@@ -63,6 +63,16 @@ def diff(before: State, plan: ProcessPlan) -> Dict[str, Dict[str, Any]]:
     }
 
 
+def _schedule_warnings(request: Request, before: State) -> List[str]:
+    schedules = ", ".join(sorted({each.schedule for each in before.instances if each.schedule}))
+    if request.state != "stopped" or request.unscheduled or not schedules:
+        return []
+    return [
+        f"PM2 starts {request.name} again at its cron_restart ({schedules}), though it was stopped; set cron_restart "
+        "to 0, or use state absent"
+    ]
+
+
 def warnings(
     request: Request,
     before: State,
@@ -86,6 +96,7 @@ def warnings(
         found.append(
             f"{request.name} was created again, as PM2 cannot hand over what differs, so requests may have been lost"
         )
+    found += _schedule_warnings(request, before)
     if not request.save and dump.readable_by_others(home):
         found.append(
             f"{home}/dump.pm2 holds the environment of the apps and can be read by every user; use save, or chmod 0600"

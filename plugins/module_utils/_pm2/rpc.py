@@ -12,6 +12,7 @@ pm2-axon-rpc on npm, as PM2 5 to 7 ship them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -143,17 +144,25 @@ class Client:
 
     def ask(self, method: str, *arguments: Any) -> Callable[[], Any]:
         """Send a call, and return what waits for its value. Both raise what `call` raises."""
-        self._requests += 1
-        request_id = f"greenlight:{os.getpid()}:{self._requests}"
+        return self.ask_together((method, *arguments))[0]
+
+    def ask_together(self, *calls: Tuple[Any, ...]) -> List[Callable[[], Any]]:
+        """Send calls, a method with its arguments each, so that the daemon takes them one right after the other."""
+        frames = b""
+        answers: List[Callable[[], Any]] = []
+        for method, *arguments in calls:
+            self._requests += 1
+            request_id = f"greenlight:{os.getpid()}:{self._requests}"
+            frames += encode_request(method, arguments, request_id)
+            answers.append(functools.partial(self._answer, method, b"s:" + request_id.encode()))
+        with self._explaining(calls[0][0]):
+            self._socket.sendall(frames)
+        return answers
+
+    def _answer(self, method: str, name: bytes) -> Any:
+        self._deadline = self._now() + self._timeout
         with self._explaining(method):
-            self._socket.sendall(encode_request(method, list(arguments), request_id))
-
-        def answer() -> Any:
-            self._deadline = self._now() + self._timeout
-            with self._explaining(method):
-                return decode_answer(self._await_answer(b"s:" + request_id.encode()))
-
-        return answer
+            return decode_answer(self._await_answer(name))
 
     def _await_answer(self, name: bytes) -> List[bytes]:
         """Return the frame that answers a request, and keep those that answer others."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
@@ -19,6 +20,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.program im
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.rpc import Client
 
 Listed = Dict[str, Any]
+# What PM2 takes for no cron_restart.
+NO_SCHEDULE = "0"
 
 
 def home_of(given: Optional[str], environment: Mapping[str, str]) -> Path:
@@ -64,6 +67,9 @@ class Transport(Protocol):
     def stop(self, pm_id: int) -> Callable[[], Any]:
         """Ask for the end of a process and of its file watcher; what is returned waits until PM2 knows the end."""
 
+    def stop_unscheduled(self, pm_id: int) -> Callable[[], Any]:
+        """Do the same, and let PM2 forget when it is to start the process, where that can be asked for."""
+
     def delete(self, pm_id: int) -> None: ...
 
     def restart(self, pm_id: int, changes: Mapping[str, Any]) -> None: ...
@@ -99,6 +105,22 @@ class SocketTransport:
         unwatched = self._client.ask("stopWatch", "stopProcessId", pm_id)
         stopped = self._client.ask("stopProcessId", pm_id)
         return lambda: (unwatched(), stopped())
+
+    def stop_unscheduled(self, pm_id: int) -> Callable[[], Any]:
+        unwatched = self._client.ask("stopWatch", "stopProcessId", pm_id)
+        # Only a restart lets PM2 forget a schedule, and it starts nothing as long as the process has not ended. PM2
+        # looks for that every tenth of a second, so the two come together.
+        restart = ("restartProcessId", _options(pm_id, {"cron_restart": NO_SCHEDULE}))
+        stopped, refused = self._client.ask_together(("stopProcessId", pm_id), restart)
+
+        def answer() -> None:
+            unwatched(), stopped()
+            with contextlib.suppress(PM2Error):
+                refused()
+                # It had ended already.
+                self.stop(pm_id)()
+
+        return answer
 
     def delete(self, pm_id: int) -> None:
         self._client.call("stopWatch", "deleteProcessId", pm_id)
@@ -144,6 +166,9 @@ class ProgramTransport:
     def stop(self, pm_id: int) -> Callable[[], Any]:
         self._act("stop", pm_id)
         return lambda: None
+
+    def stop_unscheduled(self, pm_id: int) -> Callable[[], Any]:
+        return self.stop(pm_id)
 
     def delete(self, pm_id: int) -> None:
         self._act("delete", pm_id)

@@ -120,18 +120,25 @@ def mark(inputs: Inputs, progress: Progress) -> Progress:
         progress = progress.warned(f"The log was not marked, so all of it is read: {error}")
     progress = progress.found({"cursor": cursor}).learned({"cursor": cursor})
     # A rollback did that before its stop. By now its app is stopped, and users wait.
-    return progress if inputs.plan.is_rollback else _remember_watch(inputs, progress)
+    return progress if inputs.plan.is_rollback else _remember_settings(inputs, progress)
 
 
-def _remember_watch(inputs: Inputs, progress: Progress) -> Progress:
-    """Keep what PM2 watches before it is stopped: PM2 forgets it then, and the next run may have to know."""
-    watch = {**inputs.processes.watch, **progress.facts.get("watch", {}), **processes.watched(inputs.processes)}
-    return progress.learned({"watch": watch}) if watch else progress
+def _remember_settings(inputs: Inputs, progress: Progress) -> Progress:
+    """Keep what PM2 watches and when it starts something, before it is stopped: PM2 forgets both then.
+
+    The next run may have to know.
+    """
+    watch, schedules = processes.forgotten_when_stopped(inputs.processes)
+    known = {
+        "watch": {**inputs.processes.watch, **progress.facts.get("watch", {}), **watch},
+        "schedules": {**inputs.processes.schedules, **progress.facts.get("schedules", {}), **schedules},
+    }
+    return progress.learned({name: value for name, value in known.items() if value})
 
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
     known = progress.learned({"strategy": inputs.plan.strategy})
-    note(inputs, known, "switching", "backup", "cursor", "watch", "strategy")
+    note(inputs, known, "switching", "backup", "cursor", "watch", "schedules", "strategy")
     return progress
 
 
@@ -157,7 +164,7 @@ def stop(inputs: Inputs, progress: Progress) -> Progress:
     if progress.stopping is not None:
         return progress
     if inputs.plan.is_rollback:
-        progress = _remember_watch(inputs, progress)
+        progress = _remember_settings(inputs, progress)
     others = (
         processes.others_among(inputs.processes, database.holders(inputs.database)) if inputs.processes.others else []
     )
@@ -231,7 +238,7 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     if inputs.plan.stops and processes.was_started(seen):
         progress, seen = _stop_again(inputs, progress), processes.read(inputs.processes)
     try:
-        completed = processes.start(_watching(inputs, progress), seen)
+        completed = processes.start(_as_before(inputs, progress), seen)
     except PM2Error as error:
         if inputs.plan.is_rollback and inputs.plan.reloads:
             return _restart_instead(inputs, progress, error)
@@ -269,8 +276,9 @@ def _stop_again(inputs: Inputs, progress: Progress) -> Progress:
     return progress.with_completed(*stopped).warned(text)
 
 
-def _watching(inputs: Inputs, progress: Progress) -> processes.Processes:
-    return replace(inputs.processes, watch=progress.facts.get("watch", inputs.processes.watch))
+def _as_before(inputs: Inputs, progress: Progress) -> processes.Processes:
+    known, facts = inputs.processes, progress.facts
+    return replace(known, watch=facts.get("watch", known.watch), schedules=facts.get("schedules", known.schedules))
 
 
 def look(inputs: Inputs, progress: Progress) -> Progress:
@@ -301,7 +309,7 @@ def _restart_other(inputs: Inputs, progress: Progress, name: str) -> Progress:
     if left is not None:
         return progress.warned(*filter(None, [left]))
     try:
-        return progress.with_completed(processes.restart_other(_watching(inputs, progress), name))
+        return progress.with_completed(processes.restart_other(_as_before(inputs, progress), name))
     except EndedError as error:
         if not processes.may_end(pm2.read_state(inputs.processes.host, name)):
             raise

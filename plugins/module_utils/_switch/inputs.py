@@ -179,6 +179,7 @@ def _processes(
         facts.get("watch", {}),
         # A rollback brings back what ran before: to refuse that would only keep it down.
         allow_root=plan.is_rollback,
+        schedules=facts.get("schedules", {}),
     )
 
 

@@ -49,10 +49,11 @@ class Processes:
     others: Tuple[str, ...] = ()
     watch: Mapping[str, Any] = field(default_factory=dict)
     allow_root: bool = False
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
 
 def _ending(processes: Processes, name: str) -> Request:
-    return Request(name, "stopped", None, Requirements(), 0, processes.stop_timeout, False)
+    return Request(name, "stopped", None, Requirements(), 0, processes.stop_timeout, False, unscheduled=True)
 
 
 def _beginning(processes: Processes) -> Request:
@@ -66,13 +67,24 @@ def _beginning(processes: Processes) -> Request:
         processes.save,
         processes.watch.get(processes.app),
         processes.allow_root,
+        processes.schedules.get(processes.app, ""),
     )
 
 
 def _other(processes: Processes, name: str) -> Request:
     """Return what is wanted of another process, of which only is known that it must stay alive."""
-    watch, stable_for, timeout = processes.watch.get(name), processes.stable_for, processes.start_timeout
-    return Request(name, "restarted", None, Requirements(0), stable_for, timeout, False, watch, processes.allow_root)
+    return Request(
+        name,
+        "restarted",
+        None,
+        Requirements(0),
+        processes.stable_for,
+        processes.start_timeout,
+        False,
+        processes.watch.get(name),
+        processes.allow_root,
+        processes.schedules.get(name, ""),
+    )
 
 
 def check(processes: Processes, with_others: bool) -> State:
@@ -109,13 +121,14 @@ def _pids_of(processes: Processes, name: str) -> Set[int]:
     return own | proc.with_descendants(own)
 
 
-def watched(processes: Processes) -> Dict[str, Any]:
-    """Return what PM2 watches of the app and of the others, by name, where it does. Raises PM2Error."""
-    found = {}
+def forgotten_when_stopped(processes: Processes) -> Tuple[Dict[str, Any], Dict[str, str]]:
+    """Return what PM2 watches of the app and of the others, by name, and when it starts them. Raises PM2Error."""
+    watch, schedules = {}, {}
     for name in (processes.app, *processes.others):
         for instance in pm2.read_state(processes.host, name).instances:
-            found.update({name: instance.watch} if instance.watch else {})
-    return found
+            watch.update({name: instance.watch} if instance.watch else {})
+            schedules.update({name: instance.schedule} if instance.schedule else {})
+    return watch, schedules
 
 
 def refuse_watched(before: State, name: str) -> None:

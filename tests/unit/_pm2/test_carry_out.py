@@ -77,6 +77,8 @@ def test_a_process_that_is_started_is_watched_again_with_its_other_changes(kerne
     (order, pm_id, changes), *_others = transport.calls
     assert (order, pm_id, changes["watch"], changes["env"]["A"]) == ("restart", 3, ["src"], "1")
     assert carry_out._changes(replace(wanted, config=None), before, plan) == {3: {"watch": ["src"]}}
+    scheduled = replace(wanted, config=None, watch=None, schedule="0 3 * * *")
+    assert carry_out._changes(scheduled, before, plan) == {3: {"cron_restart": "0 3 * * *"}}
 
 
 def test_a_saved_process_is_made_over_the_transport_of_a_new_daemon(kernel, host, tmp_path):

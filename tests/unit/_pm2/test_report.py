@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
     foreign,
@@ -69,6 +71,18 @@ def test_a_reload_that_makes_the_process_anew_is_warned_about(tmp_path):
 @pytest.mark.parametrize(
     "wanted, before, found, warning",
     [
+        (
+            request("stopped"),
+            state(listed(pid=5, cron_restart="0 3 * * *")),
+            outcome(state(ONLINE)),
+            "PM2 starts shop again at its cron_restart (0 3 * * *), though it was stopped; set cron_restart to 0",
+        ),
+        (
+            replace(request("stopped"), unscheduled=True),
+            state(listed(pid=5, cron_restart="0 3 * * *")),
+            outcome(state(ONLINE)),
+            None,
+        ),
         (request(), state(ONLINE), outcome(state(ONLINE), killed=[instance(pid=5)]), "was killed after 1000 ms"),
         (
             request("reloaded"),

@@ -78,6 +78,9 @@ class FakeClient:
     def ask(self, method, *arguments):
         return lambda: self.call(method, *arguments)
 
+    def ask_together(self, *calls):
+        return [self.ask(*each) for each in calls]
+
 
 ACTIONS = [
     (lambda way: way.start(3), [("startProcessId", 3)], "start 3"),
@@ -94,6 +97,36 @@ def test_an_action_is_a_call_over_the_socket(act, calls, _command):
     way = SocketTransport(client)
     act(way)
     assert (way.version, way.daemon, client.calls[1:]) == ("7.0.4", 5, calls)
+
+
+STOPPED_AND_FORGOTTEN = [
+    ("stopWatch", "stopProcessId", 3),
+    ("stopProcessId", 3),
+    ("restartProcessId", {"id": 3, "env": {"current_conf": {"cron_restart": "0"}}}),
+]
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_schedule_is_forgotten_while_the_process_ends(monkeypatch, has_ended):
+    """Where it had ended already, PM2 has started it, and it is stopped once more."""
+    client = FakeClient([])
+    call = client.call
+
+    def refuse(method, *arguments):
+        call(method, *arguments)
+        if method == "restartProcessId" and not has_ended:
+            raise PM2Error("The PM2 daemon refused: Process with pid 5 already exists")
+
+    way = SocketTransport(client)
+    monkeypatch.setattr(client, "call", refuse)
+    way.stop_unscheduled(3)()
+    again = [("stopWatch", "stopProcessId", 3), ("stopProcessId", 3)] if has_ended else []
+    assert client.calls[1:] == STOPPED_AND_FORGOTTEN + again
+
+
+def test_the_program_cannot_make_pm2_forget_a_schedule(pm2, tmp_path):
+    ProgramTransport(pm2, tmp_path).stop_unscheduled(3)()
+    assert (tmp_path / "orders").read_text() == "stop 3"
 
 
 def test_a_saved_process_is_made_anew_over_the_socket_alone(pm2, tmp_path):

@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._release import
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
-from ansible_collections.greenlight.release.plugins.module_utils._switch import actions
+from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
 from pm2_fakes import FakeTransport, fake_kernel, instance, listed, outcome, request
@@ -511,6 +511,19 @@ def test_what_pm2_watched_is_noted_before_the_stop_and_watched_again(make):
     assert noted(inputs)["facts"]["watch"] == {"shop": ["src"]}
     actions.start(inputs, marked)
     assert transport.calls == [("restart", 3, {"watch": ["src"]})]
+
+
+def test_a_schedule_is_noted_before_the_stop_forgotten_by_it_and_set_again(make):
+    scheduled = listed(pid=10, cron_restart="0 3 * * *")
+    transport = FakeTransport([scheduled], [scheduled], [STOPPED])
+    inputs = make(transport=transport)
+    progress = actions.note_switching(inputs, actions.mark(inputs, BEGUN))
+    assert noted(inputs)["facts"]["schedules"] == {"shop": "0 3 * * *"}
+    actions.await_stop(actions.stop(inputs, progress))
+    assert transport.calls == [("unschedule", 3), ("stop", 3), ("stopped", 3)]
+    transport.calls.clear()
+    processes.start(actions._as_before(inputs, progress), processes.read(inputs.processes))
+    assert transport.calls == [("restart", 3, {"cron_restart": "0 3 * * *"})]
 
 
 @pytest.mark.parametrize(
