@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what a release costs the users of an app, against what they would notice without us, side by side.
 
-    ./greenlight bench deploy [--quick] [--ill]
+    ./greenlight bench deploy [--quick] [--ill | --rollback [--megabytes 100 1000]]
 
 The sample app runs under a PM2 of its own, with a load of 300 requests a second. Each round releases with every
 method, one after another: `pm2 restart` alone, which releases nothing; the runbook's own commands; our deploy with the
@@ -12,14 +12,18 @@ good answers and of the seconds that the method takes, the requests that failed 
 host sees.
 
 With `--ill` it measures releases that cannot serve, until the old revision serves again, against two `pm2 restart`.
+With `--rollback` it measures rollbacks of a healthy release with databases of several sizes: of the code alone against
+`pm2 restart`, and with a restore against that and what `cp` and fsync of the file take.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -170,6 +174,29 @@ class App:
         if done.returncode == 0:
             sys.exit(f"a release that begins with {line!r} was no failure")
 
+    def play(self, playbook: str, *more: str) -> None:
+        """Run a playbook that must succeed."""
+        words = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json", *more]
+        run(*words, f"greenlight.release.{playbook}", env={**self.env, "ANSIBLE_NOCOLOR": "1"})
+
+    def fill(self, megabytes: int) -> None:
+        """Let the database be of a size, of what cannot be compressed."""
+        with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as opened:
+            opened.execute("CREATE TABLE IF NOT EXISTS bulk (data BLOB)")
+            while self.database.stat().st_size < megabytes << 20:
+                opened.execute("INSERT INTO bulk VALUES (?)", (os.urandom(1 << 20),))
+                opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def copy_seconds(self) -> float:
+        """Return how long cp and fsync of the database take."""
+        copy = self.database.with_name("copy.db")
+        began = time.perf_counter()
+        run("cp", self.database, copy)
+        run("sync", copy)
+        seconds = time.perf_counter() - began
+        copy.unlink()
+        return seconds
+
     def restart_twice(self) -> None:
         """Do what a person does who knows at once that the release is ill: restart it, and restart the old one."""
         self.pm2("restart", "sample-app")
@@ -226,10 +253,43 @@ def compare_ill(app: App) -> int:
     return 1 if missed else 0
 
 
+def compare_rollbacks(app: App, sizes: list[int], rounds: int) -> int:
+    """Print the outage of rollbacks, and return 0 only when every goal is met."""
+    columns = {"pm2 restart s": 14, "code alone s": 14, "ratio": 7, "cp + fsync s": 14, "restore s": 11, "limit s": 9}
+    print(f"{'database':<12}" + "".join(f"{name:>{width}}" for name, width in columns.items()))
+    missed = 0
+    for size in sizes:
+        app.fill(size)
+        restart, code, restore, copies = Measured(), Measured(), Measured(), []
+        for _round in range(rounds):
+            measure(app, app.restart_alone, restart)
+            app.deploy()
+            measure(app, lambda: app.play("rollback"), code)
+            app.deploy()
+            # A row that the restore undoes: what has not changed is not restored.
+            with contextlib.closing(sqlite3.connect(app.database, isolation_level=None, timeout=30)) as opened:
+                opened.execute("INSERT INTO bulk VALUES (x'00')")
+            copies.append(app.copy_seconds())
+            measure(app, lambda: app.play("rollback", "-e", "greenlight_rollback_database=restore"), restore)
+        plain, alone, restored = (statistics.median(each.gaps) for each in (restart, code, restore))
+        copied = statistics.median(copies)
+        limit = 1.5 * copied + 1.3 * plain
+        missed += alone > 1.3 * plain or restored > limit
+        print(
+            f"{f'{size} MB':<12}{plain:>14.3f}{alone:>14.3f}{alone / plain:>7.2f}{copied:>14.3f}{restored:>11.3f}"
+            f"{limit:>9.3f}",
+            flush=True,
+        )
+    print("\ngoals: code alone at most 1.3 of pm2 restart; a restore at most that and 1.5 of cp + fsync")
+    return 1 if missed else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round only")
     parser.add_argument("--ill", action="store_true", help="releases that cannot serve, instead of those that can")
+    parser.add_argument("--rollback", action="store_true", help="rollbacks with databases of several sizes")
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[100, 1000], help="their sizes")
     given = parser.parse_args()
     rounds = 1 if given.quick else 3
     # The path of a daemon's socket may only be short.
@@ -239,6 +299,8 @@ def main() -> int:
         try:
             for name, instances in (("fork", 1), ("cluster", 2)):
                 apps.append(App(place / name, origin, instances))
+            if given.rollback:
+                return compare_rollbacks(apps[0], given.megabytes, rounds)
             return compare_ill(apps[0]) if given.ill else compare(*apps, rounds)
         finally:
             for app in apps:
