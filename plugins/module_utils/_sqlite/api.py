@@ -284,9 +284,12 @@ def restore(wanted: Restore, online: bool = False, check_mode: bool = False) -> 
     return {**done, "backup": _shown(wanted.manifest)}
 
 
-def prepare_restore(wanted: Restore) -> None:
-    """Do what of a restore can be done while the app serves. Raises SqliteError, OSError."""
-    sqlite_restore.prepare(wanted)
+def prepare_restore(wanted: Restore) -> bool:
+    """Do what of a restore can be done while the app serves, and return whether the database differs from the backup.
+
+    Raises SqliteError, OSError.
+    """
+    return sqlite_restore.prepare(wanted)
 
 
 def count_lost(wanted: Restore, set_aside: str) -> Dict[str, Any]:

@@ -95,13 +95,18 @@ def undisturbed(wanted: Restore) -> Iterator[int]:
         os.close(folder)
 
 
-def prepare(wanted: Restore) -> None:
-    """Write the new file next to the database, ready to take its name, while the app serves. Raises SqliteError."""
+def prepare(wanted: Restore) -> bool:
+    """Write the new file next to the database, ready to take its name, while the app serves. Raises SqliteError.
+
+    Return whether the database is known to differ from it: that need not be found out while users wait.
+    """
     with undisturbed(wanted), ExitStack() as undo:
         refuse_lack_of_space(wanted)
         undo.callback(remove_with_sidecars, wanted.staged)
         _write_staged(wanted)
+        differs = not (wanted.real.exists() and stage.same_content(wanted.staged, wanted.real))
         undo.pop_all()
+    return differs
 
 
 def _sweep(wanted: Restore) -> None:
@@ -130,7 +135,7 @@ def _restore_alone(wanted: Restore, folder: int, descriptors: List[int], locks: 
         if not replacement.needed:
             return result_of(False, replacement.reason, replacement.differences, None)
         differences = _stage(wanted, live, old)
-        if live.contents and stage.same_content(wanted.staged, old):
+        if live.contents and not wanted.differs and stage.same_content(wanted.staged, old):
             return result_of(False, "the database holds what the backup holds", {}, None)
         kept = _keep(wanted, live, leftovers)
         undo.callback(discard, kept)

@@ -42,7 +42,8 @@ class Restore:
     """One restore. `only_if_changed` leaves a sound database of the same schema alone; `timeout` is in seconds.
 
     `why` is set where it was ruled before that the database is restored, and says for what reason. Then nothing is done
-    while it is restored that takes longer for a larger database, but for a copy of what is replaced.
+    while it is restored that takes longer for a larger database, but for a copy of what is replaced. `differs` says
+    that it was seen to differ from the backup, so that they are not compared once more.
     `token` makes the names of the files that it makes unique, `aside` is the folder for what it replaces.
     """
 
@@ -55,6 +56,7 @@ class Restore:
     only_if_changed: bool = False
     force: bool = False
     why: str = ""
+    differs: bool = False
 
     @property
     def kept(self) -> Path:

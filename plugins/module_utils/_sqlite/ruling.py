@@ -65,13 +65,15 @@ class Bounds:
 class Ruling:
     """Whether the database is restored, why, and what that costs, as far as it was counted.
 
-    `question` is empty unless a person must decide.
+    `question` is empty unless a person must decide. `differs` says that the database was seen to differ from
+    the backup.
     """
 
     restores: bool
     reason: str
     question: str = ""
     differences: rows.Differences = field(default_factory=dict)
+    differs: bool = False
 
     @property
     def lost(self) -> str:

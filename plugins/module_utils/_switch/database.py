@@ -55,10 +55,11 @@ class Database:
             release_id=self.release_id,
         )
 
-    def plan_restore(self, why: str) -> Restore:
+    def plan_restore(self, why: str, differs: bool = False) -> Restore:
         """Return the plan of a restore. The backup is checked when it is ruled whether that is needed."""
         where = (self.backup, self.path, self.timeout)
-        return replace(sqlite_api.plan_restore(*where, self.now(), self.token, is_checked=True), why=why)
+        planned = sqlite_api.plan_restore(*where, self.now(), self.token, is_checked=True)
+        return replace(planned, why=why, differs=differs)
 
 
 def _watched(wanted: Database, work: Callable[[], Any]) -> Any:
@@ -140,7 +141,7 @@ def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsa
         if planned and (ruling is None or ruling.restores):
             sqlite_api.refuse_hindrances(planned, stopped_first)
         if planned and ruling and ruling.restores and not is_rehearsal:
-            sqlite_api.prepare_restore(planned)
+            ruling = replace(ruling, differs=sqlite_api.prepare_restore(planned))
         return asdict(ruling) if ruling else None
 
     found = _watched(wanted, work)
@@ -175,7 +176,7 @@ def restore(wanted: Database, ruling: Optional[Ruling]) -> Dict[str, Any]:
         ruled = ruling or sqlite_api.rule(wanted.plan_restore(""), _bounds_of(wanted), alone=True)
         if ruled is None or not ruled.restores:
             return describe(ruled)
-        return {**describe(ruled), **sqlite_api.restore(wanted.plan_restore(ruled.reason))}
+        return {**describe(ruled), **sqlite_api.restore(wanted.plan_restore(ruled.reason, ruled.differs))}
 
     done = describe(ruling) if ruling and not ruling.restores else _watched(wanted, work)
     return {"restored": {name: done[name] for name in _RETURNED}}

@@ -372,16 +372,26 @@ def test_what_was_ruled_before_is_restored_without_reading_the_database(host, mo
     host.sql("INSERT INTO t VALUES (3)")
     if left:
         kill_app(host, 4)
-    restore.prepare(host.want(why="a table is gone"))
-    assert host.wanted.staged.exists()
+    differs = restore.prepare(host.want(why="a table is gone"))
+    assert (differs, host.wanted.staged.exists()) == (True, True)
+    host.want(differs=differs)
+    reading = ((restore.stage, "stage"), (restore.stage, "same_content"), (restore, "compare_rows"))
     with monkeypatch.context() as patched:
-        for module, name in ((restore.stage, "stage"), (restore, "compare_rows"), (sqlite_inspection, "check")):
+        for module, name in (*reading, (sqlite_inspection, "check")):
             patched.setattr(module, name, None)
         done = restore.restore(host.wanted)
     assert (done["restored"], done["reason"], done["lost"]) == (True, "a table is gone", "")
     assert (host.read("SELECT count(*) FROM t"), os.listdir(host.path.parent)) == (2, ["app.db"])
     assert restore.compare_set_aside(host.wanted, host.kept)["t"]["newer"] == 1 + left
     assert sorted(os.listdir(host.aside)) == [host.kept.name]
+
+
+def test_it_is_known_before_the_stop_whether_there_is_something_to_restore(host):
+    host.want(why="a restore was asked for")
+    assert restore.prepare(host.wanted) is False
+    assert restore.restore(host.wanted)["reason"] == "the database holds what the backup holds"
+    host.path.unlink()
+    assert restore.prepare(host.wanted) is True
 
 
 def test_a_file_that_was_prepared_and_not_used_is_swept_and_one_that_fails_leaves_nothing(host, monkeypatch):
