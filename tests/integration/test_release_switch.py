@@ -164,6 +164,21 @@ def test_late_a_person_is_asked_before_the_app_is_stopped(release_of, answer, ke
     assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)) == kept
 
 
+def test_a_changed_ecosystem_file_is_told(release_of):
+    release = release_of("better")
+    git(release.app.path, "checkout", "--quiet", "--detach", release.new)
+    file = release.app.path / "ecosystem.config.js"
+    file.write_text(file.read_text() + "// changed\n")
+    git(release.app.path, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--all", "--message=change")
+    changed = release.head()
+    git(release.app.path, "checkout", "--quiet", release.old)
+    record = release.read()
+    (release.state / "releases" / f"{release.id}.json").write_text(json.dumps({**record, "to_revision": changed}))
+    forward = release.forward()
+    assert forward.get("msg") is None
+    assert "ecosystem.config.js differs between" in str(forward["warnings"])
+
+
 def test_an_unreadable_log_does_not_stop_a_rollback(release_of):
     release = release_of("better")
     assert release.forward().get("msg") is None

@@ -17,7 +17,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import pr
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
-from ansible_collections.greenlight.release.plugins.module_utils._switch import database, leftovers, processes, steps
+from ansible_collections.greenlight.release.plugins.module_utils._switch import (
+    database,
+    ecosystem,
+    leftovers,
+    processes,
+    steps,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 
 
@@ -53,7 +59,7 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
         database.refuse_strangers(inputs.database, processes.pids(app), inputs.allowed_holders)
     if plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
-    return before, None, []
+    return before, None, ecosystem.warnings(inputs) if plan.phase != "from_migrate" else []
 
 
 def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:

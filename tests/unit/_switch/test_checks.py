@@ -26,6 +26,7 @@ def asked(monkeypatch):
     monkeypatch.setattr(checks.layout, "refuse_database", lambda *_given: None)
     for name in ("check_forward", "check_back"):
         monkeypatch.setattr(checks.layout, name, lambda *_given, name=name: seen.append(name))
+    monkeypatch.setattr(checks.ecosystem, "warnings", lambda _inputs: ["changed"])
     for name in ("check_backup", "check_restore"):
         monkeypatch.setattr(checks.database, name, lambda *_given, name=name, **_more: seen.append(name))
     return seen
@@ -42,7 +43,8 @@ def asked(monkeypatch):
 )
 def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, given, expected):
     open_release(tmp_path, tmp_path, stage)
-    before, _ruling, _warnings = checks.check(make_inputs(tmp_path, **given))
+    before, _ruling, warnings = checks.check(make_inputs(tmp_path, **given))
+    assert warnings == (["changed"] if "check_backup" in expected else [])
     assert (asked, [each.pid for each in before.instances]) == (expected, [5])
 
 
