@@ -110,7 +110,7 @@ orphans:
   elements: int
   sample: []
 log_files:
-  description: Log files of all instances, as M(greenlight.release.log_assert) takes them.
+  description: Log files of all instances, as M(greenlight.release.log_assert) takes them. Where there are none, those with which PM2 saved the process.
   returned: success
   type: list
   elements: dict
@@ -180,6 +180,7 @@ def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.Stat
 def describe(seen: pm2.Readiness, state: pm2.State, home: Path, name: str) -> Dict[str, Any]:
     """Return the module's result for what was seen."""
     logs = {(i.out_log, "out") for i in seen.instances} | {(i.err_log, "err") for i in seen.instances}
+    logs = logs or pm2.saved_logs(home, name)
     return {
         "exists": bool(seen.instances),
         "ready": seen.ready,

@@ -24,7 +24,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import opt
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome, carry_out, watch_port
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.checks import checked_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump import is_saved, read_dump, refuse_no_room
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump import (
+    is_saved,
+    read_dump,
+    refuse_no_room,
+    saved_logs,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.ended import watch_end
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import (
     NOTHING,
@@ -86,6 +91,7 @@ __all__ = [
     "report",
     "requirements_of",
     "running_secrets",
+    "saved_logs",
     "stop",
     "take_variables",
     "variables_config",

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import (
@@ -44,6 +46,20 @@ def read_dump(home: Path) -> List[Dict[str, Any]]:
 def saved_as(home: Path, name: str) -> List[Dict[str, Any]]:
     """Return the instances of a process as they were saved; PM2 makes one of each."""
     return [each for each in read_dump(home) if str(each.get("name")) == name]
+
+
+def saved_logs(home: Path, name: str) -> Set[Tuple[str, str]]:
+    """Return path and stream of the logs to which a process would write that is started as it was saved.
+
+    Root believes no list of another user, which could name any file as a log.
+    """
+    keys = {"pm_out_log_path": "out", "pm_err_log_path": "err"}
+    with contextlib.suppress(OSError, trust.TrustError), trust.held(home) as found:
+        folder = trust.there(found)
+        if os.geteuid() != 0 or trust.owner_of(folder) == 0:
+            saved = saved_as(Path(f"/proc/self/fd/{folder}"), name)
+            return {(str(each[key]), stream) for each in saved for key, stream in keys.items() if each.get(key)}
+    return set()
 
 
 def is_saved(saved: Sequence[Mapping[str, Any]], processes: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -464,3 +464,14 @@ def test_a_revision_that_crashes_when_it_is_tried_beside_the_old_one_costs_no_us
     assert "was not tried" not in output, output
     with contextlib.closing(sqlite3.connect(site.app.database)) as opened:
         assert opened.execute("SELECT name FROM items WHERE id = ?", (row,)).fetchone() == ("must survive",)
+
+
+def test_after_a_reboot_the_log_is_read_as_the_app_was_saved(site, pm2):
+    pm2("save")
+    pm2("kill")
+    wait_for(lambda: not site.app.answers(), "the end of the app")
+    over = ("-e", "greenlight_allow_unhealthy_baseline=true", "-e", "greenlight_health_deadline=5")
+    status, output = site.deploy("better", *over)
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    logs = [log["path"] for log in site.records()[-1]["facts"]["log_files"]]
+    assert logs == [str(pm2.home / "logs" / f"sample-app-{name}.log") for name in ("error", "out")]

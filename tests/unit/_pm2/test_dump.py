@@ -49,6 +49,21 @@ def test_what_would_be_resurrected_is_compared_with_what_runs(saved, processes, 
     assert pm2_dump.is_saved(saved, processes, "shop") is same
 
 
+def test_the_logs_of_a_process_that_was_saved_are_known(tmp_path):
+    shop = {"name": "shop", "pm_out_log_path": "/l/out", "pm_err_log_path": "/l/error"}
+    saved = [shop, {**shop, "pm_out_log_path": "/l/out-1"}, {"name": "shop"}, {**shop, "name": "other"}]
+    (tmp_path / "dump.pm2").write_text(json.dumps(saved))
+    assert pm2_dump.saved_logs(tmp_path, "shop") == {("/l/out", "out"), ("/l/out-1", "out"), ("/l/error", "err")}
+    assert pm2_dump.saved_logs(tmp_path / "none", "shop") == set()
+
+
+def test_root_learns_of_no_log_from_the_list_of_another_user(tmp_path, owners):
+    (tmp_path / "dump.pm2").write_text(json.dumps([{"name": "shop", "pm_out_log_path": "/etc/shadow"}]))
+    assert pm2_dump.saved_logs(tmp_path, "shop") == {("/etc/shadow", "out")}
+    owners.give(tmp_path, 12345)
+    assert pm2_dump.saved_logs(tmp_path, "shop") == set()
+
+
 def test_the_list_is_saved_for_its_user_alone(tmp_path):
     dump = tmp_path / "dump.pm2"
     dump.write_text("[]")
