@@ -56,6 +56,9 @@ class Settings:
         return [metric for probe in self.probes for metric in probe.get("measurements") or {}]
 
 
+NAMES = tuple(each.name for each in fields(Settings))
+
+
 def parse_settings(options: Mapping[str, Any]) -> Settings:
     """Return the settings out of the options, in which a number or a boolean may be a text, as from a command line.
 
