@@ -128,10 +128,10 @@ def read_all(host: PM2Host) -> List[Instance]:
 def act(request: Request, host: PM2Host, uid: int, known: Optional[State] = None) -> Completed:
     """Do what is wanted of a process, as the user `uid`, and wait until it is so. Raises PM2Error.
 
-    `known` is what PM2 said of it just now, None where it is to be asked.
+    `known` is what PM2 said of it just now, by who has also looked for orphans; None where it is to be asked.
     """
     before = read_state(host, request.name) if known is None else known
-    plan = checked_plan(request, host, before, uid)
+    plan = checked_plan(request, host, before, uid, without_orphans=known is not None)
     if not before.instances and not plan.changed:
         return _nothing_to_do(request, before, plan)
     return Completed(request, before, plan, carry_out(request, host, before, plan))

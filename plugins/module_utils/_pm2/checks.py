@@ -19,9 +19,14 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan impor
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import FILES_OF_A_DAEMON, refuse_full
 
 
-def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> ProcessPlan:
-    """Return what must be done, everything checked that can be checked before anything is touched. Raises PM2Error."""
-    refuse(request, host.home, before, uid)
+def checked_plan(
+    request: Request, host: PM2Host, before: State, uid: int, without_orphans: bool = False
+) -> ProcessPlan:
+    """Return what must be done, everything checked that can be checked before anything is touched. Raises PM2Error.
+
+    To search all processes for orphans takes a moment, which whoever knows that there are none saves.
+    """
+    refuse(request, host.home, before, uid, without_orphans)
     if not request.ends:
         foreign.refuse(request.name, foreign.code_of(request, before, host.home), uid, request.allow_root)
     plan = pm2_plan.make_plan(request, before, host.home)
@@ -29,7 +34,7 @@ def checked_plan(request: Request, host: PM2Host, before: State, uid: int) -> Pr
     return plan
 
 
-def refuse(request: Request, home: Path, before: State, uid: int) -> None:
+def refuse(request: Request, home: Path, before: State, uid: int, without_orphans: bool = False) -> None:
     """Raise PM2Error where acting would do harm: as another user than PM2_HOME's, or next to a process PM2 lost."""
     try:
         owner = home.stat().st_uid
@@ -39,7 +44,7 @@ def refuse(request: Request, home: Path, before: State, uid: int) -> None:
         raise PM2Error(f"Cannot inspect PM2_HOME {home}: {error.strerror}; become its user, or set pm2_home") from error
     if owner != uid:
         raise PM2Error(f"PM2_HOME {home} belongs to {owner_of(home)}; become that user (become: true, become_user)")
-    if not request.ends or not before.instances:
+    if not without_orphans and (not request.ends or not before.instances):
         readiness.refuse_orphans(home, request.name, before.instances, before.daemon)
 
 

@@ -8,6 +8,7 @@ import os
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from pm2_fakes import ONLINE, STOPPED, FakeTransport, listed, request
 
@@ -42,6 +43,16 @@ def test_a_process_is_brought_to_the_wanted_state(kernel, host):
     completed = pm2.act(request(), host(transport), os.geteuid())
     assert (completed.plan.action, transport.calls) == ("start", [("start", 3)])
     assert completed.outcome.after.instances[0].pid == 6
+
+
+def test_who_knows_the_state_has_looked_for_orphans(kernel, host, monkeypatch):
+    asked = []
+    monkeypatch.setattr(readiness, "refuse_orphans", lambda *_given: asked.append("orphans"))
+    acting = host(FakeTransport([listed(pid=5)]))
+    pm2.act(request(), acting, os.geteuid(), pm2.read_state(acting, "shop"))
+    assert asked == []
+    pm2.act(request(), acting, os.geteuid())
+    assert asked == ["orphans"]
 
 
 def test_nothing_is_done_as_another_user(kernel, host):
