@@ -43,8 +43,14 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.greenlight.release.plugins.module_utils._nested.check import find_nested_problems
 from ansible_collections.greenlight.release.plugins.module_utils._options.check import find_problems
-from ansible_collections.greenlight.release.plugins.module_utils._options.spec import OptionsError, Spec, read_spec
+from ansible_collections.greenlight.release.plugins.module_utils._options.spec import (
+    OptionsError,
+    Spec,
+    read_spec,
+    with_defaults,
+)
 
 ROLES = Path(__file__).resolve().parent.parent.parent / "roles"
 
@@ -67,7 +73,8 @@ class LookupModule(LookupBase):
             except OptionsError as error:
                 raise AnsibleError(str(error)) from error
             values, unreadable = self._read(spec, given)
-            problems += find_problems(spec, given, values, unreadable)
+            wrong = find_problems(spec, given, values, unreadable)
+            problems += wrong or find_nested_problems(with_defaults(spec, values))
         return problems
 
     def _read(self, spec: Spec, variables: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str, str]]:

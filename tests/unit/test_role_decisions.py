@@ -103,7 +103,7 @@ ROLLBACK = {
 WATCH, BY_NAME = "playbooks/tasks/watch.yml", "playbooks/tasks/roll_back.yml"
 PLAYBOOKS = {
     "finishes_a_rollback": part(WATCH, "Watch | Finish a rollback that a dead run left unfinished", "when"),
-    "died": part(WATCH, "Watch | Refuse a host that a dead run left unfinished", ASSERT, "fail_msg"),
+    "died": part(WATCH, "Watch | Refuse a host that a dead run left unfinished", FAIL, "msg"),
     "keeps": part(WATCH, "Watch | Keep the observation", "when"),
     "notifies": part(WATCH, "Watch | Notify of a changed decision", "when"),
     "rolls_back": part(WATCH, "Watch | Roll back", "when"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Tuple
 
@@ -25,15 +26,21 @@ class OptionsError(GreenlightError):
 
 @dataclass(frozen=True)
 class Option:
-    """One variable of a user. `elements` is the type of the items of a list, no `choices` mean any value."""
+    """One variable of a user. `elements` is the type of the items of a list, no `choices` mean any value.
+
+    `default` may be a template, and is None where there is no default.
+    """
 
     name: str
     type: str = "raw"
     elements: str = "raw"
     choices: Tuple[str, ...] = ()
     required: bool = False
+    default: Any = None
 
 
+# A default that is the value of another option.
+_NAME = re.compile(r"\{\{ (greenlight_\w+) \}\}")
 # Only playbooks and task files read these, so that no role documents them.
 _OF_PLAYBOOKS = (
     Option("greenlight_app_user", "str"),
@@ -71,6 +78,19 @@ def read_spec(task: str, documented: Mapping[str, Mapping[str, Any]]) -> Spec:
     return Spec(tuple(options.values()), frozenset([*options, *names, *_SET_BY_US]))
 
 
+def with_defaults(spec: Spec, values: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the values, and the defaults of options that have none: a role's own count only when it has begun.
+
+    A default that is another option has its value. Other templates are left out.
+    """
+    known = {**{option.name: option.default for option in spec.options}, **values}
+    named = {name: _NAME.fullmatch(value) if isinstance(value, str) else None for name, value in known.items()}
+    found = {name: known.get(match[1]) if match else known[name] for name, match in named.items()}
+    return {
+        name: value for name, value in found.items() if value is not None and (name in values or "{{" not in str(value))
+    }
+
+
 def _parse(options: Mapping[str, Any]) -> List[Option]:
     return [
         Option(
@@ -79,6 +99,7 @@ def _parse(options: Mapping[str, Any]) -> List[Option]:
             elements=option.get("elements", "raw"),
             choices=tuple(option.get("choices", ())),
             required=bool(option.get("required", False)),
+            default=option.get("default"),
         )
         for name, option in options.items()
     ]

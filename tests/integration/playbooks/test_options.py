@@ -10,6 +10,7 @@ import re
 
 import machine
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._health.parse import PROBE_KEYS
 
 # What each host of the inventory has wrong, and the sentence that refuses it.
 WRONG = {
@@ -44,6 +45,15 @@ SHARED = {
     "misspelt": (
         {"greenlight_rollback_relase": "x"},
         "greenlight_rollback_relase is not a variable of greenlight.release; did you mean greenlight_rollback_release?",
+    ),
+    "row": (
+        {"greenlight_decision_matrix_patches": {"restarts": {"due": "soon"}}},
+        "greenlight_decision_matrix: Row 9 of the decision matrix, key due: 'soon' is no duration; "
+        "write seconds, or numbers with d, h, m or s, such as 1h30m.",
+    ),
+    "probe": (
+        {"greenlight_probes": [{"url": "http://127.0.0.1:1/", "expects": []}]},
+        "greenlight_probes: Probe 2 has an unknown key 'expects'; use one of " + ", ".join(PROBE_KEYS) + ".",
     ),
     "missing": ({"greenlight_health_url": ""}, "greenlight_health_url is missing; set it, for example in group_vars."),
 }
@@ -117,6 +127,9 @@ def test_a_rollback_and_a_watch_refuse_the_hosts_with_wrong_variables_alone(tmp_
     assert (status, tasks_in(output)[-1] != f"{role} | Refuse wrong options") == (2, True), output
     assert {host: refused[host] for host in SHARED} == {host: sentence for host, (more, sentence) in SHARED.items()}
     assert not (tmp_path / "state").exists()
+    if name == "verify":
+        assert f"No release of shop is on record in {tmp_path}/state, so there is nothing to judge" in output
+        assert "good" not in refused
 
 
 def test_a_status_says_in_its_table_what_is_wrong_with_a_host(tmp_path):
@@ -124,7 +137,9 @@ def test_a_status_says_in_its_table_what_is_wrong_with_a_host(tmp_path):
         **SHARED,
         "number": ({"greenlight_app_name": ["shop"]}, "greenlight_app_name must be a text, and not a list."),
     }
-    del wrong["missing"]
+    # A status needs nothing of these.
+    for name in ("missing", "row", "probe"):
+        del wrong[name]
     status, output = play(tmp_path, "greenlight.release.status", wrong)
     assert status == 2, output
     for _more, sentence in wrong.values():

@@ -7,7 +7,12 @@ import re
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._options.check import find_problems
-from ansible_collections.greenlight.release.plugins.module_utils._options.spec import ROLES, OptionsError, read_spec
+from ansible_collections.greenlight.release.plugins.module_utils._options.spec import (
+    ROLES,
+    OptionsError,
+    read_spec,
+    with_defaults,
+)
 
 from .documented import CHECKOUT, DEPLOY, DOCUMENTED, problems
 
@@ -55,3 +60,24 @@ def test_every_variable_that_the_collection_reads_is_known():
     read = {name for path in files for name in re.findall(r"(?<![\w.])greenlight_[a-z0-9_]+", path.read_text())}
     assert {"greenlight_hosts", "greenlight_app_user", "greenlight_hook", "greenlight_port"} <= read
     assert read - DEPLOY.known == set()
+
+
+def test_an_option_without_a_value_has_its_default_and_no_other_template():
+    documented = {
+        "deploy": {},
+        "rollback": {"greenlight_state_path": {"default": "/var/lib/{{ greenlight_app_name }}"}},
+        "verify": {
+            "greenlight_health_url": {"required": True},
+            "greenlight_response_time_url": {"default": "{{ greenlight_health_url }}"},
+            "greenlight_probes": {"type": "list", "default": []},
+            "greenlight_port": {"type": "int", "default": 0},
+        },
+    }
+    spec = read_spec("deploy", documented)
+    assert with_defaults(spec, {"greenlight_health_url": "http://a/", "greenlight_port": "{{ 1 }}"}) == {
+        "greenlight_health_url": "http://a/",
+        "greenlight_response_time_url": "http://a/",
+        "greenlight_probes": [],
+        "greenlight_port": "{{ 1 }}",
+    }
+    assert with_defaults(spec, {}) == {"greenlight_probes": [], "greenlight_port": 0}

@@ -19,7 +19,7 @@ LAYERS = (
     {"_logs"},
     {"_release"},
     {"_code", "_fleet"},
-    {"_switch", "_survey"},
+    {"_switch", "_survey", "_nested"},
     {"filter", "lookup", "modules"},
 )
 # What of it each module ships to a host, directly and by way of others.

@@ -1,0 +1,54 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.greenlight.release.plugins.module_utils._nested.check import find_nested_problems
+
+ROLES = Path(__file__).resolve().parent.parent.parent.parent / "roles"
+DEFAULTS = {
+    name: value
+    for role in ("verify", "deploy", "rollback")
+    for name, value in yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text()).items()
+}
+GIVEN = {
+    **DEFAULTS,
+    "greenlight_health_url": "http://127.0.0.1:3000/health",
+    "greenlight_response_time_url": "http://127.0.0.1:3000/",
+    "greenlight_restore_within": "10m",
+}
+
+
+def test_the_defaults_are_right_inside():
+    assert find_nested_problems(GIVEN) == []
+    assert find_nested_problems({}) == []
+
+
+@pytest.mark.parametrize(
+    "option, value, sentence",
+    [
+        ("batches", ["one"], "greenlight_batches cannot have 'one'"),
+        ("soak", "soon", "greenlight_soak: "),
+        ("restore_within", "soon", "greenlight_restore_within: "),
+        ("allowed_hours", "2-4", "greenlight_allowed_hours has '2-4'"),
+        ("freeze", [{"form": "2026-12-24"}], "greenlight_freeze[0] "),
+        ("on_change", [{"pats": ["*.sql"]}], "greenlight_on_change"),
+        ("notifications", [{"url": "no url"}], "greenlight_notifications"),
+        ("probes", [{"url": "http://127.0.0.1/", "expects": []}], "greenlight_probes: Probe 2 has an unknown key"),
+        ("health_url", "127.0.0.1:3000", "greenlight_health_url: Probe health needs an http or https URL"),
+        ("decision_matrix", [{"metrc": "error_rate"}], "greenlight_decision_matrix: "),
+        ("decision_matrix_patches", {"eror_rate": {}}, "greenlight_decision_matrix"),
+        ("stable_seconds", "soon", "greenlight_stable_seconds must be a number of seconds, not 'soon'"),
+        ("critical_errors", ["("], "The rules for the log: forbid rule critical_errors: bad regular expression"),
+        ("error_rate", {"count": "x"}, "rate error_rate needs count and of"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_inside_of_an_option_is_one_sentence(option, value, sentence):
+    problems = find_nested_problems({**GIVEN, f"greenlight_{option}": value})
+    assert len(problems) == 1
+    assert sentence in problems[0]
+    assert problems[0].endswith(".")
