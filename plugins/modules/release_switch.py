@@ -152,6 +152,8 @@ options:
         O(migrate) was tried on. Each variable and each word of the command that is O(port) is this port instead.
         It must listen within O(start_timeout), and live on for O(stable_for) seconds. Else the switch ends before anything was changed.
       - Where it cannot be tried, such as for lack of memory, the module warns.
+      - After O(migrate) the old revision is tried in the same way, from where it runs and on the migrated copy, where a variable leads it there. That
+        it does not run is a warning; a rollback with O(database=auto) counts the schema then as one that the old code cannot use.
     type: int
   allowed_holders:
     description:

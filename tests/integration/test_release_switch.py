@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -142,6 +143,21 @@ def test_what_was_only_added_never_costs_a_row(release_of, migration):
     assert back["restored"]["reason"] == "the old code can use the schema, which was only added to"
     assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+
+
+def test_the_old_revision_is_tried_with_the_migrated_database_before_the_switch(release_of):
+    release = release_of("better")
+    stage(release)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    migrate = [[sys.executable, "-c", ADD_COLUMN]]
+    forward = release.forward(rehearse="auto", migrate=migrate, trial_port=port)
+    assert (forward.get("msg"), forward["trial"]["reason"]) == (None, "")
+    assert release.read()["facts"]["old_code"] == ""
+    back = release.back()
+    assert (back.get("msg"), back["restored"]["restored"]) == (None, False)
+    assert back["restored"]["reason"].endswith("which was only added to, and was seen to run with it")
 
 
 @pytest.mark.parametrize("answer, kept", [("keep", True), ("restore", False)])

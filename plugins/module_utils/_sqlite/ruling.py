@@ -53,12 +53,14 @@ KEEP = "greenlight_rollback_database=keep"
 class Bounds:
     """How much a restore may cost unasked. `within` and `age` are in seconds.
 
-    `age` is that of the switch, None where the switch died before it could write its time down.
+    `age` is that of the switch, None where the switch died before it could write its time down. `old_code` says how the
+    old code failed with the migrated database when that was tried, empty where it ran, None where it was not tried.
     """
 
     within: int
     rows: int
     age: Optional[int]
+    old_code: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,12 @@ def rule(wanted: Restore, bounds: Optional[Bounds], with_rows: bool = False, alo
         return None
     reason = _reason_to_restore(seen, wanted.manifest)
     if not reason:
-        same = seen.contents and not restore_plan.schema_changed(seen.contents, wanted.manifest)
-        how = "the schema is that of the backup" if same else "the old code can use the schema, which was only added to"
-        return Ruling(False, how)
+        if seen.contents and not restore_plan.schema_changed(seen.contents, wanted.manifest):
+            return Ruling(False, "the schema is that of the backup")
+        if not bounds.old_code:
+            proven = "" if bounds.old_code is None else ", and was seen to run with it"
+            return Ruling(False, f"the old code can use the schema, which was only added to{proven}")
+        reason = f"the schema changed, and the old code did not run with it: {bounds.old_code}"
     if seen.contents:
         restore_plan.refuse_other_application(seen.contents, wanted)
     _check_backup(wanted)

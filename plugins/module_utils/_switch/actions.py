@@ -93,11 +93,14 @@ def rehearse(inputs: Inputs, progress: Progress) -> Progress:
     clock = inputs.system.clock
     if inputs.plan.tries:
         began = clock.now()
-        reason = migration.try_out(inputs, progress.before)
+        tried = migration.try_out(inputs, progress.before)
+        reason = tried.reason
         found = {"done": not reason, "reason": reason, "seconds": round(clock.now() - began, 3)}
         progress = progress.found({"trial": found})
         if reason:
             progress = progress.warned(f"The new revision was not tried beside the old one: {reason}")
+        if tried.old_code is not None:
+            progress = _remember_old_code(inputs, progress, tried.old_code)
         if not reason or not inputs.migrate or inputs.rehearse == "never":
             return progress
     began = clock.now()
@@ -106,6 +109,14 @@ def rehearse(inputs: Inputs, progress: Progress) -> Progress:
         progress = progress.warned(f"The migration was not tried on a copy of the database: {reason}")
     seconds = round(clock.now() - began, 3)
     return progress.found({"rehearsal": {"done": not reason, "reason": reason, "seconds": seconds}})
+
+
+def _remember_old_code(inputs: Inputs, progress: Progress, problem: str) -> Progress:
+    """Note whether the old revision serves with the migrated database: a rollback is ruled by that."""
+    progress = note(inputs, progress.learned({"old_code": problem}), None, "old_code")
+    if not problem:
+        return progress
+    return progress.warned(f"After the migration a rollback has to restore the database: {problem}")
 
 
 def mark(inputs: Inputs, progress: Progress) -> Progress:

@@ -212,4 +212,4 @@ def _bounds(params: Mapping[str, Any], record: Mapping[str, Any], now: datetime)
     # While a migration ran nobody was served.
     began = record["facts"].get("migrated_at") or record["switched_at"]
     age = int((now - parse_time(began)).total_seconds()) if began else None
-    return Bounds(within, params["restore_loses_at_most"], age)
+    return Bounds(within, params["restore_loses_at_most"], age, record["facts"].get("old_code"))

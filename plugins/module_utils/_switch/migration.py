@@ -13,7 +13,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Hashable, Iterator, List, Mapping, Sequence, Set, TypeVar
+from typing import Dict, Hashable, Iterator, List, Mapping, Optional, Sequence, Set, TypeVar
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free
@@ -43,6 +43,17 @@ class MigrationCopy:
     path: Path
     variables: Mapping[str, str]
     commands: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How the revisions were tried on a copy: `reason` says why the new one was not, empty where it was.
+
+    `old_code` says why the old one did not serve with the migrated copy: empty where it did, None where nobody knows.
+    """
+
+    reason: str = ""
+    old_code: Optional[str] = None
 
 
 class _CannotRehearse(Exception):
@@ -75,8 +86,8 @@ def rehearse(inputs: Inputs, before: pm2.State) -> str:
     return ""
 
 
-def try_out(inputs: Inputs, before: pm2.State) -> str:
-    """Start the new revision beside the old one on a copy, migrated; return why that cannot be done, empty when it was.
+def try_out(inputs: Inputs, before: pm2.State) -> Tried:
+    """Start the new revision beside the old one on a copy, migrated, and after a migration the old one as well.
 
     Raises CommandError where the migration fails, or the new revision does not serve.
     """
@@ -90,8 +101,22 @@ def try_out(inputs: Inputs, before: pm2.State) -> str:
             if inputs.migrate:
                 _run_on(copy, inputs, led)
             trial.run(inputs, planned, led)
+            # An app that is not led to the copy would open the database itself.
+            has_changed = bool(inputs.migrate and copy.variables)
+            return Tried("", _try_old(inputs, before, led) if has_changed else None)
     except (_CannotRehearse, trial.CannotTry) as reason:
-        return str(reason)
+        return Tried(str(reason))
+
+
+def _try_old(inputs: Inputs, before: pm2.State, led: Mapping[str, str]) -> Optional[str]:
+    """Return why the old revision does not serve with the migrated copy, None where that cannot be tried."""
+    try:
+        planned = trial.plan(inputs, before, led, layout.root_of(inputs.move))
+        trial.run(inputs, planned, led, "The old revision was tried")
+    except trial.CannotTry:
+        return None
+    except CommandError as error:
+        return str(error)
     return ""
 
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Dict, List, Mapping, Sequence
+from typing import IO, Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._host import child, proc
@@ -31,6 +31,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.output 
 _TIMES_THE_MEMORY = 2
 _PAUSE = 0.05
 _SHOWN_LINES, _SHOWN_BYTES = 3, 1 << 16
+_NEW = "The new revision was tried beside the old one"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class CannotTry(Exception):
     """The new revision cannot be started beside the old one; the message says why."""
 
 
-def plan(inputs: Inputs, before: pm2.State, environment: Mapping[str, str]) -> Trial:
-    """Return how the new revision is started. Raises CannotTry."""
+def plan(inputs: Inputs, before: pm2.State, environment: Mapping[str, str], tree: Optional[Path] = None) -> Trial:
+    """Return how the app is started in a tree, by default that of the new revision. Raises CannotTry."""
     port, live = inputs.trial_port, inputs.processes.requirements.port
     instance = next((each for each in before.instances if each.pid), None)
     if not instance or not live:
@@ -59,7 +60,7 @@ def plan(inputs: Inputs, before: pm2.State, environment: Mapping[str, str]) -> T
         raise CannotTry(f"there is less memory free than {_TIMES_THE_MEMORY} times what the old revision has")
     led = {name: str(port) for name, value in environment.items() if value == str(live)}
     kept = next(each["pm2_env"] for each in before.processes if each["pm_id"] == instance.pm_id)
-    staged = layout.stage_path(inputs.git, inputs.move)
+    staged = tree or layout.stage_path(inputs.git, inputs.move)
     words = [_in_tree(word, layout.root_of(inputs.move), staged) for word in _words(kept)]
     folder = Path(_in_tree(instance.cwd, layout.root_of(inputs.move), staged))
     if staged != folder and staged not in folder.parents:
@@ -95,8 +96,11 @@ def _in_tree(word: str, root: Path, staged: Path) -> str:
     return word
 
 
-def run(inputs: Inputs, planned: Trial, environment: Mapping[str, str]) -> None:
-    """Start the app, wait until it listens and stays alive for a while, and end it. Raises CommandError."""
+def run(inputs: Inputs, planned: Trial, environment: Mapping[str, str], told: str = _NEW) -> None:
+    """Start the app, wait until it listens and stays alive for a while, and end it.
+
+    Raises CommandError, which begins with what is `told` of the trial.
+    """
     hide = variables.hiding(environment)
     given = {**leftovers.marked(environment, inputs.record["id"]), **planned.variables, "NODE_APP_INSTANCE": "0"}
     with tempfile.TemporaryFile() as said:
@@ -105,7 +109,7 @@ def run(inputs: Inputs, planned: Trial, environment: Mapping[str, str]) -> None:
             said.seek(max(0, said.seek(0, os.SEEK_END) - _SHOWN_BYTES))
             lines = telling_lines(hide(said.read().decode("utf-8", "replace")).splitlines(), _SHOWN_LINES)
             quoted = f". It said: {' | '.join(redaction.show(line) for line in lines)}" if lines else ""
-            raise CommandError(f"The new revision was tried beside the old one, and {problem}{quoted}")
+            raise CommandError(f"{told}, and {problem}{quoted}")
 
 
 def _watch(inputs: Inputs, planned: Trial, environment: Dict[str, str], said: IO[bytes]) -> str:

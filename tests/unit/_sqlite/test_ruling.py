@@ -43,6 +43,22 @@ def test_what_the_old_code_can_use_is_kept_at_any_age_and_needs_no_backup(host, 
 
 
 @pytest.mark.parametrize(
+    "old_code, restores, reason",
+    [
+        ("", False, "the old code can use the schema, which was only added to, and was seen to run with it"),
+        ("it ended", True, "the schema changed, and the old code did not run with it: it ended"),
+    ],
+)  # fmt: skip
+def test_what_was_tried_before_the_switch_decides_whether_old_code_can_use_a_schema(host, old_code, restores, reason):
+    bounds = Bounds(600, 0, 60, old_code)
+    same = rule(host.wanted, bounds)
+    assert (same.restores, same.reason) == (False, "the schema is that of the backup")
+    host.sql("ALTER TABLE t ADD y")
+    ruled = rule(host.wanted, bounds)
+    assert (ruled.restores, ruled.reason) == (restores, reason)
+
+
+@pytest.mark.parametrize(
     "bounds, change, restores, lost",
     [
         (YOUNG, "INSERT INTO t VALUES (3), (4)", True, ""),

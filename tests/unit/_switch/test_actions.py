@@ -450,7 +450,7 @@ def test_what_a_rehearsal_came_to_is_reported(make, monkeypatch, reason, warning
 def test_a_trial_rehearses_the_migration_which_is_rehearsed_alone_where_there_can_be_none(
     make, monkeypatch, reason, given, rehearsed
 ):
-    monkeypatch.setattr(actions.migration, "try_out", lambda _inputs, _before: reason)
+    monkeypatch.setattr(actions.migration, "try_out", lambda _inputs, _before: actions.migration.Tried(reason))
     monkeypatch.setattr(actions.migration, "rehearse", lambda _inputs, _before: "")
     inputs = make(trial_port=3001, **given)
     assert steps_of(inputs.plan)[0] == "rehearse"
@@ -458,6 +458,16 @@ def test_a_trial_rehearses_the_migration_which_is_rehearsed_alone_where_there_ca
     assert done.results["trial"] == {"done": not reason, "reason": reason, "seconds": 0}
     told = [f"The new revision was not tried beside the old one: {reason}"] if reason else []
     assert (list(done.warnings), "rehearsal" in done.results) == (told, rehearsed)
+
+
+@pytest.mark.parametrize("problem", ["", "it ended with status 3"])
+def test_what_the_old_revision_did_with_the_migrated_copy_is_remembered_for_a_rollback(make, monkeypatch, problem):
+    monkeypatch.setattr(actions.migration, "try_out", lambda *_given: actions.migration.Tried("", problem))
+    inputs = make(trial_port=3001, migrate=[["true"]], rehearse="auto")
+    done = actions.rehearse(inputs, BEGUN)
+    (record,) = actions.store.read_records(inputs.state_path)
+    assert record["facts"]["old_code"] == done.facts["old_code"] == problem
+    assert [problem in warning for warning in done.warnings] == ([True] if problem else [])
 
 
 @pytest.mark.parametrize("lists", [[[SERVING]], [[STOPPED], [SERVING]]], ids=["before", "meanwhile"])

@@ -67,23 +67,57 @@ def test_a_copy_is_migrated_and_removed_and_then_the_database(host, make):
 def test_the_new_revision_is_tried_on_the_migrated_copy(host, make, monkeypatch, codes, columns_seen):
     seen = []
 
-    def look(_inputs, planned, environment):
+    def look(_inputs, planned, environment, _told=""):
         count = "SELECT count(*) FROM pragma_table_info('t')"
         with contextlib.closing(sqlite3.connect(environment["DB"][5:])) as copy:
             seen.append((planned, str(copy.execute(count).fetchone()[0]), environment["DB"] != f"file:{host.path}"))
 
     monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
     monkeypatch.setattr(migration.trial, "run", look)
-    assert migration.try_out(make(*codes), app(DB=f"file:{host.path}")) == ""
-    assert (seen, columns(host)) == ([("a plan", columns_seen, True)], 1)
+    tried = migration.try_out(make(*codes), app(DB=f"file:{host.path}"))
+    # Where there is a migration, the old revision is tried on its result as well.
+    assert tried == migration.Tried("", "" if codes else None)
+    assert (seen, columns(host)) == ([("a plan", columns_seen, True)] * (1 + len(codes)), 1)
+
+
+@pytest.mark.parametrize("cannot, found", [(True, None), (False, "The old revision was tried, and it ended")])
+def test_an_old_revision_that_does_not_run_on_the_migrated_copy_fails_no_release(
+    host, make, monkeypatch, cannot, found
+):
+    inputs = make(ADD)
+    root, run = migration.layout.root_of(inputs.move), []
+
+    def plan(_inputs, _before, _environment, folder=None):
+        if folder == root and cannot:
+            raise migration.trial.CannotTry("no port")
+        return folder
+
+    def end(_inputs, planned, _environment, told="The new revision"):
+        run.append(told)
+        if planned == root:
+            raise CommandError(f"{told}, and it ended")
+
+    monkeypatch.setattr(migration.trial, "plan", plan)
+    monkeypatch.setattr(migration.trial, "run", end)
+    assert migration.try_out(inputs, app(DB=f"file:{host.path}")) == migration.Tried("", found)
+    assert run == ["The new revision", *([] if cannot else ["The old revision was tried"])]
+
+
+def test_an_old_revision_that_cannot_be_led_to_the_copy_is_not_tried(host, make, monkeypatch):
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    monkeypatch.setattr(migration.trial, "run", lambda *_given: None)
+    monkeypatch.setattr(migration, "_run_on", lambda *_given: None)
+    copy = migration.MigrationCopy(host.path.with_name("copy.db"), {}, [["true"]])
+    monkeypatch.setattr(migration, "plan_copy", lambda _inputs, _before: copy)
+    assert migration.try_out(make(ADD), app()) == migration.Tried("", None)
 
 
 def test_where_nothing_can_be_tried_the_reason_is_said(host, make, monkeypatch):
-    unknown = migration.try_out(make(ADD, rehearse="never"), app(DB=f"file:{host.path}"))
+    unknown = migration.try_out(make(ADD, rehearse="never"), app(DB=f"file:{host.path}")).reason
     assert unknown == "its migration is not tried on a copy of the database"
     monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
     named = Done(0, f"{'b' * 40}:server.js\n", "")
-    assert "server.js of the new revision names" in migration.try_out(make(grep=named), app())
+    assert "server.js of the new revision names" in migration.try_out(make(grep=named), app()).reason
 
 
 def test_a_migration_that_was_made_does_not_fail_because_its_output_cannot_be_kept(host, make, tmp_path):

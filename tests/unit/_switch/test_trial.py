@@ -135,6 +135,16 @@ def test_an_app_that_does_not_serve_fails_with_its_last_words(make, code, given,
     assert "hunter2-hunter2" not in str(caught.value)
 
 
+def test_the_old_revision_is_tried_where_it_runs(make, tmp_path):
+    root = tmp_path / "app"
+    inputs, before = make(SERVES)
+    (root / "server.py").write_text(CRASHES)
+    planned = trial.plan(inputs, before, VARIABLES, root)
+    assert (planned.folder, planned.words[-1]) == (root, f"{root}/server.py")
+    with pytest.raises(CommandError, match="^The old revision was tried, and it ended with"):
+        trial.run(inputs, planned, VARIABLES, "The old revision was tried")
+
+
 def test_a_program_that_is_not_there_cannot_be_started(make):
     with pytest.raises(CommandError, match="it cannot be started in .*: No such file"):
         try_out(*make(env={"exec_interpreter": "/nonexistent/node"}))
