@@ -259,8 +259,14 @@ def test_a_process_that_a_killed_pm2_had_saved_is_started_again_alone(manage_alo
 def test_a_pid_file_of_another_process_is_not_believed(manage_alone, small, run_module, pm2):
     manage = manage_alone
     manage(**small.arguments(instances=2))
-    (pm2.home / "pm2.pid").write_text(str(os.getpid()))
-    seen = inspect(run_module, pm2)
+    file = pm2.home / "pm2.pid"
+    own = file.read_text()
+    file.write_text(str(os.getpid()))
+    try:
+        seen = inspect(run_module, pm2)
+    finally:
+        # PM2 is ended by it after the test.
+        file.write_text(own)
     assert (seen["reason"], seen["ports"]) == ("", [small.port])
 
 
