@@ -309,8 +309,8 @@ def test_what_an_earlier_play_released_is_not_what_this_one_releases(tmp_path, r
     plan = {"ansible.builtin.import_role": {"name": "greenlight.release.deploy", "tasks_from": "plan"}}
     common = {"hosts": "all", "gather_facts": False}
     settings = {"greenlight_app_name": "shop", "greenlight_repository": str(repository[0])}
-    unused = ("greenlight_app_path", "greenlight_database_path", "greenlight_health_url")
-    settings.update(dict.fromkeys(unused, "not read by a plan"))
+    unused = ("greenlight_app_path", "greenlight_database_path")
+    settings.update({"greenlight_health_url": "http://127.0.0.1:1/", **dict.fromkeys(unused, "not read by a plan")})
     fails = {"ansible.builtin.fail": {}, "when": "inventory_hostname == 'web1'"}
     shows = {"ansible.builtin.debug": {"msg": "planned {{ __greenlight_target.sha }}"}}
     plays = [

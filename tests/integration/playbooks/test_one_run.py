@@ -13,7 +13,7 @@ import yaml
 from git_commands import git
 
 # The role wants to know them before it plans.
-UNUSED = ("greenlight_app_path", "greenlight_database_path", "greenlight_health_url")
+UNUSED = ("greenlight_app_path", "greenlight_database_path")
 WHO = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
 
 
@@ -47,6 +47,7 @@ def plan(tmp_path, repository, hosts, serial):
         "greenlight_app_name": "shop",
         "greenlight_repository": str(repository),
         "greenlight_revision": "main",
+        "greenlight_health_url": "http://127.0.0.1:1/",
         **dict.fromkeys(UNUSED, "not read by a plan"),
     }
     inventory = {"all": {"vars": common, "hosts": hosts}}
