@@ -127,7 +127,7 @@ options:
     description:
       - Commands that migrate the database, each a list of words, run in the tree of the new revision one after another.
       - They get the variables that PM2 started the app with, and the app's Node is the first on their PATH.
-      - What they start is known by C(GREENLIGHT_MIGRATION) in its environment. Where a run was killed, O(direction=back) ends it first.
+      - What they start is known by C(GREENLIGHT_STARTED_BY) in its environment. Where a run was killed, O(direction=back) ends it first.
     type: list
     elements: list
     default: []

@@ -71,10 +71,16 @@ def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:
     if inputs.is_rehearsal:
         left = proc.describe(leftovers.find(release_id, daemon))
         return (
-            [f"The migration of a run that died is still at work in process {left}; a rollback ends it"] if left else []
+            [f"The migration or trial of a run that died is still at work in process {left}; a rollback ends it"]
+            if left
+            else []
         )
     ended = leftovers.end(release_id, daemon, inputs.system.clock)
-    return [f"The migration of a run that died was still at work in process {ended}, and was ended"] if ended else []
+    return (
+        [f"The migration or trial of a run that died was still at work in process {ended}, and was ended"]
+        if ended
+        else []
+    )
 
 
 def settle(inputs: Inputs, before: pm2.State, ruling: Optional[Ruling]) -> Inputs:

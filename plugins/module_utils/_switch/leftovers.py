@@ -1,9 +1,9 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left of a migration whose run was killed: its command goes on writing to the database.
+"""What is left of a migration or a trial whose run was killed: it goes on, and may write to the database.
 
-Whatever a migration starts has a mark in its environment, which no other process has. It is found by that wherever it
+Whatever these start has a mark in its environment, which no other process has. It is found by that wherever it
 went: out of its group, out of its session, or away from its parent.
 """
 
@@ -18,14 +18,14 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import pr
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 
-_MARK = "GREENLIGHT_MIGRATION"
+_MARK = "GREENLIGHT_STARTED_BY"
 # Seconds in which a program may clear up when it is asked to end, and again when it is killed.
 _GRACE = 10.0
 _PAUSE = 0.05
 
 
 def marked(environment: Mapping[str, str], release_id: str) -> Dict[str, str]:
-    """Return the environment of a migration, by which all that it starts is found."""
+    """Return the environment of a command of a release, by which all that it starts is found."""
     return {**environment, _MARK: release_id}
 
 
@@ -56,7 +56,7 @@ def end(release_id: str, daemon: int, clock: pm2.Clock) -> str:
             left = find(release_id, daemon)
     if left:
         raise CommandError(
-            f"The migration of {release_id} is still at work in process {proc.describe(left)} and cannot be ended; "
-            "end it, then roll back again"
+            f"The migration or trial of {release_id} is still at work in process {proc.describe(left)} and cannot "
+            "be ended; end it, then roll back again"
         )
     return told
