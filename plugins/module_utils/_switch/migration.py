@@ -94,7 +94,7 @@ def try_out(inputs: Inputs, before: pm2.State) -> Tried:
     environment = environment_of(inputs, before)
     try:
         if inputs.migrate and inputs.rehearse == "never":
-            raise trial.CannotTry("its migration is not tried on a copy of the database")
+            raise trial.CannotTryError("its migration is not tried on a copy of the database")
         planned = trial.plan(inputs, before, environment)
         with _made_copy(inputs, before) as copy:
             led = {**environment, **copy.variables}
@@ -104,7 +104,7 @@ def try_out(inputs: Inputs, before: pm2.State) -> Tried:
             # An app that is not led to the copy would open the database itself.
             has_changed = bool(inputs.migrate and copy.variables)
             return Tried("", _try_old(inputs, before, led) if has_changed else None)
-    except (_CannotRehearse, trial.CannotTry) as reason:
+    except (_CannotRehearse, trial.CannotTryError) as reason:
         return Tried(str(reason))
 
 
@@ -113,7 +113,7 @@ def _try_old(inputs: Inputs, before: pm2.State, led: Mapping[str, str]) -> Optio
     try:
         planned = trial.plan(inputs, before, led, layout.root_of(inputs.move))
         trial.run(inputs, planned, led, "The old revision was tried")
-    except trial.CannotTry:
+    except trial.CannotTryError:
         return None
     except CommandError as error:
         return str(error)

@@ -25,6 +25,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api
 from ansible_collections.greenlight.release.plugins.module_utils._switch import leftovers, variables
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
+from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
 
 # How much memory must be free, as a multiple of what an instance of the old revision has.
@@ -44,30 +45,32 @@ class Trial:
     port: int
 
 
-class CannotTry(Exception):
+class CannotTryError(GreenlightError):
     """The new revision cannot be started beside the old one; the message says why."""
 
 
 def plan(inputs: Inputs, before: pm2.State, environment: Mapping[str, str], tree: Optional[Path] = None) -> Trial:
-    """Return how the app is started in a tree, by default that of the new revision. Raises CannotTry."""
+    """Return how the app is started in a tree, by default that of the new revision. Raises CannotTryError."""
     port, live = inputs.trial_port, inputs.processes.requirements.port
     instance = next((each for each in before.instances if each.pid), None)
     if not instance or not live:
-        raise CannotTry("its port is not known; set greenlight_port" if instance else f"{inputs.processes.app} is down")
+        raise CannotTryError(
+            "its port is not known; set greenlight_port" if instance else f"{inputs.processes.app} is down"
+        )
     if port in proc.open_ports():
-        raise CannotTry(f"something listens on port {port} already; set another greenlight_trial_port")
+        raise CannotTryError(f"something listens on port {port} already; set another greenlight_trial_port")
     if free_memory() < _TIMES_THE_MEMORY * instance.memory:
-        raise CannotTry(f"there is less memory free than {_TIMES_THE_MEMORY} times what the old revision has")
+        raise CannotTryError(f"there is less memory free than {_TIMES_THE_MEMORY} times what the old revision has")
     led = {name: str(port) for name, value in environment.items() if value == str(live)}
     kept = next(each["pm2_env"] for each in before.processes if each["pm_id"] == instance.pm_id)
     staged = tree or layout.stage_path(inputs.git, inputs.move)
     words = [_in_tree(word, layout.root_of(inputs.move), staged) for word in _words(kept)]
     folder = Path(_in_tree(instance.cwd, layout.root_of(inputs.move), staged))
     if staged != folder and staged not in folder.parents:
-        raise CannotTry(f"PM2 runs it in {instance.cwd}, which is not in {layout.root_of(inputs.move)}")
+        raise CannotTryError(f"PM2 runs it in {instance.cwd}, which is not in {layout.root_of(inputs.move)}")
     ported = [str(port) if word == str(live) else word for word in words]
     if not led and ported == words:
-        raise CannotTry(f"no variable of the app and no word of its command holds its port {live}")
+        raise CannotTryError(f"no variable of the app and no word of its command holds its port {live}")
     return Trial(ported, folder, led, port)
 
 

@@ -7,6 +7,7 @@ A subject has one error. Those below it are for callers that do something else a
 
     GreenlightError
         AdjustError
+        CannotTryError
         ChangesError
         CommandError
         ConditionError

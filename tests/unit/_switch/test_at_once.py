@@ -27,7 +27,7 @@ class Switch:
     def __init__(self, monkeypatch, folder, error, step="start", **given):
         fake_kernel(monkeypatch)
         open_release(folder, folder, "switched", cursor=BEGIN)
-        self.taken, self.stopping, self.cursor, self.back_fails = [], [], END, None
+        self.taken, self.stopping, self.cursor, self.back_fails = [], [], END, []
         self.transport = FakeTransport([listed(pid=10)], [listed(pid=10)], [listed(status="stopped")])
         self.inputs = make_inputs(folder, self.transport, **{"roll_back": True, **given})
         self.steps = {name: lambda _inputs, progress: progress for name in steps_of(self.inputs.plan)}
@@ -51,8 +51,8 @@ class Switch:
         def take(_inputs, progress):
             self.taken.append(name)
             self.stopping.append(progress.stopping is not None)
-            if self.back_fails:
-                raise self.back_fails
+            for error in self.back_fails:
+                raise error
             return progress.found({"cursor": self.cursor, "restored": RESTORED}).warned("the log was lost")
 
         return take
@@ -126,7 +126,7 @@ def test_logs_that_could_not_be_marked_are_read_to_their_end(make):
 
 def test_a_rollback_that_fails_says_both_and_leaves_the_rest_to_the_next_one(make):
     switch = make(EndedError("it is errored"))
-    switch.back_fails = PM2Error("the disk is on fire")
+    switch.back_fails = [PM2Error("the disk is on fire")]
     error = switch.run()
     assert "should. It was not rolled back at once: the disk is on fire. What is true now: the app may be " in str(
         error

@@ -89,7 +89,7 @@ def test_an_old_revision_that_does_not_run_on_the_migrated_copy_fails_no_release
 
     def plan(_inputs, _before, _environment, folder=None):
         if folder == root and cannot:
-            raise migration.trial.CannotTry("no port")
+            raise migration.trial.CannotTryError("no port")
         return folder
 
     def end(_inputs, planned, _environment, told="The new revision"):

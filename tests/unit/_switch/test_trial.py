@@ -90,7 +90,7 @@ def test_the_command_is_that_of_pm2_in_the_new_tree_and_on_the_other_port(make, 
     ],
 )
 def test_what_cannot_be_tried_is_said(make, given, variables, reason):
-    with pytest.raises(trial.CannotTry, match=reason):
+    with pytest.raises(trial.CannotTryError, match=reason):
         trial.plan(*make(**given), variables)
 
 
@@ -99,7 +99,7 @@ def test_a_port_that_is_taken_is_not_used(make):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(trial.CannotTry, match=f"something listens on port {port} already"):
+        with pytest.raises(trial.CannotTryError, match=f"something listens on port {port} already"):
             trial.plan(*make(trial_port=port), VARIABLES)
 
 
