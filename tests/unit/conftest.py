@@ -43,6 +43,10 @@ def _keep_lines_of_child():
 @pytest.fixture(autouse=True, scope="session")
 def _counted_children():
     """Coverage begins to count in a child before this, as it has asked for that earlier."""
+    counting = coverage.Coverage.current()
+    if counting:
+        # It would ask again, and begin anew in a child, after each test whose lines are not counted.
+        counting.config.patch = []
     os.register_at_fork(after_in_child=_keep_lines_of_child)
 
 
