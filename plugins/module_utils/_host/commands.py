@@ -16,7 +16,7 @@ from typing import Any, Callable, Literal, Mapping, Optional, Sequence
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
-from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
+from ansible_collections.greenlight.release.plugins.module_utils._values.output import quote
 
 _SHOWN_LINES = 10
 
@@ -127,9 +127,7 @@ def run(
 
 
 def _describe_end(shown: str, status: int, output: str) -> str:
-    lines = telling_lines(output.splitlines(), _SHOWN_LINES)
-    said = " | ".join(redaction.show(line) for line in lines) or "it said nothing"
-    return f"{shown} ended with status {status}: {said}"
+    return f"{shown} ended with status {status}: {quote(output.splitlines(), _SHOWN_LINES) or 'it said nothing'}"
 
 
 def describe_failure(result: Mapping[str, Any], task: str) -> str:

@@ -13,7 +13,7 @@ import hashlib
 import mmap
 import os
 from pathlib import Path
-from typing import Iterator
+from typing import IO, Iterator
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import trust
 
@@ -45,6 +45,14 @@ def told(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     return f"The system refused the work: {explain(error)}; {remedy(error, 'correct the path, or its owner and mode')}"
+
+
+def read_end(file: IO[bytes], most: int) -> str:
+    """Return the last bytes of what was written to a file, which may be a lot. Half a line could be half a secret."""
+    cut = file.seek(0, os.SEEK_END) - most
+    file.seek(max(0, cut))
+    text = file.read().decode("utf-8", "replace")
+    return text.partition("\n")[2] if cut > 0 else text
 
 
 def explain(error: OSError) -> str:

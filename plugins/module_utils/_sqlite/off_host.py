@@ -23,7 +23,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands, files, trust
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup import folder_in_use
@@ -35,7 +35,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
     read_manifest,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
-from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
+from ansible_collections.greenlight.release.plugins.module_utils._values.output import quote
 
 _FORMAT = 1
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -164,21 +164,12 @@ def _run(wanted: Copying, path: Path, seconds: float) -> str:
             return f"{program} cannot be started: {error.strerror}"
         if ended.state == "killed":
             return f"{too_slow}, and {program} was killed"
-        return _describe_status(wanted, ended.code, _end_of(said)) if ended.code else ""
-
-
-def _end_of(said: IO[bytes]) -> str:
-    """Return the last lines of what a command said, which may be a lot. Half a line could be half a secret."""
-    cut = said.seek(0, os.SEEK_END) - _MOST_BYTES
-    said.seek(max(0, cut))
-    text = said.read().decode("utf-8", "replace")
-    return text.partition("\n")[2] if cut > 0 else text
+        return _describe_status(wanted, ended.code, files.read_end(said, _MOST_BYTES)) if ended.code else ""
 
 
 def _describe_status(wanted: Copying, code: int, output: str) -> str:
     lines = redaction.hide(output, _secrets_in(wanted)).splitlines()
-    said = " | ".join(redaction.show(line) for line in telling_lines(lines, _SHOWN_LINES))
-    return f"{_program(wanted)} ended with status {code}: {said or 'it said nothing'}"
+    return f"{_program(wanted)} ended with status {code}: {quote(lines, _SHOWN_LINES) or 'it said nothing'}"
 
 
 def _secrets_in(wanted: Copying) -> List[str]:

@@ -20,13 +20,12 @@ from typing import IO, Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._host import child, proc
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
-from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain
+from ansible_collections.greenlight.release.plugins.module_utils._host.files import explain, read_end
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._switch import leftovers, variables
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
-from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
-from ansible_collections.greenlight.release.plugins.module_utils._values.output import telling_lines
+from ansible_collections.greenlight.release.plugins.module_utils._values.output import quote
 
 # How much memory must be free, as a multiple of what an instance of the old revision has.
 _TIMES_THE_MEMORY = 2
@@ -109,10 +108,8 @@ def run(inputs: Inputs, planned: Trial, environment: Mapping[str, str], told: st
     with tempfile.TemporaryFile() as said:
         problem = _watch(inputs, planned, given, said)
         if problem:
-            said.seek(max(0, said.seek(0, os.SEEK_END) - _SHOWN_BYTES))
-            lines = telling_lines(hide(said.read().decode("utf-8", "replace")).splitlines(), _SHOWN_LINES)
-            quoted = f". It said: {' | '.join(redaction.show(line) for line in lines)}" if lines else ""
-            raise CommandError(f"{told}, and {problem}{quoted}")
+            words = quote(hide(read_end(said, _SHOWN_BYTES)).splitlines(), _SHOWN_LINES)
+            raise CommandError(f"{told}, and {problem}" + (f". It said: {words}" if words else ""))
 
 
 def _watch(inputs: Inputs, planned: Trial, environment: Dict[str, str], said: IO[bytes]) -> str:

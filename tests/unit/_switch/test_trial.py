@@ -135,6 +135,14 @@ def test_an_app_that_does_not_serve_fails_with_its_last_words(make, code, given,
     assert "hunter2-hunter2" not in str(caught.value)
 
 
+def test_a_secret_is_not_shown_where_the_begin_of_what_an_app_says_is_cut_off(make, monkeypatch):
+    said = "the token is hunter2-hunter2\nError: it is gone\n"
+    monkeypatch.setattr(trial, "_SHOWN_BYTES", len(said) - len("the token is hunter2"))
+    with pytest.raises(CommandError, match="It said: Error: it is gone$") as caught:
+        try_out(*make(f"import sys; sys.stdout.write({said!r}); sys.exit(3)"))
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_old_revision_is_tried_where_it_runs(make, tmp_path):
     root = tmp_path / "app"
     inputs, before = make(SERVES)
