@@ -63,6 +63,24 @@ def name_of_user(uid: int) -> str:
         return f"uid {uid}"
 
 
+def owner_of_place(place: Path) -> int:
+    """Return the uid of who owns a file, a folder or a link itself."""
+    return place.lstat().st_uid
+
+
+def describe_changer(place: Path) -> str:
+    """Return who but root can change a file, any name in a folder, or where a link leads, "" for nobody.
+
+    It is the begin of a sentence.
+    """
+    owner, status = owner_of_place(place), place.lstat()
+    if owner:
+        return f"{place} belongs to {name_of_user(owner)}, who"
+    others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
+    is_kept = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_ISVTX
+    return f"others can write to {place} and" if status.st_mode & others and not is_kept else ""
+
+
 def place_of(descriptor: int) -> str:
     """Return the path of what is open."""
     return os.readlink(f"/proc/self/fd/{descriptor}")

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -139,12 +138,8 @@ def _run_for_each(wanted: Copying, paths: Sequence[Path], clock: Callable[[], fl
 def _describe_lent(path: Path) -> str:
     """Return why root does not hand a path to a program that opens it by name, "" where nobody can exchange it."""
     for folder in path.absolute().resolve().parents if os.geteuid() == 0 else ():
-        status = folder.stat()
-        others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)
-        is_open = status.st_mode & others and not status.st_mode & stat.S_ISVTX
-        if status.st_uid != 0 or is_open:
-            user = trust.name_of_user(status.st_uid)
-            who = f"{folder} belongs to {user}, who" if status.st_uid else f"others can write to {folder}, and"
+        who = trust.describe_changer(folder)
+        if who:
             return f"{who} could lead root to any file; run as the user of the app (greenlight_app_user)"
     return ""
 

@@ -24,8 +24,8 @@ def script(tmp_path, monkeypatch):
     path.parent.mkdir()
     path.touch()
     owners = {path.parent: 12345}
-    monkeypatch.setattr(foreign, "_owner", lambda place: owners.get(place, 0))
-    monkeypatch.setattr(foreign, "name_of_user", lambda _uid: "shop")
+    monkeypatch.setattr(foreign.trust, "owner_of_place", lambda place: owners.get(place, 0))
+    monkeypatch.setattr(foreign.trust, "name_of_user", lambda _uid: "shop")
     return path
 
 
