@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import files, trust
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite import stage
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import outcome, stage
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.check import Checked, check
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import (
     Contents,
@@ -33,9 +32,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 )
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import (
     Manifest,
+    backups_of,
     base_of,
     created_at,
-    is_set_aside,
     manifest_path,
     read_folder,
     read_manifest,
@@ -43,9 +42,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_age
 
 FILE = "drill.json"
-_FORMAT = 1
 _FOLDER = ".drill"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _MARGIN = 1 << 20
 
 
@@ -83,7 +80,7 @@ def drill(wanted: Drill, now: datetime, clock: Callable[[], float], check_mode: 
         result["problem"] = f"The system refused the drill: {files.explain(error)}"
     # Where the app was never released there is no such folder, which is no reason to hide what was found.
     if wanted.state_path and Path(wanted.state_path).is_dir() and not check_mode:
-        _keep(Path(wanted.state_path), {**result, "at": now.astimezone(timezone.utc).strftime(_TIME)})
+        _keep(Path(wanted.state_path), {**result, "at": outcome.format_time(now)})
     return result
 
 
@@ -91,15 +88,12 @@ def find_newest(wanted: Drill) -> Manifest:
     """Return the newest backup. Raises SqliteError when there is none, or a newer one that nothing is known of."""
     folder, source = Path(wanted.dest), str(resolve(Path(wanted.path))) if wanted.path else None
     manifests, unreadable = read_folder(folder)
-    found = [
-        each
-        for each in manifests
-        if source in (None, each["source"]) and not is_set_aside(each) and os.path.lexists(each["path"])
-    ]
+    # One that was cut is found, to be told: who lists backups passes it over.
+    found = [each for each in backups_of(manifests, source) if os.path.lexists(each["path"])]
     if not found:
         what = f"of {source} in {folder}" if source else f"in {folder}"
         raise SqliteError(f"There is no backup {what}; take one with greenlight.release.backup")
-    newest = max(found, key=created_at) if source is None else found[-1]
+    newest = found[-1]
     since = os.stat(newest["manifest"]).st_mtime_ns
     newer = [why for path, why in unreadable.items() if _changed_at(manifest_path(Path(path))) > since]
     if newer:
@@ -224,15 +218,9 @@ def _describe(wanted: Drill, checked: Checked, contents: Contents, seconds: floa
 
 def _keep(state_path: Path, result: Dict[str, Any]) -> None:
     told = {name: result[name] for name in ("at", "problem", "backup", "created")}
-    text = json.dumps({"format": _FORMAT, "good": not told["problem"], **told}, sort_keys=True)
-    files.write_whole(state_path / FILE, text + "\n")
+    outcome.keep(state_path / FILE, {"good": not told["problem"], **told})
 
 
 def read_last(state_path: Path) -> Dict[str, Any]:
     """Return what came of the last drill, {} where nothing useful is known."""
-    try:
-        with os.fdopen(trust.open_regular(state_path / FILE), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError, trust.TrustError):
-        return {}
-    return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
+    return outcome.read(state_path / FILE)

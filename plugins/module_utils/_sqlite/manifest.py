@@ -262,6 +262,12 @@ def choose_to_remove(manifests: Sequence[Manifest], keep: Dict[str, int], protec
     return [manifest for manifest in manifests if manifest["path"] not in kept]
 
 
+def backups_of(manifests: Sequence[Manifest], source: Optional[str]) -> List[Manifest]:
+    """Return the backups of a database, oldest first, without a source those of every one; none that was set aside."""
+    found = [each for each in manifests if source in (None, each["source"]) and not is_set_aside(each)]
+    return found if source else sorted(found, key=created_at)
+
+
 def created_at(manifest: Manifest) -> datetime:
     """Return the time of a backup, in UTC."""
     return datetime.strptime(manifest["created"], CREATED).replace(tzinfo=timezone.utc)

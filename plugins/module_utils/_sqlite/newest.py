@@ -12,8 +12,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite import 
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import resolve
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import (
     Manifest,
-    created_at,
-    is_set_aside,
+    backups_of,
     is_there,
     list_backups,
 )
@@ -26,13 +25,7 @@ def describe_newest(folder: Path, path: Optional[Path], state_path: Optional[Pat
     "" when it was, or nobody tried. Raises SqliteError for a folder that cannot be read.
     """
     source = str(resolve(path)) if path else None
-    found = [
-        each
-        for each in list_backups(folder)
-        if source in (None, each["source"]) and not is_set_aside(each) and is_there(each)
-    ]
-    if source is None:
-        found.sort(key=created_at)
+    found = [each for each in backups_of(list_backups(folder), source) if is_there(each)]
     copies = [(each, off_host.read_copied(Path(each["path"]))) for each in found]
     copied = [{**_name(each), "copied_at": told["copied_at"]} for each, told in copies if told.get("copied_at")]
     return {

@@ -14,17 +14,17 @@ are ever written or shown, since both may hold credentials: a message names the 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import commands, files, trust
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import outcome
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.backup import folder_in_use
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifest import (
@@ -36,8 +36,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.manifes
 from ansible_collections.greenlight.release.plugins.module_utils._values import redaction
 from ansible_collections.greenlight.release.plugins.module_utils._values.output import quote
 
-_FORMAT = 1
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _SHOWN_LINES = 5
 _MOST_BYTES = 1 << 16
 _PLACES = re.compile(r"\{(file|name)\}")
@@ -95,24 +93,18 @@ def copy(
     with folder_in_use(backup.parent):
         left = [path for path in files_of(backup) if str(path) not in already]
         new, problem = _run_for_each(wanted, left, clock)
-        at = now().astimezone(timezone.utc).strftime(_TIME)
+        at = outcome.format_time(now())
         known = read_copied(backup)
         copied_at = known.get("copied_at") if problem else at
-        told = {"format": _FORMAT, "at": at, "copied_at": copied_at, "problem": problem}
         if left:
-            files.write_whole(copied_path(backup), json.dumps(told, sort_keys=True) + "\n")
+            outcome.keep(copied_path(backup), {"at": at, "copied_at": copied_at, "problem": problem})
     copied = [*already, *map(str, new)]
     return {"changed": bool(left), "copied": not problem, "at": at, "problem": problem, "files": copied}
 
 
 def read_copied(backup: Path) -> Dict[str, Any]:
     """Return what came of the copies of a backup, {} where nothing useful is known."""
-    try:
-        with os.fdopen(trust.open_regular(copied_path(backup)), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError, trust.TrustError):
-        return {}
-    return found if isinstance(found, dict) and found.get("format") == _FORMAT else {}
+    return outcome.read(copied_path(backup))
 
 
 def _refuse_missing_program(wanted: Copying) -> None:
