@@ -157,27 +157,27 @@ class App:
 
     def deploy(self) -> None:
         self.origin.commit()
-        play = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json"]
-        output = run(*play, "greenlight.release.deploy", env={**self.env, "ANSIBLE_NOCOLOR": "1"})
+        output = self.play("deploy")
         self.tasks = sum(line.startswith("TASK [") for line in output.splitlines())
 
     def deploy_ill(self, line: str) -> None:
         """Deploy a release that cannot serve, which must fail and be rolled back."""
         self.origin.commit_ill(line)
-        play = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json"]
         # The second that other methods are measured with is over before some of them are ill.
-        more = ("-e", "greenlight_stable_seconds=5")
-        words = [str(word) for word in (*play, "greenlight.release.deploy", *more)]
+        words = self.words("deploy", "-e", "greenlight_stable_seconds=5")
         done = subprocess.run(
             words, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
             sys.exit(f"a release that begins with {line!r} was no failure")
 
-    def play(self, playbook: str, *more: str) -> None:
-        """Run a playbook that must succeed."""
-        words = [Path(sys.executable).parent / "ansible-playbook", "-i", self.folder / "inventory.json", *more]
-        run(*words, f"greenlight.release.{playbook}", env={**self.env, "ANSIBLE_NOCOLOR": "1"})
+    def words(self, playbook: str, *more: str) -> list[str]:
+        program = Path(sys.executable).parent / "ansible-playbook"
+        return [str(program), "-i", str(self.folder / "inventory.json"), *more, f"greenlight.release.{playbook}"]
+
+    def play(self, playbook: str, *more: str) -> str:
+        """Run a playbook that must succeed, and return what it printed."""
+        return run(*self.words(playbook, *more), env={**self.env, "ANSIBLE_NOCOLOR": "1"})
 
     def fill(self, megabytes: int) -> None:
         """Let the database be of a size, of what cannot be compressed."""
