@@ -30,7 +30,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
     since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), settings.matrix()
     parse_matrix(matrix, known)
     # No line of the log changes what an app comes to that does not serve.
-    over = bool(failed_probes(answers.health)) and _rolls_back("server_starts", False, settings, answers)
+    over = bool(failed_probes(answers.health)) and _rolls_back("server_starts", False, matrix, known, answers)
     log = _ask_log(settings, since, matrix, own_requests(settings, answers.health), over)
     return {
         "matrix": matrix,
@@ -41,7 +41,9 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
             "counters": since.counters,
             "deadline": _deadline(settings, since),
         },
-        "over": _deciding_log(settings, answers, log) if _rolls_back("critical_errors", 1, settings, answers) else {},
+        "over": _deciding_log(settings, answers, log)
+        if _rolls_back("critical_errors", 1, matrix, known, answers)
+        else {},
         "log": log,
     }
 
@@ -105,13 +107,14 @@ def _ask_log(
     }
 
 
-def _rolls_back(metric: str, value: Any, settings: Settings, answers: Answers) -> bool:
+def _rolls_back(
+    metric: str, value: Any, matrix: Sequence[Mapping[str, Any]], known: Sequence[str], answers: Answers
+) -> bool:
     """Say whether a release is judged, and a row of the matrix rolls it back for that value alone."""
-    rows = [row for row in settings.matrix() if row.get("metric") == metric]
+    rows = [row for row in matrix if row.get("metric") == metric]
     if not answers.since.judges_release or not rows:
         return False
-    age, known = answers.record.get("age") or 0, known_metrics(settings.probe_metrics())
-    decision: str = decide({metric: value}, rows, {}, age, known, 0, "host")["decision"]
+    decision: str = decide({metric: value}, rows, {}, answers.record.get("age") or 0, known, 0, "host")["decision"]
     return decision == "rollback"
 
 

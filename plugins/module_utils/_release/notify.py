@@ -14,10 +14,9 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Set, 
 from urllib.parse import urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
-from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHORTEST_SECRET, show
 
 EVENTS = ("start", "success", "decision", "rollback", "failed_rollback", "failed_copy", "failed_drill")
-SHORTEST_SECRET = 6
 TELEGRAM = "https://api.telegram.org"
 _COMMON = ("type", "name", "events", "proxy", "ca_path")
 _KEYS = {

@@ -14,11 +14,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.http import explain_failure
 from ansible_collections.greenlight.release.plugins.module_utils._release.notify import (
-    SHORTEST_SECRET,
     Event,
     Service,
     write_message,
 )
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHORTEST_SECRET
 
 LARGEST_ANSWER = 4096
 

@@ -39,7 +39,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.schema 
     from_json,
     read_schema,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_duration
+from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_age
 
 # Seconds that an inspection of a locked database may take while the app is still to be stopped.
 _GLANCE = 1.0
@@ -208,7 +208,7 @@ def count_lost(differences: rows.Differences) -> Optional[int]:
 def _ask(wanted: Restore, bounds: Bounds, reason: str, differences: Optional[rows.Differences]) -> str:
     age = _longest_age(wanted, bounds)
     less = "less than " if bounds.age is None else ""
-    when = "at an unknown time" if age is None else f"{less}{_roughly(age)} ago"
+    when = "at an unknown time" if age is None else f"{less}{describe_age(age)} ago"
     lost = "rows that cannot be counted" if differences is None else rows.describe_loss(differences) or "nothing"
     return (
         f"A person must decide what becomes of {wanted.real}: {reason}. The switch was {when}. To restore the backup "
@@ -216,12 +216,6 @@ def _ask(wanted: Restore, bounds: Bounds, reason: str, differences: Optional[row
         "-e greenlight_rollback_database=restore to restore it and to set aside what it replaces, or with "
         f"-e {KEEP} to keep every row and start the old code on the database as it is."
     )
-
-
-def _roughly(seconds: int) -> str:
-    """Return a duration in the largest unit that it has several of."""
-    unit = next((each for each in (86400, 3600, 60) if seconds >= 2 * each), 1)
-    return describe_duration(seconds // unit * unit)
 
 
 def has_schema(real: Path, timeout: float, sha256: str, user_version: int) -> bool:
