@@ -339,13 +339,15 @@ def test_a_folder_that_is_exchanged_meanwhile_leads_to_no_other_database(host, m
         return found
 
     monkeypatch.setattr(module, step, exchange)
-    with contextlib.suppress(SqliteError, TrustError):
+    # In the very moment after the last look the restore ends in the folder that it holds.
+    told = pytest.raises(TrustError, match="data was exchanged for another folder") if step == "_keep" else None
+    with told or contextlib.suppress(SqliteError, TrustError):
         restore.restore(host.wanted)
     assert {path.name: path.read_text() for path in other.iterdir() if path.name != host.wanted.staged.name} == {
         "app.db": "theirs",
         "app.db-wal": "theirs",
     }
-    assert host.read("SELECT count(*) FROM t", tmp_path / "moved" / "app.db") in (2, 3)
+    assert host.read("SELECT count(*) FROM t", tmp_path / "moved" / "app.db") in ((3,) if told else (2, 3))
 
 
 def test_a_folder_that_cannot_be_synced_after_the_rename_is_reported_as_it_is(host, monkeypatch):
