@@ -19,6 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import so
 
 PROC = sockets.PROC
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_FLAGS = re.compile(r"^flags:\s*([0-7]+)", re.MULTILINE)
 FileId = trust.FileId
 
 
@@ -159,8 +160,17 @@ def _has_open(pid: int, files: FrozenSet[FileId], proc: Path) -> bool:
     for path in _descriptors(pid, proc):
         with contextlib.suppress(OSError):
             status = os.stat(path)
-            if (status.st_dev, status.st_ino) in files:
+            if (status.st_dev, status.st_ino) in files and not _is_name_only(path):
                 return True
+    return False
+
+
+def _is_name_only(descriptor: str) -> bool:
+    """Say whether a descriptor was opened with O_PATH: nothing can be read or written by it."""
+    folder, number = os.path.split(descriptor)
+    with contextlib.suppress(OSError):
+        flags = _FLAGS.search(Path(f"{folder}info", number).read_text(encoding="ascii"))
+        return bool(flags and int(flags.group(1), 8) & os.O_PATH)
     return False
 
 

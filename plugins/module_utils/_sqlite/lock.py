@@ -24,6 +24,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 
 _PENDING_BYTE, _LOCK_BYTES = 0x40000000, 512
 _F_OFD_SETLK = 37
+# https://www.sqlite.org/fileformat2.html#the_database_header
+_HEADER_BYTES = 100
 # struct flock: type, whence, start, length, pid.
 _FLOCK = struct.Struct("@hhqqi0q")
 _PAUSE = 0.02
@@ -66,7 +68,8 @@ def _try_to_lock(descriptor: int) -> bool:
 def make_unusable(descriptor: int) -> None:
     """Turn a file that has lost its name into none of SQLite's, for a process that opened it and waits for the lock.
 
-    It would otherwise write where nobody will ever read; now SQLite reports that the file is not a database.
+    It would otherwise write where nobody will ever read; now SQLite reports that the file is not a database. Its header
+    is enough for that: it holds the name of the format, and the counter by which SQLite knows that its cache is old.
+    To free the rest takes long for a large file, and users wait.
     """
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, b"This database was replaced.\n", 0)
+    os.pwrite(descriptor, b"This database was replaced.\n".ljust(_HEADER_BYTES, b"\0"), 0)

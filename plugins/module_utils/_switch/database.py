@@ -8,6 +8,8 @@ The work is done in watched children, which are stopped where the storage does n
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -178,6 +180,9 @@ def restore(wanted: Database, ruling: Optional[Ruling]) -> Dict[str, Any]:
             return describe(ruled)
         return {**describe(ruled), **sqlite_api.restore(wanted.plan_restore(ruled.reason, ruled.differs))}
 
+    with contextlib.suppress(FileNotFoundError):
+        # Never closed: the filesystem frees a replaced file when this process ends, which takes long for a large one.
+        os.open(str(sqlite_api.resolve(Path(wanted.path))), os.O_PATH | os.O_NOFOLLOW)
     done = describe(ruling) if ruling and not ruling.restores else _watched(wanted, work)
     return {"restored": {name: done[name] for name in _RETURNED}}
 

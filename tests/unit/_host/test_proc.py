@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -42,6 +43,19 @@ def test_a_zombie_is_not_alive(proc, state, alive):
 
 def test_a_process_that_ended_is_not_alive(proc):
     assert host_proc.is_alive(5, proc) is False
+
+
+@pytest.mark.parametrize("flags, holds", [(os.O_RDONLY, True), (os.O_PATH, False)])
+def test_who_has_only_the_name_of_a_file_does_not_hold_it(tmp_path, flags, holds):
+    path = tmp_path / "app.db"
+    path.write_text("")
+    descriptor = os.open(path, flags)
+    with subprocess.Popen(["sleep", "60"], pass_fds=[descriptor]) as process_of_its_own:
+        os.close(descriptor)
+        status = path.stat()
+        found = host_proc.holders(frozenset({(status.st_dev, status.st_ino)}))
+        process_of_its_own.kill()
+    assert (process_of_its_own.pid in found) is holds
 
 
 def test_descendants_are_found_over_generations(proc):

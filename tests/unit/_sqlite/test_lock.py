@@ -64,11 +64,19 @@ def test_another_error_than_a_lock_is_not_hidden(host, monkeypatch):
         pass
 
 
-def test_a_file_that_was_made_unusable_is_no_database(host):
+@pytest.mark.parametrize("has_read", [False, True])
+def test_a_file_that_was_made_unusable_is_no_database_and_is_not_freed_yet(host, has_read):
+    if has_read:
+        # With a WAL its lock would stay.
+        host.sql("PRAGMA journal_mode = delete")
+    size = host.path.stat().st_size
     late = sqlite3.connect(host.path, isolation_level=None, timeout=5)
+    if has_read:
+        late.execute("SELECT * FROM t").fetchall()
     with sqlite_lock.locked_out(host.path, 1) as descriptor:
         os.unlink(host.path)
         sqlite_lock.make_unusable(descriptor)
+        assert os.fstat(descriptor).st_size == size
     with pytest.raises(sqlite3.DatabaseError, match="not a database|disk I/O error"):
         late.execute("CREATE TABLE lost (x)")
     late.close()

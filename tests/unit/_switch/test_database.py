@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -47,6 +48,19 @@ def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database)
     assert (host.read("SELECT count(*) FROM t"), done["question"], done["lost"]) == (3, "", "")
     counted = switch_database.count_lost(updated, done)["restored"]
     assert (counted["lost"], counted["reason"]) == ("t: 1 row newer than the backup", done["reason"])
+
+
+def test_the_filesystem_frees_the_replaced_file_when_nobody_waits_any_more(host, database):
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y")
+    old = host.path.stat().st_ino
+    ruling = switch_database.check_restore(database, set(), False)
+    assert switch_database.restore(database, ruling)["restored"]["restored"] is True
+    held = {}
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            held[os.fstat(number).st_ino] = number
+    assert (host.path.stat().st_ino != old, old in held) == (True, True)
+    os.close(held[old])
 
 
 def test_of_a_database_that_was_kept_no_rows_are_counted(database):
