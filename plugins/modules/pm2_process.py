@@ -53,9 +53,17 @@ options:
     default: started
   config:
     description:
-      - Ecosystem file (C(.js), C(.cjs), C(.mjs), C(.json), C(.yml)) that describes the process. Relative paths in it begin at its folder.
+      - Ecosystem file (C(.js), C(.cjs), C(.mjs), C(.json), C(.yml), C(.yaml)) that describes the process. Relative paths in it begin at its
+        folder. One that exports a function is refused, since PM2 does not call it.
       - Node reads it with a clean environment and O(env). The other options take precedence over it.
     type: path
+  env_name:
+    description:
+      - Name of a block of variables in O(config), V(production) for C(env_production), which is merged into those of C(env) as
+        C(pm2 start --env) does. Where the app has such blocks, and none of that name, it is refused.
+      - A process that runs with the values of a block is not changed without this option, as it would lose them. An empty text
+        does without a block.
+    type: str
   script:
     description:
       - Script to start where there is no ecosystem file. PM2 takes a path with a space for a shell command, so a space may only be in O(cwd).
@@ -162,6 +170,13 @@ EXAMPLES = r"""
   greenlight.release.pm2_process:
     name: shop
     config: /srv/shop/ecosystem.config.js
+    port: 3000
+
+- name: Start it as pm2 start ecosystem.config.js --env production does
+  greenlight.release.pm2_process:
+    name: shop
+    config: /srv/shop/ecosystem.config.js
+    env_name: production
     port: 3000
 
 - name: Run four workers that follow the link to the current release, also after a reboot
@@ -310,6 +325,7 @@ ARGUMENTS = {
         "default": "started",
     },
     "config": {"type": "path"},
+    "env_name": {"type": "str"},
     "script": {"type": "path"},
     "args": {"type": "list", "elements": "str"},
     "cwd": {"type": "path"},

@@ -89,10 +89,14 @@ def test_another_process_is_not_touched(manage, small, tmp_path, run_module):
     assert small.ask()["pid"] == pid
 
 
-@pytest.mark.parametrize("name", ["ecosystem.config.js", "ecosystem.config.mjs", "app.json", "app.yml"])
+@pytest.mark.parametrize(
+    "name", ["ecosystem.config.js", "ecosystem.config.cjs", "ecosystem.config.mjs", "app.json", "app.yml", "app.yaml"]
+)
 def test_an_ecosystem_file_of_every_kind_is_followed(manage, small, name):
     app = {"name": "small", "script": "server.js", "env": {"PORT": small.port, "A": 1}, "killTimeout": "2000"}
     texts = {
+        "ecosystem.config.cjs": f"module.exports = [{json.dumps(app)}];",
+        "app.yaml": json.dumps([app]),
         "ecosystem.config.js": f"console.log('noise'); module.exports = {{apps: [{json.dumps(app)}]}};",
         "ecosystem.config.mjs": f"export default {{apps: [{json.dumps(app)}]}};",
         "app.json": f"// a comment\n{{apps: [{json.dumps(app)}],}}",
@@ -109,12 +113,56 @@ def test_an_ecosystem_file_of_every_kind_is_followed(manage, small, name):
     assert small.ask()["env"]["A"] == "3"
 
 
+BLOCKS = {
+    "env": {"NODE_ENV": "development"},
+    "env_production": {"NODE_ENV": "production", "KEY": "of production"},
+    "env_staging": {"NODE_ENV": "staging"},
+}
+
+
+def test_a_process_keeps_its_block_of_variables_unless_told_otherwise(run_module, shared_pm2, small):
+    """A12: `pm2 start --env production`, then pm2_process with the same file."""
+    file = small.folder / "ecosystem.config.js"
+    described = {"name": "small", "script": "server.js", **BLOCKS}
+    described["env"] = {**described["env"], "PORT": str(small.port)}
+    file.write_text(f"module.exports = {{apps: [{json.dumps(described)}], deploy: {{staging: {{env: {{D: 1}}}}}}}}")
+    shared_pm2("start", file, "--env", "production", where=small.folder)
+
+    def manage(**given):
+        arguments = {"name": "small", "config": str(file), "stable_for": 0.3, "timeout": PATIENT, **given}
+        return run_module("pm2_process", shared_pm2.arguments(**arguments))
+
+    refused = manage()
+    assert "runs with env_production of its ecosystem file" in refused["msg"]
+    assert "set env_name to production" in refused["msg"]
+    assert "no env_prod; correct env_name" in manage(env_name="prod")["msg"]
+    kept = manage(env_name="production")
+    assert (kept.get("msg"), kept["action"]) == (None, "none")
+    other = manage(env_name="staging")
+    assert (other.get("msg"), other["action"]) == (None, "restart")
+    assert small.ask()["env"].items() >= {"NODE_ENV": "staging", "D": "1"}.items()
+    # The process is one of this module by now, and the file has changed.
+    file.write_text(file.read_text().replace('"staging"', '"stage"'))
+    assert "runs with env_staging" in manage()["msg"]
+    assert manage(env_name="staging")["action"] == "restart"
+    file.write_text(file.read_text().replace('"stage"', '"another"'))
+    assert "runs with env_staging" in manage()["msg"]
+    without = manage(env_name="")
+    assert (without.get("msg"), small.ask()["env"]["NODE_ENV"]) == (None, "development")
+    assert (manage()["action"], manage(env_name="production")["action"]) == ("none", "restart")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
         ("module.exports = {apps: [{name: 'other', script: 'x.js'}]};", "describes other, so 'small' is not one app"),
         ("throw new Error('no settings');", "no settings"),
         ("process.exit(0);", "ended Node before it was read"),
+        ("module.exports = () => ({apps: []});", "exports a function or a promise, which PM2 does not call"),
+        ("module.exports = Promise.resolve({apps: []});", "exports a function or a promise"),
+        ("module.exports = 5;", "it exports no object"),
+        ("require('dotenv').config();", "Cannot find module 'dotenv'"),
+        ("for (;;) require('fs').writeSync(1, 'x'.repeat(1000));", "printed more than 4194304 bytes"),
         (None, "does not exist"),
     ],
 )

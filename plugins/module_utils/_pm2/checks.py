@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._host.files import owner_of
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import foreign, readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import environments, foreign, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import plan as pm2_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
@@ -28,6 +28,7 @@ def checked_plan(
     """
     refuse(request, host.home, before, uid, without_orphans)
     if not request.ends:
+        environments.refuse_unnamed(request.name, request.config, before.processes)
         foreign.refuse(request.name, foreign.code_of(request, before, host.home), uid, request.allow_root)
     plan = pm2_plan.make_plan(request, before, host.home)
     prepare(request, host, plan)

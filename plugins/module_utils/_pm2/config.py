@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, FrozenSet, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings import (
@@ -49,13 +49,17 @@ class Config:
     """A wanted configuration.
 
     `app` has the words of an ecosystem file, `kept` those of PM2 without the environment. Where `whole` is false,
-    only what is in there is wanted, and everything else may be as it is.
+    only what is in there is wanted, and everything else may be as it is. `env_name` is the block of the file that was
+    merged into its variables, "" for none, and None where nobody said so; `own` are the variables that were given
+    beside the file.
     """
 
     app: Mapping[str, Any]
     kept: Mapping[str, Any]
     env: Mapping[str, str]
     whole: bool
+    env_name: Optional[str] = ""
+    own: FrozenSet[str] = frozenset()
 
 
 def make_config(

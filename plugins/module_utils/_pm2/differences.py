@@ -125,7 +125,8 @@ def changes_for(config: Config, process: Mapping[str, Any], found: Sequence[Diff
     if "pm_cwd" in changes:
         env["PWD"] = changes["cwd"] = changes["pm_cwd"]
     if config.whole:
-        changes[REMEMBERED] = config.app[REMEMBERED]
+        # Which of them a process runs with is told by their values.
+        changes.update({key: value for key, value in config.app.items() if key.startswith("env_")})
     return {**changes, "env": env}
 
 

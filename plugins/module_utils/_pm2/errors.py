@@ -22,3 +22,7 @@ class NoDaemonError(PM2Error):
 
 class EndedError(PM2Error):
     """A process ended before it served, or its code cannot be loaded; PM2 may start it again and again."""
+
+
+class MissingModuleError(PM2Error):
+    """An ecosystem file asks for a module that is not there, or not yet."""

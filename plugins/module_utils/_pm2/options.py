@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
@@ -73,6 +74,8 @@ def read_config(
     if params["state"] in ("stopped", "absent") or not (given or params["config"]):
         return None
     if not params["config"]:
+        if params["env_name"] is not None:
+            raise PM2Error(f"env_name {params['env_name']!r} counts only with config; give config, or leave it out")
         folder = Path(given.get("cwd") or os.path.dirname(given.get("script") or "/"))
         return pm2_config.make_config(params["name"], None, given, folder, cpus, path)
     file = Path(os.path.abspath(params["config"]))
@@ -83,8 +86,10 @@ def read_config(
         raise PM2Error(
             f"node was not found next to {program.executable} or on PATH; set executable to the pm2 next to node"
         )
-    described = ecosystem.read_app(program, node, file, params["name"])
-    return pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
+    env_name = params["env_name"]
+    described = ecosystem.read_app(program, node, file, params["name"], env_name or "")
+    config = pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
+    return replace(config, env_name=env_name, own=frozenset(env))
 
 
 def read_request(

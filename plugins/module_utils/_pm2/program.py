@@ -75,8 +75,13 @@ class Program:
                 refuse_full(Path(self.environment["PM2_HOME"]), FILES_OF_A_LIST)
             raise
 
-    def run_command(self, command: Sequence[str], folder: Optional[Path] = None, umask: Optional[int] = None) -> str:
-        """Run any program with the same environment."""
+    def run_command(
+        self, command: Sequence[str], folder: Optional[Path] = None, umask: Optional[int] = None, longest: int = 0
+    ) -> str:
+        """Run any program with the same environment, and end it where it prints more than `longest` bytes, 0 for any.
+
+        Raises PM2Error.
+        """
         shown = f"{Path(command[0]).name} {command[1]}"
         try:
             process = subprocess.Popen(
@@ -90,19 +95,22 @@ class Program:
             )
         except OSError as error:
             raise PM2Error(f"Cannot run {command[0]}: {error.strerror}; set executable to the pm2 program") from error
-        output = self._wait(process, shown)
+        output = self._wait(process, shown, longest)
         if process.returncode != 0:
             words = [line for line in output.splitlines() if line.strip()]
             raise PM2Error(f"{shown} failed with status {process.returncode}: {' | '.join(words[-3:])}")
         return output
 
-    def _wait(self, process: subprocess.Popen[bytes], shown: str) -> str:
+    def _wait(self, process: subprocess.Popen[bytes], shown: str, longest: int) -> str:
         """Await the end in short waits, so that the time between can be used."""
         with process:
             for _wait in range(max(1, round(self.timeout * 50))):
                 try:
                     return process.communicate(timeout=0.02)[0].decode("utf-8", "replace")
-                except subprocess.TimeoutExpired:
+                except subprocess.TimeoutExpired as waiting:
+                    if longest and len(waiting.output or b"") > longest:
+                        process.kill()
+                        raise PM2Error(f"{shown} printed more than {longest} bytes, and was ended") from None
                     self.idle()
             process.kill()
         raise PM2Error(f"{shown} did not end in {self.timeout:g} seconds; check whether PM2 hangs, or raise timeout")

@@ -29,6 +29,7 @@ A subject has one error. Those below it are for callers that do something else a
         OptionsError
         PM2Error
             EndedError
+            MissingModuleError
             NoDaemonError
             ProtocolError
             ReloadError

@@ -10,21 +10,28 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import MissingModuleError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
-
-CONFIG = Path("/srv/ecosystem.config.js")
 
 
 @pytest.mark.parametrize("before", ["", "noise\n", "greenlight\n[\n", "\u2028"])
 def test_the_apps_are_found_behind_whatever_the_file_prints(before):
-    output = f"{before}\ngreenlight-ecosystem: {json.dumps([{'name': 'shop'}, 'x'])}\n"
-    assert ecosystem.parse_apps(output) == [{"name": "shop"}]
+    seen = {"apps": [{"name": "shop"}, "x"], "deploy": {"A": 1}}
+    output = f"{before}\ngreenlight-ecosystem: {json.dumps(seen)}\n"
+    assert ecosystem.parse_apps(output) == ([{"name": "shop"}], {"A": 1})
 
 
 def test_a_file_that_ends_node_is_reported():
     with pytest.raises(PM2Error, match="ended Node before it was read"):
         ecosystem.parse_apps("noise\n")
+
+
+@pytest.mark.parametrize("is_missing, error", [(True, MissingModuleError), (False, PM2Error)])
+def test_what_the_file_could_not_do_is_told(is_missing, error):
+    output = f"greenlight-ecosystem: {json.dumps({'problem': 'Error: no dotenv', 'isMissing': is_missing})}\n"
+    with pytest.raises(PM2Error, match="Error: no dotenv") as told:
+        ecosystem.parse_apps(output)
+    assert type(told.value) is error
 
 
 @pytest.mark.parametrize(
@@ -37,12 +44,18 @@ def test_a_file_that_ends_node_is_reported():
 )
 def test_an_app_that_is_not_exactly_one_is_refused(apps, described):
     with pytest.raises(PM2Error, match=described):
-        ecosystem.pick_app(apps, "shop", CONFIG)
+        ecosystem.pick_app(apps, "shop")
 
 
 @pytest.mark.parametrize("app", [{"name": "shop"}, {"script": "./src/shop.js"}])
 def test_an_app_is_found_by_its_name_or_its_script(app):
-    assert ecosystem.pick_app([{"name": "x"}, app], "shop", CONFIG) == app
+    assert ecosystem.pick_app([{"name": "x"}, app], "shop") == app
+
+
+def test_the_name_of_the_block_may_be_part_of_the_name():
+    app = {"name": "shop", "append_env_to_name": True}
+    assert ecosystem.pick_app([app], "shop-production", "production") == app
+    assert ecosystem.pick_app([app], "shop") == app
 
 
 def program(tmp_path, text):
@@ -57,7 +70,7 @@ def test_an_entry_is_read_with_node_in_the_folder_of_the_file(tmp_path):
     config = tmp_path / "app.json"
     config.touch()
     text = "import json\napp = {'name': 'shop', 'cwd': os.getcwd(), 'a': os.environ['A']}\n"
-    text += "print('greenlight-ecosystem:', json.dumps([app]))"
+    text += "print('greenlight-ecosystem:', json.dumps({'apps': [app]}))"
     node = ecosystem.with_variables(program(tmp_path, text), {"A": "1"})
     read = ecosystem.read_app(node, node.executable, config, "shop")
     assert read == {"name": "shop", "cwd": str(tmp_path), "a": "1"}
@@ -69,8 +82,19 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
         ecosystem.read_app(program(tmp_path, ""), "node", config, "shop")
     config.touch()
     node = program(tmp_path, "print('SyntaxError: x'); sys.exit(1)")
-    with pytest.raises(PM2Error, match=r"app\.json cannot be read: .*SyntaxError: x"):
+    with pytest.raises(PM2Error, match=r"app\.json cannot be used: .*SyntaxError: x"):
         ecosystem.read_app(node, node.executable, config, "shop")
+
+
+def test_a_text_elsewhere_is_read_as_if_it_were_in_a_folder_that_is_not_there_yet(tmp_path):
+    (tmp_path / "text").write_text("")
+    text = "import json\napp = {'name': 'shop', 'env': {'A': 1}, 'env_x': {'A': 2}}\n"
+    text += "app.update(given=sys.argv[4:], cwd=os.getcwd())\n"
+    node = program(tmp_path, text + "print('greenlight-ecosystem:', json.dumps({'apps': [app]}))")
+    file = tmp_path / "new" / "sub" / "ecosystem.config.js"
+    read = ecosystem.read_app(node, node.executable, file, "shop", "x", tmp_path / "text")
+    assert read["given"] == [str(file), node.executable, str(tmp_path / "text"), "x"]
+    assert (read["cwd"], read["env"]) == (str(tmp_path), {"A": 2})
 
 
 def test_an_app_is_started_from_a_file_that_nobody_else_can_read(tmp_path):

@@ -65,7 +65,7 @@ def test_wanted_variables_are_a_configuration():
 
 def params(**given):
     names = ("args", "cwd", "error_file", "exec_mode", "instances", "interpreter", "kill_timeout", "listen_timeout")
-    names += ("max_memory_restart", "node_args", "out_file", "script", "time", "wait_ready", "config")
+    names += ("max_memory_restart", "node_args", "out_file", "script", "time", "wait_ready", "config", "env_name")
     return {**dict.fromkeys(names), "name": "shop", "state": "started", "allow_root": False, **given}
 
 
@@ -95,9 +95,21 @@ def test_an_ecosystem_file_is_read_by_the_node_next_to_pm2_with_the_variables(wi
     asked = []
     monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})
     config = options.read_config(params(config=str(tmp_path / "e.js")), {"A": "1"}, with_program, 1, "/bin", 1000)
-    program, node, file, name = asked[0]
+    program, node, file, name, env_name = asked[0]
     assert (program.environment["A"], node, file, name) == ("1", str(tmp_path / "node"), tmp_path / "e.js", "shop")
+    assert (env_name, config.env_name, config.own) == ("", None, {"A"})
     assert config.kept["pm_exec_path"] == str(tmp_path / "s.js")
+
+
+def test_the_name_of_a_block_goes_with_an_ecosystem_file(with_program, tmp_path, monkeypatch):
+    (tmp_path / "node").touch(mode=0o755)
+    asked = []
+    monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})
+    given = params(config=str(tmp_path / "e.js"), env_name="production")
+    assert options.read_config(given, {}, with_program, 1, "/bin", 1000).env_name == "production"
+    assert asked[0][4] == "production"
+    with pytest.raises(PM2Error, match="env_name 'production' counts only with config; give config, or leave it out"):
+        options.read_config(params(script="/s.js", env_name="production"), {}, with_program, 1, "/bin", 1000)
 
 
 def test_an_ecosystem_file_needs_node(with_program):

@@ -70,6 +70,12 @@ def test_a_program_that_fails_is_quoted(command, message):
     assert message in str(error.value)
 
 
+def test_a_program_that_prints_without_end_is_ended():
+    endless = Program(sys.executable, {}, 20)
+    with pytest.raises(PM2Error, match="printed more than 100 bytes, and was ended"):
+        endless.run_command([sys.executable, "-c", "while True: print('x' * 1000)"], longest=100)
+
+
 def test_a_program_that_hangs_is_ended_and_the_time_is_used():
     looked = []
     program = Program(sys.executable, {}, 0.05, lambda: looked.append(1))
