@@ -33,9 +33,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The C(facts) for the record, the C(vacuous) checks, and each text that the log does not have with a pattern for it in C(unwritten).
+  description:
+    The C(facts) for the record, the C(vacuous) checks, and each text that the log does not have with a pattern for it in C(unwritten),
+    and how the health is judged where that was inferred in C(judged_by).
   type: dict
-  sample: {vacuous: [], unwritten: [["[Pp]ool exhausted", "[Pp]ool exhausted"]], facts: {written_lines: []}}
+  sample: {vacuous: [], unwritten: [["[Pp]ool exhausted", "[Pp]ool exhausted"]], judged_by: "", facts: {written_lines: []}}
 """
 
 from typing import Any, Callable, Dict, Mapping

@@ -48,12 +48,23 @@ options:
     suboptions:
       url:
         description:
-          - URL to ask. It must hold no credentials; those belong into C(headers). Values of its query with a name such as C(token) are not shown.
+          - URL to ask. User and password in it are sent as those of O(probes[].user), and are shown as little as the values of a query with a
+            name such as C(token).
+          - A unix socket is asked by a URL such as V(http+unix://%2Frun%2Fshop.sock/health), or by O(probes[].socket).
           - Write C(127.0.0.1) where that is meant, since C(localhost) may be another service that listens on C(::1). RV(probes[].peer) shows which.
         type: str
         required: true
       name:
         description: Name in the results. By default the URL without its query.
+        type: str
+      socket:
+        description: Path of the unix socket that the app listens on. The host of O(probes[].url) is then only the header C(Host).
+        type: path
+      user:
+        description: User for basic authentication, unless O(probes[].headers) has an authorization.
+        type: str
+      password:
+        description: Password of O(probes[].user). It is never shown.
         type: str
       method:
         description: Method of the request.
@@ -94,6 +105,18 @@ options:
         type: list
         elements: dict
         default: []
+      rule:
+        description:
+          - Judges an answer by a rule instead of by O(probes[].status), together with what else is expected. An empty mapping infers the rule from
+            the good answers, and RV(probes[].rule) is it, for a later call.
+          - An answer is bad by any rule that has another status than a good one, a status such as C(fail), C(DOWN) or C(error) in its JSON, a key
+            C(error), a text that begins with such a word, or the page of an error.
+          - By an inferred rule it must be as before. Its JSON must have the same value for the same C(status), C(ok), C(healthy) or key alike, or
+            another word for being well, and its text the same words. Words with digits, such as a version, may be others.
+        type: dict
+      expect_body:
+        description: The body that a good answer has, without blanks around it.
+        type: str
       expect_text:
         description: Texts that the body must contain.
         type: list
@@ -309,8 +332,16 @@ probes:
       description: Status code of the last answer, 0 when none came.
       type: int
       sample: 200
+    rule:
+      description: The rule that the answers were judged by, where O(probes[].rule) is given and they were good.
+      type: dict
+      sample: {"status": [200], "kind": "json", "values": {"status": ["ok"]}}
+    judged_by:
+      description: The same rule in words, empty for none.
+      type: str
+      sample: status 200 and JSON in which status is 'ok'
     peer:
-      description: Address that was reached, empty when none was or when it hung up at once.
+      description: Address or unix socket that was reached, empty when none was or when it hung up at once.
       type: str
       sample: 127.0.0.1:3000
     attempts:

@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import socket
+import socketserver
 import ssl
 import threading
 
@@ -149,6 +150,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.counted += 10
         counted = {"hits": 8 * self.server.counted, "misses": 2 * self.server.counted, "start": self.server.start}
         self.send(json.dumps({"data": counted}).encode())
+
+    def answer_words(self):
+        self.send(self.server.says, Content_Type="text/plain")
+
+    def answer_members(self):
+        known = self.headers.get("Authorization") == "Basic Ym9iOmh1bnRlcjI=" and self.headers["Host"] == "shop.test"
+        self.send(b"{}", 200 if known else 401)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -309,6 +317,43 @@ def test_counters_are_measured_as_what_was_counted_since(run_module, server):
 def test_a_body_that_is_no_text_is_sent_as_json(run_module, server):
     result = check(run_module, server, "good", method="POST", body={"name": "x"})
     assert (result["healthy"], server.seen[0]) == (True, (b'{"name": "x"}', "application/json"))
+
+
+def test_an_answer_is_judged_as_it_was_before(run_module, server):
+    server.says = b"OK"
+    before = check(run_module, server, "words", rule={})["probes"][0]
+    assert before["rule"] == {"status": [200], "kind": "text", "pattern": "OK"}
+    assert before["judged_by"] == "status 200 and a text like 'OK'"
+    server.says = b"all is lost"
+    after = check(run_module, server, "words", rule=before["rule"], deadline=0.1)
+    assert (after["healthy"], after["reason"]) == (False, "words: the body is 'all is lost', and it was like 'OK'")
+    server.says = b"ERROR: no database"
+    assert check(run_module, server, "words", rule={}, deadline=0.1)["healthy"] is False
+
+
+@pytest.mark.parametrize(
+    "how", [{"user": "bob", "password": "hunter2"}, {"url": "http://bob:hunter2@127.0.0.1:{}/members"}]
+)
+def test_a_user_a_password_and_a_host_header_reach_the_app_and_are_not_shown(run_module, server, how):
+    given = {name: value.format(server.server_port) for name, value in how.items()}
+    result = check(run_module, server, "members", headers={"Host": "shop.test"}, **given)
+    assert (result["healthy"], "hunter2" in str(result)) == (True, False)
+
+
+def test_an_app_on_a_unix_socket_is_measured(run_module, tmp_path):
+    path = tmp_path / "shop.sock"
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as httpd:
+        httpd.seen, httpd.over = [], threading.Event()
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"http+unix://{str(path).replace('/', '%2F')}/good"
+        probe = {"url": url, "rule": {}, "samples": 5, "response_time": True}
+        result = run_module("health_check", {"probes": [probe], "interval": 0.05, "report_only": True})
+        httpd.over.set()
+        httpd.shutdown()
+        thread.join()
+    assert (result["healthy"], result["probes"][0]["peer"]) == (True, str(path)), result["reason"]
+    assert (result["measurements"]["response_time"]["samples"], len(httpd.seen)) == (5, 8)
 
 
 def test_headers_can_be_asserted(run_module, server):
@@ -489,12 +534,28 @@ def test_a_certificate_must_be_valid_unless_that_is_not_asked(
     assert (result["healthy"], reason in result["reason"]) == (not reason, True), result["reason"]
 
 
+@pytest.mark.parametrize("presents", [True, False])
+def test_a_client_can_show_a_certificate(run_module, server, certificate, presents):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    shown = {"client_cert": str(certificate), "client_key": str(certificate)} if presents else {}
+    probe = {"url": f"https://localhost:{server.server_port}/good", "ca_path": str(certificate), **shown}
+    result = run_module("health_check", {"probes": [probe], "deadline": 0.1, "interval": 0.05, "report_only": True})
+    assert (result["healthy"], len(server.seen)) == (presents, 3 if presents else 0), result["reason"]
+
+
 @pytest.mark.parametrize(
     "probe, message",
     [
         ({"uri": "x"}, "Unsupported parameters for"),
         ({"url": "file:///etc/passwd"}, "Probe good needs an http or https URL"),
-        ({"url": "http://u:swordfish@h/"}, "Probe good: the URL http://h/ must hold no credentials"),
+        (
+            {"url": "http://u:swordfish@h:99999/"},
+            "Probe good needs an http or https URL, not 'a URL that cannot be read'",
+        ),
         ({"expect_json": [{"path": "a", "like": 1}]}, "expect_json of a needs exactly one of"),
         ({"ca_path": "/no/such.pem"}, "ca_path /no/such.pem does not exist"),
     ],

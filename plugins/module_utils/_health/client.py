@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Iterator, Mapping, Optional
 from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._health import unix
+from ansible_collections.greenlight.release.plugins.module_utils._health.body import PIECE, read_body
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Fetch, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._host.http import explain_failure
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection, plain_address
-from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
-LARGEST_BODY = 1 << 20
 MOST_REDIRECTS = 5
-_PIECE = 1 << 16
 
 
 @contextlib.contextmanager
@@ -32,7 +31,11 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
     # An encoded body could be a bomb, and would be measured with its decompression.
     session.headers["Accept-Encoding"] = "identity"
 
+    over_socket = unix.Sockets(now)
+
     def fetch(probe: Probe) -> Answer:
+        if probe.socket:
+            return over_socket.fetch(probe)
         began = now()
         try:
             with contextlib.ExitStack() as stack:
@@ -44,7 +47,8 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
                     response.close()
                     response = stack.enter_context(session.request(**{**_arguments(probe), "url": url}))
                 connection = _connection_of(response)
-                body, problem = _read_body(response, probe.method)
+                pieces = response.iter_content(PIECE)
+                body, problem = read_body(response.headers, response.status_code, pieces, probe.method)
         except (requests.RequestException, OSError) as error:
             return Answer(0, (now() - began) * 1000, error=explain_failure(requests, error, probe.timeout))
         elapsed = (now() - began) * 1000
@@ -54,6 +58,7 @@ def connect(requests: Any, now: Callable[[], float]) -> Iterator[Fetch]:
         yield fetch
     finally:
         session.close()
+        over_socket.close()
 
 
 def _same_origin(response: Any) -> str:
@@ -74,7 +79,7 @@ def _arguments(probe: Probe) -> Mapping[str, Any]:
     return {
         "method": probe.method,
         "url": probe.url,
-        "headers": probe.headers,
+        "headers": probe.all_headers(),
         "data": None if probe.body is None else probe.body.encode("utf-8", "replace"),
         "timeout": probe.timeout,
         "allow_redirects": False,
@@ -96,22 +101,3 @@ def _connection_of(response: Any) -> Optional[Connection]:
     return Connection(
         (plain_address(own[0].partition("%")[0]), own[1]), (plain_address(peer[0].partition("%")[0]), peer[1])
     )
-
-
-def _read_body(response: Any, method: str) -> Tuple[str, str]:
-    """Read a body as text, and say what is wrong with one that is too long, too short or encoded."""
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        return "", f"the body is encoded as {show(encoding, 40)!r}, though that was not asked for"
-    received = bytearray()
-    for piece in response.iter_content(_PIECE):
-        received += piece
-        if len(received) > LARGEST_BODY:
-            return "", f"the body is longer than {LARGEST_BODY} bytes"
-    announced = response.headers.get("Content-Length", "")
-    has_body = method != "HEAD" and response.status_code not in (204, 304)
-    # Older versions of urllib3 take a body that was broken off for a whole one.
-    if has_body and announced.isdecimal() and len(received) < int(announced):
-        return "", f"the body was broken off after {len(received)} of {announced} bytes"
-    # A byte order mark is no part of the text: https://www.rfc-editor.org/rfc/rfc8259#section-8.1
-    return received.decode("utf-8-sig", "replace"), ""

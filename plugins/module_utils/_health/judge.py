@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.greenlight.release.plugins.module_utils._health import rule
+from ansible_collections.greenlight.release.plugins.module_utils._health.body import parse_json, quote
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer, Probe
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 from ansible_collections.greenlight.release.plugins.module_utils._values.condition import (
@@ -15,8 +17,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.conditi
     make_test,
     to_text,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError, TwiceError
-from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import SHOWN, names_secret, show
+from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
+from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret
 
 _MISSING = object()
 
@@ -25,8 +27,11 @@ def judge(probe: Probe, answer: Answer) -> str:
     """Return why an answer is not a good one, "" when it is."""
     if answer.error:
         return answer.error
-    if answer.status not in probe.status:
-        return f"status {answer.status} instead of {', '.join(map(str, probe.status))}"
+    problem = _judge_status(probe, answer) if probe.rule is None else rule.problem_by(probe.rule, answer)
+    if problem:
+        return problem
+    if probe.expect_body is not None and answer.body.strip() != probe.expect_body.strip():
+        return f"the body is {quote(answer.body)}, expected {probe.expect_body.strip()!r}"
     for text in probe.expect_text:
         if text not in answer.body:
             return f"the body does not contain {text!r}"
@@ -39,6 +44,12 @@ def judge(probe: Probe, answer: Answer) -> str:
         if problem:
             return problem
     return _judge_json(probe, answer)
+
+
+def _judge_status(probe: Probe, answer: Answer) -> str:
+    if answer.status in probe.status:
+        return ""
+    return f"status {answer.status} instead of {', '.join(map(str, probe.status))}"
 
 
 def _judge_json(probe: Probe, answer: Answer) -> str:
@@ -54,22 +65,6 @@ def _judge_json(probe: Probe, answer: Answer) -> str:
         if problem:
             return problem
     return ""
-
-
-def parse_json(answer: Answer) -> Any:
-    """Return the JSON of an answer. Raises JSONPathError, which quotes what came instead."""
-    try:
-        return json_path.parse(answer.body)
-    except TwiceError as error:
-        raise JSONPathError(show(f"the body is ambiguous, {error}", SHOWN)) from None
-    except JSONPathError:
-        kind = {name.lower(): value for name, value in answer.headers.items()}.get("content-type", "")
-        raise JSONPathError(f"{show(kind, 80) or 'the body'} is no JSON: {quote(answer.body)}") from None
-
-
-def quote(text: str, limit: int = SHOWN) -> str:
-    """Return the beginning of a text in quotes, without terminal escapes and secrets, on one line."""
-    return repr(show(" ".join(text[: 8 * limit].split()), limit))
 
 
 def _find(document: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
-from ansible_collections.greenlight.release.plugins.module_utils._health.judge import parse_json
+from ansible_collections.greenlight.release.plugins.module_utils._health.body import parse_json
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
     Answer,
     HealthError,

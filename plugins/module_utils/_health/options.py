@@ -10,6 +10,9 @@ from typing import Any, Dict
 PROBE: Dict[str, Dict[str, Any]] = {
     "url": {"type": "str", "required": True},
     "name": {"type": "str"},
+    "socket": {"type": "path"},
+    "user": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
     "method": {"type": "str", "default": "GET"},
     "headers": {"type": "dict", "default": {}, "no_log": True},
     "body": {"type": "raw", "no_log": True},
@@ -19,6 +22,8 @@ PROBE: Dict[str, Dict[str, Any]] = {
     "status": {"type": "list", "elements": "int", "default": [200]},
     "expect_json": {"type": "list", "elements": "dict", "default": []},
     "expect_headers": {"type": "list", "elements": "dict", "default": []},
+    "rule": {"type": "dict"},
+    "expect_body": {"type": "str"},
     "expect_text": {"type": "list", "elements": "str", "default": []},
     "pids": {"type": "list", "elements": "int", "default": []},
     "validate_certs": {"type": "bool", "default": True},

@@ -10,10 +10,11 @@ import math
 import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.options import PROBE
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import (
+    SOCKET_SCHEME,
     HealthError,
     Measurement,
     Probe,
@@ -74,17 +75,10 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
     latency = probe.get("max_latency")
     return Probe(
         name=str(probe.get("name") or mask_url(url)),
-        url=url,
         method=method,
         headers=headers,
         body=body,
         follow_redirects=_parse_redirects(label, method, probe.get("follow_redirects", False)),
-        status=_parse_numbers(label, "status", probe.get("status") or [200]),
-        expect_json=_parse_expectations(label, "expect_json", "path", CONDITIONS, probe.get("expect_json", [])),
-        expect_headers=_parse_expectations(
-            label, "expect_headers", "name", HEADER_CONDITIONS, probe.get("expect_headers", [])
-        ),
-        expect_text=tuple(map(str, probe.get("expect_text", ()))),
         pids=_parse_numbers(label, "pids", probe.get("pids", [])),
         max_latency=None if latency is None else _number(label, "max_latency", latency),
         timeout=_number(label, "timeout", probe.get("timeout", timeout), LEAST_TIMEOUT, LONGEST),
@@ -94,23 +88,65 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         warmup=int(_number(label, "warmup", probe.get("warmup", 0), most=_MOST_SAMPLES)),
         response_time=bool(probe.get("response_time", False)),
         measurements=_parse_measurements(label, probe.get("measurements", {})),
+        **_parse_expected(label, probe),
+        **_parse_access(label, url, probe),
         **_parse_certificates(label, probe),
     )
+
+
+def _parse_expected(label: str, probe: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what a good answer is."""
+    return {
+        "status": _parse_numbers(label, "status", probe.get("status") or [200]),
+        "expect_json": _parse_expectations(label, "expect_json", "path", CONDITIONS, probe.get("expect_json", [])),
+        "expect_headers": _parse_expectations(
+            label, "expect_headers", "name", HEADER_CONDITIONS, probe.get("expect_headers", [])
+        ),
+        "rule": _parse_rule(label, probe.get("rule")),
+        "expect_body": None if probe.get("expect_body") is None else str(probe["expect_body"]),
+        "expect_text": tuple(map(str, probe.get("expect_text", ()))),
+    }
 
 
 def _parse_url(label: str, url: Any) -> str:
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in ("http", "https", SOCKET_SCHEME) and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:
         raise HealthError(f"{label} needs an http or https URL, not {mask_url(str(url))!r}")
-    if parts.username is not None or parts.password is not None:
-        raise HealthError(
-            f"{label}: the URL {mask_url(url)} must hold no credentials, they would be shown; use headers"
-        )
     return str(url)
+
+
+def _parse_access(label: str, url: str, probe: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the URL that is asked, the socket, the user and the password: those of the URL are not left in it."""
+    parts = urlsplit(url)
+    credentials, _at, place = parts.netloc.rpartition("@")
+    named, colon, secret = credentials.partition(":")
+    user, password = probe.get("user"), probe.get("password")
+    if user is None and credentials:
+        user, password = unquote(named), unquote(secret) if colon else None
+    if password is not None and user is None:
+        raise HealthError(f"{label}: password needs user")
+    socket = probe.get("socket")
+    if parts.scheme == SOCKET_SCHEME:
+        socket, parts, place = unquote(place), parts._replace(scheme="http"), "localhost"
+    if socket is not None and (parts.scheme != "http" or not str(socket).startswith("/")):
+        raise HealthError(f"{label}: a socket is an absolute path, and asked by http, not {socket!r} by {parts.scheme}")
+    if socket is not None and probe.get("pids"):
+        raise HealthError(f"{label}: pids are for a port, not for a socket; leave them out")
+    clean = urlunsplit(parts._replace(netloc=place))
+    return {"url": clean, "socket": socket, "user": user, "password": password}
+
+
+def _parse_rule(label: str, rule: Any) -> Optional[Mapping[str, Any]]:
+    """Return a rule as an earlier call inferred it, an empty one to infer it, None for none."""
+    if rule is None:
+        return None
+    if not isinstance(rule, Mapping) or (rule and not isinstance(rule.get("kind"), str)):
+        raise HealthError(f"{label}: rule must be one that health_check returned, or {{}} to infer it, not {rule!r}")
+    return rule
 
 
 def _parse_redirects(label: str, method: str, follow: Any) -> bool:
@@ -134,7 +170,7 @@ def _parse_content(label: str, headers: Any, body: Any) -> Tuple[Dict[str, str],
     return {**content_type, **texts}, json.dumps(body)
 
 
-def _parse_certificates(label: str, probe: Mapping[str, Any]) -> Dict[str, str]:
+def _parse_certificates(label: str, probe: Mapping[str, Any]) -> Dict[str, Any]:
     paths = {key: str(probe[key]) for key in ("ca_path", "client_cert", "client_key") if probe.get(key)}
     for key, path in paths.items():
         if not Path(path).exists():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
@@ -13,6 +14,9 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import names_secret
+
+# As the libraries requests-unixsocket and httpx know it: http+unix://%2Frun%2Fshop.sock/health
+SOCKET_SCHEME = "http+unix"
 
 
 class HealthError(GreenlightError):
@@ -37,17 +41,25 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Probe:
-    """One question to the app. `timeout` bounds one whole request, in seconds; `max_latency` is in milliseconds."""
+    """One question to the app. `timeout` bounds one whole request, in seconds; `max_latency` is in milliseconds.
+
+    With a `rule` an answer is judged by that instead of its status, see rule.py.
+    """
 
     name: str
     url: str
+    socket: Optional[str] = None
+    user: Optional[str] = None
+    password: Optional[str] = None
     method: str = "GET"
     headers: Dict[str, str] = field(default_factory=dict)
     body: Optional[str] = None
     follow_redirects: bool = False
     status: Tuple[int, ...] = (200,)
+    rule: Optional[Mapping[str, Any]] = None
     expect_json: Tuple[Mapping[str, Any], ...] = ()
     expect_headers: Tuple[Mapping[str, Any], ...] = ()
+    expect_body: Optional[str] = None
     expect_text: Tuple[str, ...] = ()
     pids: Tuple[int, ...] = ()
     max_latency: Optional[float] = None
@@ -61,6 +73,13 @@ class Probe:
     warmup: int = 0
     response_time: bool = False
     measurements: Dict[str, Measurement] = field(default_factory=dict)
+
+    def all_headers(self) -> Dict[str, str]:
+        """Return the headers with that of the user, see RFC 7617, unless one is given."""
+        if self.user is None or "authorization" in map(str.lower, self.headers):
+            return self.headers
+        token = base64.b64encode(f"{self.user}:{self.password or ''}".encode()).decode("ascii")
+        return {**self.headers, "Authorization": f"Basic {token}"}
 
 
 @dataclass(frozen=True)
@@ -108,4 +127,7 @@ def mask_url(url: str) -> str:
     # Where the URL cannot be split, credentials may be in any part.
     if not host or "@" in parts.path:
         return "a URL that cannot be read"
+    if parts.scheme == SOCKET_SCHEME:
+        # The path of a socket, of which upper case must be kept.
+        host, port = parts.netloc.rpartition("@")[2], ""
     return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Callable, ContextManager, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._health import rule
 from ansible_collections.greenlight.release.plugins.module_utils._health.judge import judge
 from ansible_collections.greenlight.release.plugins.module_utils._health.measure import (
     CounterReading,
@@ -87,28 +88,29 @@ def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> 
     def explain_owner(answer: Answer) -> str:
         return world.explain_owner(answer.connection or _unknown_connection(probe), probe.pids) if probe.pids else ""
 
-    attempts, good, pause = 0, 0, patience.interval
+    attempts, pause = 0, patience.interval
     reasons: List[str] = []
+    good: List[Answer] = []
     while True:
         # Each time over a new connection: a kept one could keep an old process alive, or stay with one instance.
         with world.connect() as fetch:
             answer, reason = ask(probe, fetch, explain_owner)
         attempts += 1
-        good = 0 if reason else good + 1
+        good = [] if reason else [*good, answer]
         over = world.why_over() if reason else ""
         reason = f"{reason}; {over}" if over else reason
         if reason and (not reasons or reasons[-1] != reason):
             reasons.append(reason)
         left = ends - patience.now()
         # A run of good answers is not cut off by the deadline, and the last question is asked at it.
-        if good >= patience.consecutive or over or (reason and left <= 0):
+        if len(good) >= patience.consecutive or over or (reason and left <= 0):
             break
         patience.sleep(min(pause, left) if reason else pause)
         pause = max(patience.interval, min(pause * _SLOWER, _LONGEST_PAUSE)) if reason else patience.interval
     result: Dict[str, Any] = {
         **empty_result(probe, reason),
         "status": answer.status,
-        "peer": _show_address(*answer.connection.peer) if answer.connection else "",
+        "peer": _show_address(*answer.connection.peer) if answer.connection else _socket_of(probe, answer),
         "attempts": attempts,
         "retries": attempts - patience.consecutive if not reason else attempts,
         "retry_reasons": reasons[-_REASONS:],
@@ -116,6 +118,9 @@ def check_probe(probe: Probe, world: World, patience: Patience, ends: float) -> 
     if not reason:
         measured = read_measurements(probe, answer, world.counters, world.at)
         result.update(measurements=measured.values, unmeasured=measured.reasons, counters=measured.counters)
+    if not reason and probe.rule is not None:
+        found = probe.rule or rule.infer(good)
+        result.update(rule=found, judged_by=rule.describe(found))
     return result
 
 
@@ -135,7 +140,13 @@ def empty_result(probe: Probe, reason: str) -> Dict[str, Any]:
         "measurements": {},
         "unmeasured": [],
         "counters": {},
+        "rule": {},
+        "judged_by": "",
     }
+
+
+def _socket_of(probe: Probe, answer: Answer) -> str:
+    return probe.socket or "" if answer.status else ""
 
 
 def _show_address(host: str, port: int) -> str:
@@ -178,7 +189,9 @@ def add_samples(probe: Probe, world: World, patience: Patience, ends: float, res
 
 
 def _only_measures(probe: Probe) -> bool:
-    return bool(probe.measurements) and not (probe.expect_json or probe.expect_headers or probe.expect_text)
+    return bool(probe.measurements) and not (
+        probe.expect_json or probe.expect_headers or probe.expect_text or probe.expect_body
+    )
 
 
 def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict[str, Any]:

@@ -21,10 +21,10 @@ _ABSENT, _UNSEARCHABLE = 1, 2
 
 
 def baseline(settings: Settings, answers: Answers) -> Dict[str, Any]:
-    """Return `{facts, vacuous, unwritten}`.
+    """Return `{facts, vacuous, unwritten, judged_by}`.
 
-    These are what the record keeps of the running revision, the checks that cannot fail, and the texts to search the
-    sources for, each with its pattern.
+    These are what the record keeps of the running revision, the checks that cannot fail, the texts to search the
+    sources for, each with its pattern, and how the health is judged where that was inferred.
     """
     measurements = read(settings, answers).measurements
     vacuous = _vacuous(settings, answers, measurements)
@@ -33,11 +33,29 @@ def baseline(settings: Settings, answers: Answers) -> Dict[str, Any]:
         "baseline": measurements,
         "known_kinds": {rule: known_kinds(answers, rule) for rule in _KIND_RULES},
         "unmeasured": answers.health["unmeasured"],
+        **_rule_of(answers),
         "vacuous": vacuous,
         "written_lines": [line for line in dict.fromkeys(settings.required_log_lines) if line in written],
         "log_files": answers.process["log_files"],
     }
-    return {"facts": facts, "vacuous": vacuous, "unwritten": unwritten_patterns(settings, answers)}
+    return {
+        "facts": facts,
+        "vacuous": vacuous,
+        "unwritten": unwritten_patterns(settings, answers),
+        "judged_by": judged_by(answers),
+    }
+
+
+def _rule_of(answers: Answers) -> Dict[str, Any]:
+    """Return the rule that was inferred for the health, as a fact, no fact for none."""
+    rules = [probe["rule"] for probe in answers.health["probes"] if probe.get("rule")]
+    return {"health_rule": rules[0]} if rules else {}
+
+
+def judged_by(answers: Answers) -> str:
+    """Return the rule that was inferred for the health in words, empty for none."""
+    words = next((probe["judged_by"] for probe in answers.health["probes"] if probe.get("judged_by")), "")
+    return f"The health is good with {words}, as the running revision answers" if words else ""
 
 
 def known_kinds(answers: Answers, rule: str) -> List[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
+from urllib.parse import urlsplit
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
@@ -16,6 +17,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.metric 
 # The probe whose failure says nothing about whether the app serves.
 CACHE_PROBE = "cache statistics"
 # A first measurement is of an app that runs: whether it serves shows at once.
+_ACCESS = ("socket", "user", "password", "headers", "validate_certs", "ca_path", "client_cert", "client_key", "timeout")
+_HOW = ("method", "body", "follow_redirects", "status")
 _FIRST_DEADLINE = 10
 _WARM_UP_REQUESTS = 5
 
@@ -37,7 +40,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
         "known_metrics": known,
         "stable_for": max(settings.stable_seconds, cold_seconds(settings, answers)),
         "app": {
-            "probes": probes(settings),
+            "probes": probes(settings, health_rule(settings, answers)),
             "counters": since.counters,
             "deadline": _deadline(settings, since),
         },
@@ -60,9 +63,21 @@ def cold_seconds(settings: Settings, answers: Answers) -> Number:
     return settings.warm_up_seconds - age
 
 
-def probes(settings: Settings) -> List[Dict[str, Any]]:
+def health_rule(settings: Settings, answers: Answers) -> Optional[Mapping[str, Any]]:
+    """Return the rule for the health: the one that the old revision's answers gave, {} to infer one, None for none."""
+    if not settings.infers_health():
+        return None
+    rule: Mapping[str, Any] = (answers.facts.get("health_rule") or {}) if answers.since.judges_release else {}
+    return rule
+
+
+def probes(settings: Settings, rule: Optional[Mapping[str, Any]] = None) -> List[Dict[str, Any]]:
     """Return the probes of the app: its health, its response time, its cache where it has one, and the user's."""
+    expected = {"expect_json": settings.health_expect} if rule is None else {"rule": rule}
+    health = {**expected, **settings.health_probe, "name": "health", "url": settings.health_url}
     response_time = {
+        **_access(settings, settings.response_time_url),
+        **(_alike(settings, rule) if settings.response_time_url == settings.health_url else {}),
         "name": "response time",
         "url": settings.response_time_url,
         "samples": settings.response_time_samples,
@@ -70,13 +85,30 @@ def probes(settings: Settings) -> List[Dict[str, Any]]:
         "response_time": True,
     }
     hit_rate = {"path": settings.cache_hit_rate_path, "type": "percent"}
-    cache = {"name": CACHE_PROBE, "url": settings.cache_stats_url, "measurements": {"cache_hit_rate": hit_rate}}
+    cache = {
+        **_access(settings, settings.cache_stats_url),
+        "name": CACHE_PROBE,
+        "url": settings.cache_stats_url,
+        "measurements": {"cache_hit_rate": hit_rate},
+    }
     return [
-        {"name": "health", "url": settings.health_url, "expect_json": settings.health_expect},
+        health,
         response_time,
         *([cache] if settings.cache_stats_url else []),
         *settings.probes,
     ]
+
+
+def _alike(settings: Settings, rule: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    """Return what makes the same answer as that of the health a good one: it may have another status than 200."""
+    asked = {key: value for key, value in settings.health_probe.items() if key in _HOW}
+    return asked if rule is None else {**asked, "rule": rule}
+
+
+def _access(settings: Settings, url: str) -> Dict[str, Any]:
+    """Return how the app is reached, for a URL of the host and port of its health alone: others get no password."""
+    same = urlsplit(url)[:2] == urlsplit(settings.health_url)[:2]
+    return {key: value for key, value in settings.health_probe.items() if same and key in _ACCESS}
 
 
 def own_requests(settings: Settings, health: Mapping[str, Any]) -> int:

@@ -26,7 +26,7 @@ def read(settings: Settings, answers: Answers) -> Reading:
     """Return what was measured; restarts and the trend only of a release, for which they are counted."""
     failed, missing = failed_probes(answers.health), _missing_lines(answers)
     serves = bool(answers.process["ready"]) and not failed and not missing
-    problems = _describe(answers.process["reason"], failed, missing)
+    problems = _describe(answers.process["reason"], failed, missing) + _hint(settings, failed)
     measurements = {
         **answers.health["measurements"],
         **answers.log["measurements"],
@@ -52,6 +52,13 @@ def _describe(reason: str, failed: List[Mapping[str, Any]], missing: List[str]) 
     probes = [f"{probe['name']}: {probe['reason']}" for probe in failed]
     lines = [f"missing in the log: {', '.join(missing)}"] if missing else []
     return "; ".join([*([reason] if reason else []), *probes, *lines])
+
+
+def _hint(settings: Settings, failed: List[Mapping[str, Any]]) -> str:
+    """Say which variables say what a good answer is, where it was inferred."""
+    inferred = settings.infers_health() and any(probe["name"] == "health" and probe.get("status") for probe in failed)
+    said = "what a good answer is was inferred; say it in greenlight_health_expect or greenlight_health_probe"
+    return f" ({said})" if inferred else ""
 
 
 def _error_rate(settings: Settings, answers: Answers) -> Measurements:

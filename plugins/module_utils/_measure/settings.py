@@ -28,6 +28,7 @@ class Settings:
     decision_matrix_patches: Mapping[str, Any]
     health_url: str
     health_expect: List[Any]
+    health_probe: Mapping[str, Any]
     health_deadline: Number
     response_time_url: str
     response_time_samples: Any
@@ -51,11 +52,16 @@ class Settings:
         rows = [*self.decision_matrix, *self.first_hour_rows, *self.watch_rows]
         return patch_matrix(rows, self.decision_matrix_patches)
 
+    def infers_health(self) -> bool:
+        """Say whether nobody said what a good answer is, so that it is what the old revision answers."""
+        return not self.health_expect and not any(key in self.health_probe for key in _EXPECTATIONS)
+
     def probe_metrics(self) -> List[str]:
         """Return the names of the metrics that probes of the user measure."""
         return [metric for probe in self.probes for metric in probe.get("measurements") or {}]
 
 
+_EXPECTATIONS = ("status", "expect_json", "expect_headers", "expect_body", "expect_text")
 NAMES = tuple(each.name for each in fields(Settings))
 
 

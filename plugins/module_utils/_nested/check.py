@@ -61,7 +61,9 @@ def _problem_of_measuring(options: Mapping[str, Any]) -> str:
     probes, known = questions.probes(settings), known_metrics(settings.probe_metrics())
     own = probes[: len(probes) - len(settings.probes)]
     checks: Mapping[str, Callable[[], Any]] = {
-        "greenlight_health_url": lambda: parse_probes(own, _ANY_TIMEOUT),
+        "greenlight_health_probe" if settings.health_probe else "greenlight_health_url": lambda: parse_probes(
+            own, _ANY_TIMEOUT
+        ),
         "greenlight_probes": lambda: parse_probes(probes, _ANY_TIMEOUT),
         "greenlight_decision_matrix": lambda: parse_matrix(settings.matrix(), known),
         "The rules for the log": lambda: read_rules(_log_of(settings)),

@@ -49,7 +49,12 @@ def lines_of(found: Found) -> List[Tuple[str, Any, str, bool]]:
         ("greenlight_database_path", "".join(found.databases[:1]), f"A process of the app has it open.{several}", True),
         ("greenlight_port", found.ports[0] if found.ports else 0, f"The app listens there.{many}", False),
         ("greenlight_health_url", found.health[0], "It answers with status 200.", True),
-        ("greenlight_health_expect", found.health[1], "What it answers today; empty for any answer.", False),
+        (
+            "greenlight_health_expect",
+            found.health[1],
+            "What it answers today; empty for an answer like those of the running revision.",
+            False,
+        ),
         ("greenlight_cache_stats_url", found.stats[0], "Without it the hit rate is not measured.", False),
         ("greenlight_cache_hit_rate_path", found.stats[1], "Where the hit rate is in it.", False),
         *[(name, value, "As it was given to init.", False) for name, value in sorted(found.given.items())],

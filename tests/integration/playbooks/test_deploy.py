@@ -179,6 +179,27 @@ def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_bac
         assert "Listening" not in "".join(path.read_text() for path in written.parent.glob("*.log")), "the old one"
 
 
+def test_a_word_that_the_old_revision_did_not_answer_rolls_the_new_one_back(site, tmp_path):
+    """Nobody said what a good answer is: the running revision did."""
+    source = tmp_path / "source"
+    shutil.copytree(site.repository, source)
+    git(source, "checkout", "--quiet", "better")
+    says = "async function health() {{ return '{}'; }}\nmodule.exports = {{health}};\n"
+    well = commit(source, {"health.js": says.format("OK")})
+    ill = commit(source, {"health.js": says.format("ERROR: no database")})
+    git(site.app.path, "fetch", "--quiet", str(source), "better")
+    git(site.app.path, "checkout", "--quiet", well)
+    site.pm2("restart", "all")
+    wait_for(lambda: site.app.answers() == "OK", "the answer of the plain revision")
+    status, output = site.deploy(ill, "-e", f"greenlight_repository={source}")
+    said = " ".join(output.split())
+    assert (status, site.app.answers()) == (2, "OK"), output
+    assert "The health is good with status 200 and a text like" in said, output
+    assert f"was rolled back to {well}: " in said, output
+    assert "ERROR: no database" in said, output
+    assert "say it in greenlight_health_expect or greenlight_health_probe" in said, output
+
+
 def test_an_aborted_release_ends_neither_the_watch_nor_the_rollback_of_the_one_before_it(site):
     assert site.deploy("better")[0] == 0
     broken = json.dumps({"greenlight_build_command": ["false"]})

@@ -60,6 +60,37 @@ def test_a_body_that_is_no_text_is_sent_as_json(headers, sent):
 
 
 @pytest.mark.parametrize(
+    "given, url, user, password",
+    [
+        ({"url": "http://h/a?b=1", "user": "bob", "password": "p@ss"}, "http://h/a?b=1", "bob", "p@ss"),
+        ({"url": "https://bob:p%40ss@h:1/a"}, "https://h:1/a", "bob", "p@ss"),
+        ({"url": "http://key@h/"}, "http://h/", "key", None),
+        ({"url": "http://bob:hunter2@h/", "user": "eve"}, "http://h/", "eve", None),
+    ],
+)
+def test_user_and_password_are_taken_out_of_the_url(given, url, user, password):
+    parsed = probe(**given)
+    assert (parsed.url, parsed.user, parsed.password) == (url, user, password)
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ({"url": "http+unix://%2Frun%2FShop.sock/health?a=1"}, "http+unix://%2Frun%2FShop.sock/health"),
+        ({"url": "http://localhost/health?a=1", "socket": "/run/Shop.sock"}, "http://localhost/health"),
+    ],
+)
+def test_an_app_on_a_unix_socket_is_named_by_the_url_or_by_a_key(given, name):
+    parsed = probe(**given)
+    assert (parsed.name, parsed.socket, parsed.url) == (name, "/run/Shop.sock", "http://localhost/health?a=1")
+
+
+@pytest.mark.parametrize("rule", [{}, {"kind": "text", "status": [200], "pattern": "OK"}])
+def test_a_rule_is_one_that_was_inferred_or_is_to_be(rule):
+    assert (probe(rule=rule).rule, probe().rule) == (rule, None)
+
+
+@pytest.mark.parametrize(
     "how, measurement",
     [
         ({"path": "r", "type": "percent"}, Measurement("r", "percent")),
@@ -83,7 +114,12 @@ def test_measurements_are_read(how, measurement):
         ({"url": "http://"}, "needs an http or https URL"),
         ({"url": "http://["}, "needs an http or https URL"),
         ({"url": "http://h:99999/"}, "needs an http or https URL"),
-        ({"url": "http://u:hunter2@h/"}, "the URL http://h/ must hold no credentials"),
+        ({"password": "hunter2"}, "Probe 0: password needs user"),
+        ({"socket": "run/shop.sock"}, "a socket is an absolute path, and asked by http, not 'run/shop.sock' by http"),
+        ({"url": "https://h/", "socket": "/run/s"}, "asked by http, not '/run/s' by https"),
+        ({"url": "http+unix://%2Frun%2Fs/", "pids": [1]}, "pids are for a port, not for a socket"),
+        ({"rule": "status"}, "rule must be one that health_check returned, or {} to infer it, not 'status'"),
+        ({"rule": {"a": 1}}, "rule must be one that health_check returned"),
         ({"name": "n", "uri": 1}, "Probe n has an unknown key 'uri'"),
         ({"method": "GET /x"}, "method must be a word such as GET"),
         ({"method": "POST", "follow_redirects": True}, "follow_redirects is for GET and HEAD, not for POST"),

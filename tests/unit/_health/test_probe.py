@@ -12,6 +12,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._health import 
     [
         ("http://user:secret@h:81/p?token=x", "http://h:81/p"),
         ("https://h/p", "https://h/p"),
+        ("http+unix://bob:secret@%2Frun%2FShop.sock/p?token=x", "http+unix://%2Frun%2FShop.sock/p"),
         ("http://[::1]:81/p", "http://[::1]:81/p"),
         ("user:swordfish@127.0.0.1:3000/health", "a URL that cannot be read"),
         ("http:/u:pw@h", "a URL that cannot be read"),
@@ -43,3 +44,17 @@ def test_a_url_is_shown_without_its_secrets(url, shown):
 )
 def test_the_secrets_of_a_url_are_found(url, secrets):
     assert probe.secrets_in(url) == secrets
+
+
+@pytest.mark.parametrize(
+    "given, headers",
+    [
+        ({}, {}),
+        ({"headers": {"Host": "shop.test"}}, {"Host": "shop.test"}),
+        ({"user": "bob", "password": "p\xe4ss"}, {"Authorization": "Basic Ym9iOnDDpHNz"}),
+        ({"user": "key"}, {"Authorization": "Basic a2V5Og=="}),
+        ({"user": "bob", "headers": {"AUTHORIZATION": "Bearer x"}}, {"AUTHORIZATION": "Bearer x"}),
+    ],
+)
+def test_a_user_is_sent_in_a_header_unless_there_is_one(given, headers):
+    assert probe.Probe(name="x", url="http://h/", **given).all_headers() == headers

@@ -273,3 +273,18 @@ def test_an_app_that_is_over_is_not_waited_for():
     found = health_wait.check_probe(PROBE, world, patience(Time()), 10)
     assert (found["attempts"], said) == (3, [])
     assert found["reason"] == "status 503 instead of 200; PM2 has no process shop"
+
+
+def test_a_rule_is_inferred_from_the_good_answers_alone_or_kept_as_it_was_given():
+    answers = [Answer(200, 1.0, {}, '{"status": "down"}'), Answer(200, 1.0, {}, '{"status": "up"}')]
+    found = check(answers, replace(PROBE, rule={}))
+    assert (found["healthy"], found["retry_reasons"]) == (True, ["status is 'down'"])
+    assert found["rule"] == {"status": [200], "kind": "json", "values": {"status": ["up"]}}
+    assert found["judged_by"] == "status 200 and JSON in which status is 'up'"
+    assert check(answers, replace(PROBE, rule=found["rule"]))["rule"] == found["rule"]
+    assert (check([GOOD])["rule"], check([BAD], replace(PROBE, rule={}))["rule"]) == ({}, {})
+
+
+def test_the_socket_that_answered_is_reported():
+    over_socket = replace(PROBE, socket="/run/shop.sock")
+    assert [check([answer], over_socket)["peer"] for answer in (GOOD, Answer(0, 1.0))] == ["/run/shop.sock", ""]

@@ -111,3 +111,14 @@ def test_a_metric_that_says_nothing_is_found_out_as_the_registry_says(app, metri
     found = baseline(*app(results, **options))
     assert [each[: len(sentence)] for each in found["vacuous"]] == [sentence]
     assert not options or ("no such line", "no such line") in found["unwritten"]
+
+
+def test_the_rule_for_the_health_is_kept_and_said(app):
+    results = well(since="baseline")
+    rule = {"status": [204], "kind": "empty"}
+    results["health"]["probes"][0].update(rule=rule, judged_by="status 204 and no body")
+    given = baseline(*app(results))
+    assert given["facts"]["health_rule"] == rule
+    assert given["judged_by"] == "The health is good with status 204 and no body, as the running revision answers"
+    nothing = baseline(*app(well(since="baseline")))
+    assert ("health_rule" in nothing["facts"], nothing["judged_by"]) == (False, "")

@@ -95,6 +95,47 @@ def test_the_cache_is_asked_where_the_app_has_one_and_the_probes_of_the_user_com
     assert probes[-1] == {"name": "cache statistics", "url": "http://cache", "measurements": measured}
 
 
+RULE = {"status": [204], "kind": "empty"}
+
+
+@pytest.mark.parametrize(
+    "since, options, health",
+    [
+        ("baseline", {}, {"rule": {}}),
+        ("switch", {}, {"rule": RULE}),
+        ({"required": []}, {}, {"rule": RULE}),
+        ({}, {}, {"rule": {}}),
+        ("switch", {"health_expect": [{"path": "a", "equals": 1}]}, {"expect_json": [{"path": "a", "equals": 1}]}),
+        ("switch", {"health_probe": {"status": [200]}}, {"expect_json": [], "status": [200]}),
+        ("switch", {"health_probe": {"expect_text": ["OK"]}}, {"expect_json": [], "expect_text": ["OK"]}),
+        ("switch", {"health_probe": {"user": "bob"}}, {"rule": RULE, "user": "bob"}),
+    ],
+)
+def test_a_good_answer_is_what_the_old_revision_answered_unless_somebody_says_what_it_is(app, since, options, health):
+    results = well(since=since)
+    results["record"]["record"]["facts"]["health_rule"] = RULE
+    assert ask(*app(results, **options))["app"]["probes"][0] == {"name": "health", "url": URL, **health}
+
+
+def test_a_release_of_which_no_rule_is_known_is_judged_by_what_is_bad_anyway(app):
+    assert ask(*app())["app"]["probes"][0]["rule"] == {}
+
+
+def test_what_is_asked_at_the_same_place_is_asked_alike_and_other_hosts_get_no_password(app):
+    access = {"user": "bob", "password": "x", "socket": "/run/s"}
+    given = {"health_probe": {**access, "method": "HEAD", "expect_text": ["a"]}, "cache_stats_url": f"{URL}/cache"}
+    health, time, cache = ask(*app(**given))["app"]["probes"]
+    assert (health["expect_text"], health["user"]) == (["a"], "bob")
+    assert {key: time[key] for key in time if key in (*access, "method", "expect_text", "rule")} == {
+        **access,
+        "method": "HEAD",
+    }
+    assert (cache["user"], "method" in cache) == ("bob", False)
+    assert ask(*app())["app"]["probes"][1]["rule"] == {}
+    elsewhere = {**given, "cache_stats_url": "http://other/", "response_time_url": "http://127.0.0.1:3001/"}
+    assert [set(access) & set(each) for each in ask(*app(**elsewhere))["app"]["probes"][1:]] == [set(), set()]
+
+
 def test_what_is_counted_since_the_last_observation_is_asked_for(app):
     asked = ask(*app())
     assert (asked["app"]["counters"], asked["log"]["cursor"]) == ({"jobs": 4}, {"at": 7})

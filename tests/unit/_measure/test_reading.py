@@ -122,3 +122,14 @@ def test_an_adjustment_of_this_run_counts_and_one_of_another_release_does_not(ap
 
 def test_a_running_revision_without_a_release_has_no_restarts_of_our_own(app):
     assert own_restarts(app({"noted": {"record": {"id": "r1", "facts": {"own_restarts": 7}}}})[1]) == 0
+
+
+@pytest.mark.parametrize(
+    "expect, status, hint",
+    [([], 200, True), ([], 0, False), ([{"path": "a", "equals": 1}], 200, False)],
+)
+def test_who_refuses_an_answer_by_an_inferred_rule_says_where_another_can_be_set(app, expect, status, hint):
+    results = well()
+    results["health"]["probes"] = [probe(healthy=False, reason="the body is 'x'", status=status)]
+    problems = read(*app(results, health_expect=expect)).problems
+    assert ("greenlight_health_expect" in problems) == hint

@@ -37,7 +37,9 @@ class Recorded:
     def __init__(self, path):
         content = json.loads(path.read_text(encoding="utf-8"))
         self.golden, facts = content["golden"], content["facts"]
-        url = {"greenlight_response_time_url": content["options"]["greenlight_health_url"]}
+        url: dict[str, object] = {"greenlight_response_time_url": content["options"]["greenlight_health_url"]}
+        # Nothing was inferred then.
+        url["greenlight_health_expect"] = [{"path": "status", "equals": "ok"}]
         options = {**DEFAULTS, **url, **content["options"]}
         self.settings = settings.parse_settings({name.replace("greenlight_", ""): options[name] for name in options})
         self.answers = answers.parse_answers(self.settings, {**facts, "since": content["since"]})

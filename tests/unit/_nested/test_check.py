@@ -40,6 +40,8 @@ def test_the_defaults_are_right_inside():
         ("notifications", [{"url": "no url"}], "greenlight_notifications"),
         ("probes", [{"url": "http://127.0.0.1/", "expects": []}], "greenlight_probes: Probe 2 has an unknown key"),
         ("health_url", "127.0.0.1:3000", "greenlight_health_url: Probe health needs an http or https URL"),
+        ("health_probe", {"sttus": [200]}, "greenlight_health_probe: Probe health has an unknown key 'sttus'"),
+        ("health_probe", {"password": "hunter2"}, "greenlight_health_probe: Probe health: password needs user"),
         ("decision_matrix", [{"metrc": "error_rate"}], "greenlight_decision_matrix: "),
         ("decision_matrix_patches", {"eror_rate": {}}, "greenlight_decision_matrix"),
         ("stable_seconds", "soon", "greenlight_stable_seconds must be a number of seconds, not 'soon'"),
