@@ -20,6 +20,17 @@ options:
       - TCP port on which every instance must take connections. By default any port will do. V(0) is for a
         process that serves no port.
     type: int
+  more_ports:
+    description:
+      - More TCP ports on which every instance must take connections, besides O(port).
+    type: list
+    elements: int
+    default: []
+  socket:
+    description:
+      - Path of a unix socket on which the process must take a connection, or the daemon for the instances of a
+        cluster.
+    type: path
   path_under:
     description:
       - Folder in which the script must really lie, symbolic links followed.

@@ -152,6 +152,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "port": {"type": "int"},
+    "more_ports": {"type": "list", "elements": "int", "default": []},
+    "socket": {"type": "path"},
     "path_under": {"type": "path"},
     "revision_path": {"type": "str"},
     "revision": {"type": "str"},
@@ -166,9 +168,7 @@ ARGUMENTS = {
 
 def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.State]:
     """Watch the process for as long as asked, and return what was seen and PM2's own state."""
-    requirements = pm2.requirements_of(
-        params["port"], params["path_under"], params["revision_path"], params["revision"]
-    )
+    requirements = pm2.requirements_of(params)
     clock = pm2.Clock()
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, set())
     try:

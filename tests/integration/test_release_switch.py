@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import parse_time
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from git_commands import git
 from machine import wait_for
 
@@ -43,7 +44,7 @@ class Release:
         assert not result.get("failed"), result["msg"]
         return result
 
-    def open(self):
+    def open(self, **more):
         logs = [{"path": f"{self.pm2.home}/logs/sample-app-{name}.log", "stream": name} for name in ("out", "error")]
         facts = {
             "app_path": str(self.app.path),
@@ -51,6 +52,7 @@ class Release:
             "pm2_home": str(self.pm2.home),
             "database_path": str(self.app.database),
             "log_files": [{**log, "stream": log["stream"][:3]} for log in logs],
+            **more,
         }
         given = {"app": "sample-app", "release_id": self.id, "from_revision": self.old, "to_revision": self.new}
         self.record(state="opened", facts=facts, **given)
@@ -90,7 +92,9 @@ class Release:
 
 @pytest.fixture
 def release_of(run_module, pm2, running, repository, tmp_path):
-    return lambda revision: Release(run_module, pm2, running, repository, tmp_path / "state", revision).open()
+    return lambda revision, **facts: Release(run_module, pm2, running, repository, tmp_path / "state", revision).open(
+        **facts
+    )
 
 
 def test_a_switch_goes_forward_keeps_the_last_write_and_rolls_back(release_of):
@@ -364,6 +368,63 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
     back = release.back(restart=["worker"])
     assert (back.get("msg"), back["restored"]["restored"]) == (None, True)
     assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
+
+
+# Opens the database, writes a row, closes it, and only then says that the row is there.
+WRITES_ALL_THE_TIME = """
+const { DatabaseSync } = require("node:sqlite"), fs = require("node:fs");
+const write = () => {
+  const database = new DatabaseSync(process.env.DATABASE_PATH, { timeout: 5000 });
+  const { lastInsertRowid } = database.prepare("INSERT INTO beats VALUES (NULL)").run();
+  database.close();
+  fs.appendFileSync(process.env.SAID, `${lastInsertRowid}\\n`);
+  setTimeout(write, 20);
+};
+write();
+"""
+# Writes down how many rows there are, then waits for the next one as long as it takes a worker to write some.
+COUNTS = """
+import contextlib, os, pathlib, sqlite3, sys, time
+def count():
+    with contextlib.closing(sqlite3.connect(os.environ["DATABASE_PATH"], timeout=10)) as opened:
+        return opened.execute("SELECT max(id) FROM beats").fetchone()[0]
+first, ends = count(), time.monotonic() + 0.5
+while count() == first and time.monotonic() < ends:
+    time.sleep(0.02)
+pathlib.Path(sys.argv[1]).write_text(f"{first} {count()}")
+"""
+
+
+def test_what_writes_all_the_time_writes_nothing_between_the_last_backup_and_the_end_of_the_migration(
+    release_of, tmp_path
+):
+    """The worker has the database open for a moment only, so that nobody sees it there."""
+    app = {"name": "sample-app", "role": "serves"}
+    worker = {"name": "worker", "role": "works"}
+    release = release_of("better", processes=[worker, app])
+    release.sql("CREATE TABLE beats (id INTEGER PRIMARY KEY)")
+    (tmp_path / "worker.js").write_text(WRITES_ALL_THE_TIME)
+    said, counted = tmp_path / "said", tmp_path / "counted"
+    release.pm2("start", tmp_path / "worker.js", "--name", "worker", env={**release.app.env, "SAID": str(said)})
+    wait_for(said.exists, "the first row of the worker")
+    takes_away = f"import sqlite3; sqlite3.connect({str(release.app.database)!r}).execute({TAKES_AWAY!r})"
+    migrate = [[sys.executable, "-c", COUNTS, str(counted)], [sys.executable, "-c", takes_away]]
+    failed = release.forward(migrate=[*migrate, [sys.executable, "-c", FAIL]], roll_back=True)
+    assert (failed["step"], "It was rolled back to" in failed["msg"]) == ("migrate", True), failed["msg"]
+    copy = tmp_path / "copy.db"
+    sqlite_api.unpack(release.read()["facts"]["backup"], copy, 10)
+    with contextlib.closing(sqlite3.connect(copy)) as backup:
+        kept = backup.execute("SELECT max(id) FROM beats").fetchone()[0]
+    assert counted.read_text() == f"{kept} {kept}"
+    assert release.app.get("/health") == {"status": "ok", "revision": release.old}
+    lines = len(said.read_text().splitlines())
+    wait_for(lambda: len(said.read_text().splitlines()) > lines, "a row after the rollback")
+    told = {int(line) for line in said.read_text().split()}
+    with contextlib.closing(sqlite3.connect(release.app.database, timeout=10)) as opened:
+        assert told - {row for (row,) in opened.execute("SELECT id FROM beats")} == set()
+    assert {each["name"]: each["pm2_env"]["status"] for each in release.pm2.processes()} == dict.fromkeys(
+        ["sample-app", "worker"], "online"
+    )
 
 
 # A migration during which a file of the app changes, and which fails where the app serves half a second later.

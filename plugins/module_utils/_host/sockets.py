@@ -1,7 +1,7 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The TCP sockets of this host, out of /proc/net/tcp and tcp6, and which of them a process holds.
+"""The TCP sockets of this host, out of /proc/net/tcp and tcp6, which of them a process holds, and unix sockets.
 
 Source: proc(5), and the addresses as net/ipv4/tcp_ipv4.c prints them.
 """
@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
+import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, TextIO, Tuple, Union
+from typing import Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
 
 PROC = Path("/proc")
 # State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
 _LISTEN = "0A"
+# struct ucred of socket(7): pid, uid and gid.
+_CREDENTIALS = struct.Struct("3i")
 
 Address = Tuple[str, int]
 
@@ -80,6 +84,21 @@ def read_address(text: str) -> Address:
     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     return (plain_address(packed), port_of(text))
+
+
+def listener_of(path: str, timeout: float = 1.0) -> Optional[int]:
+    """Connect to a unix socket, and return the process that listens on it, 0 where the kernel does not name it.
+
+    None where nobody takes a connection. Nothing is sent, and the connection is closed.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(path)
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return None
+    return int(_CREDENTIALS.unpack(credentials)[0])
 
 
 def plain_address(packed: Union[bytes, str]) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.settin
     parse_settings,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._release import changes, notify, schedule
+from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import parse_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
@@ -49,7 +50,14 @@ def find_nested_problems(values: Mapping[str, Any]) -> List[str]:
     options = {name: values[f"{_PREFIX}{name}"] for name in NAMES if f"{_PREFIX}{name}" in values}
     if len(options) == len(NAMES):
         found.append(_problem_of_measuring(options))
+    found.append(_problem_of("greenlight_processes", functools.partial(_choose_processes, values)))
     return [f"{sentence}." for sentence in found if sentence]
+
+
+def _choose_processes(values: Mapping[str, Any]) -> None:
+    """Raise ProcessesError where the list of processes is wrong, or contradicts what is said besides."""
+    name, port = (values.get(f"{_PREFIX}{option}") for option in ("process_name", "port"))
+    app_process.chosen(values.get(f"{_PREFIX}processes", ()), name or "", port or 0)
 
 
 def _problem_of_measuring(options: Mapping[str, Any]) -> str:

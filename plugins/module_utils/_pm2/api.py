@@ -45,6 +45,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
     Readiness,
     Requirements,
     requirements_of,
+    restarted_since,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import find_executable, version_of
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.readiness import Clock, PortWatch, orphans
@@ -90,6 +91,7 @@ __all__ = [
     "refuse_no_room",
     "report",
     "requirements_of",
+    "restarted_since",
     "running_secrets",
     "saved_logs",
     "stop",

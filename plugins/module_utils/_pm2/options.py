@@ -44,6 +44,9 @@ def check(params: Mapping[str, Any], home: Path) -> None:
         raise PM2Error(f"stable_for must be a number of seconds from 0, not {stable_for:g}")
     if port is not None and not 0 <= port <= _HIGHEST_PORT:
         raise PM2Error(f"port must be from 0 to {_HIGHEST_PORT}, not {port}")
+    for each in params.get("more_ports", ()):
+        if not 0 < each <= _HIGHEST_PORT:
+            raise PM2Error(f"more_ports must be from 1 to {_HIGHEST_PORT}, not {each}")
     if not home.is_absolute():
         raise PM2Error(f"PM2_HOME must be an absolute path, not {home}; correct pm2_home, or the variable PM2_HOME")
     for name in _WAITS:
@@ -100,7 +103,7 @@ def read_request(
         params["name"],
         params["state"],
         read_config(params, env, host, cpus, path, uid),
-        requirements_of(params["port"], params["path_under"], params["revision_path"], params["revision"]),
+        requirements_of(params),
         params["stable_for"],
         params["timeout"],
         params["save"],

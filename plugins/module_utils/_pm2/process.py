@@ -64,7 +64,7 @@ class KernelState:
 
     `taking` are the ports on which it took a connection just now, and `stale` the folder of an older release that it
     still runs in, empty when it does not. `revision` is what the file of the wanted revision holds in the folder that
-    its process works in, None when it cannot be read.
+    its process works in, None when it cannot be read. It `connects` where it serves the wanted unix socket.
     """
 
     alive: bool
@@ -72,6 +72,7 @@ class KernelState:
     taking: List[int]
     stale: str = ""
     revision: Optional[str] = None
+    connects: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,21 @@ class Requirements:
     """What ready means: a port (None for any, 0 for a process that serves none), and the folder of the script.
 
     `revision` is the text that the file `revision_path` must hold in the folder that the process really works in,
-    `revision_path` is empty where any revision will do.
+    `revision_path` is empty where any revision will do. `more_ports` are served besides `port`, and `socket` is the
+    path of a unix socket, empty for none.
     """
 
     port: Optional[int] = None
     path_under: str = ""
     revision_path: str = ""
     revision: str = ""
+    more_ports: Tuple[int, ...] = ()
+    socket: str = ""
+
+    @property
+    def ports(self) -> Tuple[int, ...]:
+        """Every port that must be served, none for any port and for no port."""
+        return (self.port, *self.more_ports) if self.port else self.more_ports
 
 
 def parse_instance(process: Mapping[str, Any]) -> Instance:
@@ -126,17 +135,21 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
     )
 
 
-def requirements_of(
-    port: Optional[int], path_under: Optional[str], revision_path: Optional[str], revision: Optional[str]
-) -> Requirements:
+def requirements_of(params: Mapping[str, Any]) -> Requirements:
     """Return what ready means from the options of a module, None for what is not given. Raises PM2Error."""
+    revision_path, revision, socket = params["revision_path"], params["revision"], params["socket"] or ""
     if (revision_path is None) != (revision is None):
         raise PM2Error("revision_path and revision count only together; give both, or neither")
     if revision_path is not None and (not revision_path.strip() or Path(revision_path).is_absolute()):
         raise PM2Error(f"revision_path must be relative to the working folder, not {revision_path!r}; correct it")
     if revision is not None and not revision.strip():
         raise PM2Error("revision is empty; give the text that revision_path must hold")
-    return Requirements(port, path_under or "", revision_path or "", (revision or "").strip())
+    if socket and not Path(socket).is_absolute():
+        raise PM2Error(f"socket must be the absolute path of a unix socket, not {socket!r}")
+    more, wanted = tuple(params["more_ports"]), (revision or "").strip()
+    # A unix socket alone needs no port.
+    port = 0 if socket and params["port"] is None else params["port"]
+    return Requirements(port, params["path_under"] or "", revision_path or "", wanted, more, socket)
 
 
 def named(listed: Sequence[Mapping[str, Any]], name: str) -> List[Mapping[str, Any]]:
@@ -169,7 +182,7 @@ def _problem(instance: Instance, requirements: Requirements, kernel: KernelState
         return f"{shown} runs {instance.script}, which does not lie under {requirements.path_under}"
     if kernel.stale:
         return f"{shown} still runs in {kernel.stale}, which {instance.script} no longer leads to"
-    return _revision_problem(shown, requirements, kernel) or _port_problem(shown, requirements.port, kernel)
+    return _revision_problem(shown, requirements, kernel) or _place_problem(shown, requirements, kernel)
 
 
 def _revision_problem(shown: str, requirements: Requirements, kernel: KernelState) -> str:
@@ -181,15 +194,20 @@ def _revision_problem(shown: str, requirements: Requirements, kernel: KernelStat
     return f"{shown} runs revision {found!r} by {requirements.revision_path}, not {wanted!r}"
 
 
-def _port_problem(shown: str, port: Optional[int], kernel: KernelState) -> str:
-    if port == 0:
+def _place_problem(shown: str, requirements: Requirements, kernel: KernelState) -> str:
+    """Return why an instance does not serve where it should."""
+    if requirements.socket and not kernel.connects:
+        return f"{shown} takes no connection on the socket {requirements.socket}"
+    if requirements.port == 0:
         return ""
-    if port and port not in kernel.listening:
-        return f"{shown} does not listen on port {port}"
+    missing = [port for port in requirements.ports if port not in kernel.listening]
+    if missing:
+        return f"{shown} does not listen on port {missing[0]}"
     if not kernel.listening:
         return f"{shown} listens on no port"
-    if not kernel.taking or (port and port not in kernel.taking):
-        served = ", ".join(map(str, [port] if port else kernel.listening))
+    deaf = [port for port in requirements.ports if port not in kernel.taking]
+    if not kernel.taking or deaf:
+        served = ", ".join(map(str, deaf or kernel.listening))
         return f"{shown} takes no connection on port {served}; it does not listen there, or its event loop is blocked"
     return ""
 

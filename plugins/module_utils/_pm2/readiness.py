@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag, sockets
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
@@ -82,9 +82,11 @@ def measure_instances(
 ) -> Readiness:
     """Ask the kernel about instances, and judge them."""
     families = {each.pm_id: proc.with_descendants([each.pid]) if each.pid else set() for each in instances}
-    listeners = [each for each in proc.listeners() if requirements.port in (None, each.port)]
+    wanted = requirements.ports
+    listeners = [each for each in proc.listeners() if requirements.port is None or each.port in wanted]
     candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, listeners) for each in instances}
-    taken = _Probe(families, candidates, patience, clock).run()
+    taken = _Probe(families, candidates, patience, clock, len(wanted) > 1).run()
+    listener = sockets.listener_of(requirements.socket) if requirements.socket else None
     kernel_states = {
         each.pm_id: KernelState(
             alive=bool(each.pid) and proc.is_alive(each.pid),
@@ -92,6 +94,8 @@ def measure_instances(
             taking=sorted(taken[each.pm_id]),
             stale=process.stale_folder(each, proc.working_folder(each.pid)) if each.pid else "",
             revision=proc.read_in_folder(each.pid, requirements.revision_path) if requirements.revision_path else None,
+            # A listener that the kernel does not name is in another namespace of processes.
+            connects=listener == 0 or listener in families[each.pm_id] | _shared(each, daemon),
         )
         for each in instances
     }
@@ -104,9 +108,13 @@ def _candidates(
     """Return the sockets that may serve the instance. In cluster mode the daemon holds those of its workers."""
     if instance.status != "online" or not instance.pid or not listeners:
         return []
-    shared = {daemon} if daemon and instance.exec_mode == "cluster_mode" else set()
-    held = proc.sockets_of(family | shared)
+    held = proc.sockets_of(family | _shared(instance, daemon))
     return [each for each in listeners if each.inode in held]
+
+
+def _shared(instance: Instance, daemon: int) -> Set[int]:
+    """Return the process that listens for the instance besides its own: in cluster mode the daemon."""
+    return {daemon} if daemon and instance.exec_mode == "cluster_mode" else set()
 
 
 def _ports_served(instance: Instance, candidates: Sequence[proc.Listener], taken: Set[int]) -> List[int]:
@@ -117,7 +125,10 @@ def _ports_served(instance: Instance, candidates: Sequence[proc.Listener], taken
 
 
 class _Probe:
-    """Opens connections until every instance that listens has taken one, or the patience ends."""
+    """Opens connections until every instance that listens has taken one, or the patience ends.
+
+    With `every_port` that is one on each port.
+    """
 
     def __init__(
         self,
@@ -125,7 +136,9 @@ class _Probe:
         candidates: Mapping[int, Sequence[proc.Listener]],
         patience: float,
         clock: Clock,
+        every_port: bool = False,
     ) -> None:
+        self._every_port = every_port
         self._families = families
         self._candidates = candidates
         self._ends = clock.now() + patience
@@ -146,7 +159,12 @@ class _Probe:
         return self._taken
 
     def _waiting(self) -> List[int]:
-        return [pm_id for pm_id, taken in self._taken.items() if self._candidates[pm_id] and not taken]
+        return [pm_id for pm_id, taken in self._taken.items() if self._is_waiting(self._candidates[pm_id], taken)]
+
+    def _is_waiting(self, candidates: Sequence[proc.Listener], taken: Set[int]) -> bool:
+        if self._every_port:
+            return any(each.port not in taken for each in candidates)
+        return bool(candidates) and not taken
 
     def _listeners(self) -> List[proc.Listener]:
         """Return each listener several times for a cluster, whose instances take connections in turns with others."""

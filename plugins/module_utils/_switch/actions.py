@@ -18,7 +18,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
-from ansible_collections.greenlight.release.plugins.module_utils._switch import checks, database, migration, processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch import (
+    checks,
+    database,
+    migration,
+    others,
+    processes,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
     FAILURES,
@@ -168,18 +174,19 @@ def note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) 
 
 
 def stop(inputs: Inputs, progress: Progress) -> Progress:
-    """Stop the app until its processes are gone, and first the others that have its database open.
+    """Stop the app until its processes are gone, and first the others that have its database open, or may open it.
 
     PM2 needs a moment to notice, in which the next steps are taken. The others are started again as the last step.
     """
-    if progress.stopping is not None:
-        return progress
-    if inputs.plan.is_rollback:
+    app_ends = progress.stopping
+    if app_ends is None and inputs.plan.is_rollback:
         progress = _remember_settings(inputs, progress)
-    others = (
-        processes.others_among(inputs.processes, database.holders(inputs.database)) if inputs.processes.others else []
-    )
-    return replace(progress, stopping=processes.stop(inputs.processes, others))
+    names = processes.stopped_with_the_app(inputs.processes, lambda: database.holders(inputs.database))
+    if app_ends and not names:
+        return progress
+    progress = progress.learned({"jobs": processes.begun_jobs(inputs.processes)})
+    all_end = processes.stop(inputs.processes, names, with_app=app_ends is None)
+    return replace(progress, stopping=lambda: [*(app_ends() if app_ends else ()), *all_end()])
 
 
 def await_stop(progress: Progress) -> Progress:
@@ -229,12 +236,18 @@ def migrate(inputs: Inputs, progress: Progress) -> Progress:
 
 def _migrate_alone(inputs: Inputs, progress: Progress) -> List[str]:
     must_be_stopped = bool(inputs.migrate) and inputs.plan.stops
-    if must_be_stopped:
+    jobs = progress.facts.get("jobs") or processes.begun_jobs(inputs.processes)
+
+    def refuse_company() -> None:
         processes.refuse_started(inputs.processes)
+        processes.refuse_begun(inputs.processes, jobs)
+
+    if must_be_stopped:
+        refuse_company()
         database.refuse_strangers(inputs.database, set(), inputs.allowed_holders)
     warnings = migration.migrate(inputs, progress.before)
     if must_be_stopped:
-        processes.refuse_started(inputs.processes)
+        refuse_company()
     return warnings
 
 
@@ -245,11 +258,12 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     more to roll back. The caller measures whether it serves.
     """
     progress = await_stop(progress)
+    progress = others.start_ahead(inputs, progress) if inputs.plan.stops else progress
     seen = processes.read(inputs.processes)
     if inputs.plan.stops and processes.was_started(seen):
         progress, seen = _stop_again(inputs, progress), processes.read(inputs.processes)
     try:
-        completed = processes.start(_as_before(inputs, progress), seen)
+        completed = processes.start(others.as_before(inputs, progress), seen)
     except PM2Error as error:
         if inputs.plan.is_rollback and inputs.plan.reloads:
             return _restart_instead(inputs, progress, error)
@@ -287,45 +301,9 @@ def _stop_again(inputs: Inputs, progress: Progress) -> Progress:
     return progress.with_completed(*stopped).warned(text)
 
 
-def _as_before(inputs: Inputs, progress: Progress) -> processes.Processes:
-    known, facts = inputs.processes, progress.facts
-    return replace(known, watch=facts.get("watch", known.watch), schedules=facts.get("schedules", known.schedules))
-
-
 def look(inputs: Inputs, progress: Progress) -> Progress:
     """Watch an app that runs on as it was started."""
     return progress.found(processes.observe(inputs.processes, inputs.log_files, inputs.system.now().timestamp()))
-
-
-def restart_others(inputs: Inputs, progress: Progress) -> Progress:
-    """Restart the other processes, one after another, but for jobs, which run at their own times.
-
-    In a rollback one that cannot be restarted is a warning: the old revision serves by then, and a process that
-    somebody deleted meanwhile must not keep the release open for ever.
-    """
-    for name in inputs.processes.others:
-        try:
-            progress = _restart_other(inputs, progress, name)
-        except PM2Error as error:
-            if not inputs.plan.is_rollback:
-                raise
-            text = f"The rollback did not restart {name}, which may run the new code or none: {error}"
-            progress = progress.warned(inputs.processes.host.hide(text))
-    return progress
-
-
-def _restart_other(inputs: Inputs, progress: Progress, name: str) -> Progress:
-    stopped = {each.request.name for each in progress.completed if each.request.ends and each.plan.changed}
-    left = processes.left_as_it_is(inputs.processes, name, name in stopped)
-    if left is not None:
-        return progress.warned(*filter(None, [left]))
-    try:
-        return progress.with_completed(processes.restart_other(_as_before(inputs, progress), name))
-    except EndedError as error:
-        if not processes.may_end(pm2.read_state(inputs.processes.host, name)):
-            raise
-        text = f"{name} ended after it was restarted, and PM2 does not start it again: {error}"
-        return progress.warned(inputs.processes.host.hide(text))
 
 
 def count_lost(inputs: Inputs, progress: Progress) -> Progress:
@@ -352,6 +330,6 @@ STEPS: Mapping[str, Step] = {
     "migrate": migrate,
     "start": start,
     "look": look,
-    "restart_others": restart_others,
+    "restart_others": others.restart,
     "count_lost": count_lost,
 }

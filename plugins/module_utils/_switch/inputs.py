@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence, Set
+from typing import Any, Callable, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
@@ -17,10 +17,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record, parse_time
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
+from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
 from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
+from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess, ProcessesError
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
 
 
@@ -163,24 +166,47 @@ def _processes(
 ) -> Processes:
     facts, environment, timeout = record["facts"], system.environment, params["timeout"]
     home = pm2.home_of(facts["pm2_home"] or None, environment)
+    listed = _listed(facts)
+    with_all = plan.is_rollback or plan.restart_app
+    members = [each.name for each in listed if each.name != facts["process_name"]] if with_all else []
     return Processes(
         pm2.make_host(home, "auto", params["executable"], timeout, environment, system.clock, hidden),
         system.uid,
         facts["process_name"],
         "reloaded" if plan.reloads else "started",
-        pm2.Requirements(params["port"], str(layout.root_of(move_of(record)))),
+        _requirements(params, record, listed),
         params["stable_for"],
         timeout,
         timeout if params["start_timeout"] is None else params["start_timeout"],
         timeout if params["stop_timeout"] is None else params["stop_timeout"],
         params["save"],
         pm2.variables_config(facts["process_name"], env),
-        tuple(params["restart"]),
+        tuple(dict.fromkeys([*members, *params["restart"]])),
         facts.get("watch", {}),
         # A rollback brings back what ran before: to refuse that would only keep it down.
         allow_root=plan.is_rollback,
         schedules=facts.get("schedules", {}),
+        listed=listed,
     )
+
+
+def _listed(facts: Mapping[str, Any]) -> Tuple[AppProcess, ...]:
+    """Return the processes of the release, none where an older version has opened it. Raises SwitchError."""
+    try:
+        return app_process.parse(facts.get("processes") or [])
+    except ProcessesError as error:
+        raise SwitchError(f"The processes in the release record are wrong: {error}", "check") from error
+
+
+def _requirements(
+    params: Mapping[str, Any], record: Mapping[str, Any], listed: Sequence[AppProcess]
+) -> pm2.Requirements:
+    """Return what ready means for the app: an option of the module counts more than the record."""
+    root = str(layout.root_of(move_of(record)))
+    for each in listed if params["port"] is None else ():
+        if each.name == record["facts"]["process_name"]:
+            return processes.requirements_of(each, root)
+    return pm2.Requirements(params["port"], root)
 
 
 def _database(params: Mapping[str, Any], record: Mapping[str, Any], plan: SwitchPlan, system: System) -> Database:

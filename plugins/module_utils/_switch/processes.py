@@ -1,11 +1,11 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a switch does to the processes of PM2: the app is stopped and started or reloaded, others are restarted."""
+"""What a switch does to the processes of PM2: the app is stopped and started or reloaded, and so are others with it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -21,6 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import
     State,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import RUNS, SERVES, AppProcess
 
 # Seconds that an instance has to take a connection.
 _PATIENCE = 3.0
@@ -30,9 +31,10 @@ _PATIENCE = 3.0
 class Processes:
     """The app, and the names of `others` that are restarted when it serves.
 
-    `state` is what becomes of the app, started or reloaded; `uid` is the user who acts. `watch` has what PM2 watches
-    of each process by its name, since PM2 forgets it when a process is stopped. With `allow_root` the user may be root
-    where another one can change a script.
+    Those of them that are `listed` are a part of the release: they are stopped and started with the app, each by what
+    it does. `state` is what becomes of the app, started or reloaded; `uid` is the user who acts. `watch` has what PM2
+    watches of each process by its name, since PM2 forgets it when a process is stopped. With `allow_root` the user may
+    be root where another one can change a script.
     """
 
     host: PM2Host
@@ -50,10 +52,32 @@ class Processes:
     watch: Mapping[str, Any] = field(default_factory=dict)
     allow_root: bool = False
     schedules: Mapping[str, str] = field(default_factory=dict)
+    listed: Tuple[AppProcess, ...] = ()
+
+    def named(self, name: str) -> Optional[AppProcess]:
+        """Return what a listed process does, None for one that is not listed."""
+        return next((each for each in self.listed if each.name == name), None)
+
+    @property
+    def members(self) -> List[AppProcess]:
+        """The listed processes besides the app."""
+        return [each for each in self.listed if each.name in self.others]
+
+    @property
+    def leading(self) -> List[str]:
+        """The names of the members that stand before the app, and are started before it; jobs are never started."""
+        names = [each.name for each in self.listed]
+        ahead = names[: names.index(self.app)] if self.app in names else []
+        return [each.name for each in self.members if each.name in ahead and each.role != RUNS]
 
 
-def _ending(processes: Processes, name: str) -> Request:
-    return Request(name, "stopped", None, Requirements(), 0, processes.stop_timeout, False, unscheduled=True)
+def requirements_of(process: AppProcess, path_under: str = "") -> Requirements:
+    """Return what ready means for a listed process."""
+    return Requirements(process.port, path_under, more_ports=process.ports[1:], socket=process.socket)
+
+
+def _ending(processes: Processes, name: str, unscheduled: bool = True) -> Request:
+    return Request(name, "stopped", None, Requirements(), 0, processes.stop_timeout, False, unscheduled=unscheduled)
 
 
 def _beginning(processes: Processes) -> Request:
@@ -72,12 +96,14 @@ def _beginning(processes: Processes) -> Request:
 
 
 def _other(processes: Processes, name: str) -> Request:
-    """Return what is wanted of another process, of which only is known that it must stay alive."""
+    """Return what is wanted of another process, of which without a list is only known that it must stay alive."""
+    listed = processes.named(name)
+    is_reloaded = processes.state == "reloaded" and listed is not None and listed.role == SERVES
     return Request(
         name,
-        "restarted",
+        "reloaded" if is_reloaded else "restarted",
         None,
-        Requirements(0),
+        requirements_of(listed) if listed else Requirements(0),
         processes.stable_for,
         processes.start_timeout,
         False,
@@ -101,8 +127,11 @@ def check(processes: Processes, with_others: bool) -> State:
         if with_others:
             # A rollback must not fail at a list that PM2 cannot save; it warns of that.
             pm2.refuse_no_room(host.home)
-    for name in processes.others if with_others else ():
-        pm2.checked_plan(_other(processes, name), host, pm2.read_state(host, name), uid)
+    for name in processes.others:
+        state = pm2.read_state(host, name)
+        host.secrets.update(pm2.running_secrets(state.processes, name))
+        if with_others:
+            pm2.checked_plan(_other(processes, name), host, state, uid)
     return before
 
 
@@ -151,25 +180,59 @@ def was_started(seen: State) -> bool:
 
 
 def refuse_started(processes: Processes) -> None:
-    """Raise PM2Error where the stopped app runs, since a migration must run alone."""
-    if was_started(read(processes)):
-        raise PM2Error(
-            f"{processes.app} was started by something else while it was stopped for its migration; look for "
-            "cron_restart in its settings, and for people and jobs that run pm2"
-        )
+    """Raise PM2Error where the stopped app or one that was stopped with it runs, since a migration must run alone."""
+    for name in (processes.app, *(each.name for each in processes.members)):
+        if was_started(pm2.read_state(processes.host, name)):
+            raise PM2Error(
+                f"{name} was started by something else while it was stopped for its migration; look for "
+                "cron_restart in its settings, and for people and jobs that run pm2"
+            )
 
 
-def others_among(processes: Processes, holders: AbstractSet[int]) -> List[str]:
-    """Return the names of the other processes of which one is among `holders`."""
-    return [name for name in processes.others if _pids_of(processes, name) & holders]
+def begun_jobs(processes: Processes) -> Dict[str, List[int]]:
+    """Return how often each listed job was started, and when last: PM2 cannot be kept from starting one that is due."""
+    jobs = [each.name for each in processes.members if each.role == RUNS]
+    states = {name: pm2.read_state(processes.host, name) for name in jobs}
+    return {
+        name: [number for each in state.instances for number in (each.restarts, each.started_at)]
+        for name, state in states.items()
+    }
 
 
-def stop(processes: Processes, others: Sequence[str] = ()) -> Callable[[], List[Completed]]:
+def refuse_begun(processes: Processes, known: Mapping[str, Sequence[int]]) -> None:
+    """Raise PM2Error where a job has begun since, even one that has ended by now: it may have written meanwhile."""
+    for name, now in begun_jobs(processes).items():
+        if name in known and list(known[name]) != now:
+            raise PM2Error(
+                f"The job {name} began while the app was stopped for its migration; release at another time than "
+                "its cron_restart"
+            )
+
+
+def stopped_with_the_app(processes: Processes, holders: Callable[[], AbstractSet[int]]) -> List[str]:
+    """Return the names of the others that are stopped with the app: every listed one, and a job only at its work.
+
+    Of what is not listed that is what has the database open, which `holders` says.
+    """
+    listed = [each.name for each in processes.members if _is_stopped(processes, each)]
+    named = [name for name in processes.others if not processes.named(name)]
+    found = holders() if named else set()
+    return [*listed, *(name for name in named if _pids_of(processes, name) & found)]
+
+
+def _is_stopped(processes: Processes, member: AppProcess) -> bool:
+    """Say whether a member is stopped with the app. What somebody has deleted meanwhile keeps no rollback from it."""
+    instances = pm2.read_state(processes.host, member.name).instances
+    return bool(instances) and (member.role != RUNS or any(each.pid for each in instances))
+
+
+def stop(processes: Processes, others: Sequence[str] = (), with_app: bool = True) -> Callable[[], List[Completed]]:
     """Stop `others` and then the app until their processes are gone, and return what waits for PM2.
 
-    Both raise PM2Error.
+    PM2 still knows when to start a job, which is not started at the end of the switch. Both raise PM2Error.
     """
-    ending = [_ending(processes, name) for name in (*others, processes.app)]
+    ending = [_ending(processes, name, not is_job(processes, name)) for name in others]
+    ending += [_ending(processes, processes.app)] if with_app else []
     waiting = [pm2.stop(request, processes.host, processes.uid) for request in ending]
     return lambda: [wait() for wait in waiting]
 
@@ -206,7 +269,7 @@ def left_as_it_is(processes: Processes, name: str, was_stopped: bool) -> Optiona
     that may end, without a schedule, is restarted where it ran. Raises PM2Error.
     """
     state = pm2.read_state(processes.host, name)
-    if not state.instances or not may_end(state):
+    if not state.instances or not is_job(processes, name, state):
         return None
     runs, has_schedule = was_started(state), any(each.schedule for each in state.instances)
     if runs and has_schedule:
@@ -216,14 +279,35 @@ def left_as_it_is(processes: Processes, name: str, was_stopped: bool) -> Optiona
     return None if runs or was_stopped else ""
 
 
-def may_end(state: State) -> bool:
-    """Say whether a process may end by itself, so that it need not be online."""
-    return not any(each.autorestart for each in state.instances)
+def is_job(processes: Processes, name: str, known: Optional[State] = None) -> bool:
+    """Say whether a process may end by itself, so that it need not be online. `known` is what PM2 said of it just now.
+
+    What the list says of it counts, and without that whether PM2 starts it again. Raises PM2Error.
+    """
+    listed = processes.named(name)
+    if listed:
+        return listed.role == RUNS
+    state = known or pm2.read_state(processes.host, name)
+    return bool(state.instances) and not any(each.autorestart for each in state.instances)
 
 
 def restart_other(processes: Processes, name: str) -> Completed:
-    """Restart another process than the app. Raises PM2Error."""
+    """Restart another process than the app, and wait until it does what it should and goes on. Raises PM2Error."""
     return pm2.act(_other(processes, name), processes.host, processes.uid)
+
+
+def start_ahead(processes: Processes, name: str) -> Completed:
+    """Start a process that stands before the app: users wait, so that it goes on is seen when the app serves."""
+    return pm2.act(replace(_other(processes, name), stable_for=0), processes.host, processes.uid)
+
+
+def refuse_ended(processes: Processes, started: Completed) -> None:
+    """Raise PM2Error where what was started before the app does not go on."""
+    name, requirements = started.request.name, started.request.requirements
+    seen, _state = pm2.observe(processes.host, name, requirements, _PATIENCE, 0)
+    crashed = pm2.restarted_since(started.outcome.after.instances, seen.instances)
+    if crashed or not seen.ready:
+        raise PM2Error(f"{name} was ready before the app was started, and is not now: {crashed or seen.reason}")
 
 
 def describe(completed: Completed, log_files: Sequence[Mapping[str, Any]], now: float) -> Dict[str, Any]:

@@ -33,6 +33,7 @@ A subject has one error. Those below it are for callers that do something else a
             NoDaemonError
             ProtocolError
             ReloadError
+        ProcessesError
         RecordError
         ScheduleError
         SqliteError

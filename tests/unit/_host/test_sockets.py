@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 import pytest
@@ -95,3 +96,19 @@ def test_processes_and_files_that_vanish_meanwhile_are_skipped(proc, monkeypatch
     (proc / "11" / "fd" / "3").symlink_to("socket:[502]")
     monkeypatch.setattr(os, "readlink", vanish)
     assert list(sockets.inodes_of(11, proc)) == []
+
+
+def test_who_listens_on_a_unix_socket_is_known_by_a_connection(tmp_path):
+    path = str(tmp_path / "app.sock")
+    assert sockets.listener_of(path) is None
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert sockets.listener_of(path) is None
+        server.listen(1)
+        assert sockets.listener_of(path) == os.getpid()
+    # A process that ended has left the file.
+    assert sockets.listener_of(path) is None
+
+
+def test_a_unix_socket_whose_path_is_too_long_is_not_served():
+    assert sockets.listener_of("/" + "a" * 200) is None

@@ -38,6 +38,8 @@ def test_the_defaults_are_right_inside():
         ("freeze", [{"form": "2026-12-24"}], "greenlight_freeze[0] "),
         ("on_change", [{"pats": ["*.sql"]}], "greenlight_on_change"),
         ("notifications", [{"url": "no url"}], "greenlight_notifications"),
+        ("processes", [{"name": "api"}], "greenlight_processes: item 1: role must be serves, works or runs, not None"),
+        ("port", 70000, "greenlight_port must be a number from 1 to 65535, not 70000"),
         ("probes", [{"url": "http://127.0.0.1/", "expects": []}], "greenlight_probes: Probe 2 has an unknown key"),
         ("health_url", "127.0.0.1:3000", "greenlight_health_url: Probe health needs an http or https URL"),
         ("health_probe", {"sttus": [200]}, "greenlight_health_probe: Probe health has an unknown key 'sttus'"),
@@ -54,3 +56,24 @@ def test_what_is_wrong_inside_of_an_option_is_one_sentence(option, value, senten
     assert len(problems) == 1
     assert sentence in problems[0]
     assert problems[0].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "name, port, sentences",
+    [
+        ("", 0, []),
+        ("api", 0, []),
+        (
+            "bot",
+            0,
+            ["greenlight_process_name is bot, but api is the first process of greenlight_processes that serves"],
+        ),
+        ("", 3000, ["greenlight_port is 3000 beside greenlight_processes; write the port to api in that list"]),
+    ],
+)
+def test_what_the_list_of_processes_says_is_not_said_otherwise(name, port, sentences):
+    listed = [{"name": "bot", "role": "works"}, {"name": "api", "role": "serves"}]
+    given = {**GIVEN, "greenlight_processes": listed, "greenlight_process_name": name, "greenlight_port": port}
+    problems = find_nested_problems(given)
+    assert len(problems) == len(sentences)
+    assert all(sentence in problem for sentence, problem in zip(sentences, problems))

@@ -26,6 +26,7 @@ def check(home=HOME, **params):
         {"stable_for": 0.0, "timeout": 0.1},
         {"port": 0},
         {"port": 65535},
+        {"more_ports": [1, 65535]},
         {"kill_timeout": 0, "listen_timeout": 59_999},
         {"kill_timeout": None},
     ],
@@ -47,6 +48,7 @@ def test_what_can_be_done_is_accepted(params):
         ({"stable_for": -0.5}, "stable_for must be a number of seconds from 0, not -0.5"),
         ({"port": 65536}, "port must be from 0 to 65535, not 65536"),
         ({"port": -1}, "port must be from 0 to 65535, not -1"),
+        ({"more_ports": [80, 0]}, "more_ports must be from 1 to 65535, not 0"),
         ({"home": Path(".pm2")}, "PM2_HOME must be an absolute path, not .pm2"),
         ({"kill_timeout": -1}, "kill_timeout must be a number of milliseconds from 0, not -1"),
         ({"kill_timeout": 60_000}, "kill_timeout of 60000 ms must be shorter than timeout of 60 seconds"),
@@ -119,6 +121,7 @@ def test_an_ecosystem_file_needs_node(with_program):
 
 def test_the_options_are_what_is_wanted(host):
     given = {"port": 80, "path_under": None, "revision_path": None, "revision": None, "stable_for": 1, "timeout": 9}
+    given.update(more_ports=[81], socket=None)
     wanted = options.read_request(params(**given, save=True), {}, host(None), 1, "/bin", 1000)
-    assert (wanted.name, wanted.state, wanted.config, wanted.requirements.port) == ("shop", "started", None, 80)
+    assert (wanted.name, wanted.state, wanted.config, wanted.requirements.ports) == ("shop", "started", None, (80, 81))
     assert (wanted.stable_for, wanted.timeout, wanted.save, wanted.allow_root) == (1, 9, True, False)

@@ -88,6 +88,12 @@ def test_every_version_of_pm2_is_understood(recording):
     assert "hunter2" not in str([shop, *workers])
 
 
+NOTHING = {
+    **dict.fromkeys(("port", "path_under", "revision_path", "revision", "socket")),
+    "more_ports": [],
+}
+
+
 def kernel(**changes):
     return KernelState(**{"alive": True, "listening": [3000], "taking": [3000], **changes})
 
@@ -119,6 +125,20 @@ def kernel(**changes):
             Requirements(3001),
             kernel(listening=[3000, 3001]),
             "instance 3 takes no connection on port 3001; it does not listen there, or its event loop is blocked",
+        ),
+        ([instance()], Requirements(3000, more_ports=(3001,)), kernel(), "instance 3 does not listen on port 3001"),
+        (
+            [instance()],
+            Requirements(3000, more_ports=(3001,)),
+            kernel(listening=[3000, 3001]),
+            "instance 3 takes no connection on port 3001; it does not listen there, or its event loop is blocked",
+        ),
+        ([instance()], Requirements(0, socket="/run/a"), kernel(listening=[], connects=True), ""),
+        (
+            [instance()],
+            Requirements(0, socket="/run/a"),
+            kernel(listening=[]),
+            "instance 3 takes no connection on the socket /run/a",
         ),
         (
             [instance()],
@@ -154,7 +174,7 @@ def test_ready_means_that_every_instance_really_serves(found, wanted, seen, reas
     ],
 )
 def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason):
-    wanted = process.requirements_of(3000, None, "REVISION", "abc\n")
+    wanted = process.requirements_of({**NOTHING, "port": 3000, "revision_path": "REVISION", "revision": "abc\n"})
     assert process.judge([instance()], wanted, {3: kernel(revision=found)}).reason == reason
 
 
@@ -170,7 +190,25 @@ def test_the_revision_in_the_working_folder_must_be_the_wanted_one(found, reason
 )
 def test_a_revision_that_cannot_be_searched_is_refused(path, revision, message):
     with pytest.raises(PM2Error, match=message):
-        process.requirements_of(None, None, path, revision)
+        process.requirements_of({**NOTHING, "revision_path": path, "revision": revision})
+
+
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        ({}, Requirements()),
+        ({"port": 80, "more_ports": [443]}, Requirements(80, more_ports=(443,))),
+        ({"socket": "/run/a"}, Requirements(0, socket="/run/a")),
+        ({"socket": "/run/a", "port": 80}, Requirements(80, socket="/run/a")),
+    ],
+)
+def test_what_is_served_is_read_from_the_options(given, wanted):
+    assert process.requirements_of({**NOTHING, **given}) == wanted
+
+
+def test_a_unix_socket_has_an_absolute_path():
+    with pytest.raises(PM2Error, match="socket must be the absolute path of a unix socket, not 'run/a'"):
+        process.requirements_of({**NOTHING, "socket": "run/a"})
 
 
 def test_a_link_in_the_path_is_followed(tmp_path):

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host.proc import Listener
+from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.logs import LogMark
@@ -131,6 +133,40 @@ def test_of_a_cluster_each_worker_serves_only_where_it_took_a_connection(monkeyp
     seen = look(transport, Requirements())
     assert seen.reason.startswith("instance 4 takes no connection on port 1, 2")
     assert seen.ports == [1, 2]
+
+
+@pytest.mark.parametrize("ports, ready", [((1, 2), True), ((1, 2, 3), False)])
+def test_a_process_that_must_serve_several_ports_is_asked_on_each(monkeypatch, ports, ready):
+    """It takes what comes to port 1 and 2, each when it was asked there, and nothing on port 3."""
+    found = [Listener("127.0.0.1", port, f"{port}00") for port in (1, 2, 3)]
+    monkeypatch.setattr(readiness.proc, "listeners", lambda: found)
+    monkeypatch.setattr(readiness.proc, "sockets_of", lambda _pids: {"100", "200", "300", "taken"})
+    monkeypatch.setattr(
+        readiness, "_connect", lambda each: [(contextlib.nullcontext(), Connection(("", 9), ("", each.port)))]
+    )
+    monkeypatch.setattr(readiness, "_ended", lambda _connection: False)
+    ends = {1: "taken", 2: "taken", 3: "0"}
+    monkeypatch.setattr(readiness, "_other_ends", lambda connections: [ends[each.peer[1]] for each in connections])
+    seen = look(FakeTransport([listed(pid=PID)]), Requirements(1, more_ports=ports[1:]))
+    assert (seen.ready, "port 3" in seen.reason) == (ready, not ready)
+
+
+@pytest.mark.parametrize(
+    "listener, mode, ready",
+    [
+        (PID, "fork_mode", True),
+        (9, "fork_mode", False),
+        (9, "cluster_mode", True),
+        (0, "fork_mode", True),
+        (None, "fork_mode", False),
+    ],
+)
+def test_a_unix_socket_is_served_by_the_process_or_by_the_daemon_of_its_cluster(monkeypatch, listener, mode, ready):
+    monkeypatch.setattr(readiness.sockets, "listener_of", lambda _path: listener)
+    transport = FakeTransport([listed(pid=PID, exec_mode=mode)])
+    transport.daemon = 9
+    seen = look(transport, Requirements(0, socket="/run/shop.sock"))
+    assert (seen.ready, "takes no connection on the socket /run/shop.sock" in seen.reason) == (ready, not ready)
 
 
 def test_a_listener_that_is_gone_takes_no_connection():

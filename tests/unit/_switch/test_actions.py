@@ -12,8 +12,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Completed, ProcessPlan
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -22,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
-from pm2_fakes import FakeTransport, fake_kernel, instance, listed, outcome, request
+from pm2_fakes import FakeTransport, fake_kernel, instance, listed
 from switch_fakes import ID, make_inputs, open_release
 
 RUNNING, STOPPED = listed(pid=10), listed(status="stopped")
@@ -320,9 +319,31 @@ def test_what_a_check_showed_settles_how_the_app_goes_back(make, monkeypatch):
 def test_what_shares_the_database_with_the_app_is_stopped_with_it(make, monkeypatch, holders, others):
     worker = {**listed(4, pid=6), "name": "worker"}
     monkeypatch.setattr(actions.database, "holders", lambda _database: holders)
-    monkeypatch.setattr(actions.processes, "stop", lambda _processes, names: names)
+    stopped = []
+    monkeypatch.setattr(actions.processes, "stop", lambda _processes, names, with_app: stopped.append(names) or list)
     inputs = make(transport=FakeTransport([listed(pid=5), worker]), restart=["worker"])
-    assert actions.stop(inputs, BEGUN).stopping == others
+    assert (actions.stop(inputs, BEGUN).stopping(), stopped) == ([], [others])
+
+
+LISTED = [{"name": "queue", "role": "works"}, {"name": "shop", "role": "serves"}, {"name": "job", "role": "runs"}]
+QUEUE, JOB = {**listed(4, pid=6), "name": "queue"}, {**listed(5, status="stopped", pm_uptime=1), "name": "job"}
+
+
+def test_what_is_listed_is_stopped_also_beside_an_app_that_is_being_stopped_already(make):
+    transport = FakeTransport([RUNNING, {**QUEUE, "pid": 10}, JOB])
+    app_ends = lambda: transport.calls.append("the app has ended") or ["app"]  # noqa: E731
+    inputs = make("rolling_back", transport, {"processes": LISTED}, direction="back")
+    done = actions.stop(inputs, replace(BEGUN, stopping=app_ends))
+    assert transport.calls == [("stop", 4)]
+    assert done.facts["jobs"] == {"job": [0, 1]}
+    assert (done.stopping()[0], transport.calls[1:]) == ("app", ["the app has ended", ("stopped", 4)])
+
+
+def test_a_job_that_began_since_the_stop_fails_the_migration(make):
+    transport = FakeTransport([STOPPED, {**QUEUE, "pid": 10}, JOB])
+    inputs = make("switched", transport, {"processes": LISTED}, migrate=[["true"]], environment={"PATH": "/bin"})
+    with pytest.raises(PM2Error, match="The job job began while the app was stopped for its migration"):
+        actions.migrate(inputs, BEGUN.learned({"jobs": {"job": [0, 0]}}))
 
 
 def test_what_is_being_stopped_is_not_stopped_again(make):
@@ -354,55 +375,6 @@ def test_a_pm2_that_never_knows_that_the_app_ended_fails_the_stop(make, monkeypa
 
 def test_an_app_that_is_left_alone_is_observed(make):
     assert actions.look(make(restart_app=False), BEGUN).results["process"]["ready"] is True
-
-
-def test_other_processes_are_restarted(make):
-    worker = {**listed(4, pid=6), "name": "worker"}
-    transport = FakeTransport([listed(pid=5), worker])
-    progress = actions.restart_others(make(transport=transport, restart=["worker"]), BEGUN)
-    assert (transport.calls, [each.request.name for each in progress.completed]) == ([("restart", 4)], ["worker"])
-
-
-def job(pid, status="online", **env):
-    return {**listed(4, pid=pid, status=status, autorestart=False, **env), "name": "job"}
-
-
-@pytest.mark.parametrize("stopped, said", [(False, ()), (True, ("stopped at its work",))])
-def test_a_job_is_not_started_off_schedule(make, stopped, said):
-    transport = FakeTransport([listed(pid=5), job(0, "stopped", cron_restart="0 3 * * *")])
-    inputs = make(transport=transport, restart=["job"])
-    ending = replace(request("stopped"), name="job")
-    done = Completed(ending, pm2.NOTHING, ProcessPlan("stop", [], False), outcome(pm2.NOTHING))
-    progress = actions.restart_others(inputs, BEGUN.with_completed(done) if stopped else BEGUN)
-    assert (transport.calls, len(progress.warnings)) == ([], len(said))
-    assert all(text in warning for text, warning in zip(said, progress.warnings))
-
-
-@pytest.mark.parametrize("autorestart, fails", [(False, False), (True, True)])
-def test_a_process_that_may_end_is_not_judged_by_being_online(make, monkeypatch, autorestart, fails):
-    def end(*_given):
-        raise EndedError("job is not ready: instance 0 is stopped")
-
-    once = {**job(6), "pm2_env": {**job(6)["pm2_env"], "autorestart": autorestart}}
-    inputs = make(transport=FakeTransport([listed(pid=5), once]), restart=["job"])
-    monkeypatch.setattr(actions.processes, "restart_other", end)
-    with pytest.raises(EndedError) if fails else contextlib.nullcontext():
-        progress = actions.restart_others(inputs, BEGUN)
-        assert "job ended after it was restarted, and PM2 does not start it again" in progress.warnings[0]
-
-
-def test_a_process_that_is_gone_does_not_keep_a_rollback_from_ending(make):
-    worker = {**listed(4, pid=6), "name": "worker"}
-    transport = FakeTransport([listed(pid=5), worker])
-    inputs = make("rolling_back", transport, direction="back", restart=["deleted", "worker"])
-    progress = actions.restart_others(inputs, BEGUN)
-    assert ([each.request.name for each in progress.completed], len(progress.warnings)) == (["worker"], 1)
-    assert "did not restart deleted" in progress.warnings[0]
-
-
-def test_a_process_that_is_gone_fails_a_release(make):
-    with pytest.raises(PM2Error, match="deleted"):
-        actions.restart_others(make(transport=FakeTransport([listed(pid=5)]), restart=["deleted"]), BEGUN)
 
 
 def test_for_how_long_the_port_is_closed_is_measured_over_all_steps(make, monkeypatch, kernel):
@@ -532,7 +504,7 @@ def test_a_schedule_is_noted_before_the_stop_forgotten_by_it_and_set_again(make)
     actions.await_stop(actions.stop(inputs, progress))
     assert transport.calls == [("unschedule", 3), ("stop", 3), ("stopped", 3)]
     transport.calls.clear()
-    processes.start(actions._as_before(inputs, progress), processes.read(inputs.processes))
+    processes.start(actions.others.as_before(inputs, progress), processes.read(inputs.processes))
     assert transport.calls == [("restart", 3, {"cron_restart": "0 3 * * *"})]
 
 

@@ -56,6 +56,47 @@ def test_the_rollback_of_a_switch_forward_reads_the_same_options(tmp_path):
     assert (back.database.restore, back.is_rehearsal) == ("keep", False)
 
 
+LISTED = [
+    {"name": "queue", "role": "works"},
+    {"name": "shop", "role": "serves", "ports": [3000, 3001]},
+    {"name": "web", "role": "serves", "socket": "/run/web"},
+]
+
+
+@pytest.mark.parametrize(
+    "given, others",
+    [
+        ({}, ("queue", "web", "worker")),
+        ({"restart_app": False}, ("worker",)),
+        ({"direction": "back"}, ("queue", "web", "worker")),
+    ],
+)
+def test_the_processes_of_the_release_come_with_the_app(tmp_path, given, others):
+    open_release(tmp_path, FOLDER, processes=LISTED)
+    read = make_inputs(tmp_path, restart=["worker"], **given).processes
+    assert (read.others, read.named("web").socket, read.named("worker")) == (others, "/run/web", None)
+    wanted = read.requirements
+    assert (wanted.port, wanted.more_ports, wanted.path_under) == (3000, (3001,), "/srv/shop")
+    assert read.leading == (["queue"] if "queue" in others else [])
+
+
+def test_a_port_of_the_module_counts_more_than_the_record(tmp_path):
+    open_release(tmp_path, FOLDER, processes=LISTED)
+    assert make_inputs(tmp_path, port=80).processes.requirements.ports == (80,)
+
+
+def test_an_app_that_is_not_among_the_processes_of_its_record_listens_anywhere(tmp_path):
+    open_release(tmp_path, FOLDER, processes=LISTED[:1])
+    read = make_inputs(tmp_path).processes
+    assert (read.requirements.port, read.leading) == (None, [])
+
+
+def test_processes_of_a_record_that_cannot_be_meant_are_refused(tmp_path):
+    open_release(tmp_path, FOLDER, processes=[{"name": "shop"}])
+    with pytest.raises(SwitchError, match="The processes in the release record are wrong: item 1: role must be"):
+        make_inputs(tmp_path)
+
+
 @pytest.mark.parametrize("given, bounds", [({}, (5, 5)), ({"start_timeout": 90, "stop_timeout": 30}, (90, 30))])
 def test_a_start_and_a_stop_have_bounds_of_their_own(tmp_path, given, bounds):
     open_release(tmp_path, FOLDER)

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import readiness
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process, readiness
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Readiness, Requirements
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
-from pm2_fakes import FULL, FakeTransport, fake_kernel, listed, make_disk, make_fake_host
+from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
+from pm2_fakes import FULL, READY, FakeTransport, fake_kernel, listed, make_disk, make_fake_host
 
 SHOP, STOPPED = listed(pid=5), listed(status="stopped")
 WORKER = {**listed(4, pid=6), "name": "worker"}
@@ -150,12 +151,123 @@ def test_the_processes_of_the_app_and_of_the_others_are_known_with_their_childre
         FakeTransport([SHOP, WORKER, {**listed(5, pid=0), "name": "idle"}]), others=("worker", "idle")
     )
     assert processes.pids(wanted) == {5, 105, 6, 106}
-    assert processes.others_among(wanted, {106}) == ["worker"]
+    assert processes.stopped_with_the_app(wanted, lambda: {106}) == ["worker"]
+
+
+LISTED = app_process.parse(
+    [
+        {"name": "queue", "role": "works"},
+        {"name": "shop", "role": "serves", "port": 3000},
+        {"name": "web", "role": "serves", "socket": "/run/web"},
+        {"name": "job", "role": "runs"},
+        {"name": "nightly", "role": "runs"},
+    ]
+)
+NAMES = ("queue", "web", "job", "nightly")
+TOGETHER = [
+    SHOP,
+    {**listed(5, pid=7), "name": "queue"},
+    {**listed(6, pid=8), "name": "web"},
+    {**listed(7, pid=9, started_at=1), "name": "job"},
+    {**listed(8, pid=0, status="stopped"), "name": "nightly"},
+]
+
+
+def test_what_is_listed_is_stopped_whether_it_has_the_database_open_or_not_and_a_job_at_its_work(make_processes):
+    asked = []
+    wanted = make_processes(FakeTransport(TOGETHER), others=NAMES, listed=LISTED)
+    assert processes.stopped_with_the_app(wanted, lambda: asked.append(1)) == ["queue", "web", "job"]
+    assert asked == []
+    gone = make_processes(FakeTransport([SHOP]), others=NAMES, listed=LISTED)
+    assert processes.stopped_with_the_app(gone, set) == []
+
+
+def test_others_can_be_stopped_without_the_app(make_processes):
+    transport = FakeTransport([SHOP, WORKER], [SHOP, WORKER], [SHOP, {**listed(4, status="stopped"), "name": "worker"}])
+    processes.stop(make_processes(transport, others=("worker",)), ["worker"], with_app=False)
+    assert transport.calls == [("stop", 4)]
+
+
+@pytest.mark.parametrize("name, unscheduled", [("job", False), ("queue", True)])
+def test_pm2_still_knows_when_to_start_a_job_that_was_stopped(make_processes, name, unscheduled):
+    scheduled = [{**each, "pm2_env": {**each["pm2_env"], "cron_restart": "0 3 * * *"}} for each in TOGETHER]
+    transport = FakeTransport(scheduled)
+    processes.stop(make_processes(transport, others=NAMES, listed=LISTED), [name], with_app=False)
+    assert [call[0] for call in transport.calls] == (["unschedule", "stop"] if unscheduled else ["stop"])
+
+
+def test_nothing_that_was_stopped_for_a_migration_may_run(make_processes):
+    wanted = make_processes(FakeTransport([STOPPED, *TOGETHER[1:]]), others=NAMES, listed=LISTED)
+    with pytest.raises(PM2Error, match="queue was started by something else while it was stopped for its migration"):
+        processes.refuse_started(wanted)
+
+
+def test_a_job_that_began_meanwhile_is_told_even_when_it_has_ended(make_processes):
+    def at(restarts):
+        return [*TOGETHER[:4], {**listed(8, status="stopped", restart_time=restarts, pm_uptime=5), "name": "nightly"}]
+
+    wanted = make_processes(FakeTransport(at(1)), others=NAMES, listed=LISTED)
+    known = processes.begun_jobs(wanted)
+    assert known == {"job": [0, 0], "nightly": [1, 5]}
+    processes.refuse_begun(wanted, known)
+    processes.refuse_begun(wanted, {})
+    later = make_processes(FakeTransport(at(2)), others=NAMES, listed=LISTED)
+    with pytest.raises(PM2Error, match="The job nightly began while the app was stopped for its migration; release at"):
+        processes.refuse_begun(later, known)
+
+
+@pytest.mark.parametrize(
+    "state, name, requirements, order",
+    [
+        ("started", "queue", Requirements(0), "restart"),
+        ("reloaded", "queue", Requirements(0), "restart"),
+        ("started", "web", Requirements(0, socket="/run/web"), "restart"),
+        ("reloaded", "web", Requirements(0, socket="/run/web"), "reload"),
+    ],
+)
+def test_a_listed_process_is_waited_for_by_what_it_does(make_processes, state, name, requirements, order):
+    clustered = [{**each, "pm2_env": {**each["pm2_env"], "exec_mode": "cluster_mode"}} for each in TOGETHER]
+    transport = FakeTransport(clustered)
+    wanted = make_processes(transport, state=state, others=NAMES, listed=LISTED, stable_for=3)
+    done = processes.restart_other(wanted, name)
+    assert (done.request.requirements, done.request.stable_for) == (requirements, 3)
+    assert transport.calls[0][0] == order
+    assert processes.start_ahead(wanted, name).request.stable_for == 0
+
+
+@pytest.mark.parametrize(
+    "now, seen, message",
+    [
+        ({"pid": 7}, READY, ""),
+        ({"pid": 17}, READY, "queue was ready before the app was started, and is not now: instance 5 was restarted"),
+        ({"pid": 7}, Readiness(False, "it is deaf", [], []), "and is not now: it is deaf"),
+    ],
+)
+def test_what_was_started_before_the_app_must_go_on(make_processes, kernel, now, seen, message):
+    def listing(pid):
+        return [SHOP, {**listed(5, pid=pid), "name": "queue"}]
+
+    wanted = make_processes(FakeTransport(listing(7)), others=NAMES, listed=LISTED)
+    started = processes.start_ahead(wanted, "queue")
+    there = [process.parse_instance(each) for each in listing(**now)[1:]]
+    kernel.setattr(readiness, "measure", lambda *_arguments: replace(seen, instances=there))
+    with pytest.raises(PM2Error, match=message) if message else contextlib.nullcontext():
+        processes.refuse_ended(wanted, started)
+
+
+@pytest.mark.parametrize(
+    "name, job", [("queue", False), ("web", False), ("job", True), ("once", True), ("gone", False)]
+)
+def test_what_the_list_says_of_a_process_counts_and_without_it_whether_pm2_starts_it_again(make_processes, name, job):
+    once = {**listed(9, pid=4, autorestart=False), "name": "once"}
+    wanted = make_processes(FakeTransport([*TOGETHER, once]), others=(*NAMES, "once"), listed=LISTED)
+    assert processes.is_job(wanted, name) == job
 
 
 def test_others_are_stopped_before_the_app(make_processes):
+    both = [SHOP, WORKER]
     transport = FakeTransport(
-        [SHOP, WORKER], [SHOP, {**listed(4, status="stopped"), "name": "worker"}], [STOPPED, WORKER]
+        both, both, both, [SHOP, {**listed(4, status="stopped"), "name": "worker"}], [STOPPED, WORKER]
     )
     waiting = processes.stop(make_processes(transport, others=("worker",)), ["worker"])
     assert [call for call in transport.calls if call[0] == "stop"] == [("stop", 4), ("stop", 3)]

@@ -1,0 +1,66 @@
+# Copyright (c) the greenlight.release maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases of apps that are more than one process, and of one that serves nothing."""
+
+from __future__ import annotations
+
+import json
+
+from machine import wait_for
+from one_host import Site
+
+# Listens on a unix socket, and removes it when it ends.
+ON_A_SOCKET = """
+const server = require('net').createServer(() => {}).listen(process.env.SOCKET);
+process.on('SIGINT', () => server.close(() => process.exit()));
+"""
+# Appends its pid to a file, and ends.
+SAYS = "require('fs').appendFileSync(process.env.SAID, `${process.pid}\\n`); process.exit()"
+
+
+def statuses(pm2):
+    return {each["name"]: each["pm2_env"]["status"] for each in pm2.processes()}
+
+
+def pids(pm2):
+    return {each["name"]: each["pid"] for each in pm2.processes()}
+
+
+def test_all_processes_of_an_app_are_released_and_rolled_back_with_it(tmp_path, app, pm2, repository):
+    app.check_out("good")
+    pm2("start", app.path / "ecosystem.config.js", env=app.env)
+    wait_for(app.answers, "the first answer of the sample app")
+    socket, said = tmp_path / "gateway.sock", tmp_path / "said"
+    env = {**app.env, "SOCKET": str(socket), "SAID": str(said)}
+    (tmp_path / "gateway.js").write_text(ON_A_SOCKET)
+    (tmp_path / "job.js").write_text(SAYS)
+    pm2("start", tmp_path / "gateway.js", "--name", "gateway", env=env)
+    pm2("start", tmp_path / "job.js", "--name", "nightly", "--no-autorestart", "--cron-restart", "0 0 1 1 *", env=env)
+    wait_for(lambda: socket.exists() and statuses(pm2)["nightly"] == "stopped", "a gateway, and a job that ended")
+    listed = [
+        {"name": "gateway", "role": "serves", "socket": str(socket)},
+        {"name": "nightly", "role": "runs"},
+    ]
+    # The app that is asked comes first among those that serve.
+    listed.insert(0, {"name": "sample-app", "role": "serves", "ports": [app.port]})
+    site = Site(tmp_path, app, pm2, repository, greenlight_processes=listed, greenlight_port=0)
+    before = pids(pm2)
+    status, output = site.deploy("better")
+    assert (status, site.revision()) == (0, site.shas["better"]), output
+    released = pids(pm2)
+    assert {name: released[name] != before[name] for name in released} == {
+        "sample-app": True,
+        "gateway": True,
+        "nightly": False,
+    }
+    assert [record["facts"]["processes"] for record in site.records()] == [json.loads(json.dumps(listed))]
+    pm2("delete", "nightly")
+    status, output = site.play("rollback")
+    assert (status, site.revision()) == (0, site.shas["good"]), output
+    assert "did not restart nightly" in output
+    assert (statuses(pm2), pids(pm2)["gateway"] != released["gateway"]) == (
+        {"sample-app": "online", "gateway": "online"},
+        True,
+    )
+    assert len(said.read_text().splitlines()) == 1, "the job was started off schedule"
