@@ -13,7 +13,7 @@ description:
   - Internal to the roles of this collection. Its input and its result may change with every release.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: name, port
+positional: name, port, seen
 options:
   _input:
     description: The processes as a user writes them. An empty list means one process that serves.
@@ -28,6 +28,10 @@ options:
     description: Port of the process without a list, V(0) for any.
     type: int
     default: 0
+  seen:
+    description: What M(greenlight.release.pm2_process_info) saw of the process, with C(holders) where it was asked for them.
+    type: dict
+    default: {}
   unlisted:
     description: Name of the process where there is no list and no O(name).
     type: str
@@ -45,27 +49,40 @@ _value:
   description:
     - All processes as the C(facts) of a release. The one that is measured as C(app), with C(more_ports) and C(socket) as
       M(greenlight.release.pm2_process_info) takes them, and with C(port) where it listens at a known port or at none.
+    - What is not in the list and has a database open is among C(facts), and C(joined) says so in sentences.
   type: dict
   sample:
     app: {name: api, port: 3000, more_ports: [], socket: ""}
     facts: {processes: [{name: api, role: serves, ports: [3000]}, {name: queue, role: works}]}
+    joined: [queue has the database open; it is stopped and started with the release. List it in greenlight_processes]
 """
 
-from typing import Any, Callable, Dict, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
 
 
-def internal_processes(listed: Sequence[Any], name: str = "", port: Any = 0, unlisted: str = "") -> Dict[str, Any]:
+def internal_processes(
+    listed: Sequence[Any],
+    name: str = "",
+    port: Any = 0,
+    seen: Mapping[str, Any] = MappingProxyType({}),
+    unlisted: str = "",
+) -> Dict[str, Any]:
     try:
         found = app_process.chosen(listed, name or ("" if listed else unlisted), port)
     except app_process.ProcessesError as error:
         raise AnsibleFilterError(str(error)) from error
-    app = app_process.app_of(found)
+    app, joined = app_process.app_of(found), app_process.joined(found, seen.get("holders") or [])
     place = {} if app.port is None else {"port": app.port}
     measured = {"name": app.name, "more_ports": list(app.ports[1:]), "socket": app.socket, **place}
-    return {"app": measured, "facts": {"processes": [each.as_fact() for each in found]}}
+    return {
+        "app": measured,
+        "facts": {"processes": [each.as_fact() for each in (*found, *joined)]},
+        "joined": [app_process.tell_joined(each) for each in joined],
+    }
 
 
 class FilterModule:

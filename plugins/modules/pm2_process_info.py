@@ -42,6 +42,18 @@ options:
     description: The C(pm2) program, a name on PATH or an absolute path. It is only needed where the socket cannot be used.
     type: str
     default: pm2
+  holders_of:
+    description:
+      - SQLite databases of which RV(holders) says who has them open, at any time while the process is watched. The more seconds O(stable_for) has, the
+        surer is a process of PM2 found that opens a database for a moment only.
+    type: list
+    elements: path
+    default: []
+  allowed_holders:
+    description: Names of programs and of processes of PM2 that RV(holders) leaves out.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: greenlight.release.pm2_process
 """
@@ -130,6 +142,15 @@ pm2_version:
   returned: success
   type: str
   sample: 7.0.4
+holders:
+  description:
+    - Who has a database of O(holders_of) open. C(process) is its name in this PM2, and C(role) says whether it C(serves) on a port, C(works) without one,
+      or C(runs) and is not started again when it ends. Both are empty for what this PM2 does not run.
+    - Processes of other users are seen by root only.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"pid": 4812, "program": "node /srv/shop/", "process": "shop-worker", "role": "works"}]
 measurements:
   description: C(server_starts), true when ready.
   returned: success
@@ -157,6 +178,8 @@ ARGUMENTS = {
     "path_under": {"type": "path"},
     "revision_path": {"type": "str"},
     "revision": {"type": "str"},
+    "holders_of": {"type": "list", "elements": "path", "default": []},
+    "allowed_holders": {"type": "list", "elements": "str", "default": []},
     "stable_for": {"type": "float", "default": 0},
     "timeout": {"type": "float", "default": 10},
     "pm2_home": {"type": "path"},
@@ -166,11 +189,14 @@ ARGUMENTS = {
 }
 
 
-def observe(params: Dict[str, Any], home: Path) -> Tuple[pm2.Readiness, pm2.State]:
+def observe(params: Dict[str, Any], home: Path, watch: pm2.HolderWatch) -> Tuple[pm2.Readiness, pm2.State]:
     """Watch the process for as long as asked, and return what was seen and PM2's own state."""
     requirements = pm2.requirements_of(params)
     clock = pm2.Clock()
     host = pm2.make_host(home, params["transport"], params["executable"], params["timeout"], os.environ, clock, set())
+    if params["holders_of"]:
+        watch.begin(pm2.read_state(host, "").processes)
+        host.idle.append(watch.sample)
     try:
         return pm2.observe(host, params["name"], requirements, min(3.0, params["timeout"]), params["stable_for"])
     except NoDaemonError as error:
@@ -202,8 +228,11 @@ def main() -> None:
     try:
         pm2.check_options(module.params, home)
         with heartbeat.kept(heartbeat.read(module.params["heartbeat"], module.check_mode)):
-            seen, state = observe(module.params, home)
-        found = describe(seen, state, home, module.params["name"])
+            watch = pm2.HolderWatch(module.params["holders_of"])
+            seen, state = observe(module.params, home, watch)
+        allowed = module.params["allowed_holders"]
+        holders = [each for each in watch.end(state.processes) if not {each["program"], each["process"]} & {*allowed}]
+        found = {**describe(seen, state, home, module.params["name"]), "holders": holders}
     except (PM2Error, RecordError, OSError) as error:
         module.fail_json(msg=files.told(error))
     module.exit_json(**found)

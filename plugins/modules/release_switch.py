@@ -13,7 +13,7 @@ description:
   - Forward, it marks the end of the log, stops the app, brings the backup up to the last committed write, moves the code, migrates, starts the app,
     and waits until it is ready. A rollback stops the app, restores the database where that is needed, moves the code, and starts the app.
   - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
-  - What the app is and where comes from the facts of the release record.
+  - What the app is and where, and which processes belong to it, comes from the facts of the release record.
   - A failure says which step it was, and what is true of the host then. With O(roll_back) a new revision that fails is rolled back at once.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -79,7 +79,7 @@ options:
     default: true
   restart:
     description:
-      - Names of other processes of the same PM2, which are restarted when the app serves.
+      - Names of other processes of the same PM2, which are restarted when the app serves, besides those that the release record lists.
       - One that has the database open when the app is stopped is stopped just before it. With O(direction=back) one that cannot be restarted is a warning.
       - One that PM2 does not start again when it ends (C(autorestart) is V(false)) may have ended, and is left then. With C(cron_restart) as well it is a
         job, which is not started off schedule and takes the other code when it starts again.
@@ -157,8 +157,8 @@ options:
     type: int
   allowed_holders:
     description:
-      - Names of programs that may have the database open while it is migrated. Any other process that has it open, and is stopped neither
-        with the app nor by O(restart), is refused before anything is stopped.
+      - Names of programs, and of processes of PM2, that may have the database open while it is migrated. Any other process that has it open, and is not
+        stopped with the app, is refused before anything is stopped.
     type: list
     elements: str
     default: [litestream]

@@ -139,13 +139,14 @@ def open_paths(processes: Iterable[int], proc: Path = PROC) -> List[str]:
     return sorted(path for path in found if path.startswith("/") and not path.endswith(" (deleted)"))
 
 
-def holders(files: FrozenSet[FileId], proc: Path = PROC) -> Dict[int, str]:
+def holders(files: FrozenSet[FileId], proc: Path = PROC, among: Optional[Iterable[int]] = None) -> Dict[int, str]:
     """Return pid -> name of the processes that have one of the files open, this process left out.
 
-    A file is named by (device, inode), so neither links nor mounts hide it.
+    A file is named by (device, inode), so neither links nor mounts hide it. Only those `among` are looked at, None for
+    all.
     """
     found = {}
-    for pid in pids(proc):
+    for pid in pids(proc) if among is None else among:
         if pid != os.getpid() and _has_open(pid, files, proc):
             found[pid] = name_of(pid, proc)
     return found

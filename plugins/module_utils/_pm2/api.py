@@ -31,6 +31,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump impor
     saved_logs,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.ended import watch_end
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.holders import HolderWatch
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import (
     NOTHING,
     PM2Host,
@@ -63,6 +64,7 @@ __all__ = [
     "Clock",
     "Completed",
     "Config",
+    "HolderWatch",
     "Instance",
     "Outcome",
     "PM2Host",

@@ -244,7 +244,8 @@ def _migrate_alone(inputs: Inputs, progress: Progress) -> List[str]:
 
     if must_be_stopped:
         refuse_company()
-        database.refuse_strangers(inputs.database, set(), inputs.allowed_holders)
+        left_alone = processes.pids_named(inputs.processes, inputs.allowed_holders)
+        database.refuse_strangers(inputs.database, left_alone, inputs.allowed_holders)
     warnings = migration.migrate(inputs, progress.before)
     if must_be_stopped:
         refuse_company()

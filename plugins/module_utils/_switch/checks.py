@@ -56,7 +56,8 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
         ruling = database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
         return before, ruling, warnings
     if plan.stops and (inputs.migrate or plan.phase == "before_migrate"):
-        database.refuse_strangers(inputs.database, processes.pids(app), inputs.allowed_holders)
+        known = processes.pids(app) | processes.pids_named(app, inputs.allowed_holders)
+        database.refuse_strangers(inputs.database, known, inputs.allowed_holders)
     if plan.phase != "from_migrate":
         database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
     return before, None, ecosystem.warnings(inputs) if plan.phase != "from_migrate" else []

@@ -120,7 +120,7 @@ def refuse_strangers(wanted: Database, stopped_first: AbstractSet[int], allowed:
     if strangers:
         raise SqliteError(
             f"{real} is open in process {proc.describe(strangers)}, which is not stopped for the migration; end it, "
-            "let a rule of greenlight_on_change restart it, or name its program in greenlight_allowed_holders"
+            "list it in greenlight_processes, or name it in greenlight_allowed_holders"
         )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
@@ -142,7 +142,12 @@ def watch_port(processes: Processes, before: State) -> Optional[PortWatch]:
 
 def pids(processes: Processes) -> Set[int]:
     """Return the processes of the app and of the others, and their children."""
-    return {pid for name in (processes.app, *processes.others) for pid in _pids_of(processes, name)}
+    return pids_named(processes, (processes.app, *processes.others))
+
+
+def pids_named(processes: Processes, names: Iterable[str]) -> Set[int]:
+    """Return the processes that PM2 runs under these names, and their children."""
+    return {pid for name in names for pid in _pids_of(processes, name)}
 
 
 def _pids_of(processes: Processes, name: str) -> Set[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
@@ -90,6 +90,24 @@ def chosen(listed: Any, name: str, port: Any) -> Tuple[AppProcess, ...]:
             f"greenlight_port is {number} beside greenlight_processes; write the port to {app.name} in that list"
         )
     return parsed
+
+
+def joined(processes: Sequence[AppProcess], holders: Sequence[Mapping[str, Any]]) -> List[AppProcess]:
+    """Return the processes of PM2 that are not listed and have the database open: they belong to the release too.
+
+    `holders` are those of pm2_process_info.
+    """
+    listed = [each.name for each in processes]
+    found = {str(each["process"]): str(each["role"]) for each in holders if each["process"] not in ("", *listed)}
+    return [AppProcess(name, role) for name, role in found.items()]
+
+
+def tell_joined(process: AppProcess) -> str:
+    """Return the sentence about a process that belongs to a release and is not listed."""
+    return (
+        f"{process.name} has the database open; it is stopped and started with the release. List it in "
+        "greenlight_processes, or name it in greenlight_allowed_holders where it must be left alone"
+    )
 
 
 def _parse_item(where: str, item: Any) -> AppProcess:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-
 from machine import wait_for
 from one_host import Site
 
@@ -17,6 +15,18 @@ process.on('SIGINT', () => server.close(() => process.exit()));
 """
 # Appends its pid to a file, and ends.
 SAYS = "require('fs').appendFileSync(process.env.SAID, `${process.pid}\\n`); process.exit()"
+
+
+# Has the database of the app open, but for a moment of each second.
+READS = """
+const { DatabaseSync } = require("node:sqlite");
+const read = () => {
+  const database = new DatabaseSync(process.env.DATABASE_PATH);
+  database.prepare("SELECT count(*) FROM items").get();
+  setTimeout(() => { database.close(); setTimeout(read, 500); }, 500);
+};
+read();
+"""
 
 
 def statuses(pm2):
@@ -35,6 +45,8 @@ def test_all_processes_of_an_app_are_released_and_rolled_back_with_it(tmp_path, 
     env = {**app.env, "SOCKET": str(socket), "SAID": str(said)}
     (tmp_path / "gateway.js").write_text(ON_A_SOCKET)
     (tmp_path / "job.js").write_text(SAYS)
+    (tmp_path / "reader.js").write_text(READS)
+    pm2("start", tmp_path / "reader.js", "--name", "reader", env=env)
     pm2("start", tmp_path / "gateway.js", "--name", "gateway", env=env)
     pm2("start", tmp_path / "job.js", "--name", "nightly", "--no-autorestart", "--cron-restart", "0 0 1 1 *", env=env)
     wait_for(lambda: socket.exists() and statuses(pm2)["nightly"] == "stopped", "a gateway, and a job that ended")
@@ -53,14 +65,17 @@ def test_all_processes_of_an_app_are_released_and_rolled_back_with_it(tmp_path, 
         "sample-app": True,
         "gateway": True,
         "nightly": False,
+        "reader": True,
     }
-    assert [record["facts"]["processes"] for record in site.records()] == [json.loads(json.dumps(listed))]
+    assert "reader has the database open; it is stopped and started with the release" in output
+    reader = {"name": "reader", "role": "works"}
+    assert [record["facts"]["processes"] for record in site.records()] == [[*listed, reader]]
     pm2("delete", "nightly")
     status, output = site.play("rollback")
     assert (status, site.revision()) == (0, site.shas["good"]), output
     assert "did not restart nightly" in output
     assert (statuses(pm2), pids(pm2)["gateway"] != released["gateway"]) == (
-        {"sample-app": "online", "gateway": "online"},
+        {"sample-app": "online", "gateway": "online", "reader": "online"},
         True,
     )
     assert len(said.read_text().splitlines()) == 1, "the job was started off schedule"

@@ -9,7 +9,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.app_pro
     ProcessesError,
     app_of,
     chosen,
+    joined,
     parse,
+    tell_joined,
 )
 
 API = {"name": "api", "role": "serves", "port": 3000}
@@ -102,3 +104,15 @@ def test_what_a_list_says_must_not_be_said_otherwise_besides(name, port, message
 )
 def test_the_port_of_a_process_is_what_a_module_takes(process, port):
     assert process.port == port
+
+
+def test_what_has_the_database_open_and_is_not_listed_belongs_to_the_release_and_is_told():
+    holders = [
+        {"process": "api", "role": "serves"},
+        {"process": "queue", "role": "works"},
+        {"process": "queue", "role": "works"},
+        {"process": "", "role": ""},
+    ]
+    (queue,) = joined(parse([API, BOT]), holders)
+    assert queue == AppProcess("queue", "works")
+    assert "queue has the database open; it is stopped and started with the release" in tell_joined(queue)
