@@ -117,6 +117,6 @@ def test_a_list_that_everybody_can_read_is_warned_about_unless_it_is_saved(tmp_p
 def test_a_script_of_a_user_that_runs_as_root_is_warned_about(tmp_path, monkeypatch, owner, count):
     script = tmp_path / "s.js"
     script.touch()
-    monkeypatch.setattr(foreign, "_owner", lambda _path: owner)
+    monkeypatch.setattr(foreign.trust, "owner_of_place", lambda _place: owner)
     found = outcome(state(listed(pid=5, pm_exec_path=str(script))))
     assert len(report.warnings(request(), state(ONLINE), found, tmp_path, 0)) == count
