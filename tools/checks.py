@@ -28,7 +28,9 @@ from warm import Warm
 
 RESULTS = CACHE / "results"
 LINKED = COLLECTIONS / "ansible_collections" / "greenlight" / "release"
-# What the containers need of the machine, as packages of Debian.
+# What the integration tests need of the machine, as packages of Debian.
+TEST_PACKAGES = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "git-lfs": "git-lfs"}
+# What the containers need of it.
 PACKAGES = {
     "podman": "podman",
     "runc": "runc",
@@ -214,11 +216,30 @@ def provide_containers(log: Path) -> None:
         _provide_containers(log)
 
 
+def provide_test_programs(log: Path) -> None:
+    """Install what the integration tests need where root may, and else say what to install."""
+    with _providing:
+        missing = _missing_packages(TEST_PACKAGES)
+        if missing and os.geteuid() != 0:
+            raise Missing(
+                f"The integration tests need {' and '.join(missing)}; run: sudo apt-get install {' '.join(missing)}"
+            )
+        _install(missing, log)
+
+
+def _missing_packages(packages: dict[str, str]) -> list[str]:
+    return sorted({package for program, package in packages.items() if not find(program)})
+
+
 def _provide_containers(log: Path) -> None:
-    missing = sorted({package for program, package in PACKAGES.items() if not find(program)})
+    missing = _missing_packages(PACKAGES)
     if os.geteuid() != 0:
         install = f"sudo apt-get install {' '.join(missing)} && " if missing else ""
         raise Missing(f"The containers need root; run: {install}sudo ./greenlight test, or leave them out with --fast")
+    _install(missing, log)
+
+
+def _install(missing: list[str], log: Path) -> None:
     if not missing:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -288,7 +309,7 @@ STEPS = (
     Step("yamllint", python("-m", "yamllint", "--strict", ".")),
     Step("mypy", python("-m", "mypy", "--config-file", CHECKOUT / "pyproject.toml", "-p", PLUGINS, where=COLLECTIONS)),
     molecule("crash"),
-    Step("integration", pytest("integration", "--ignore=tests/integration/playbooks")),
+    Step("integration", in_order(provide_test_programs, pytest("integration", "--ignore=tests/integration/playbooks"))),
     Step("playbooks", pytest("integration/playbooks")),
     molecule("fleet"),
     Step("unit", pytest("unit", *COVERAGE)),
@@ -364,10 +385,12 @@ def _run_steps(waiting: queue.SimpleQueue[Step], outcomes: dict[str, Outcome]) -
 def diagnose() -> int:
     """Say what is missing, and what for."""
     needs = dict.fromkeys(PACKAGES, "the containers of ./greenlight test")
+    needs.update(dict.fromkeys(TEST_PACKAGES, "the integration tests of ./greenlight test"))
     needs["git"] = "everything"
     missing = [program for program in needs if not find(program)]
+    known = {**PACKAGES, **TEST_PACKAGES}
     for program in missing:
-        print(f"{program} is missing, needed for {needs[program]}: apt-get install {PACKAGES.get(program, program)}")
+        print(f"{program} is missing, needed for {needs[program]}: apt-get install {known.get(program, program)}")
     if not missing:
         print("Nothing is missing.")
     return 1 if missing else 0

@@ -34,6 +34,7 @@ options:
       - V(resolved) asks the repository for the full commit SHA of a branch, a tag or a SHA. It needs no checkout.
       - V(fetched) fetches the commit without switching to it, and compares it with the running one. Files, index, branches and HEAD stay as they are.
         It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
+        Files that Git LFS keeps are fetched too, where C(git-lfs) is installed on this host, and are else refused by name.
         In check mode the commit is fetched to a temporary repository, so that the comparison is true although not even a ref of the checkout changes.
       - V(checked_out) checks out a commit that was fetched, detached.
       - V(read) only says which commit is in place.

@@ -14,7 +14,7 @@ description:
   - What is not rebuilt is carried over from the running tree, by shared blocks where the filesystem can do that. Shared paths are linked.
   - The running tree, its index, its branches and its commit stay as they are, and a full disk costs only the new tree.
   - Run it as the user who owns the app's folder. Files are readable to everyone who may read that folder, and writable to their owner.
-  - No hook is run. Filters that the repository's own settings name, such as those of Git LFS, are, since a checkout would have them too.
+  - No hook is run. Filters that the repository's own settings name are, since a checkout would have them too. Git LFS needs no settings.
 author:
   - The greenlight.release maintainers (@greenlight)
 extends_documentation_fragment:

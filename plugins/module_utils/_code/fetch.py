@@ -52,7 +52,7 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     objects = run if present else _rehearse(place, run, folder)
     if not present:
         git.fetch(objects, repository, sha)
-    lfs.refuse_pointers(objects, sha)
+    lfs.fetch(objects, repository, sha, check_mode=place.rehearse_in is not None)
     paths = [each.path for each in git.files_of(objects, sha)]
     if in_place:
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)

@@ -14,6 +14,7 @@ import functools
 import os
 import re
 import shlex
+import shutil
 import signal
 import stat
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.greenlight.release.plugins.module_utils._code import ssh
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import run_group
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
@@ -39,6 +41,13 @@ _KEPT = (
     "GIT_SSL_KEY",
     "GIT_PROXY_SSL_CAINFO",
 )
+# What `git lfs install` sets for a user, who need not have called it.
+_LFS = {
+    "filter.lfs.clean": "git-lfs clean -- %f",
+    "filter.lfs.smudge": "git-lfs smudge -- %f",
+    "filter.lfs.process": "git-lfs filter-process",
+    "filter.lfs.required": "true",
+}
 _KEY_OF_SSH = re.compile(r"(?:^|\s)-i\s*([^\s'\"]+)")
 _LISTED_COMMITS = 50
 
@@ -97,10 +106,14 @@ def split_credentials(repository: str) -> Tuple[str, Dict[str, str]]:
 
 
 def secrets_in(repository: str) -> List[str]:
-    """Return what must not be shown of a URL: its password, or all of its credentials when it has none."""
-    user = urlsplit(repository).netloc.rpartition("@")[0] if "://" in repository else ""
-    password = user.partition(":")[2] or user
-    return sorted({password, unquote(password)} - {"", "git"})
+    """Return what must not be shown of a URL: its password, or all of its credentials when it has none.
+
+    A user of ssh is no secret, and hiding it would tear holes into paths and messages.
+    """
+    parts = urlsplit(repository if "://" in repository else "")
+    user, _colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    secret = password or ("" if "ssh" in parts.scheme else user)
+    return sorted({secret, unquote(secret)} - {"", "git"})
 
 
 def make_environment(
@@ -115,9 +128,10 @@ def make_environment(
     if deploy_key:
         kept["GIT_SSH_COMMAND"] = f"ssh -oBatchMode=yes -oIdentitiesOnly=yes -i {shlex.quote(checked_key(deploy_key))}"
     kept.update(GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0", LC_ALL="C.UTF-8")
-    for index, (name, value) in enumerate(settings.items()):
+    used = {**(_LFS if shutil.which("git-lfs", path=kept.get("PATH")) else {}), **settings}
+    for index, (name, value) in enumerate(used.items()):
         kept[f"GIT_CONFIG_KEY_{index}"], kept[f"GIT_CONFIG_VALUE_{index}"] = name, value
-    return {**kept, "GIT_CONFIG_COUNT": str(len(settings))}
+    return {**kept, "GIT_CONFIG_COUNT": str(len(used))}
 
 
 def checked_key(path: str) -> str:
@@ -159,10 +173,13 @@ def demand(done: Done, what: str) -> str:
     """Return the output of a command that succeeded. Raises GitError with git's own words that tell why it did not."""
     if done.code == 0:
         return done.output
-    words = telling_lines([line for line in mask(done.error).splitlines() if not line.startswith("hint:")], 3)
+    said = [line for line in mask(done.error).splitlines() if not line.startswith("hint:")]
+    words = telling_lines(ssh.without_repeats(said), 3)
     if done.code < 0:
         words.insert(0, f"git was ended by {_name_of_signal(-done.code)}")
-    raise GitError(f"{what}: {' | '.join(words) or 'git said nothing'}")
+    advice = ssh.advise(done.error)
+    told = " | ".join(words) or "git said nothing"
+    raise GitError(f"{what}: {told.rstrip('.')}; {advice}" if advice else f"{what}: {told}")
 
 
 def _name_of_signal(number: int) -> str:

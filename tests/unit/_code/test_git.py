@@ -63,6 +63,8 @@ def test_a_url_that_could_start_a_program_is_refused(repository):
         ("https://u:p%40w@h/r", ["p%40w", "p@w"]),
         ("https://token@h/r", ["token"]),
         ("ssh://git@h/r", []),
+        ("ssh://root@h/r", []),
+        ("ssh://root:pw@h/r", ["pw"]),
         ("https://h/r", []),
         ("/srv/r", []),
     ],
@@ -73,10 +75,10 @@ def test_the_secrets_of_a_url_are_known(repository, secrets):
 
 def test_the_environment_leads_git_nowhere_else():
     made = code_git.make_environment(
-        {"PATH": "/bin", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k", "GIT_SSL_CAINFO": "/ca"}, {"a.b": "c"}
+        {"PATH": "/nowhere", "GIT_DIR": "/x", "GIT_SSH_COMMAND": "ssh -i k", "GIT_SSL_CAINFO": "/ca"}, {"a.b": "c"}
     )
     assert made == {
-        "PATH": "/bin",
+        "PATH": "/nowhere",
         "GIT_SSH_COMMAND": "ssh -i k",
         "GIT_SSL_CAINFO": "/ca",
         "GIT_TERMINAL_PROMPT": "0",
@@ -86,6 +88,14 @@ def test_the_environment_leads_git_nowhere_else():
         "GIT_CONFIG_VALUE_0": "c",
         "GIT_CONFIG_COUNT": "1",
     }
+
+
+def test_git_lfs_is_used_where_it_is_installed_whatever_a_checkout_calls_it(tmp_path):
+    (tmp_path / "git-lfs").write_text("")
+    (tmp_path / "git-lfs").chmod(0o755)
+    made = code_git.make_environment({"PATH": str(tmp_path)}, {"a.b": "c"})
+    names = [made[f"GIT_CONFIG_KEY_{index}"] for index in range(int(made["GIT_CONFIG_COUNT"]))]
+    assert names == ["filter.lfs.clean", "filter.lfs.smudge", "filter.lfs.process", "filter.lfs.required", "a.b"]
 
 
 def test_a_deploy_key_is_the_only_key_that_is_offered(tmp_path):
@@ -132,8 +142,12 @@ def test_a_git_that_hangs_is_ended_with_its_children(tmp_path, prepare):
         (
             "ssh: Could not resolve hostname h: unknown\nfatal: Could not read from remote repository.\n"
             "\nPlease make sure you have the correct access rights\nand the repository exists.\n",
-            "It failed: ssh: Could not resolve hostname h: unknown | fatal: Could not read from remote "
-            "repository. | Please make sure you have the correct access rights | and the repository exists.",
+            "It failed: ssh: Could not resolve hostname h: unknown",
+        ),
+        (
+            "t@h: Permission denied (publickey).\nfatal: Could not read from remote repository.\n",
+            "It failed: t@h: Permission denied (publickey); let that host know the public key, or name a key that "
+            "it knows as greenlight_deploy_key",
         ),
     ],
 )
