@@ -26,6 +26,8 @@ What a row of the decision matrix can judge, besides the measurements of `greenl
 |---|---|---|---|
 {rows}
 """
+# Variables of the role verify without which few apps can be released.
+NEEDED_BY_MOST = ("greenlight_health_url",)
 # Values of the examples; every required variable has one.
 _EXAMPLES = {
     "greenlight_app_name": "shop",
@@ -95,7 +97,7 @@ def render(role: str) -> str:
         role=role,
         short=entry["short_description"],
         description="\n".join(plain(sentence) for sentence in entry["description"]),
-        example="\n".join(f"    {name}: {_EXAMPLES[name]}" for name in required),
+        example="\n".join(f"    {name}: {_EXAMPLES[name]}" for name in (*required, *NEEDED_BY_MOST)),
         required="\n".join(f"| `{name}` | {kind(option)} | {about(option)} |" for name, option in required.items()),
         metrics=metrics() if role == "verify" else "",
         optional="\n".join(

@@ -42,7 +42,7 @@ options:
     type: list
     elements: dict
   probes:
-    description: Several questions at once.
+    description: Several questions at once. An empty list asks nothing, for an app that does not answer.
     type: list
     elements: dict
     suboptions:
@@ -438,7 +438,8 @@ def parse_arguments(
 ) -> Tuple[List[health_probe.Probe], health_wait.World, health_wait.Patience]:
     """Return the probes, with what to ask them and for how long. Raises HealthError."""
     parse.check_numbers(params)
-    asked = params["probes"] or [{"url": params["url"], "expect_json": params["expect_json"]}]
+    alone = {"url": params["url"], "expect_json": params["expect_json"]}
+    asked = [alone] if params["probes"] is None else params["probes"]
     given = [{**probe, "headers": {**params["headers"], **(probe.get("headers") or {})}} for probe in asked]
     patience = health_wait.Patience(
         params["deadline"], params["consecutive"], params["interval"], time.monotonic, time.sleep
@@ -465,7 +466,7 @@ def main() -> None:
     given = [module.params["url"], *(probe["url"] for probe in module.params["probes"] or [])]
     secrets = module.no_log_values.union(*map(health_probe.secrets_in, given))
     module.no_log_values = {value for value in secrets if len(value) >= SHORTEST_SECRET}
-    if not HAS_REQUESTS:
+    if not HAS_REQUESTS and module.params["probes"] != []:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         probes, world, patience = parse_arguments(module.params)

@@ -446,6 +446,8 @@ def test_a_host_without_requests_is_reported(tmp_path):
     (tmp_path / "requests.py").write_text("raise ImportError\n")
     result = call_module_alone("health_check", {"url": "http://127.0.0.1/"}, tmp_path)
     assert "Failed to import the required Python library (requests)" in result["msg"]
+    asked_nothing = call_module_alone("health_check", {"probes": []}, tmp_path)
+    assert (asked_nothing["healthy"], asked_nothing["probes"], asked_nothing["measurements"]) == (True, [], {})
 
 
 def test_check_mode_asks_as_well(run_module, server):

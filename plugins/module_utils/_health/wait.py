@@ -200,7 +200,7 @@ def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict
     Returns the result of the module.
     """
     ends = patience.now() + patience.deadline
-    longest = max(probe.timeout for probe in probes)
+    longest = max((probe.timeout for probe in probes), default=0.0)
     # What ends by itself has ended by then; what does not, such as a resolver that hangs, is ended.
     bound = 2 * patience.deadline + (patience.consecutive + 4) * (longest + patience.interval) + _LONGEST_PAUSE
     # What only measures is asked when the others are good, and not again and again: no app is waited for because of it.

@@ -72,7 +72,10 @@ def health_rule(settings: Settings, answers: Answers) -> Optional[Mapping[str, A
 
 
 def probes(settings: Settings, rule: Optional[Mapping[str, Any]] = None) -> List[Dict[str, Any]]:
-    """Return the probes of the app: its health, its response time, its cache where it has one, and the user's."""
+    """Return the probes of the app: its health, its response time, its cache where it has one, and the user's.
+
+    Without a URL nothing is asked.
+    """
     expected = {"expect_json": settings.health_expect} if rule is None else {"rule": rule}
     health = {**expected, **settings.health_probe, "name": "health", "url": settings.health_url}
     response_time = {
@@ -92,8 +95,8 @@ def probes(settings: Settings, rule: Optional[Mapping[str, Any]] = None) -> List
         "measurements": {"cache_hit_rate": hit_rate},
     }
     return [
-        health,
-        response_time,
+        *([health] if settings.health_url else []),
+        *([response_time] if settings.response_time_url else []),
         *([cache] if settings.cache_stats_url else []),
         *settings.probes,
     ]

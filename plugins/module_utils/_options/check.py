@@ -10,6 +10,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._options.spec import Option, Spec
 from ansible_collections.greenlight.release.plugins.module_utils._options.value import find_problem
+from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
 
 _PREFIX = "greenlight_"
 # From this likeness on a name is a typing error, and no name that a user made up: measured on pairs of both.
@@ -24,7 +25,8 @@ def find_problems(
     `names` are the names of all variables that are set, `values` what the options among them are, and `unreadable` says
     of an option why it has no value, as one whose template asks for a variable that nobody set.
     """
-    missing = [option.name for option in spec.options if option.required and _is_missing(option, values, unreadable)]
+    needed = [option for option in spec.options if option.required or _is_asked_by(option, values)]
+    missing = [option.name for option in needed if _is_missing(option, values, unreadable)]
     present = [option for option in spec.options if option.name in values and option.name not in missing]
     wrong = [find_problem(option, values[option.name]) for option in present]
     return [
@@ -34,6 +36,19 @@ def find_problems(
         *(f"{sentence}." for sentence in wrong if sentence),
         *_misspelt(spec, names),
     ]
+
+
+def _is_asked_by(option: Option, values: Mapping[str, Any]) -> bool:
+    """Say whether the app is asked at the URL of this option: what listens on no port need not answer."""
+    if option.name != "greenlight_health_url":
+        return False
+    try:
+        listed = app_process.parse(values.get("greenlight_processes") or [])
+    except app_process.ProcessesError:
+        # That is told when all options are there.
+        return False
+    app = app_process.app_of(listed) if listed else app_process.AppProcess("")
+    return app.role == app_process.SERVES and not app.socket
 
 
 def _is_missing(option: Option, values: Mapping[str, Any], unreadable: Mapping[str, str]) -> bool:

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
+from git_commands import commit, git
 from machine import wait_for
 from one_host import Site
 
@@ -79,3 +83,40 @@ def test_all_processes_of_an_app_are_released_and_rolled_back_with_it(tmp_path, 
         True,
     )
     assert len(said.read_text().splitlines()) == 1, "the job was started off schedule"
+
+
+BOT = """
+const { DatabaseSync } = require("node:sqlite");
+const database = new DatabaseSync(process.env.DATABASE_PATH);
+database.exec("CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY)");
+setInterval(() => database.prepare("INSERT INTO turns VALUES (NULL)").run(), 50);
+console.log("RUNS %s");
+"""
+FAILS = "setTimeout(() => console.error('FATAL: no such guild'), 300);"
+
+
+def test_a_bot_that_serves_nothing_is_released_and_judged_by_its_process_and_its_log(tmp_path, pm2):
+    origin, path, database = tmp_path / "origin", tmp_path / "app", tmp_path / "data" / "bot.db"
+    for folder in (origin, database.parent):
+        folder.mkdir()
+    git(origin, "init", "--quiet")
+    shas = {"v1": commit(origin, {"bot.js": BOT % "v1"})}
+    git(tmp_path, "clone", "--quiet", str(origin), str(path))
+    shas["v2"] = commit(origin, {"bot.js": BOT % "v2"})
+    shas["v3"] = commit(
+        origin, {"bot.js": BOT % "v3" + "setTimeout(() => console.error('FATAL: no such guild'), 300);"}
+    )
+    pm2("start", path / "bot.js", "--name", "bot", env={"DATABASE_PATH": str(database)})
+    wait_for(database.exists, "the database of the bot")
+    bot = SimpleNamespace(path=path, database=database, url="", port=0)
+    listed = [{"name": "bot", "role": "works"}]
+    site = Site(tmp_path, bot, pm2, (origin, shas), greenlight_processes=listed, greenlight_health_url="")
+    status, output = site.deploy(shas["v2"])
+    assert (status, git(path, "rev-parse", "HEAD")) == (0, shas["v2"]), output
+    assert site.records()[0]["status"] == "watching"
+    status, output = site.deploy(shas["v3"])
+    assert (status, git(path, "rev-parse", "HEAD")) == (2, shas["v2"]), output
+    assert "critical_errors" in output
+    assert statuses(pm2) == {"bot": "online"}
+    log = Path(pm2.processes()[0]["pm2_env"]["pm_out_log_path"]).read_text()
+    assert log.split() == ["RUNS", "v1", "RUNS", "v2", "RUNS", "v3", "RUNS", "v2"]

@@ -288,3 +288,9 @@ def test_a_rule_is_inferred_from_the_good_answers_alone_or_kept_as_it_was_given(
 def test_the_socket_that_answered_is_reported():
     over_socket = replace(PROBE, socket="/run/shop.sock")
     assert [check([answer], over_socket)["peer"] for answer in (GOOD, Answer(0, 1.0))] == ["/run/shop.sock", ""]
+
+
+def test_no_probes_are_no_problem():
+    world = health_wait.World(None, None, lambda jobs, _bound: [])
+    result = health_wait.check_all([], world, health_wait.Patience(0, 1, 0, lambda: 0.0, None))
+    assert (result["healthy"], result["probes"], result["counters"]) == (True, [], {})

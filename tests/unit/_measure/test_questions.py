@@ -95,6 +95,14 @@ def test_the_cache_is_asked_where_the_app_has_one_and_the_probes_of_the_user_com
     assert probes[-1] == {"name": "cache statistics", "url": "http://cache", "measurements": measured}
 
 
+def test_what_has_no_url_is_asked_nothing_but_the_probes_of_the_user(app):
+    unserved = {"health_url": "", "response_time_url": ""}
+    assert ask(*app(**unserved))["app"]["probes"] == []
+    assert [each["name"] for each in ask(*app(**unserved, probes=[{"name": "mine", "url": URL}]))["app"]["probes"]] == [
+        "mine"
+    ]
+
+
 RULE = {"status": [204], "kind": "empty"}
 
 

@@ -77,3 +77,9 @@ def test_what_the_list_of_processes_says_is_not_said_otherwise(name, port, sente
     problems = find_nested_problems(given)
     assert len(problems) == len(sentences)
     assert all(sentence in problem for sentence, problem in zip(sentences, problems))
+
+
+def test_what_serves_nothing_needs_no_url():
+    listed = [{"name": "bot", "role": "works"}]
+    given = {**GIVEN, "greenlight_processes": listed, "greenlight_process_name": "bot", "greenlight_health_url": ""}
+    assert find_nested_problems({**given, "greenlight_response_time_url": ""}) == []

@@ -13,8 +13,8 @@ from .documented import CHECKOUT, DEPLOY, problems
 
 def test_all_missing_names_are_in_one_sentence():
     assert find_problems(DEPLOY, [], {}, {}) == [
-        "greenlight_app_name, greenlight_app_path, greenlight_health_url, greenlight_repository, greenlight_revision "
-        "and greenlight_database_path are missing; set them, for example in group_vars."
+        "greenlight_app_name, greenlight_app_path, greenlight_repository, greenlight_revision, "
+        "greenlight_database_path and greenlight_health_url are missing; set them, for example in group_vars."
     ]
 
 
@@ -74,3 +74,18 @@ def test_no_variable_of_the_examples_and_scenarios_is_taken_for_a_misspelt_one()
     own = names - DEPLOY.known
     assert len(own) > 10
     assert {name: find_alike(name, DEPLOY.known) for name in own if find_alike(name, DEPLOY.known)} == {}
+
+
+@pytest.mark.parametrize(
+    "listed, needed",
+    [
+        ([], True),
+        ([{"name": "api", "role": "serves"}, {"name": "bot", "role": "works"}], True),
+        ([{"name": "api", "role": "serves", "socket": "/run/a"}], False),
+        ([{"name": "bot", "role": "works"}], False),
+        ([{"name": "bot"}], False),
+    ],
+)
+def test_what_listens_on_no_port_need_not_be_asked(listed, needed):
+    missing = ["greenlight_health_url is missing; set it, for example in group_vars."]
+    assert problems({"greenlight_health_url": "", "greenlight_processes": listed}) == (missing if needed else [])
