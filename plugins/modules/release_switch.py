@@ -201,6 +201,22 @@ options:
     description: The C(pm2) program, a name on PATH or an absolute path.
     type: str
     default: pm2
+  ecosystem:
+    description:
+      - An ecosystem file of PM2 in the repository, from O(subfolder). What it says of the app, and of the processes of O(restart), is applied with
+        the start, and O(direction=back) applies the file of the old revision. Variables that a process has from elsewhere stay.
+      - Node reads it with a clean environment, as it lies where PM2 runs the app. What it changes is found out before anything is stopped, from git.
+        A change that a reload cannot hand over, or that no rollback could undo as the old revision has no such file, is refused.
+    type: str
+  ecosystem_env:
+    description: The block of variables of O(ecosystem), see O(greenlight.release.pm2_process#module:env_name).
+    type: str
+  repository:
+    description: Where check mode finds the new revision, which is not on the host then. Only O(ecosystem) needs it.
+    type: str
+  deploy_key:
+    description: A key on the host with which ssh reads O(repository).
+    type: str
 seealso:
   - module: greenlight.release.release_record
   - module: greenlight.release.pm2_process
@@ -280,6 +296,11 @@ rolled_back:
   returned: failure, when the new revision was rolled back at once
   type: dict
   sample: {"seconds": {"check": 0.04, "stop": 0.03, "restore": 0.0, "move": 0.05, "mark": 0.0, "start": 5.12}}
+settings:
+  description: What O(ecosystem) changes, by the names of the processes. The diff has the values, but for those of variables.
+  returned: when O(ecosystem) is set
+  type: dict
+  sample: {"shop": ["env.CACHE_TTL", "node_args"]}
 before:
   description: The instances of the app before, see RV(greenlight.release.pm2_process#module:before).
   returned: success
@@ -367,6 +388,7 @@ ARGUMENTS = {
     **{name: {"type": "bool", "default": False} for name in ("roll_back", "save")},
     "subfolder": {"type": "str", "default": ""},
     "executable": {"type": "str", "default": "pm2"},
+    **{name: {"type": "str", "no_log": False} for name in ("ecosystem", "ecosystem_env", "repository", "deploy_key")},
 }
 
 

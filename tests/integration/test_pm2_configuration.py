@@ -135,7 +135,7 @@ def test_a_process_keeps_its_block_of_variables_unless_told_otherwise(run_module
     refused = manage()
     assert "runs with env_production of its ecosystem file" in refused["msg"]
     assert "set env_name to production" in refused["msg"]
-    assert "no env_prod; correct env_name" in manage(env_name="prod")["msg"]
+    assert "no env_prod; correct the name of the block" in manage(env_name="prod")["msg"]
     kept = manage(env_name="production")
     assert (kept.get("msg"), kept["action"]) == (None, "none")
     other = manage(env_name="staging")

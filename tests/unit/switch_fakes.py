@@ -56,6 +56,10 @@ def params(state_path, **given):
         "save": False,
         "executable": "/nonexistent/pm2",
         "subfolder": "",
+        "ecosystem": None,
+        "ecosystem_env": None,
+        "repository": None,
+        "deploy_key": None,
         **given,
     }
 

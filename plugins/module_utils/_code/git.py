@@ -240,6 +240,12 @@ def has_commit(run: Run, sha: str) -> bool:
     return run(["cat-file", "-e", f"{sha}^{{commit}}"]).code == 0
 
 
+def text_of(run: Run, sha: str, path: str) -> Optional[str]:
+    """Return the text of a file of a commit, None where it has no such file."""
+    done = run(["cat-file", "blob", f"{sha}:{path}"])
+    return done.output if done.code == 0 else None
+
+
 def fetch(run: Run, repository: str, sha: str) -> None:
     """Fetch the branches and tags of a repository into refs/greenlight. Raises GitError when the SHA is not there."""
     shown, clean = mask(repository), split_credentials(repository)[0]

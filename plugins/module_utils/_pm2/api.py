@@ -24,6 +24,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import opt
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.carry_out import Outcome, carry_out, watch_port
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.checks import checked_plan
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.described import EcosystemFile, read_configs
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import (
+    Difference,
+    can_be_handed_over,
+    differences,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.differences import (
+    describe as describe_differences,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump import (
     is_saved,
     read_dump,
@@ -31,6 +40,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.dump impor
     saved_logs,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.ended import watch_end
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.environments import (
+    keep_others,
+    refuse_unnamed,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.foreign import refuse as refuse_foreign
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.holders import HolderWatch
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import (
     NOTHING,
@@ -45,6 +59,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.process im
     Instance,
     Readiness,
     Requirements,
+    named,
     requirements_of,
     restarted_since,
 )
@@ -64,6 +79,8 @@ __all__ = [
     "Clock",
     "Completed",
     "Config",
+    "Difference",
+    "EcosystemFile",
     "HolderWatch",
     "Instance",
     "Outcome",
@@ -75,22 +92,30 @@ __all__ = [
     "Requirements",
     "State",
     "act",
+    "can_be_handed_over",
     "carry_out",
     "check_options",
     "checked_plan",
+    "describe_differences",
+    "differences",
     "find_executable",
     "hide",
     "home_of",
     "is_saved",
+    "keep_others",
     "make_host",
+    "named",
     "observe",
     "orphans",
     "read_all",
+    "read_configs",
     "read_dump",
     "read_instances",
     "read_request",
     "read_state",
+    "refuse_foreign",
     "refuse_no_room",
+    "refuse_unnamed",
     "report",
     "requirements_of",
     "restarted_since",

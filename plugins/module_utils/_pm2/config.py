@@ -51,7 +51,7 @@ class Config:
     `app` has the words of an ecosystem file, `kept` those of PM2 without the environment. Where `whole` is false,
     only what is in there is wanted, and everything else may be as it is. `env_name` is the block of the file that was
     merged into its variables, "" for none, and None where nobody said so; `own` are the variables that were given
-    beside the file.
+    beside the file. Variables that are `gone` are not wanted any more, as far as the process has them.
     """
 
     app: Mapping[str, Any]
@@ -60,6 +60,7 @@ class Config:
     whole: bool
     env_name: Optional[str] = ""
     own: FrozenSet[str] = frozenset()
+    gone: FrozenSet[str] = frozenset()
 
 
 def make_config(

@@ -95,7 +95,8 @@ def _variables_differ(config: Config, running: Mapping[str, Any], variables: Map
         if current.get(key) != value
     ]
     if config.whole:
-        gone = [key for key in running.get(REMEMBERED) or {} if key in current and key not in config.env]
+        once_wanted = {*(running.get(REMEMBERED) or {}), *config.gone}
+        gone = [key for key in once_wanted if key in current and key not in config.env]
         found += [Difference(key, current[key], None, is_env=True) for key in gone]
     return found
 

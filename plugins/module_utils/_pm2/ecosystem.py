@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import environments
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
@@ -68,12 +68,18 @@ read().then(([value]) => {
 """
 
 
-def read_app(
-    program: Program, node: str, config: Path, name: str, env_name: str = "", elsewhere: Optional[Path] = None
-) -> Dict[str, Any]:
-    """Return the entry of an ecosystem file for an app of that name, with the variables of its block `env_name`.
+def read_apps(
+    program: Program,
+    node: str,
+    config: Path,
+    names: Sequence[str],
+    env_name: str = "",
+    elsewhere: Optional[Path] = None,
+) -> Dict[str, Dict[str, Any]]:
+    """Return the entries of an ecosystem file for apps of these names, with the variables of their block `env_name`.
 
-    With `elsewhere` its text lies there, and is read as if it were in its place. Raises PM2Error.
+    It must have the first, and may have the others. With `elsewhere` its text lies there, and is read as if it were
+    in its place. Raises PM2Error.
     """
     if not (elsewhere or config).is_file():
         raise PM2Error(f"The ecosystem file {config} does not exist; correct config")
@@ -81,7 +87,9 @@ def read_app(
     folder = next(each for each in config.parents if each.is_dir())
     try:
         apps, deploy = parse_apps(program.run_command(command, folder=folder, longest=_LONGEST))
-        return environments.merge(pick_app(apps, name, env_name), env_name, deploy)
+        known = {_name_of(app, env_name) for app in apps}
+        picked = {name: pick_app(apps, name, env_name) for name in names if name in known or name == names[0]}
+        return {name: environments.merge(app, env_name, deploy) for name, app in picked.items()}
     except PM2Error as error:
         raise type(error)(f"The ecosystem file {config} cannot be used: {error}") from error
 

@@ -8,12 +8,13 @@ PM2 does not keep which NAME a process was started with. It keeps all blocks and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import REMEMBERED, Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables import text
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.variables import is_of_the_app, text
 
 _PREFIX = "env_"
 
@@ -38,7 +39,7 @@ def merge(app: Mapping[str, Any], env_name: str, deploy: Optional[Mapping[str, A
     blocks = blocks_of(app)
     if env_name not in blocks and (blocks or _PREFIX + env_name == REMEMBERED):
         known = ", ".join(_PREFIX + name for name in sorted(blocks)) or "no block of variables"
-        raise PM2Error(f"the app has {known}, and no {_PREFIX}{env_name}; correct env_name")
+        raise PM2Error(f"the app has {known}, and no {_PREFIX}{env_name}; correct the name of the block")
     given = app.get("env")
     if given is not None and not isinstance(given, dict):
         return dict(app)
@@ -47,8 +48,28 @@ def merge(app: Mapping[str, Any], env_name: str, deploy: Optional[Mapping[str, A
     return {**app, "env": env, **({"port": env["PORT"]} if port else {})}
 
 
-def refuse_unnamed(name: str, config: Optional[Config], processes: Sequence[Mapping[str, Any]]) -> None:
-    """Raise PM2Error where an ecosystem file without the block that an app runs with would take its values away."""
+def keep_others(config: Config, running: Mapping[str, Any]) -> Config:
+    """Return a configuration that keeps the variables that a process has from elsewhere, but for those that are gone.
+
+    A person has set them, or a task of pm2_process, and they count also where the process has to be created again.
+    """
+    kept = {
+        key: text(value)
+        for key, value in (running.get("env") or {}).items()
+        if is_of_the_app(key) and key not in config.gone and key not in config.env
+    }
+    remembered = {key: "" for key in running.get(REMEMBERED) or {} if key in kept}
+    env, known = {**kept, **config.env}, {**remembered, **config.app[REMEMBERED]}
+    return replace(config, env=env, app={**config.app, "env": env, REMEMBERED: known})
+
+
+def refuse_unnamed(
+    name: str, config: Optional[Config], processes: Sequence[Mapping[str, Any]], option: str = "env_name"
+) -> None:
+    """Raise PM2Error where an ecosystem file without the block that an app runs with would take its values away.
+
+    `option` is what names the block.
+    """
     if config is None or config.env_name is not None:
         return
     for each in process.named(processes, name):
@@ -58,7 +79,7 @@ def refuse_unnamed(name: str, config: Optional[Config], processes: Sequence[Mapp
             block, names = found
             raise PM2Error(
                 f"{name} runs with {_PREFIX}{block} of its ecosystem file, and would lose its values of "
-                f"{', '.join(names)}; set env_name to {block}, or to an empty text to do without"
+                f"{', '.join(names)}; set {option} to {block}"
             )
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import config as pm2_config
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem, foreign
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import foreign
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.described import EcosystemFile, read_configs
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.host import PM2Host
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request
@@ -83,16 +82,8 @@ def read_config(
         return pm2_config.make_config(params["name"], None, given, folder, cpus, path)
     file = Path(os.path.abspath(params["config"]))
     foreign.refuse(params["name"], [file], uid, params["allow_root"])
-    program = ecosystem.with_variables(host.program(), env)
-    node = shutil.which("node", path=program.environment["PATH"])
-    if not node:
-        raise PM2Error(
-            f"node was not found next to {program.executable} or on PATH; set executable to the pm2 next to node"
-        )
-    env_name = params["env_name"]
-    described = ecosystem.read_app(program, node, file, params["name"], env_name or "")
-    config = pm2_config.make_config(params["name"], described, given, file.parent, cpus, program.environment["PATH"])
-    return replace(config, env_name=env_name, own=frozenset(env))
+    described = EcosystemFile(file, params["env_name"])
+    return read_configs(host, described, params["name"], (), given, cpus)[params["name"]]
 
 
 def read_request(

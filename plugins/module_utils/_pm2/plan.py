@@ -95,7 +95,12 @@ def _must_save(action: str, name: str, before: State, home: Path) -> bool:
 def differences(request: Request, before: State) -> List[Difference]:
     if request.config is None or request.ends:
         return []
-    return pm2_differences.differences(request.config, process.named(before.processes, request.name))
+    # PM2 forgets both when it stops a process, and gets them back with its start.
+    kept = {"watch": request.watch, "cron_restart": request.schedule}
+    forgotten = {name: value for name, value in kept.items() if value}
+    named = process.named(before.processes, request.name)
+    known = [{**each, "pm2_env": {**each.get("pm2_env", {}), **forgotten}} for each in named] if forgotten else named
+    return pm2_differences.differences(request.config, known)
 
 
 def _ending_action(state: str, instances: Sequence[Instance]) -> str:

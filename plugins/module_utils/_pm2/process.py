@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -47,6 +48,12 @@ class Instance:
     listen_timeout: int = 0
     autorestart: bool = True
     schedule: str = ""
+
+    @property
+    def logs(self) -> List[Tuple[str, str]]:
+        """The paths of its logs with their streams, where it writes any."""
+        found = [(self.out_log, "out"), (self.err_log, "err")]
+        return [(path, stream) for path, stream in found if path and path != os.devnull]
 
     def as_result(self, now: float, pm2_version: str) -> Dict[str, Any]:
         """Return the facts for a result: `now` is the time in seconds since 1970, and gives the uptime in seconds."""

@@ -62,14 +62,14 @@ def variables_of(processes: Sequence[Mapping[str, Any]], name: str, path: str) -
     """
     for each in process.named(processes, name):
         given = (each.get("pm2_env", {}).get("env") or {}).items()
-        own = {key: text(value) for key, value in given if _is_of_the_app(key)}
+        own = {key: text(value) for key, value in given if is_of_the_app(key)}
         folders = [_runtime_folder(int(each.get("pid") or 0)), *own.get("PATH", "").split(os.pathsep)]
         parts = dict.fromkeys([*folders, *path.split(os.pathsep)])
         return {**own, "PATH": os.pathsep.join(filter(None, parts))}
     return {}
 
 
-def _is_of_the_app(name: str) -> bool:
+def is_of_the_app(name: str) -> bool:
     return name not in _NOT_OF_THE_APP and not name.startswith("PM2_")
 
 

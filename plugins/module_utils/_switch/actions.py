@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Callable, List, Mapping, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
@@ -21,8 +21,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._release.record
 from ansible_collections.greenlight.release.plugins.module_utils._switch import (
     checks,
     database,
+    ecosystem,
     migration,
     others,
+    preview,
     processes,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
@@ -59,7 +61,8 @@ def check(inputs: Inputs) -> Progress:
 
 def begin(inputs: Inputs) -> Tuple[Inputs, Progress]:
     """Check a switch, and return its inputs with what that showed. Raises SwitchError."""
-    progress = check(inputs)
+    inputs, seen = preview.settle(inputs)
+    progress = seen.told(inputs, check(inputs))
     return checks.settle(inputs, progress.before, progress.ruling), progress
 
 
@@ -154,8 +157,10 @@ def _remember_settings(inputs: Inputs, progress: Progress) -> Progress:
 
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
-    known = progress.learned({"strategy": inputs.plan.strategy})
-    note(inputs, known, "switching", "backup", "cursor", "watch", "schedules", "strategy")
+    # No values: a rollback applies the file of the old revision.
+    described = {"ecosystem": asdict(inputs.ecosystem)} if inputs.ecosystem else {}
+    known = progress.learned({"strategy": inputs.plan.strategy, **described})
+    note(inputs, known, "switching", "backup", "cursor", "watch", "schedules", "strategy", *described)
     return progress
 
 
@@ -259,6 +264,7 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
     more to roll back. The caller measures whether it serves.
     """
     progress = await_stop(progress)
+    progress = ecosystem.ready(inputs, progress)
     progress = others.start_ahead(inputs, progress) if inputs.plan.stops else progress
     seen = processes.read(inputs.processes)
     if inputs.plan.stops and processes.was_started(seen):
@@ -273,7 +279,8 @@ def start(inputs: Inputs, progress: Progress) -> Progress:
         if not isinstance(error, EndedError) or not inputs.plan.stops or inputs.plan.rolls_back:
             raise
         raise _without_a_loop(inputs, error) from error
-    described = processes.describe(completed, inputs.log_files, inputs.system.now().timestamp())
+    log_files = ecosystem.log_files(inputs, completed)
+    described = processes.describe(completed, log_files, inputs.system.now().timestamp())
     return progress.with_completed(completed).found(described)
 
 

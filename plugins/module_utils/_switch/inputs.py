@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
@@ -39,10 +40,20 @@ class System:
 
 
 @dataclass(frozen=True)
+class Described:
+    """An ecosystem file that is part of the release: its path in the repository, and the block of variables, if any."""
+
+    path: str
+    env_name: Optional[str]
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a switch needs. `change` is how its run signs what it writes into the record.
 
-    In check mode (`is_rehearsal`) the record may be one that is not on the host (`is_planned`).
+    In check mode (`is_rehearsal`) the record may be one that is not on the host (`is_planned`), and the new revision is
+    looked for in `repository`; `git_in` returns git for a folder. `gone` are the variables of processes that only the
+    ecosystem file of the other revision has, and `beside` those that the app has from elsewhere.
     """
 
     plan: SwitchPlan
@@ -64,6 +75,11 @@ class Inputs:
     is_rehearsal: bool = False
     is_planned: bool = False
     trial_port: int = 0
+    ecosystem: Optional[Described] = None
+    gone: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    repository: str = ""
+    git_in: Callable[[Path], Run] = lambda _folder: git.make_run({}, 0)
 
     @property
     def log_files(self) -> Any:
@@ -101,7 +117,29 @@ def read(
         is_rehearsal,
         is_planned,
         params["trial_port"] or 0,
+        _described(params, record, plan),
+        repository=params["repository"] or "",
+        git_in=lambda folder: _git_of(params, system, folder),
     )
+
+
+def _described(params: Mapping[str, Any], record: Mapping[str, Any], plan: SwitchPlan) -> Optional[Described]:
+    """Return the ecosystem file of the release. A rollback applies what its release did. Raises SwitchError."""
+    noted = record["facts"].get("ecosystem")
+    if plan.is_rollback:
+        return Described(noted["path"], noted["env_name"]) if noted else None
+    if not params["ecosystem"]:
+        return None
+    path = os.path.normpath(os.path.join(params["subfolder"], params["ecosystem"]))
+    if path.startswith(("/", "..")):
+        raise SwitchError(f"The ecosystem file {params['ecosystem']!r} must lie in the repository", "check")
+    return Described(path, params["ecosystem_env"])
+
+
+def _git_of(params: Mapping[str, Any], system: System, folder: Path) -> Run:
+    settings = git.split_credentials(params["repository"])[1]
+    environment = git.make_environment(system.environment, settings, params["deploy_key"])
+    return git.make_run(environment, params["git_timeout"], str(folder))
 
 
 def read_back(params: Mapping[str, Any], env: Mapping[str, str], hidden: Set[str], system: System) -> Inputs:

@@ -15,7 +15,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch.progres
 
 def as_before(inputs: Inputs, progress: Progress) -> processes.Processes:
     known, facts = inputs.processes, progress.facts
-    return replace(known, watch=facts.get("watch", known.watch), schedules=facts.get("schedules", known.schedules))
+    watch, schedules = facts.get("watch", known.watch), facts.get("schedules", known.schedules)
+    return replace(known, watch=watch, schedules=schedules, configs=progress.configs)
 
 
 def start_ahead(inputs: Inputs, progress: Progress) -> Progress:

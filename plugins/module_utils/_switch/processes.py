@@ -34,7 +34,7 @@ class Processes:
     Those of them that are `listed` are a part of the release: they are stopped and started with the app, each by what
     it does. `state` is what becomes of the app, started or reloaded; `uid` is the user who acts. `watch` has what PM2
     watches of each process by its name, since PM2 forgets it when a process is stopped. With `allow_root` the user may
-    be root where another one can change a script.
+    be root where another one can change a script. `configs` are those that an ecosystem file has, by the names.
     """
 
     host: PM2Host
@@ -53,6 +53,7 @@ class Processes:
     allow_root: bool = False
     schedules: Mapping[str, str] = field(default_factory=dict)
     listed: Tuple[AppProcess, ...] = ()
+    configs: Mapping[str, Config] = field(default_factory=dict)
 
     def named(self, name: str) -> Optional[AppProcess]:
         """Return what a listed process does, None for one that is not listed."""
@@ -84,7 +85,7 @@ def _beginning(processes: Processes) -> Request:
     return Request(
         processes.app,
         processes.state,
-        processes.config,
+        processes.configs.get(processes.app, processes.config),
         processes.requirements,
         processes.stable_for,
         processes.start_timeout,
@@ -102,7 +103,7 @@ def _other(processes: Processes, name: str) -> Request:
     return Request(
         name,
         "reloaded" if is_reloaded else "restarted",
-        None,
+        processes.configs.get(name),
         requirements_of(listed) if listed else Requirements(0),
         processes.stable_for,
         processes.start_timeout,

@@ -12,7 +12,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._host.watchdog import GivenUp
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
-from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Completed, State
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import Completed, Config, State
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release.plan import TRUE_NOW
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -32,7 +32,8 @@ class Progress:
     `before` is the app before anything was done. `seconds` are those of every step, `results` what the module returns,
     and `facts` what may be written into the release record. `completed` is what PM2 has done. `stopping` waits until
     PM2 knows that what was stopped has ended, None where nothing is to be waited for. `ruling` says what a rollback
-    does with the database, None where only the stop of the app will show it.
+    does with the database, None where only the stop of the app will show it. `diffs` are what an ecosystem file
+    changes, and `configs` what it wants of the processes.
     """
 
     before: State
@@ -43,6 +44,8 @@ class Progress:
     stopping: Optional[Callable[[], Sequence[Completed]]] = None
     warnings: Tuple[str, ...] = ()
     ruling: Optional[Ruling] = None
+    diffs: Tuple[Mapping[str, Any], ...] = ()
+    configs: Mapping[str, Config] = field(default_factory=dict)
 
     def took(self, step: str, seconds: float) -> Progress:
         return replace(self, seconds={**self.seconds, step: round(seconds, 3)})

@@ -21,7 +21,7 @@ def describe(inputs: Inputs, progress: Progress, with_diff: bool) -> Dict[str, A
         "changed": True,
         "steps": steps_of(inputs.plan),
         "before": pm2.report.facts(progress.before, inputs.system.now().timestamp()),
-        **({"diff": diff_of(inputs.plan)} if with_diff else {}),
+        **({"diff": [diff_of(inputs.plan), *progress.diffs]} if with_diff else {}),
         **progress.results,
         "seconds": dict(progress.seconds),
     }

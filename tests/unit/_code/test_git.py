@@ -257,6 +257,15 @@ def test_two_commits_are_compared(repositories, backwards):
     }
 
 
+def test_the_text_of_a_file_is_read_from_a_commit(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    sha = commit(tmp_path, {"backend/ecosystem.config.js": "module.exports = {}"})
+    run = code_git.make_run(code_git.make_environment(os.environ, {}), 20, str(tmp_path))
+    assert code_git.text_of(run, sha, "backend/ecosystem.config.js") == "module.exports = {}"
+    assert code_git.text_of(run, sha, "backend") is None
+    assert code_git.text_of(run, sha, "other.js") is None
+
+
 def test_a_listing_of_a_tree_is_read():
     output = "100644 blob aaaa      12\tdir/a name\x00120000 blob bbbb       3\tlink\x00"
     assert code_git.parse_tree(output) == [code_git.Entry("dir/a name", 12), code_git.Entry("link", 3)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,11 @@ def test_a_variable_that_one_of_several_instances_does_not_have_is_removed_from_
     gone = Difference("OLD", "1", None, is_env=True)
     changes = pm2_differences.changes_for(make(WHOLE), running(make(WHOLE)), [gone])
     assert (changes["OLD"], "OLD" in changes["env"]) == ("null", False)
+
+
+def test_a_variable_that_is_gone_is_removed_where_the_process_has_it():
+    gone = replace(make({"script": "s.js", "env": {"A": "1"}}), gone=frozenset(["OLD", "NEVER"]))
+    with_old = running(make({"script": "s.js", "env": {"A": "1"}}))
+    with_old["pm2_env"]["env"]["OLD"] = "2"
+    found = pm2_differences.differences(gone, [with_old])
+    assert [(each.key, each.after) for each in found] == [("OLD", None)]

@@ -72,18 +72,18 @@ def test_an_entry_is_read_with_node_in_the_folder_of_the_file(tmp_path):
     text = "import json\napp = {'name': 'shop', 'cwd': os.getcwd(), 'a': os.environ['A']}\n"
     text += "print('greenlight-ecosystem:', json.dumps({'apps': [app]}))"
     node = ecosystem.with_variables(program(tmp_path, text), {"A": "1"})
-    read = ecosystem.read_app(node, node.executable, config, "shop")
-    assert read == {"name": "shop", "cwd": str(tmp_path), "a": "1"}
+    read = ecosystem.read_apps(node, node.executable, config, ["shop"])
+    assert read == {"shop": {"name": "shop", "cwd": str(tmp_path), "a": "1"}}
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
     config = tmp_path / "app.json"
     with pytest.raises(PM2Error, match=r"app\.json does not exist; correct config"):
-        ecosystem.read_app(program(tmp_path, ""), "node", config, "shop")
+        ecosystem.read_apps(program(tmp_path, ""), "node", config, ["shop"])
     config.touch()
     node = program(tmp_path, "print('SyntaxError: x'); sys.exit(1)")
     with pytest.raises(PM2Error, match=r"app\.json cannot be used: .*SyntaxError: x"):
-        ecosystem.read_app(node, node.executable, config, "shop")
+        ecosystem.read_apps(node, node.executable, config, ["shop"])
 
 
 def test_a_text_elsewhere_is_read_as_if_it_were_in_a_folder_that_is_not_there_yet(tmp_path):
@@ -92,9 +92,17 @@ def test_a_text_elsewhere_is_read_as_if_it_were_in_a_folder_that_is_not_there_ye
     text += "app.update(given=sys.argv[4:], cwd=os.getcwd())\n"
     node = program(tmp_path, text + "print('greenlight-ecosystem:', json.dumps({'apps': [app]}))")
     file = tmp_path / "new" / "sub" / "ecosystem.config.js"
-    read = ecosystem.read_app(node, node.executable, file, "shop", "x", tmp_path / "text")
+    read = ecosystem.read_apps(node, node.executable, file, ["shop", "worker"], "x", tmp_path / "text")["shop"]
     assert read["given"] == [str(file), node.executable, str(tmp_path / "text"), "x"]
     assert (read["cwd"], read["env"]) == (str(tmp_path), {"A": 2})
+
+
+def test_of_other_apps_those_are_read_that_the_file_has(tmp_path):
+    config = tmp_path / "app.json"
+    config.touch()
+    apps = [{"name": "shop"}, {"name": "worker"}, {"name": "other"}]
+    node = program(tmp_path, f"print('greenlight-ecosystem:', {json.dumps(json.dumps({'apps': apps}))})")
+    assert list(ecosystem.read_apps(node, node.executable, config, ["shop", "worker", "gone"])) == ["shop", "worker"]
 
 
 def test_an_app_is_started_from_a_file_that_nobody_else_can_read(tmp_path):

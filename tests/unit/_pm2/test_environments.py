@@ -48,8 +48,8 @@ def test_variables_that_are_none_are_left_for_who_refuses_them():
 @pytest.mark.parametrize(
     "app, env_name, message",
     [
-        (APP, "prod", "the app has env_production, env_staging, and no env_prod; correct env_name"),
-        ({}, "greenlight", "the app has no block of variables, and no env_greenlight; correct env_name"),
+        (APP, "prod", "the app has env_production, env_staging, and no env_prod; correct the name of the block"),
+        ({}, "greenlight", "the app has no block of variables, and no env_greenlight; correct the name of the block"),
     ],
 )
 def test_a_block_that_is_not_there_is_refused(app, env_name, message):
@@ -71,7 +71,7 @@ def started(env_name, app=APP, **env):
 
 @pytest.mark.parametrize("env_name, names", [("production", "KEY, NODE_ENV"), ("staging", "KEY, NODE_ENV")])
 def test_who_would_lose_the_values_of_its_block_is_refused(env_name, names):
-    message = f"shop runs with env_{env_name} .* its values of {names}; set env_name to {env_name}, or to an empty text"
+    message = f"shop runs with env_{env_name} .* its values of {names}; set env_name to {env_name}$"
     with pytest.raises(PM2Error, match=message):
         environments.refuse_unnamed("shop", without_name(), [started(env_name)])
 
@@ -113,3 +113,12 @@ def test_a_variable_that_is_given_beside_the_file_says_nothing_of_the_block():
 )
 def test_who_loses_nothing_is_not_refused(config, process):
     environments.refuse_unnamed("shop", config, [process])
+
+
+def test_variables_from_elsewhere_are_kept_but_for_those_that_are_gone():
+    config = replace(make({"env": {"A": "2"}}, described={"script": "s.js"}), gone=frozenset(["GONE"]))
+    env = {"A": 1, "GONE": 1, "HAND": 3, "TASK": 4, "PM2_HOME": "/p", "HOME": "/h"}
+    kept = environments.keep_others(config, {"env": env, "env_greenlight": {"TASK": "", "GONE": "", "LOST": ""}})
+    assert kept.env == kept.app["env"] == {"A": "2", "HAND": "3", "TASK": "4"}
+    assert kept.app["env_greenlight"] == {"A": "", "TASK": ""}
+    assert environments.keep_others(config, {}).env == config.env

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import options
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import ecosystem, options
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
 
@@ -95,18 +95,19 @@ def with_program(host, tmp_path):
 def test_an_ecosystem_file_is_read_by_the_node_next_to_pm2_with_the_variables(with_program, tmp_path, monkeypatch):
     (tmp_path / "node").touch(mode=0o755)
     asked = []
-    monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})
+    monkeypatch.setattr(ecosystem, "read_apps", lambda *given: asked.append(given) or {"shop": {"script": "s.js"}})
     config = options.read_config(params(config=str(tmp_path / "e.js")), {"A": "1"}, with_program, 1, "/bin", 1000)
-    program, node, file, name, env_name = asked[0]
-    assert (program.environment["A"], node, file, name) == ("1", str(tmp_path / "node"), tmp_path / "e.js", "shop")
-    assert (env_name, config.env_name, config.own) == ("", None, {"A"})
+    program, node, file, names, env_name, elsewhere = asked[0]
+    assert (program.environment["A"], node, file) == ("1", str(tmp_path / "node"), tmp_path / "e.js")
+    assert (names, env_name, elsewhere) == (("shop",), "", None)
+    assert (config.env_name, config.own) == (None, {"A"})
     assert config.kept["pm_exec_path"] == str(tmp_path / "s.js")
 
 
 def test_the_name_of_a_block_goes_with_an_ecosystem_file(with_program, tmp_path, monkeypatch):
     (tmp_path / "node").touch(mode=0o755)
     asked = []
-    monkeypatch.setattr(options.ecosystem, "read_app", lambda *given: asked.append(given) or {"script": "s.js"})
+    monkeypatch.setattr(ecosystem, "read_apps", lambda *given: asked.append(given) or {"shop": {"script": "s.js"}})
     given = params(config=str(tmp_path / "e.js"), env_name="production")
     assert options.read_config(given, {}, with_program, 1, "/bin", 1000).env_name == "production"
     assert asked[0][4] == "production"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import (
@@ -23,6 +24,7 @@ from pm2_fakes import (
     listed,
     make_partial,
     request,
+    running,
     state,
 )
 
@@ -109,3 +111,11 @@ def test_an_empty_list_is_not_saved_where_no_daemon_runs(tmp_path):
 def test_what_must_be_made_anew_needs_a_whole_description(tmp_path, wanted, before, settings):
     with pytest.raises(PM2Error, match=f"shop must be created again to change {settings}; give config or script"):
         make_plan(wanted, before, tmp_path)
+
+
+def test_what_pm2_forgets_when_it_stops_a_process_does_not_differ(kernel):
+    wanted = config(watch=True, cron_restart="0 3 * * *")
+    stopped = {**running(wanted, watch=False, cron_restart=None), "pm_id": 3}
+    asked = replace(request(config=wanted), watch=True, schedule="0 3 * * *")
+    assert plan.differences(asked, state(stopped)) == []
+    assert [each.key for each in plan.differences(request(config=wanted), state(stopped))] == ["cron_restart", "watch"]

@@ -63,6 +63,11 @@ def test_the_uptime_is_reported_for_what_runs(status, started_at, uptime):
     assert (facts["uptime"], facts["pm2_version"], facts["name"]) == (uptime, "7.0.4", "shop")
 
 
+def test_the_logs_of_an_instance_are_those_that_it_writes():
+    assert replace(instance(), out_log="/out", err_log="/dev/null").logs == [("/out", "out")]
+    assert replace(instance(), out_log="", err_log="/err").logs == [("/err", "err")]
+
+
 def test_only_instances_of_exactly_that_name_are_read():
     listed = [{**LISTED, "pm_id": 9}, {**LISTED, "name": "shop2"}, LISTED]
     assert [each.pm_id for each in process.instances_of(listed, "shop")] == [3, 9]

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -186,3 +187,39 @@ def test_variables_are_a_configuration_of_the_app_and_its_pm2_is_that_of_the_use
     given = params(tmp_path, record=noted)
     read = inputs.read(given, {"TTL": "30"}, set(), system(PM2_HOME="/home/shop/.pm2"), True)
     assert (read.processes.config.env, read.processes.host.home) == ({"TTL": "30"}, Path("/home/shop/.pm2"))
+
+
+@pytest.mark.parametrize(
+    "given, described",
+    [
+        ({}, None),
+        ({"ecosystem": "eco.config.js"}, inputs.Described("eco.config.js", None)),
+        (
+            {"ecosystem": "./eco.config.js", "ecosystem_env": "live", "subfolder": "backend/"},
+            inputs.Described("backend/eco.config.js", "live"),
+        ),
+        ({"direction": "back", "ecosystem": "other.js"}, inputs.Described("eco.json", "live")),
+    ],
+)
+def test_a_rollback_applies_the_ecosystem_file_of_its_release(tmp_path, given, described):
+    facts = {"ecosystem": {"path": "eco.json", "env_name": "live"}} if "direction" in given else {}
+    open_release(tmp_path, tmp_path, **facts)
+    assert make_inputs(tmp_path, **given).ecosystem == described
+
+
+@pytest.mark.parametrize("path", ["/etc/eco.js", "../eco.js"])
+def test_an_ecosystem_file_outside_of_the_repository_is_refused(tmp_path, path):
+    open_release(tmp_path, tmp_path)
+    with pytest.raises(SwitchError, match="must lie in the repository"):
+        make_inputs(tmp_path, ecosystem=path)
+
+
+def test_check_mode_has_git_for_the_revision_that_is_not_on_the_host(tmp_path):
+    open_release(tmp_path, tmp_path)
+    read = make_inputs(
+        tmp_path, repository="https://me:word@git.example.com/shop.git", environment={"PATH": os.defpath}
+    )
+    assert (tmp_path / "there").mkdir() is None
+    run = read.git_in(tmp_path / "there")
+    assert run(["init", "--quiet"]).code == 0
+    assert (read.repository, (tmp_path / "there" / ".git").is_dir()) == (read.repository, True)

@@ -25,7 +25,7 @@ def test_the_result_has_what_the_steps_found_and_what_is_on_record(make):
 
 def test_in_check_mode_nothing_is_said_of_the_record_that_stays_as_it_is(make):
     result = report.describe(make(is_rehearsal=True), Progress(pm2.NOTHING), with_diff=True)
-    assert ("story" in result, result["diff"]) == (False, {"before": f"{OLD}\n", "after": f"{NEW}\n"})
+    assert ("story" in result, result["diff"]) == (False, [{"before": f"{OLD}\n", "after": f"{NEW}\n"}])
 
 
 @pytest.mark.parametrize(
