@@ -56,6 +56,8 @@ def build(profile: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _build_python(profile)
         _build_node()
+        if profile == "test":
+            _install_packages("managers", "Installing package managers ...")
         _link_collection()
 
 
@@ -117,16 +119,22 @@ def _build_node() -> None:
         if not link.is_symlink() or link.resolve() != target.resolve():
             link.unlink(missing_ok=True)
             link.symlink_to(target)
-    lock = CHECKOUT / "tools" / "node" / "package-lock.json"
-    stamp = NODE_MODULES / f".{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    _install_packages("node", "Installing PM2 ...")
+
+
+def _install_packages(name: str, doing: str) -> None:
+    """Install what the lock file in a folder of tools names, into a folder of the same name."""
+    lock = CHECKOUT / "tools" / name / "package-lock.json"
+    place = CACHE / name
+    stamp = place / "node_modules" / f".{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if stamp.exists():
         return
-    print("Installing PM2 ...", flush=True)
-    shutil.rmtree(NODE_MODULES.parent, ignore_errors=True)
-    shutil.copytree(lock.parent, NODE_MODULES.parent)
+    print(doing, flush=True)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(lock.parent, place)
     run(
-        [BIN / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", NODE_MODULES.parent],
-        "Cannot install PM2 from the npm registry",
+        [BIN / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", place],
+        f"{doing.rstrip(' .')} from the npm registry failed",
         env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "npm_config_cache": str(CACHE / "npm")},
     )
     stamp.touch()

@@ -14,7 +14,8 @@ description:
   - They run with the variables of the app. Those are the ones that PM2 starts it with, below them those of its C(.env) files, and below them those of
     this module. Its Node is the first on C(PATH).
   - C(GREENLIGHT_REVISION) is the new revision, and git in the tree knows it as C(HEAD). C(CI) is V(true), so that no command asks a question.
-  - The C(.env) files of a checkout are there as links while the commands run.
+  - The C(.env) files of a checkout are there as links while the commands run. The tree lies in C(.greenlight) of the checkout meanwhile, since some
+    programs pass over whatever has C(.git) in its path.
   - Everything that they say is kept in C(output/) of O(state_path), readable for its owner only, without what looks like a secret.
   - A Node of the commands that is not the one of the app is a warning.
 author:

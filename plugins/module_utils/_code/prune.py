@@ -16,7 +16,13 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import git, in_place, releases, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code import (
+    build_place,
+    git,
+    in_place,
+    releases,
+    tree_copy,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import read_plan
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
@@ -122,6 +128,8 @@ def remove_in_place(run: Run, app_path: Path, removed: Sequence[str]) -> None:
             ref = f"{in_place.KEEP}/{release_id}/{name}"
             git.demand(run(["update-ref", "-d", ref]), f"Cannot remove {ref} from {app_path}")
         tree_copy.remove(folder / release_id)
+        # A run that was killed while it built has left it.
+        build_place.remove_working_folder(app_path, release_id)
 
 
 def describe(planned: Dict[str, List[str]]) -> Dict[str, Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -61,11 +61,11 @@ def build(wanted: Build, state: pm2.State, own: Mapping[str, str]) -> List[str]:
     environment = environment_of(wanted, state, own)
     folders = ["", wanted.subfolder, *(command.folder for command in wanted.commands)]
     keeper = kept_output.Keeper(wanted.log, variables.hiding(environment))
-    with heartbeat.kept(wanted.lease), build_place(wanted.git, wanted.move, wanted.stage, folders):
+    with heartbeat.kept(wanted.lease), build_place(wanted.git, wanted.move, wanted.stage, folders) as place:
         warnings = _other_node(wanted, state, environment)
         for command in wanted.commands:
             heartbeat.refuse_lost(wanted.lease, wanted.move.release_id)
-            _run(wanted, command, environment, keeper)
+            _run(replace(wanted, stage=place), command, environment, keeper)
     return warnings + keeper.problems
 
 
