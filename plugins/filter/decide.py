@@ -11,18 +11,21 @@ version_added: 0.1.0
 description:
   - Returns one finding for each row of the matrix, and as the decision the worst of their actions.
   - The order of actions is proceed, adjust, monitor, rollback.
-  - What was not measured, has too few samples, or has no baseline never passes. It rolls back only where the row's own action is rollback.
-  - A measurement with an interval crosses C(rollback_if) only when the whole interval does. That of a measurement is a 99 % interval,
-    that of a change against the baseline a 99.9 % one, for which each side needs at least eight samples.
+  - What was not measured, or has no baseline, never passes. It rolls back only where the row's own action is rollback.
+  - What has too few samples, or misses its target by no more than chance could, is inconclusive. It asks for nothing, and says so.
+  - Of a thousand releases that changed nothing, rows that judge samples roll back fewer than one, over all rows and looks of a watch.
+    C(rollback_if) is crossed when that is as sure. A share of counted C(events) is judged by an exact test of its counts, which are
+    divided by how much more they scatter from block to block than independent ones do; another number by its interval.
   - Where it is unclear whether the rollback line is crossed, a finding says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: matrix, baseline, age, known_metrics, watch_seconds, scope
+positional: matrix, baseline, age, known_metrics, watch_seconds, scope, look
 options:
   _input:
     description:
       - Name of each metric and its measurement.
       - A measurement is a boolean, a number, or a mapping of C(value), C(low), C(high) and C(samples). A C(note) explains a bad value in words.
+      - A share may have its C(events) among the samples, C(blocks) of both in their order, and all three again as C(since_switch).
     type: dict
     required: true
   matrix:
@@ -52,6 +55,10 @@ options:
     type: str
     choices: ["", host, fleet]
     default: ""
+  look:
+    description: The number of this judgement of the release, from 1. Each has its part of the error budget.
+    type: int
+    default: 1
 """
 
 EXAMPLES = r"""
@@ -75,10 +82,12 @@ _value:
     reason: "error_rate: 2.5 is not below 1"
     age: 0
     watch_seconds: 0
+    look: 1
     findings:
       - name: error_rate
         metric: error_rate
         value: 2.5
+        window: ""
         target: below 1, rollback if above 5
         samples_needed: null
         outcome: miss
@@ -100,9 +109,10 @@ def decide(
     known_metrics: Optional[Sequence[str]] = None,
     watch_seconds: int = 0,
     scope: str = "",
+    look: int = 1,
 ) -> Dict[str, Any]:
     try:
-        return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope)
+        return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope, look)
     except decision_matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 

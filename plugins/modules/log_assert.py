@@ -291,7 +291,7 @@ measurements:
   description: Counts, and rates in percent with their interval. All are left out when lines may be missing.
   returned: when the state is checked
   type: dict
-  sample: {"critical_errors": 0, "error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200}}
+  sample: {"critical_errors": 0, "error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200, "events": 1, "blocks": [[1, 200]]}}
 """
 
 import os

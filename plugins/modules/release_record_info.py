@@ -98,11 +98,22 @@ watch:
   contains:
     since:
       description:
-        - Where the log is read from. The C(cursor) is that of the newest observation that is at least an hour old and had samples enough,
-          else of the switch, which C(from_switch) says.
+        - Where the log is read from. The C(cursor) is that of the newest observation that is at least an hour old, else of the switch, which
+          C(from_switch) says.
         - C(known_kinds) are the kinds of lines that the old revision wrote.
+        - C(counted) are the events and samples of shares from the switch until there, and C(own) the failed and all requests that later
+          observations sent themselves.
       type: dict
-      sample: {"cursor": {"version": 1, "at": 1771466400.0, "files": []}, "known_kinds": {"critical_errors": []}, "from_switch": true}
+      sample:
+        cursor: {"version": 1, "at": 1771466400.0, "files": []}
+        known_kinds: {"critical_errors": []}
+        from_switch: true
+        counted: {"error_rate": {"events": 3, "samples": 900, "blocks": [[3, 900]]}}
+        own: {"error_rate": [0, 58]}
+    look:
+      description: The number of the next judgement of the newest release, from 1. Each has its part of the error budget.
+      type: int
+      sample: 3
     baseline_since:
       description:
         - Where a baseline reads the log from when the newest release was rolled back within a day, as C(since), and empty otherwise.

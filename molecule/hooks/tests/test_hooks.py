@@ -23,9 +23,9 @@ HOOKS = {
     "slower": [("forward", "drain", UP), ("back", "undrain", UP)],
 }
 STATUS = {"better": "watching", "degraded": "rolled_back", "crash-at-load": "rolled_back", "slower": "aborted"}
-# Without traffic the decision is to monitor.
+# Without traffic nothing is decided, which is told to nobody.
 EVENTS = {
-    "better": ["start", "decision", "success"],
+    "better": ["start", "success"],
     "degraded": ["start", "rollback"],
     "crash-at-load": ["start", "failed_rollback"],
     "slower": ["start", "rollback"],

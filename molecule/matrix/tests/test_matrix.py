@@ -43,7 +43,6 @@ def test_a_row_rolls_its_faulty_release_back_and_no_other_row_does(records, revi
 @pytest.mark.parametrize(
     "revision, observation, row, outcome, action",
     [
-        ("wasteful", 0, "error_rate", "miss", "monitor"),
         ("wasteful", 0, "pool_exhausted", "miss", "adjust"),
         ("wasteful", 0, "new_warnings", "miss", "monitor"),
         ("wasteful", 0, "cache_hit_rate_1h", "not_due", "proceed"),

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judge measurements against a decision matrix: one finding a row, and the worst of their actions as the decision.
 
-A measurement is a boolean, a number, or a mapping `{value, low, high, samples, note}` of which only the value is
-needed. The note says what a bad value means, in words.
+A measurement is a boolean, a number, or a mapping `{value, low, high, samples, events, blocks, since_switch, note}` of
+which only the value is needed. `events` are those of a share, among its samples and in blocks `[events, samples]` of
+them; `since_switch` has the same three for all that was counted since the switch. The note says what a bad value means.
 Nothing here passes on silence: what was not measured, or cannot be compared, is an outcome of its own.
 """
 
@@ -14,14 +15,15 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Number
-from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import (
+from ansible_collections.greenlight.release.plugins.module_utils._decision.budget import budget_of
+from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import judge
+from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
+from ansible_collections.greenlight.release.plugins.module_utils._decision.measured import (
     UNKNOWN,
     Measured,
-    judge,
     parse_measurement,
     show,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._decision.row import ACTIONS, Row
 from ansible_collections.greenlight.release.plugins.module_utils._values import table
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_duration
@@ -36,11 +38,13 @@ def decide(
     known_metrics: Optional[Sequence[str]] = None,
     watch_seconds: int = 0,
     scope: str = "",
+    look: int = 1,
 ) -> Dict[str, Any]:
-    """Return `{decision, reason, findings, age, watch_seconds}`; `age` and `watch_seconds` are in seconds.
+    """Return `{decision, reason, findings, age, watch_seconds, look}`; `age` and `watch_seconds` are in seconds.
 
     A watch lasts for `watch_seconds` at least, and until the last row was judged. With a `scope` only the rows that
-    have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else.
+    have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else. The `look` is the
+    number of this judgement of the release, from 1: each has its part of the error budget.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
     """
@@ -48,7 +52,8 @@ def decide(
     now = {name: parse_measurement(name, value) for name, value in measurements.items()}
     base = {name: parse_measurement(name, value) for name, value in (baseline or {}).items()}
     judged = [row for row in rows if scope in ("", row.scope)]
-    findings = [_finding(row, now.get(row.metric), base.get(row.metric), age) for row in judged]
+    budget = budget_of(rows, look)
+    findings = [_finding(row, now.get(row.metric), base.get(row.metric), age, budget) for row in judged]
     decision = max((str(finding["action"]) for finding in findings), key=ACTIONS.index, default="proceed")
     return {
         "decision": decision,
@@ -56,11 +61,13 @@ def decide(
         "findings": findings,
         "age": age,
         "watch_seconds": max([watch_seconds, *(max(row.due, row.until) for row in rows)]),
+        "look": look,
     }
 
 
-def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: Number) -> Dict[str, Any]:
-    verdict = judge(row, now, base, age)
+def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: Number, budget: float) -> Dict[str, Any]:
+    verdict = judge(row, now, base, age, budget)
+    now = verdict.judged or now
     finding: Dict[str, Any] = {
         "name": row.name,
         "metric": row.metric,
@@ -77,6 +84,7 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: N
         "outcome": verdict.outcome,
         "action": _action(row, verdict.outcome),
         "reason": verdict.reason + (f" ({now.note})" if now and now.note and verdict.outcome != "pass" else ""),
+        "window": verdict.window,
         "remedy": row.remedy if verdict.outcome == "miss" else "",
     }
     if verdict.change:
@@ -90,7 +98,7 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: N
 
 
 def _action(row: Row, outcome: str) -> str:
-    if outcome in ("pass", "not_due"):
+    if outcome in ("pass", "not_due", "inconclusive"):
         return "proceed"
     if outcome in UNKNOWN:
         # Without a number nothing can be adjusted, so a person has to decide.
@@ -100,7 +108,8 @@ def _action(row: Row, outcome: str) -> str:
 
 def _summary(decision: str, findings: Sequence[Mapping[str, Any]]) -> str:
     if decision == "proceed":
-        return "every row that is due passes"
+        unclear = [finding["name"] for finding in findings if finding["outcome"] == "inconclusive"]
+        return f"no row fails, {', '.join(unclear)} cannot be told yet" if unclear else "every row that is due passes"
     worst = [finding for finding in findings if finding["action"] == decision]
     return "; ".join(f"{finding['metric']}: {finding['reason']}" for finding in worst)
 

@@ -13,9 +13,18 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.greenlight.release.plugins.module_utils._decision.judgement import Measured, parse_measurement
+from ansible_collections.greenlight.release.plugins.module_utils._decision.measured import (
+    Measured,
+    measured_share,
+    parse_measurement,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._values.counts import (
+    Counts,
+    describe_counts,
+    read_counts,
+    regroup,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric
-from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 
 def pool(hosts: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -51,11 +60,26 @@ def _is_share(name: str) -> bool:
 
 
 def _rate(measured: Sequence[Measured]) -> Dict[str, Any]:
-    total = sum(each.samples or 0 for each in measured)
-    events = round(sum(each.value * (each.samples or 0) for each in measured) / 100)
-    share = 100 * events / total if total else 0.0
-    low, high = (100 * bound for bound in wilson_interval(events, total))
-    return {"value": share, "low": min(low, share), "high": max(high, share), "samples": total}
+    """Return the share over the samples of all hosts. They serve at the same time, so their blocks lie side by side."""
+    counts = [each.counts or read_counts(vars(each)) for each in measured]
+    share = measured_share(_sum(counts))
+    together = {"value": share.value, "low": share.low, "high": share.high, **describe_counts(_sum(counts))}
+    if any(each.whole for each in measured):
+        whole = [each.whole or hour for each, hour in zip(measured, counts)]
+        together["since_switch"] = describe_counts(_sum(whole))
+    return together
+
+
+def _sum(hosts: Sequence[Counts]) -> Counts:
+    blocks = [counts.blocks for counts in hosts]
+    # Where the hosts have other numbers of blocks, nobody knows which of them are of the same time.
+    same = len({len(each) for each in blocks}) == 1
+    beside = [(sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)) for pairs in zip(*blocks)]
+    return Counts(
+        sum(counts.events for counts in hosts),
+        sum(counts.total for counts in hosts),
+        tuple(beside if same else regroup([block for each in blocks for block in each])),
+    )
 
 
 def _mean(measured: Sequence[Measured]) -> Dict[str, Any]:

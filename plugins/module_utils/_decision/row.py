@@ -73,6 +73,11 @@ class Row:
             text += f", rollback if {self.rollback_if.describe()}" + (" %" if self.relative else "")
         return text
 
+    def telling(self) -> float:
+        """Return the change in percent that the row must tell from its rollback line: about twice as far away."""
+        line = float(self.rollback_if.limit) if self.rollback_if else 0.0
+        return (2 * line or 10.0) if line >= 0 else ((1 + line / 100) ** 2 - 1) * 100
+
 
 def default_name(metric: str, due: int) -> str:
     """Return the name of a row that has none of its own: the metric, with the age where it is due later."""

@@ -99,7 +99,8 @@ def _share(how: Measurement, numbers: Mapping[str, float]) -> Dict[str, float]:
         raise JSONPathError(f"it rests on {total} events, at least {max(1, how.minimum):.0f} are needed")
     low, high = statistics.wilson_interval(events, total)
     value = 100 * events / total
-    return {"value": value, "low": min(100 * low, value), "high": max(100 * high, value), "samples": total}
+    interval = {"value": value, "low": min(100 * low, value), "high": max(100 * high, value)}
+    return {**interval, "samples": total, "events": events}
 
 
 def summarise_latency(elapsed: Sequence[float], failed: int) -> Dict[str, float]:

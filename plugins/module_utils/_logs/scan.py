@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import Rate, Rule, Rules
+from ansible_collections.greenlight.release.plugins.module_utils._values.counts import MOST_BLOCKS, regroup
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
@@ -36,6 +37,42 @@ class Tally:
         self.count += 1
 
 
+class Blocks:
+    """Events among lines, in blocks of about the same size in the order of the log; they grow with it.
+
+    Failures come in bunches, and how large these are shows only where a log is cut into blocks.
+    """
+
+    _FIRST_SIZE = 1 << 12
+
+    def __init__(self) -> None:
+        self.counted: List[Tuple[int, int]] = []
+        self._size = self._FIRST_SIZE
+        self._least = 1
+
+    @property
+    def total(self) -> int:
+        return sum(total for _events, total in self.counted)
+
+    def cut(self, data: bytes) -> Iterator[bytes]:
+        """Return a chunk in pieces of whole lines, each for one block."""
+        begin = 0
+        while begin < len(data):
+            end = data.find(b"\n", begin + self._size) + 1 or len(data)
+            yield data[begin:end] if end - begin < len(data) else data
+            begin = end
+
+    def add(self, events: int, total: int) -> None:
+        if self.counted and self.counted[-1][1] < self._least:
+            last = self.counted.pop()
+            events, total = last[0] + events, last[1] + total
+        self.counted.append((events, total))
+        if len(self.counted) > 2 * MOST_BLOCKS:
+            pairs = zip(self.counted[::2], [*self.counted[1::2], (0, 0)])
+            self.counted = [(one[0] + two[0], one[1] + two[1]) for one, two in pairs]
+            self._size, self._least = 2 * self._size, self.total // len(self.counted)
+
+
 @dataclass
 class Scan:
     """Counts lines by rules, chunk by chunk, as a log grows. `looking_for` is the pattern that is matched now."""
@@ -44,12 +81,12 @@ class Scan:
     known_kinds: Mapping[str, Sequence[str]]
     looking_for: str = ""
     tallies: Dict[str, Tally] = field(default_factory=dict)
-    rates: Dict[str, List[int]] = field(default_factory=dict)
+    rates: Dict[str, Blocks] = field(default_factory=dict)
     kinds: Dict[str, Set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tallies = {rule.name: Tally() for rule in self._all()}
-        self.rates = {rate.name: [0, 0] for rate in self.rules.rates}
+        self.rates = {rate.name: Blocks() for rate in self.rules.rates}
         self.kinds = {rule.name: set() for rule in self.rules.forbid}
 
     def _all(self) -> List[Rule]:
@@ -63,7 +100,7 @@ class Scan:
                 if rule.applies_to(stream):
                     self._add_lines(rule, chunk)
             for rate in self.rules.rates:
-                self._add_rate(rate, chunk)
+                self._add_rate(rate, data)
 
     def _add_lines(self, rule: Rule, chunk: Chunk) -> None:
         self.looking_for = rule.matcher.shown
@@ -83,17 +120,20 @@ class Scan:
         self.tallies[rule.name].known += is_known
         return not (rule.new_kinds_only and is_known)
 
-    def _add_rate(self, rate: Rate, chunk: Chunk) -> None:
-        self.looking_for = rate.of.shown
-        self.rates[rate.name][1] += rate.of.count(chunk)
-        self.looking_for = rate.count.shown
-        found = rate.count.find(chunk)
-        self.rates[rate.name][0] += sum(rate.of.matches(chunk.line_at(start)) for start in found)
+    def _add_rate(self, rate: Rate, data: bytes) -> None:
+        blocks = self.rates[rate.name]
+        for piece in blocks.cut(data):
+            chunk = Chunk(piece)
+            self.looking_for = rate.of.shown
+            total = rate.of.count(chunk)
+            self.looking_for = rate.count.shown
+            found = rate.count.find(chunk) if total else []
+            blocks.add(sum(rate.of.matches(chunk.line_at(start)) for start in found), total)
 
     def is_waiting(self) -> bool:
         """Say whether a required line, or a line that a rate needs, has not come yet."""
         return any(self.tallies[rule.name].count < rule.minimum for rule in self.rules.require) or any(
-            self.rates[rate.name][1] < rate.minimum for rate in self.rules.rates
+            self.rates[rate.name].total < rate.minimum for rate in self.rules.rates
         )
 
     def problems(self, complete: bool, span: Optional[float]) -> List[str]:
@@ -137,12 +177,20 @@ class Scan:
         for rule in [*self.rules.forbid, *self.rules.count]:
             count = self.tallies[rule.name].count
             found[rule.name] = round(per_hour(count, span), 3) if rule.per_hour else count
-        for name, (events, total) in self.rates.items():
-            if total:
-                low, high = (100 * bound for bound in wilson_interval(events, total))
-                value = 100 * events / total
-                found[name] = {"value": value, "low": min(low, value), "high": max(high, value), "samples": total}
+        for name, blocks in self.rates.items():
+            if blocks.total:
+                found[name] = _share(blocks)
         return found
+
+
+def _share(blocks: Blocks) -> Dict[str, Any]:
+    """Return a rate in percent, with its interval, and the counts that it is made of."""
+    events, total = sum(block[0] for block in blocks.counted), blocks.total
+    low, high = (100 * bound for bound in wilson_interval(events, total))
+    value = 100 * events / total
+    grouped = [list(block) for block in regroup(blocks.counted)]
+    interval = {"value": value, "low": min(low, value), "high": max(high, value)}
+    return {**interval, "samples": total, "events": events, "blocks": grouped}
 
 
 def per_hour(count: int, span: Optional[float]) -> float:

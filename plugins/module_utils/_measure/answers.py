@@ -18,7 +18,8 @@ class Since:
     """From where on the log and the counters are read, and what is expected of them.
 
     `looks_back` is false for a first measurement, which takes the log as it finds it. `required` are the lines that
-    the log must have since; it is None where no release is judged.
+    the log must have since; it is None where no release is judged. `counted` are the counts of shares before, from the
+    switch on, and `own` the `[failed, all]` of the requests that earlier looks sent since.
     """
 
     looks_back: bool = False
@@ -26,6 +27,8 @@ class Since:
     known_kinds: Mapping[str, List[str]] = field(default_factory=dict)
     counters: Mapping[str, Any] = field(default_factory=dict)
     required: Optional[Sequence[str]] = None
+    counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def judges_release(self) -> bool:
@@ -92,4 +95,6 @@ def _parse_since(given: Mapping[str, Any]) -> Since:
         known_kinds=given.get("known_kinds", {}),
         counters=given.get("counters", {}),
         required=given.get("required"),
+        counted=given.get("counted", {}),
+        own=given.get("own", {}),
     )

@@ -114,15 +114,30 @@ def _access(settings: Settings, url: str) -> Dict[str, Any]:
     return {key: value for key, value in settings.health_probe.items() if same and key in _ACCESS}
 
 
-def own_requests(settings: Settings, health: Mapping[str, Any]) -> int:
-    """Return how many requests in the log health_check sent itself: they are no traffic of users."""
-    sampled = [probe for probe in probes(settings) if "samples" in probe]
-    attempts = sum(int(probe["attempts"]) for probe in health.get("probes", []))
-    return attempts + sum(int(probe["samples"]) + int(probe.get("warmup", 0)) for probe in sampled)
+def own_requests(settings: Settings, health: Mapping[str, Any]) -> Dict[str, int]:
+    """Return how many requests health_check sent itself, by their path: they are no traffic of users."""
+    sent: Dict[str, int] = {}
+    asked = {probe["name"]: probe for probe in probes(settings)}
+    for answered in health.get("probes", []):
+        _add(sent, answered.get("url") or asked.get(answered["name"], {}).get("url"), int(answered["attempts"]))
+    for probe in asked.values():
+        if "samples" in probe:
+            _add(sent, probe.get("url"), int(probe["samples"]) + int(probe.get("warmup", 0)))
+    return sent
+
+
+def _add(sent: Dict[str, int], url: Any, requests: int) -> None:
+    path = urlsplit(str(url or "")).path or "/"
+    sent[path] = sent.get(path, 0) + requests
+
+
+def own_rule(path: str) -> str:
+    """Return the name of the rule that counts the lines of a path: an app may not write a line for every request."""
+    return f"own requests to {path}"
 
 
 def _ask_log(
-    settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: int, is_over: bool
+    settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: Mapping[str, int], is_over: bool
 ) -> Dict[str, Any]:
     lines = _line_rules(settings.required_log_lines if since.required is None else since.required)
     # Lines that nobody requires yet are counted, to see what the log has of them.
@@ -136,8 +151,9 @@ def _ask_log(
         "count": [
             {"name": "pool_exhausted", "pattern": settings.pool_exhausted, "regex": True, "per": "hour"},
             *counted,
+            *({"name": own_rule(path), "pattern": path} for path in own),
         ],
-        "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + own}},
+        "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + sum(own.values())}},
         "wait": settings.measure_seconds if since.looks_back and not is_over else 0,
     }
 

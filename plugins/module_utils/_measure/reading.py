@@ -6,11 +6,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._decision.measured import measured_share
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
-from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import failed_probes, own_requests
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import (
+    failed_probes,
+    own_requests,
+    own_rule,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Settings
+from ansible_collections.greenlight.release.plugins.module_utils._values.counts import (
+    describe_counts,
+    parse_counts,
+    read_counts,
+    without_own,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import metrics_of_requests
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,7 @@ def read(settings: Settings, answers: Answers) -> Reading:
     problems = _describe(answers.process["reason"], failed, missing) + _hint(settings, failed)
     measurements = {
         **answers.health["measurements"],
-        **answers.log["measurements"],
-        **_error_rate(settings, answers),
+        **_measured_in_log(settings, answers),
         **_trend(answers),
         **_restarts(answers),
         "server_starts": {"value": serves, "note": problems},
@@ -61,13 +72,43 @@ def _hint(settings: Settings, failed: List[Mapping[str, Any]]) -> str:
     return f" ({said})" if inferred else ""
 
 
-def _error_rate(settings: Settings, answers: Answers) -> Measurements:
-    """Return the error rate with the requests of users as its samples: our own ones say nothing of them."""
-    rate = answers.log["measurements"].get("error_rate")
-    if rate is None:
-        return {}
-    users = max(0, rate["samples"] - own_requests(settings, answers.health))
-    return {"error_rate": {**rate, "samples": users}}
+def _measured_in_log(settings: Settings, answers: Answers) -> Measurements:
+    """Return what the log measures, its rates without our own requests: they say nothing of users."""
+    own = own_requests(settings, answers.health)
+    rules = [own_rule(path) for path in own]
+    found = {name: value for name, value in answers.log["measurements"].items() if name not in rules}
+    for metric in metrics_of_requests():
+        if metric in found:
+            found[metric] = _rate_of_users(metric, found[metric], _written(answers, own), answers)
+    return found
+
+
+def _written(answers: Answers, own: Mapping[str, int]) -> Tuple[int, int]:
+    """Return how many of our own requests failed, and how many there are in the log.
+
+    An app may write no line for some paths. What failed is known of probes that were asked again.
+    """
+    lines = answers.log["lines"]
+    logged = sum(min(sent, int(lines.get(own_rule(path), {}).get("count", sent))) for path, sent in own.items())
+    failed = sum(
+        int(probe.get("retries", 0))
+        for probe in answers.health.get("probes", [])
+        if any("status 5" in reason for reason in [probe["reason"], *probe.get("retry_reasons", [])])
+    )
+    return min(failed, logged), logged
+
+
+def _rate_of_users(metric: str, rate: Mapping[str, Any], own: Tuple[int, int], answers: Answers) -> Dict[str, Any]:
+    """Return a rate with its counts, also since the switch, and the requests of our own that were taken out."""
+    earlier = answers.since.own.get(metric, (0, 0))
+    users = without_own(read_counts(rate), own[0] + earlier[0], own[1] + earlier[1])
+    share = measured_share(users)
+    measured = {"value": share.value, "low": share.low, "high": share.high, **describe_counts(users), "own": list(own)}
+    if answers.since.judges_release:
+        before = answers.since.counted.get(metric)
+        whole = parse_counts(before).plus(users) if before else users
+        measured["since_switch"] = describe_counts(whole)
+    return measured
 
 
 def _trend(answers: Answers) -> Measurements:

@@ -21,14 +21,17 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
     if not release:
         raise MeasureError("no release is on record, so none can be judged; release with the playbook deploy first")
     reading, same_hour = read(settings, answers), _same_hour(settings, answers)
+    earlier = same_hour.get("measurements", {})
     decision = decide(
-        reading.measurements,
+        # What the same hour of another day is compared with is this hour, and nothing that was before it.
+        {name: _of_this_hour(value) if name in earlier else value for name, value in reading.measurements.items()},
         settings.matrix(),
-        {**answers.facts["baseline"], **same_hour.get("measurements", {})},
+        {**answers.facts["baseline"], **earlier},
         answers.record["age"] or 0,
         known_metrics(settings.probe_metrics()),
         int(settings.watch_seconds),
         scope,
+        int(answers.watch.get("look", 1)),
     )
     return {
         **decision,
@@ -38,6 +41,12 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         "counters": answers.health["counters"],
         "baseline_at": same_hour.get("at", release["opened_at"]),
     }
+
+
+def _of_this_hour(measured: Any) -> Any:
+    if not isinstance(measured, Mapping):
+        return measured
+    return {key: value for key, value in measured.items() if key != "since_switch"}
 
 
 def _same_hour(settings: Settings, answers: Answers) -> Mapping[str, Any]:

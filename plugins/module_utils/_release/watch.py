@@ -54,40 +54,51 @@ def next_observation(now: float, interval: int, age: int, watch_seconds: int) ->
 
 
 def read_since(record: Record, now: datetime, rollback: Optional[Record] = None) -> Dict[str, Any]:
-    """Return `{cursor, known_kinds, from_switch}`: where in the log to start reading about the release, as of `now`.
+    """Return `{cursor, known_kinds, from_switch, counted, own}`: where in the log to start reading, as of `now`.
 
-    That is the newest observation that is at least an hour old and had samples enough, so that little traffic adds up
-    over the hours; before there is one, it is the switch. The cursor is None where the release did not come as far as
-    to take one.
+    That is the newest observation that is at least an hour old; before there is one, it is the switch. The cursor is
+    None where the release did not come as far as to take one. `counted` is what shares of requests were counted from
+    the switch until there, so that nothing is lost when the log is, and `own` are our own requests since.
 
     `rollback` is a later release that was rolled back to this one. What is before its end says nothing of this one: the
     log is read from there on, and `counters` is {} where nothing was observed since.
     """
-    facts, observations = record["facts"], record["observations"]
+    facts, observations, first = record["facts"], record["observations"], 0
     since = {"cursor": facts.get("cursor"), "known_kinds": facts.get("known_kinds", {}), "from_switch": True}
     if rollback and rollback["facts"].get("cursor_after"):
-        observations = _since_end_of(rollback, observations)
+        first = len(observations) - len(_since_end_of(rollback, observations))
         since.update(cursor=rollback["facts"]["cursor_after"], from_switch=False)
-        since.update({} if observations else {"counters": {}})
-    for observation in reversed(observations):
-        age = now - parse_time(observation["at"])
-        if age >= WINDOW and observation.get("cursor") and not _had_too_few_samples(observation):
-            return {**since, "cursor": observation["cursor"], "from_switch": False}
-    return since
+        since.update({} if observations[first:] else {"counters": {}})
+    for index in reversed(range(first, len(observations))):
+        observation = observations[index]
+        if now - parse_time(observation["at"]) >= WINDOW and observation.get("cursor"):
+            since.update(cursor=observation["cursor"], from_switch=False)
+            return {**since, **_counted_until(observations, index + 1)}
+    return {**since, **_counted_until(observations, first)}
 
 
 def _since_end_of(rollback: Record, observations: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     return [each for each in observations if parse_time(each["at"]) >= parse_time(rollback["closed_at"])]
 
 
-def _had_too_few_samples(observation: Mapping[str, Any]) -> bool:
-    """Say whether the log had too few requests; more of it does not mend a baseline or a response time."""
-    return any(
-        finding["outcome"] == "too_few_samples"
-        and finding["metric"] in metrics_of_requests()
-        and (finding["samples"] or 0) < finding.get("minimum_samples", 0)
-        for finding in observation.get("findings", [])
-    )
+def _counted_until(observations: Sequence[Mapping[str, Any]], end: int) -> Dict[str, Any]:
+    """Return what the observations before the index `end` counted since the switch, and our own requests after it."""
+    counted: Dict[str, Any] = {}
+    own: Dict[str, List[int]] = {}
+    for metric in metrics_of_requests():
+        measured = [(each.get("measurements") or {}).get(metric) for each in observations]
+        found = [each if isinstance(each, Mapping) else {} for each in measured]
+        sums = [each["since_switch"] for each in found[:end] if "since_switch" in each]
+        counted.update({metric: sums[-1]} if sums else {})
+        sent = [each["own"] for each in found[end:] if "own" in each]
+        own.update({metric: [sum(pair[0] for pair in sent), sum(pair[1] for pair in sent)]} if sent else {})
+    return {"counted": counted, "own": own}
+
+
+def next_look(record: Record) -> int:
+    """Return the number of the judgement that comes next, from 1: later ones are dropped from a long record."""
+    observations = record["observations"]
+    return max([len(observations), *(int(each.get("look", 0)) for each in observations)]) + 1
 
 
 def baseline_since(record: Record, now: datetime) -> Dict[str, Any]:
@@ -215,6 +226,7 @@ def _last_rolled_back(records: Sequence[Record]) -> Optional[Record]:
 def _describe_watch(records: Sequence[Record], rollback: Optional[Record], now: datetime) -> Dict[str, Any]:
     return {
         "since": read_since(records[-1], now, rollback),
+        "look": next_look(records[-1]),
         "baseline_since": baseline_since(records[-1], now),
         "first_measurements": first_measurements(records[-1]),
         "restarts": restarts(records[-1], rollback),

@@ -11,6 +11,7 @@ A subject has one error. Those below it are for callers that do something else a
         ChangesError
         CommandError
         ConditionError
+        CountsError
         DurationError
         EvidenceError
         FleetError

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Intervals for rates and quantiles, and for the change between two of them.
 
-The interval of one measurement is a 99 % one. The interval of a change is a 99.9 % one: a release is judged by several
-rows, and again in every hour of its watch, and all of that together may mislead fewer than one in a thousand.
+The interval of one measurement is a 99 % one, that of a change a 99.9 % one. What decides about a release is wider: the
+decision says how much, by the error that a look may still make.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple, Sequence, Tuple
 
 # Two-sided 99 % point of the standard normal distribution.
 Z = 2.5758293035489004
-# How much wider a 99.9 % interval is than a 99 % one.
-WIDER = 3.2905267314918945 / Z
+# Two-sided 99.9 % point.
+Z_CHANGE = 3.2905267314918945
 # One-sided 99 % point: what is there shall be seen 99 times in 100.
 Z_POWER = 2.3263478740408408
 # With fewer values than these not even all of them are a 99 % interval of the median.
@@ -68,8 +68,14 @@ def quantile_interval(ordered: Sequence[float], q: float) -> Tuple[float, float]
     return (ordered[low], ordered[high])
 
 
-def relative_change(now: Interval, base: Interval) -> Interval:
-    """Return the change from `base` to `now` in percent, with a 99.9 % interval.
+def widened(interval: Interval, point: float) -> Interval:
+    """Return a 99 % interval as one that reaches to another `point` of the standard normal distribution."""
+    value, wider = interval.value, point / Z
+    return Interval(value, value - (value - interval.low) * wider, value + (interval.high - value) * wider)
+
+
+def relative_change(now: Interval, base: Interval, point: float = Z_CHANGE) -> Interval:
+    """Return the change from `base` to `now` in percent, with an interval; by default it is a 99.9 % one.
 
     The distances of both values to the ends of their intervals are combined on the logarithmic scale. For two shares
     with Wilson's intervals that is close to the inverse sinh interval of their ratio; for two medians with the
@@ -79,30 +85,36 @@ def relative_change(now: Interval, base: Interval) -> Interval:
     Source: G. Y. Zou and A. Donner, Construction of confidence limits about effect measures: a general approach (2008);
     R. G. Newcombe, Logit confidence intervals and the inverse sinh transformation (2001).
     """
-    ratio = now.value / base.value
+    ratio, wider = now.value / base.value, point / Z
     low, high = now.low / base.high, math.inf
     if now.low > 0:
-        low = ratio * math.exp(-WIDER * math.hypot(math.log(now.value / now.low), math.log(base.high / base.value)))
+        low = ratio * math.exp(-wider * math.hypot(math.log(now.value / now.low), math.log(base.high / base.value)))
     if base.low > 0:
         high = now.high / base.low
         if now.value > 0:
-            high = ratio * math.exp(WIDER * math.hypot(math.log(now.high / now.value), math.log(base.value / base.low)))
+            high = ratio * math.exp(wider * math.hypot(math.log(now.high / now.value), math.log(base.value / base.low)))
     return Interval((ratio - 1) * 100, (low - 1) * 100, (high - 1) * 100)
 
 
-def difference(now: Interval, base: Interval) -> Interval:
-    """Return `now` minus `base` in their own unit, with a 99.9 % interval; for two shares it is Newcombe's.
+def difference(now: Interval, base: Interval, point: float = Z_CHANGE) -> Interval:
+    """Return `now` minus `base` in their own unit, with an interval; for two shares it is Newcombe's.
 
     Source: R. G. Newcombe, Interval estimation for the difference between independent proportions (1998), method 10.
     """
-    gap = now.value - base.value
-    below = WIDER * math.hypot(now.value - now.low, base.high - base.value)
-    above = WIDER * math.hypot(now.high - now.value, base.value - base.low)
+    gap, wider = now.value - base.value, point / Z
+    below = wider * math.hypot(now.value - now.low, base.high - base.value)
+    above = wider * math.hypot(now.high - now.value, base.value - base.low)
     return Interval(gap, gap - below, gap + above)
 
 
 def samples_to_show(
-    now: Interval, base: Interval, samples: Tuple[int, int], change: float, line: float, floor: float
+    now: Interval,
+    base: Interval,
+    samples: Tuple[int, int],
+    change: float,
+    line: float,
+    floor: float,
+    point: float = Z_CHANGE,
 ) -> int:
     """Return how many samples each side needs, so that a true `change` is seen to lie beyond `line` 99 times in 100.
 
@@ -114,7 +126,11 @@ def samples_to_show(
     before = samples[1] * (math.log(base.high / base.value) ** 2 if base.value > 0 else base.high / least)
     after = samples[0] * math.log(now.value / now.low) ** 2 if now.low > 0 else before
     distance = math.log((1 + change / 100) / (1 + line / 100))
-    needed = (before + after) * ((WIDER + Z_POWER / Z) / distance) ** 2
-    # Two digits are all that it is worth.
-    step = float(10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1))
-    return int(math.ceil(needed / step) * step)
+    needed = (before + after) * ((point + Z_POWER) / Z / distance) ** 2
+    return rounded_up(needed)
+
+
+def rounded_up(number: float) -> int:
+    """Return a number with two digits, which are all that an estimate is worth."""
+    step = float(10 ** max(0, math.floor(math.log10(max(number, 1))) - 1))
+    return int(math.ceil(number / step) * step)

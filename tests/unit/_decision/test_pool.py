@@ -11,7 +11,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.statist
 
 def rate(events, total):
     low, high = wilson_interval(events, total)
-    return {"value": 100 * events / total if total else 0, "low": 100 * low, "high": 100 * high, "samples": total}
+    interval = {"value": 100 * events / total if total else 0, "low": 100 * low, "high": 100 * high}
+    return {**interval, "samples": total, "events": events}
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,36 @@ def rate(events, total):
 )
 def test_a_rate_is_counted_over_the_requests_of_all_hosts(hosts, events, total):
     pooled = pool([{"error_rate": rate(*each)} for each in hosts])["error_rate"]
+    assert pooled.pop("blocks") == []
     assert pooled == pytest.approx(rate(events, total))
 
 
+@pytest.mark.parametrize(
+    "first, second, together",
+    [
+        # Blocks of the same time are one.
+        ([[1, 10], [0, 10]], [[4, 20], [0, 30]], [[5, 30], [0, 40]]),
+        ([[1, 10], [0, 10]], [[4, 50]], [[1, 10], [0, 10], [4, 50]]),
+    ],
+)
+def test_the_blocks_of_the_hosts_lie_beside_each_other(first, second, together):
+    hosts = [{"error_rate": {**rate(1, 20), "blocks": first}}, {"error_rate": {**rate(4, 50), "blocks": second}}]
+    assert pool(hosts)["error_rate"]["blocks"] == together
+
+
+def test_what_was_counted_since_the_switch_is_added_up_too():
+    whole = {"events": 9, "samples": 400, "blocks": []}
+    hosts = [{"error_rate": {**rate(1, 20), "since_switch": whole}}, {"error_rate": rate(4, 50)}]
+    assert pool(hosts)["error_rate"]["since_switch"] == {"events": 13, "samples": 450, "blocks": []}
+
+
+def test_the_rate_of_an_older_host_is_counted_from_its_percentage():
+    old = {name: value for name, value in rate(3, 100).items() if name != "events"}
+    assert pool([{"error_rate": old}, {"error_rate": rate(1, 100)}])["error_rate"]["events"] == 4
+
+
 def test_a_rate_of_no_requests_is_nothing_sure():
-    empty = {"value": 0.0, "low": 0.0, "high": 100.0, "samples": 0}
+    empty = {"value": 0.0, "low": 0.0, "high": 100.0, "samples": 0, "events": 0, "blocks": []}
     assert pool([{"error_rate": empty}, {"error_rate": empty}]) == {"error_rate": empty}
 
 

@@ -109,7 +109,23 @@ def test_a_rate_is_a_measurement_with_its_interval():
     rate = scan.measurements(True, None)["error_rate"]
     assert (rate["value"], rate["samples"]) == (25.0, 4)
     assert rate["low"] < 25 < rate["high"]
+    assert (rate["events"], rate["blocks"]) == (1, [[1, 4]])
     assert scan.measurements(False, None) == {}
+
+
+@pytest.mark.parametrize("chunks", [1, 7, 200])
+def test_a_rate_is_cut_into_blocks_in_the_order_of_the_log(chunks):
+    lines = ["r ok"] * 9000 + ["r bad"] * 1000
+    scan = scanned([], rates={"errors": {"count": "bad", "of": "r"}})
+    size = len(lines) // chunks
+    parts = [lines[at : at + size] for at in range(0, len(lines), size)]
+    scan.add("out", [("\n".join(part) + "\n").encode() for part in parts])
+    blocks = scan.measurements(True, None)["errors"]["blocks"]
+    assert 10 <= len(blocks) <= 20
+    assert max(block[1] for block in blocks) < 3 * min(block[1] for block in blocks)
+    assert [sum(each) for each in zip(*blocks)] == [1000, 10_000]
+    # All failures are at the end.
+    assert [events for events, _total in blocks[: len(blocks) * 3 // 4]] == [0] * (len(blocks) * 3 // 4)
 
 
 def test_a_rate_of_nothing_is_not_measured():
@@ -123,7 +139,7 @@ def test_a_short_time_is_not_extrapolated_to_an_hour(count, span, rate):
 
 def test_a_line_counts_in_a_rate_only_where_it_has_both_texts():
     scan = scanned(["s5 alone", "r s5", "r s2", "r"], rates={"errors": {"count": "s5", "of": "r"}})
-    assert scan.rates["errors"] == [1, 3]
+    assert scan.rates["errors"].counted == [(1, 3)]
 
 
 def test_a_flood_of_kinds_does_not_fill_the_record(monkeypatch):

@@ -153,9 +153,14 @@ def test_what_is_counted_since_the_last_observation_is_asked_for(app):
 @pytest.mark.parametrize(
     "probes, health, expected",
     [
-        ([], {}, 55),
-        ([], {"probes": [probe(attempts=3), probe("response time", attempts=4)]}, 62),
-        ([{"name": "a", "samples": "20", "warmup": 2}, {"name": "b", "samples": 7}, {"name": "c"}], {}, 84),
+        ([], {}, {"/health": 55}),
+        ([], {"probes": [probe(attempts=3), probe("response time", attempts=4)]}, {"/health": 62}),
+        ([], {"probes": [probe("cache statistics", url="http://127.0.0.1:3000")]}, {"/": 3, "/health": 55}),
+        (
+            [{"name": "a", "url": "http://h/a?x=1", "samples": "20", "warmup": 2}, {"name": "b", "samples": 7}],
+            {},
+            {"/health": 55, "/a": 22, "/": 7},
+        ),
     ],
 )
 def test_every_attempt_sample_and_warm_up_is_a_request_of_our_own(probes, health, expected):
@@ -175,19 +180,23 @@ def test_the_log_is_read_until_it_has_the_requests_that_the_matrix_asks_for_with
     assert rate == {"count": '"statusCode":5', "of": '"statusCode":', "minimum": expected}
 
 
+OWN = ["own requests to /health"]
+
+
 @pytest.mark.parametrize(
     "since, required, counted",
     [
-        ({}, [], ["pool_exhausted", "Listening", "Ready"]),
-        ("baseline", [], ["pool_exhausted", "Listening", "Ready"]),
-        ({"required": ["Ready"]}, ["Ready"], ["pool_exhausted"]),
-        ("switch", [], ["pool_exhausted"]),
+        ({}, [], ["pool_exhausted", "Listening", "Ready", *OWN]),
+        ("baseline", [], ["pool_exhausted", "Listening", "Ready", *OWN]),
+        ({"required": ["Ready"]}, ["Ready"], ["pool_exhausted", *OWN]),
+        ("switch", [], ["pool_exhausted", *OWN]),
     ],
 )
 def test_lines_are_required_of_a_release_and_otherwise_counted(app, since, required, counted):
     log = ask(*app(well(since=since), required_log_lines=["Listening", "Ready", "Listening"]))["log"]
     assert ([rule["name"] for rule in log["require"]], [rule["name"] for rule in log["count"]]) == (required, counted)
-    assert all(rule["pattern"] == rule["name"] for rule in [*log["require"], *log["count"][1:]])
+    assert all(rule["pattern"] == rule["name"] for rule in [*log["require"], *log["count"][1:-1]])
+    assert log["count"][-1]["pattern"] == "/health"
 
 
 @pytest.mark.parametrize("ignored, expected", [([], []), (["a|b", "c"], [{"pattern": "(?:a|b)|(?:c)", "regex": True}])])

@@ -46,11 +46,57 @@ def test_required_lines_of_a_running_revision_are_not_missing(app):
     assert read(*app(well(since="baseline"), required_log_lines=["Ready"])).serves
 
 
-@pytest.mark.parametrize("samples, expected", [(158, 100), (58, 0), (20, 0)])
-def test_our_own_requests_are_no_samples_of_the_error_rate(app, samples, expected):
+OWN = "own requests to /health"
+
+
+def rate_of(app, results):
+    return read(*app(results)).measurements["error_rate"]
+
+
+@pytest.mark.parametrize(
+    "events, samples, lines, expected",
+    [
+        (2, 158, None, (2, 100, 2.0)),
+        (2, 158, 400, (2, 100, 2.0)),
+        # The app writes no line for its health, so none of ours is in the log.
+        (2, 158, 0, (2, 158, 200 / 158)),
+        (2, 158, 8, (2, 150, 200 / 150)),
+        (0, 58, None, (0, 0, 0.0)),
+        (3, 20, None, (0, 0, 0.0)),
+    ],
+)
+def test_our_own_requests_are_in_no_rate(app, events, samples, lines, expected):
     results = well()
-    results["log"]["measurements"]["error_rate"] = {"value": 1.5, "samples": samples}
-    assert read(*app(results)).measurements["error_rate"] == {"value": 1.5, "samples": expected}
+    results["log"]["measurements"]["error_rate"] = {"value": 9, "events": events, "samples": samples}
+    if lines is not None:
+        results["log"]["lines"][OWN] = {"count": lines}
+        results["log"]["measurements"][OWN] = lines
+    rate = rate_of(app, results)
+    assert (rate["events"], rate["samples"], rate["value"]) == expected
+    assert OWN not in read(*app(results)).measurements
+
+
+def test_our_own_requests_that_failed_are_no_failures_of_users(app):
+    results = well()
+    results["health"]["probes"] = [probe(attempts=5, retries=2, retry_reasons=["status 503"]), probe("b", retries=1)]
+    results["log"]["measurements"]["error_rate"] = {"value": 9, "events": 4, "samples": 163}
+    rate = rate_of(app, results)
+    assert (rate["events"], rate["samples"], rate["own"]) == (2, 100, [2, 63])
+
+
+def test_what_was_counted_before_is_added_and_requests_of_earlier_looks_are_taken_out(app):
+    results = well()
+    results["record"]["watch"]["since"].update(
+        counted={"error_rate": {"events": 7, "samples": 900, "blocks": [[7, 900]]}}, own={"error_rate": [1, 42]}
+    )
+    results["log"]["measurements"]["error_rate"] = {"value": 9, "events": 4, "samples": 200, "blocks": [[4, 200]]}
+    rate = rate_of(app, results)
+    assert (rate["events"], rate["samples"], rate["own"]) == (3, 100, [0, 58])
+    assert rate["since_switch"] == {"events": 10, "samples": 1000, "blocks": [[7, 900], [3, 100]]}
+
+
+def test_a_running_revision_was_not_switched_to(app):
+    assert "since_switch" not in rate_of(app, well(since="baseline"))
 
 
 def test_what_the_log_could_not_measure_is_no_measurement(app):

@@ -14,12 +14,6 @@ from ansible_collections.greenlight.release.plugins.modules import release_recor
 
 SWITCH = datetime(2026, 2, 19, 2, 0, tzinfo=timezone.utc)
 OLD, NEW = "a" * 40, "b" * 40
-FEW = [
-    {"outcome": "pass", "metric": "error_rate"},
-    {"outcome": "too_few_samples", "metric": "error_rate", "samples": 99, "minimum_samples": 100},
-]
-FEW_BEFORE = [{**FEW[1], "samples": 100}]
-FEW_PROBES = [{**FEW[1], "metric": "response_time", "samples": 9, "minimum_samples": 20}]
 
 
 def at(hours):
@@ -66,23 +60,55 @@ def test_another_text_than_a_time_is_refused():
         # The clock was set back: what lies in the future is passed over.
         ([observed(0.1), observed(9)], 2, 0.1, False),
         ([{"at": format_time(at(0.1))}], 3, "switch", True),
-        # Little traffic adds up until there is enough of it.
-        ([observed(0.1), observed(1, findings=FEW), observed(2, findings=FEW)], 3, 0.1, False),
-        ([observed(0.1, findings=FEW), observed(1, findings=FEW)], 3, "switch", True),
-        ([observed(0.1, findings=FEW), observed(1, findings=[{"outcome": "pass"}])], 3, 1, False),
-        # Reading more of the log does not mend a small baseline, or a probe that was asked too seldom.
-        ([observed(0.1), observed(1, findings=FEW_BEFORE)], 3, 1, False),
-        ([observed(0.1), observed(1, findings=FEW_PROBES)], 3, 1, False),
     ],
 )
 def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, now, cursor, from_switch):
     since = watch.read_since(record(*observations), at(now))
-    assert since == {"cursor": {"taken": cursor}, "known_kinds": {"critical_errors": ["k"]}, "from_switch": from_switch}
+    kinds = {"known_kinds": {"critical_errors": ["k"]}}
+    assert since == {"cursor": {"taken": cursor}, **kinds, "from_switch": from_switch, "counted": {}, "own": {}}
 
 
 def test_a_release_that_died_before_its_switch_has_no_cursor():
     since = watch.read_since(record(facts={}), SWITCH)
-    assert since == {"cursor": None, "known_kinds": {}, "from_switch": True}
+    assert since == {"cursor": None, "known_kinds": {}, "from_switch": True, "counted": {}, "own": {}}
+
+
+def counted(hours, events=None, own=0, **fields):
+    """Return an observation that had counted so many events since the switch, or could not read the log."""
+    whole = {"since_switch": {"events": events, "samples": 100 * (events or 0)}, "own": [0, own]}
+    return observed(hours, measurements={"error_rate": None if events is None else whole}, **fields)
+
+
+@pytest.mark.parametrize(
+    "observations, now, events, own",
+    [
+        ([], 0.5, None, None),
+        ([counted(0.1, 1, own=5)], 0.5, None, 5),
+        ([counted(0.1, 1, own=5)], 1.1, 1, None),
+        ([counted(0.1, 1, own=5), counted(0.5, 2, own=6), counted(1.1, 4, own=7)], 1.2, 1, 13),
+        # What an observation could not read is lost, and nothing else.
+        ([counted(0.1, 1), counted(1.1), counted(2.1, 3, own=4)], 2.5, 1, 4),
+        ([observed(0.1, measurements={"error_rate": 3.0})], 2, None, None),
+    ],
+)
+def test_what_was_counted_before_is_kept_and_our_own_requests_since(observations, now, events, own):
+    since = watch.read_since(record(*observations), at(now))
+    wanted = {} if events is None else {"error_rate": {"events": events, "samples": 100 * events}}
+    assert (since["counted"], since["own"]) == (wanted, {} if own is None else {"error_rate": [0, own]})
+
+
+def test_requests_of_a_later_release_are_not_counted_for_the_one_before():
+    observations = [counted(0.1, 1, own=5), counted(0.5, 2, own=5), counted(2.1, 3, own=6)]
+    since = watch.read_since(record(*observations), at(2.5), rolled_back(2))
+    assert (since["counted"]["error_rate"]["events"], since["own"]) == (2, {"error_rate": [0, 6]})
+
+
+@pytest.mark.parametrize(
+    "observations, look",
+    [([], 1), ([observed(0), observed(1)], 3), ([observed(0, look=1), observed(9, look=250)], 251)],
+)
+def test_looks_are_counted_also_where_old_ones_were_dropped(observations, look):
+    assert watch.next_look(record(*observations)) == look
 
 
 def test_the_first_measurements_are_those_of_the_first_observation_with_any():
@@ -265,7 +291,7 @@ def rolled_back(hours, cursor="after", **facts):
 def test_a_watch_begins_anew_after_the_rollback_of_a_later_release(observations, rollback, cursor, counters):
     since = watch.read_since(record(*observations), at(3.1 if cursor == 2.1 else 3), rollback)
     kinds = {"known_kinds": {"critical_errors": ["k"]}}
-    assert since == {"cursor": {"taken": cursor}, **kinds, "from_switch": False, **counters}
+    assert since == {"cursor": {"taken": cursor}, **kinds, "from_switch": False, "counted": {}, "own": {}, **counters}
 
 
 @pytest.mark.parametrize(
