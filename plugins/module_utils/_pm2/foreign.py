@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterable, List
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import trust
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump
+from ansible_collections.greenlight.release.plugins.module_utils._pm2 import dump, process
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.plan import Request, State
 
@@ -41,8 +41,11 @@ def warnings(name: str, code: Path) -> List[str]:
 
 
 def code_of(request: Request, before: State, home: Path) -> List[Path]:
-    """Return the scripts that would run: the wanted one, or those that run, or those that PM2 had saved."""
+    """Return what would run: the wanted script, or those that run, or those that PM2 had saved.
+
+    A program such as npm runs what lies in its working folder.
+    """
     wanted = request.config.kept.get("pm_exec_path") if request.config else None
-    running = [each.script for each in before.instances]
+    running = [path for each in before.instances for path in dict.fromkeys((each.script, process.code_of(each)))]
     saved = [each.get("pm_exec_path") for each in dump.saved_as(home, request.name)] if not running else []
     return [Path(str(script)) for script in ([wanted] if wanted else running or saved) if script]

@@ -15,6 +15,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.redacti
 
 # What PM2 waits for between the signal to end and SIGKILL, in milliseconds: KILL_TIMEOUT in its constants.js.
 KILL_TIMEOUT = 1600
+# Folders of programs that run the code of others, such as npm, bash, bun and python3.
+_PROGRAMS = ("bin", "sbin", ".bin")
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,12 @@ def _problem(instance: Instance, requirements: Requirements, kernel: KernelState
         return f"{shown} is {instance.status} after {instance.restarts} restarts"
     if not kernel.alive:
         return f"{shown} is online in PM2, but its process {instance.pid} does not run"
-    if requirements.path_under and not _lies_under(instance.script, requirements.path_under):
-        return f"{shown} runs {instance.script}, which does not lie under {requirements.path_under}"
+    wanted, code = requirements.path_under, code_of(instance)
+    if wanted and not _lies_under(instance.script, wanted) and not _lies_under(code, wanted):
+        runs = instance.script if code == instance.script else f"{instance.script} in {code}"
+        return f"{shown} runs {runs}, which does not lie under {wanted}"
     if kernel.stale:
-        return f"{shown} still runs in {kernel.stale}, which {instance.script} no longer leads to"
+        return f"{shown} still runs in {kernel.stale}, which {code} no longer leads to"
     return _revision_problem(shown, requirements, kernel) or _place_problem(shown, requirements, kernel)
 
 
@@ -219,6 +223,16 @@ def _place_problem(shown: str, requirements: Requirements, kernel: KernelState) 
     return ""
 
 
+def code_of(instance: Instance) -> str:
+    """Return the path by which it shows which code runs: of a program such as npm it is the folder that it works in.
+
+    A folder `bin` with a package.json above it is one of the app itself.
+    """
+    real = Path(instance.script).resolve()
+    has_programs = real.parent.name in _PROGRAMS and not (real.parent.parent / "package.json").is_file()
+    return instance.cwd if has_programs or "node_modules" in real.parts else instance.script
+
+
 def _lies_under(script: str, folder: str) -> bool:
     real, root = Path(script).resolve(), Path(folder).resolve()
     return real == root or root in real.parents
@@ -234,10 +248,10 @@ def changed_links(path: str, since: int) -> List[str]:
 def stale_folder(instance: Instance, works_in: str) -> str:
     """Return the folder of an older release that an instance still runs in, empty when it runs what its path leads to.
 
-    A link in the path of its script that is newer than the process was flipped since. `works_in` is the folder that
-    the process really works in; where PM2 started it through the same link, it shows whether the link was changed.
+    A link in the path of its code that is newer than the process was flipped since. `works_in` is the folder that the
+    process really works in; where PM2 started it through the same link, it shows whether the link was changed.
     """
-    links = changed_links(instance.script, instance.started_at)
+    links = changed_links(code_of(instance), instance.started_at)
     if not links:
         return ""
     through = [link for link in links if link == instance.cwd or Path(link) in Path(instance.cwd).parents]

@@ -90,6 +90,11 @@ def test_a_link_of_root_leads_to_code_all_the_same(script, tmp_path):
     assert foreign.foreign_places(tmp_path / "current" / "s.js") == [script.parent]
 
 
+def test_the_folder_in_which_root_lets_npm_start_is_code_as_well(tmp_path):
+    npm = state(listed(pid=5, pm_exec_path="/usr/bin/npm", pm_cwd="/srv/shop"))
+    assert foreign.code_of(request(), npm, tmp_path) == [Path("/usr/bin/npm"), Path("/srv/shop")]
+
+
 @pytest.mark.parametrize("partial", [None, make_partial(kill_timeout=9)])
 def test_the_code_is_the_wanted_script_or_the_one_that_runs_or_was_saved(tmp_path, partial):
     running = state(listed(pid=5, pm_exec_path="/srv/run.js"))

@@ -340,3 +340,42 @@ def test_a_ready_process_is_measured_less_often_but_at_the_end():
     process.wait_until_ready(ready, 3, 1.2, lambda: time.now, sleep)
     assert sleeps[:2] == [0.5, 0.5]
     assert sum(sleeps) == pytest.approx(1.2)
+
+
+# Where programs lie, and not the code that they run: a Debian package, nvm, Bun, a link of npm, the packages of an app.
+PROGRAMS = ("usr/bin/npm", ".nvm/versions/node/v24/bin/yarn", ".bun/bin/bun", "lib/node_modules/tsx/dist/cli.mjs")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_such_as_npm_runs_the_code_of_its_working_folder(tmp_path, program):
+    (tmp_path / program).parent.mkdir(parents=True)
+    (tmp_path / program).touch()
+    for number in ("1", "2"):
+        (tmp_path / "releases" / number).mkdir(parents=True)
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path / "releases" / "2")
+    npm = instance(script=str(tmp_path / program), cwd=str(current), started_at=9)
+    wanted = Requirements(path_under=str(tmp_path / "releases" / "2"))
+    assert process.judge([npm], wanted, {3: kernel()}).reason == ""
+    refused = process.judge([npm], Requirements(path_under="/srv/other"), {3: kernel()}).reason
+    assert refused == f"instance 3 runs {npm.script} in {current}, which does not lie under /srv/other"
+    assert process.stale_folder(npm, str(tmp_path / "releases" / "2")) == ""
+    assert process.stale_folder(npm, str(tmp_path / "releases" / "1")) == str(tmp_path / "releases" / "1")
+
+
+def test_a_program_that_was_updated_since_is_no_sign_of_an_old_release(tmp_path):
+    for folder in ("bin", "app", "lib/node_modules/npm/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "bin" / "npm").symlink_to(tmp_path / "lib/node_modules/npm/bin/npm-cli.js")
+    npm = instance(script=str(tmp_path / "bin" / "npm"), cwd=str(tmp_path / "app"), started_at=9)
+    assert process.stale_folder(npm, str(tmp_path / "app")) == ""
+
+
+def test_a_script_in_the_folder_bin_of_an_app_is_the_code_itself(tmp_path):
+    (tmp_path / "app" / "bin").mkdir(parents=True)
+    (tmp_path / "app" / "package.json").touch()
+    www = instance(script=str(tmp_path / "app" / "bin" / "www"), cwd="/home/me")
+    assert process.judge([www], Requirements(path_under=str(tmp_path / "app")), {3: kernel()}).ready
+    assert process.judge([www], Requirements(path_under="/home"), {3: kernel()}).reason == (
+        f"instance 3 runs {www.script}, which does not lie under /home"
+    )
