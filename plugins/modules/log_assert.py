@@ -43,7 +43,7 @@ options:
     elements: dict
     suboptions:
       path:
-        description: Path of the log.
+        description: Path of the log. A star in its name stands for any text, such as for the date where there is a log for each day.
         type: path
         required: true
       stream:

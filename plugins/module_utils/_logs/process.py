@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
@@ -29,7 +30,7 @@ def find_logs(
     has_to_find = params["state"] == "mark" or not params["cursor"]
     if params["files"] is None and not params["process"] and has_to_find:
         raise LogError("There is no log to read; give files or process")
-    files = parse_files(params["files"] or [])
+    files = expand(parse_files(params["files"] or []))
     if not params["process"]:
         return files, []
     try:
@@ -53,6 +54,16 @@ def parse_files(given: Iterable[Mapping[str, Any]]) -> List[LogFile]:
             )
         files.append((path, stream))
     return merge(files)
+
+
+def expand(files: Sequence[LogFile]) -> List[LogFile]:
+    """Return the files for a name with a star in it, where an app begins a new log each day, and the name for none."""
+    found = []
+    for path, stream in files:
+        name = glob.escape(Path(path).name).replace("[*]", "*")
+        paths = [str(each) for each in Path(path).parent.glob(name)] if "*" in name else []
+        found += [(each, stream) for each in paths or [path]]
+    return merge(found)
 
 
 def files_of(name: str, instances: Sequence[Instance]) -> List[LogFile]:

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.vacuous import find_vacuous
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import log_files
 from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read, written_lines
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import varying_metrics
@@ -36,7 +37,7 @@ def baseline(settings: Settings, answers: Answers) -> Dict[str, Any]:
         **_rule_of(answers),
         "vacuous": vacuous,
         "written_lines": [line for line in dict.fromkeys(settings.required_log_lines) if line in written],
-        "log_files": answers.process["log_files"],
+        "log_files": log_files(settings, answers),
     }
     return {
         "facts": facts,

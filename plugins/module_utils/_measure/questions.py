@@ -34,7 +34,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
     parse_matrix(matrix, known)
     # No line of the log changes what an app comes to that does not serve.
     over = bool(failed_probes(answers.health)) and _rolls_back("server_starts", False, matrix, known, answers)
-    log = _ask_log(settings, since, matrix, own_requests(settings, answers.health), over)
+    log = _ask_log(settings, answers, matrix, own_requests(settings, answers.health), over)
     return {
         "matrix": matrix,
         "known_metrics": known,
@@ -136,13 +136,21 @@ def own_rule(path: str) -> str:
     return f"own requests to {path}"
 
 
+def log_files(settings: Settings, answers: Answers) -> List[Mapping[str, Any]]:
+    """Return the logs of the process and those that the app writes itself. What goes to /dev/null cannot be read."""
+    known = [file for file in answers.process.get("log_files", []) if file["path"] != "/dev/null"]
+    return [*known, *settings.log_files]
+
+
 def _ask_log(
-    settings: Settings, since: Since, matrix: Sequence[Mapping[str, Any]], own: Mapping[str, int], is_over: bool
+    settings: Settings, answers: Answers, matrix: Sequence[Mapping[str, Any]], own: Mapping[str, int], is_over: bool
 ) -> Dict[str, Any]:
+    since = answers.since
     lines = _line_rules(settings.required_log_lines if since.required is None else since.required)
     # Lines that nobody requires yet are counted, to see what the log has of them.
     required, counted = (lines, []) if since.judges_release else ([], lines)
     return {
+        "files": log_files(settings, answers),
         "cursor": since.cursor,
         "known_kinds": since.known_kinds,
         "forbid": [_forbid("critical_errors", settings.critical_errors), _forbid("new_warnings", settings.warnings)],
@@ -173,9 +181,9 @@ def _deciding_log(settings: Settings, answers: Answers, log: Mapping[str, Any]) 
     """Return what shows new critical errors in the log, {} where there is none to read."""
     if not log["cursor"]:
         return {}
-    known = {name: log[name] for name in ("cursor", "known_kinds", "ignore")}
+    known = {name: log[name] for name in ("files", "cursor", "known_kinds", "ignore")}
     critical = [_forbid("critical_errors", settings.critical_errors)]
-    return {**known, "files": answers.process.get("log_files", []), "forbid": critical}
+    return {**known, "forbid": critical}
 
 
 def failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:

@@ -35,6 +35,7 @@ class Settings:
     cache_stats_url: str
     cache_hit_rate_path: str
     probes: List[Any]
+    log_files: List[Any]
     critical_errors: List[str]
     ignored_errors: List[str]
     warnings: List[str]

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._fleet import fleet
 from ansible_collections.greenlight.release.plugins.module_utils._health.parse import parse_probes
+from ansible_collections.greenlight.release.plugins.module_utils._logs.process import parse_files
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import read_rules
 from ansible_collections.greenlight.release.plugins.module_utils._measure import answers, questions
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import (
@@ -31,6 +32,7 @@ _PREFIX = "greenlight_"
 _ANY_TIMEOUT = 1.0
 
 CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "greenlight_log_files": parse_files,
     "greenlight_batches": lambda batches: fleet.split([""], batches),
     "greenlight_soak": parse_duration,
     "greenlight_restore_within": parse_duration,

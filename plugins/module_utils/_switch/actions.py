@@ -130,7 +130,7 @@ def _remember_old_code(inputs: Inputs, progress: Progress, problem: str) -> Prog
 
 def mark(inputs: Inputs, progress: Progress) -> Progress:
     """Mark where the log ends. A rollback goes on without: the app is stopped, and users do not wait for a log."""
-    files = logs_process.parse_files(inputs.log_files)
+    files = logs_process.expand(logs_process.parse_files(inputs.log_files))
     try:
         cursor = logs_files.take_cursor(files, inputs.system.now().timestamp())
     except (LogError, OSError) as error:

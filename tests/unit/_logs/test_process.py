@@ -38,6 +38,18 @@ def test_the_logs_of_a_process_are_those_of_every_instance_out_and_err_apart():
     ]
 
 
+def test_a_star_in_the_name_of_a_log_stands_for_the_date_of_each_day(tmp_path):
+    for name in ("app-[1]-2026-11-27.log", "app-[1]-2026-11-28.log", "app-[1]-2026-11-27.log.gz", "app-1.log"):
+        (tmp_path / name).touch()
+    daily, none = f"{tmp_path}/app-[1]-*.log", f"{tmp_path}/*.err"
+    given = [{"path": daily, "stream": "both"}, {"path": none, "stream": "err"}]
+    files, notes = find(files=given)
+    days = [(f"{tmp_path}/app-[1]-2026-11-{day}.log", "both") for day in (27, 28)]
+    # What is not there is named as it was given.
+    assert (sorted(files), notes) == (sorted([(none, "err"), *days]), [])
+    assert logs_process.expand(logs_process.parse_files(given)) == files
+
+
 def test_instances_that_share_one_log_have_it_once():
     instances = [instance(0, "/l/s.log", "/l/s.log"), instance(1, "/l/s.log", "/l/s.log")]
     assert logs_process.files_of("shop", instances) == [("/l/s.log", "both")]

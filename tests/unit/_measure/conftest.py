@@ -49,7 +49,12 @@ def well(**changes):
                 "rejected_kinds": {},
             },
         },
-        "process": {"ready": True, "reason": "", "processes": [{"restarts": 3}], "log_files": ["out"]},
+        "process": {
+            "ready": True,
+            "reason": "",
+            "processes": [{"restarts": 3}],
+            "log_files": [{"path": "/l/out.log", "stream": "out"}],
+        },
         "health": {
             "probes": [probe()],
             "measurements": {"cache_hit_rate": 55.5},

@@ -39,7 +39,11 @@ def test_the_first_release_knows_the_kinds_in_the_log(app):
 def test_the_record_keeps_what_the_running_revision_was_measured_as(app):
     given = baseline(*app(well(since="baseline"), required_log_lines=["Ready 2", "Listening", "Ready 2"]))
     facts = given["facts"]
-    assert (facts["baseline"]["cache_hit_rate"], facts["log_files"], facts["unmeasured"]) == (55.5, ["out"], [])
+    assert (facts["baseline"]["cache_hit_rate"], facts["log_files"], facts["unmeasured"]) == (
+        55.5,
+        [{"path": "/l/out.log", "stream": "out"}],
+        [],
+    )
     assert (facts["written_lines"], facts["vacuous"]) == (["Listening"], given["vacuous"])
 
 

@@ -13,6 +13,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.questi
 
 from _measure.conftest import URL, make_settings, probe, well
 
+OUT = {"path": "/l/out.log", "stream": "out"}
 TASKS = Path(__file__).resolve().parent.parent.parent.parent / "roles" / "verify" / "tasks"
 
 
@@ -59,9 +60,17 @@ def test_new_critical_errors_end_the_questions_where_they_roll_back(app, since, 
     over = ask(*app(well(since=since), decision_matrix_patches=patches, ignored_errors=["known"]))["over"]
     assert bool(over) == decides
     if decides:
-        assert (over["files"], over["cursor"], over["known_kinds"]) == (["out"], {"at": 7}, {"critical_errors": ["k1"]})
+        assert (over["files"], over["cursor"], over["known_kinds"]) == ([OUT], {"at": 7}, {"critical_errors": ["k1"]})
         assert [rule["name"] for rule in over["forbid"]] == ["critical_errors"]
         assert over["ignore"][0]["pattern"] == "(?:known)"
+
+
+def test_the_log_files_of_the_app_itself_are_read_as_those_of_pm2_are(app):
+    own, nothing = {"path": "/srv/shop/app.log", "stream": "both"}, {"path": "/dev/null", "stream": "err"}
+    results = well()
+    results["process"]["log_files"].append(nothing)
+    asked = ask(*app(results, log_files=[own]))
+    assert asked["log"]["files"] == asked["over"]["files"] == [OUT, own]
 
 
 ILL = probe(healthy=False, reason="no answer")

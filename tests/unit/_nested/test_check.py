@@ -36,6 +36,7 @@ def test_the_defaults_are_right_inside():
         ("restore_within", "soon", "greenlight_restore_within: "),
         ("allowed_hours", "2-4", "greenlight_allowed_hours has '2-4'"),
         ("freeze", [{"form": "2026-12-24"}], "greenlight_freeze[0] "),
+        ("log_files", [{"path": "app.log"}], "greenlight_log_files: files needs mappings of an absolute path"),
         ("on_change", [{"pats": ["*.sql"]}], "greenlight_on_change"),
         ("notifications", [{"url": "no url"}], "greenlight_notifications"),
         ("processes", [{"name": "api"}], "greenlight_processes: item 1: role must be serves, works or runs, not None"),
