@@ -10,7 +10,8 @@ module: app_survey
 short_description: Look at an app that PM2 runs, and write the variables to release it with
 version_added: 0.1.0
 description:
-  - Finds the checkout and its remote, the ports, the SQLite databases that are open, and the addresses of health and cache statistics that answer.
+  - Finds the checkout and its remote, what builds it, its ecosystem file, the ports, the SQLite databases that are open, the logs that the app
+    writes itself and the style of their lines, and the addresses of health and cache statistics that answer.
   - Nothing is changed. Only the app itself is asked, over its own port, with GET.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -42,6 +43,19 @@ options:
   state_path:
     description: Folder for the release records, where the default of the roles does not suit.
     type: path
+  given:
+    description: Variables that a person gave, by their names. They go before what is seen, and empty ones say nothing.
+    type: dict
+    default: {}
+  typed:
+    description: What a person typed when asked, as M(ansible.builtin.pause) returns it in a loop over names of variables.
+    type: list
+    elements: dict
+    default: []
+  health_headers:
+    description: Headers with which the app is asked how it is. They are not written down.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that PM2 or git may take to give one answer.
     type: float
@@ -78,48 +92,26 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._code import git
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
-from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._survey import look, variables
+from ansible_collections.greenlight.release.plugins.module_utils._survey import survey, variables
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
-ARGUMENTS = {
+ARGUMENTS: Dict[str, Any] = {
     "name": {"type": "str", "default": ""},
     "pm2_home": {"type": "path"},
     "executable": {"type": "str", "default": "pm2"},
     "state_path": {"type": "path"},
+    "given": {"type": "dict", "default": {}},
+    "typed": {"type": "list", "elements": "dict", "default": []},
+    "health_headers": {"type": "dict", "default": {}, "no_log": True},
     "timeout": {"type": "float", "default": 30},
 }
-
-
-def survey(params: Dict[str, Any]) -> variables.Found:
-    timeout, clock = params["timeout"], pm2.Clock()
-    home = pm2.home_of(params["pm2_home"], os.environ)
-    host = pm2.make_host(home, "auto", params["executable"], timeout, os.environ, clock, set())
-    instances = look.choose(pm2.read_all(host), params["name"])
-    environment = git.make_environment(os.environ, {})
-    ports = look.ports_of(instances)
-    base = f"http://127.0.0.1:{ports[0] if ports else 0}"
-    usual = Path("/var/lib/greenlight") / instances[0].name
-    state_path = params["state_path"] or look.state_path_of(usual, Path.home())
-    given = {"greenlight_pm2_home": params["pm2_home"], "greenlight_state_path": state_path}
-    given["greenlight_pm2_executable"] = params["executable"] if params["executable"] != "pm2" else None
-    return variables.Found(
-        instances[0].name,
-        look.checkout_of(lambda folder: git.make_run(environment, timeout, str(folder)), instances[0]),
-        ports,
-        look.databases_of(instances),
-        look.health_of(base, look.ask),
-        look.cache_stats_of(base, look.ask),
-        {name: str(value) for name, value in given.items() if value},
-    )
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        found = survey(module.params)
+        found = survey.survey(module.params, os.environ, Path.home())
     except (GreenlightError, OSError) as error:
         module.fail_json(msg=files.told(error))
     module.exit_json(name=found.name, content=variables.render(found), missing=variables.missing(found))

@@ -139,6 +139,19 @@ def open_paths(processes: Iterable[int], proc: Path = PROC) -> List[str]:
     return sorted(path for path in found if path.startswith("/") and not path.endswith(" (deleted)"))
 
 
+def written_paths(processes: Iterable[int], proc: Path = PROC) -> List[str]:
+    """Return the absolute paths that the processes have open to write to, and not to read, as logs are."""
+    found = set()
+    for pid in processes:
+        for place in _descriptors(pid, proc):
+            with contextlib.suppress(OSError):
+                about = Path(place.replace("/fd/", "/fdinfo/")).read_text()
+                flags = re.search(r"^flags:\s*([0-7]+)$", about, re.M)
+                if flags and int(flags[1], 8) & os.O_ACCMODE == os.O_WRONLY:
+                    found.add(os.readlink(place))
+    return sorted(path for path in found if path.startswith("/") and not path.endswith(" (deleted)"))
+
+
 def holders(files: FrozenSet[FileId], proc: Path = PROC, among: Optional[Iterable[int]] = None) -> Dict[int, str]:
     """Return pid -> name of the processes that have one of the files open, this process left out.
 

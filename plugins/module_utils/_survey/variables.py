@@ -6,72 +6,139 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence, Tuple
+import re
+from dataclasses import dataclass, field
+from typing import Any, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git
+from ansible_collections.greenlight.release.plugins.module_utils._survey.health import Health
 
 _HEAD = """\
 # What greenlight.release.init saw of {name}. Correct what is wrong; ansible-doc -t role greenlight.release.deploy
 # explains every variable. Then rehearse: ansible-playbook greenlight.release.deploy --check --diff
 """
+# What is left of the credentials of a URL.
+_HIDDEN = re.compile(r"://\*{3}@")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable, its value, and what to know of it. Some are needed for a release, and some are secret."""
+
+    name: str
+    value: Any
+    about: str
+    is_needed: bool = False
+    is_secret: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was seen of an app; what is empty was not seen."""
+    """What was seen of an app; what is empty was not seen.
+
+    `build` is the command, the paths that it makes, and whether the app runs what was built. `styles` are the names of
+    those of the lines of its logs. `given` is what a person said, by the names of variables.
+    """
 
     name: str
-    checkout: Dict[str, str]
-    ports: Sequence[int]
-    databases: Sequence[str]
-    health: Tuple[str, List[Dict[str, Any]]]
-    stats: Tuple[str, str]
-    given: Dict[str, str]
+    checkout: Mapping[str, str]
+    ports: Sequence[int] = ()
+    databases: Sequence[str] = ()
+    health: Health = field(default_factory=Health)
+    stats: Tuple[str, str] = ("", "")
+    build: Tuple[List[str], List[str], bool] = ([], [], False)
+    ecosystem: str = ""
+    logs: Sequence[Mapping[str, str]] = ()
+    styles: Sequence[str] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
-def lines_of(found: Found) -> List[Tuple[str, Any, str, bool]]:
-    """Return name, value, what to know of it, and whether a release needs it."""
+def lines_of(found: Found) -> List[Variable]:
+    """Return all variables that can be of use. What a person said goes before what was seen."""
+    seen = [*_of_checkout(found), *_of_build(found), *_of_app(found), *_of_health(found), *_of_logs(found)]
+    names = {line.name for line in seen}
+    said = [_said(line, found.given[line.name]) if found.given.get(line.name) else line for line in seen]
+    more = [Variable(name, value, "As it was given to init.") for name, value in sorted(found.given.items())]
+    return [*said, *(line for line in more if line.name not in names)]
+
+
+def _said(line: Variable, value: Any) -> Variable:
+    secret = line.is_secret or bool(_HIDDEN.search(git.mask(str(value))))
+    return Variable(line.name, value, "As it was given to init.", line.is_needed, secret)
+
+
+def _of_checkout(found: Found) -> List[Variable]:
     place = found.checkout
+    secret = git.mask(place["repository"]) != place["repository"]
+    clean = "Its URL has credentials: keep it in a vault, without them here." if secret else "The remote origin."
+    applied = f"{found.ecosystem} describes it, and PM2 starts it from there; nothing of that file is applied."
+    return [
+        Variable("greenlight_app_name", found.name, "Names the release record.", True),
+        Variable(
+            "greenlight_process_name", found.name, f"The process of PM2.{f' {applied}' * bool(found.ecosystem)}", True
+        ),
+        Variable("greenlight_app_path", place["path"], "The git checkout that PM2 runs.", True),
+        Variable("greenlight_app_subfolder", place["subfolder"], "Install, build and migrate run in it."),
+        Variable("greenlight_repository", "" if secret else place["repository"], clean, True),
+        Variable("greenlight_deploy_key", place["deploy_key"], "core.sshCommand of the checkout names it."),
+        Variable("greenlight_revision", place["branch"], "Give another one with -e greenlight_revision=...", True),
+    ]
+
+
+def _of_build(found: Found) -> List[Variable]:
+    command, paths, is_run = found.build
+    made = ["node_modules", *paths] if paths else []
+    about = "The app runs what it makes." if is_run else "It makes what git ignores."
+    return [
+        Variable("greenlight_build_command", command, about, is_needed=is_run),
+        Variable("greenlight_built_paths", made if command else [], "Installed and built beside the running revision."),
+    ]
+
+
+def _of_app(found: Found) -> List[Variable]:
     several = f" It also has {', '.join(found.databases[1:])} open." if len(found.databases) > 1 else ""
     many = f" It also serves {', '.join(map(str, found.ports[1:]))}." if len(found.ports) > 1 else ""
-    secret = git.mask(place["repository"]) != place["repository"]
-    repository = "" if secret else place["repository"]
-    clean = "Its URL has credentials: keep it in a vault, without them here." if secret else "The remote origin."
+    database = "".join(found.databases[:1])
     return [
-        ("greenlight_app_name", found.name, "Names the release record.", True),
-        ("greenlight_process_name", found.name, "The process of PM2.", True),
-        ("greenlight_app_path", place["path"], "The git checkout that PM2 runs.", True),
-        ("greenlight_app_subfolder", place["subfolder"], "Install, build and migrate run in it.", False),
-        ("greenlight_repository", repository, clean, True),
-        ("greenlight_deploy_key", place["deploy_key"], "core.sshCommand of the checkout names it.", False),
-        ("greenlight_revision", place["branch"], "Give another one with -e greenlight_revision=...", True),
-        ("greenlight_database_path", "".join(found.databases[:1]), f"A process of the app has it open.{several}", True),
-        ("greenlight_port", found.ports[0] if found.ports else 0, f"The app listens there.{many}", False),
-        ("greenlight_health_url", found.health[0], "It answers with status 200.", True),
-        (
-            "greenlight_health_expect",
-            found.health[1],
-            "What it answers today; empty for an answer like those of the running revision.",
-            False,
-        ),
-        ("greenlight_cache_stats_url", found.stats[0], "Without it the hit rate is not measured.", False),
-        ("greenlight_cache_hit_rate_path", found.stats[1], "Where the hit rate is in it.", False),
-        *[(name, value, "As it was given to init.", False) for name, value in sorted(found.given.items())],
+        Variable("greenlight_database_path", database, f"A process of the app has it open.{several}", True),
+        Variable("greenlight_port", found.ports[0] if found.ports else 0, f"The app listens there.{many}"),
     ]
+
+
+def _of_health(found: Found) -> List[Variable]:
+    health = found.health
+    locked = "The health endpoint wants them; a password is better kept in a vault than here."
+    return [
+        Variable(
+            "greenlight_health_url",
+            health.url,
+            "It answers with status 200, and a good answer of a new revision is one like it.",
+            True,
+        ),
+        Variable("greenlight_health_headers", {}, locked, is_needed=health.is_locked, is_secret=True),
+        Variable("greenlight_cache_stats_url", found.stats[0], "Without it the hit rate is not measured."),
+        Variable("greenlight_cache_hit_rate_path", found.stats[1], "Where the hit rate is in it."),
+    ]
+
+
+def _of_logs(found: Found) -> List[Variable]:
+    return [Variable("greenlight_log_files", [dict(file) for file in found.logs], "The app writes them itself.")]
 
 
 def missing(found: Found) -> List[str]:
     """Return the variables that a release needs and that nobody could see."""
-    return [name for name, value, _about, needed in lines_of(found) if needed and not value]
+    return [line.name for line in lines_of(found) if line.is_needed and not line.value]
 
 
 def render(found: Found) -> str:
     """Return the file. What was not seen is a comment; JSON is YAML, and quotes whatever needs it."""
     text = _HEAD.format(name=found.name)
-    for name, value, about, needed in lines_of(found):
-        if value or name == "greenlight_health_expect":
-            text += f"\n# {about}\n{name}: {json.dumps(value, ensure_ascii=False)}\n"
-        elif needed:
-            text += f"\n# {about} It was not seen; a release needs it.\n# {name}: \n"
+    text += f"# Its logs have lines as of {' and '.join(found.styles)}.\n" if found.styles else ""
+    for line in lines_of(found):
+        if line.is_secret and line.value:
+            text += f"\n# {line.about} It was given, and is not written down.\n# {line.name}: \n"
+        elif line.value:
+            text += f"\n# {line.about}\n{line.name}: {json.dumps(line.value, ensure_ascii=False)}\n"
+        elif line.is_needed:
+            text += f"\n# {line.about} It was not seen; a release needs it.\n# {line.name}: \n"
     return text

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -197,3 +198,22 @@ def test_the_files_that_processes_have_open_are_named(tmp_path):
         found = host_proc.open_paths([os.getpid(), 0])
     assert str(tmp_path / "open") in found
     assert not [path for path in found if "gone" in path or path.startswith("pipe:")]
+
+
+def test_the_files_that_processes_only_write_to_are_named(tmp_path):
+    gone, paths = tmp_path / "gone", {mode: tmp_path / mode for mode in ("a", "w", "r", "r+", "w+")}
+    paths["r"].touch()
+    paths["r+"].touch()
+    with contextlib.ExitStack() as stack:
+        for mode, path in [*paths.items(), ("w", gone)]:
+            stack.enter_context(path.open(mode))
+        gone.unlink()
+        found = host_proc.written_paths([os.getpid(), 0])
+    assert [path for path in found if path.startswith(str(tmp_path))] == [str(paths["a"]), str(paths["w"])]
+
+
+def test_a_file_of_which_the_kernel_says_no_more_is_passed_over(proc):
+    process(proc, 10, files=["/srv/app.log"])
+    (proc / "10" / "fdinfo").mkdir()
+    (proc / "10" / "fdinfo" / "0").write_text("pos: 0\n")
+    assert host_proc.written_paths([10], proc) == []

@@ -24,7 +24,7 @@ LAYERS = (
 )
 # What of it each module ships to a host, directly and by way of others.
 SHIPPED = {
-    "app_survey": {"_code", "_host", "_pm2", "_survey", "_values"},
+    "app_survey": {"_code", "_host", "_logs", "_pm2", "_survey", "_values"},
     "git_revision": {"_code", "_host", "_values"},
     "health_check": {"_health", "_host", "_logs", "_pm2", "_release", "_values"},
     "log_assert": {"_host", "_logs", "_pm2", "_release", "_values"},
