@@ -58,6 +58,7 @@ def build(profile: str) -> None:
         _build_node()
         if profile == "test":
             _install_packages("managers", "Installing package managers ...")
+            _install_packages("apps", "Installing the packages of the tests' apps ...")
         _link_collection()
 
 
@@ -119,6 +120,12 @@ def _build_node() -> None:
         if not link.is_symlink() or link.resolve() != target.resolve():
             link.unlink(missing_ok=True)
             link.symlink_to(target)
+    # The package has plain files where Node has links, and those find nothing beside them.
+    for name in ("npm", "npx"):
+        program = wheel / "bin" / name
+        if not program.is_symlink():
+            program.unlink(missing_ok=True)
+            program.symlink_to(npm.with_name(f"{name}-cli.js"))
     _install_packages("node", "Installing PM2 ...")
 
 

@@ -1,0 +1,10 @@
+module.exports = {
+  apps: [{
+    name: 'feed',
+    script: './server.js',
+    exec_mode: 'cluster',
+    instances: 2,
+    env: {PORT: process.env.PORT, DATABASE_PATH: process.env.DATABASE_PATH},
+    env_production: {NODE_ENV: 'production'},
+  }],
+};
