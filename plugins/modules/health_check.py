@@ -161,8 +161,6 @@ options:
         default: false
       measurements:
         description:
-          - A probe with measurements that expects nothing else only measures. It is asked when the other probes are good, and a bad answer is not
-            asked for again.
           - Names of numbers in the JSON. Each is a mapping of C(path), and may have C(type), C(number) or C(percent), of which the latter must be
             from 0 to 100. A text such as C(95.67%) is a number too.
           - With C(of), one or more paths, the measurement is the number at C(path) in percent of the sum of those at C(of), with its interval.
@@ -172,6 +170,12 @@ options:
             that of a start time, is another one.
         type: dict
         default: {}
+      required:
+        description:
+          - Whether the app is healthy only with this probe. The default is true for a probe that has no O(probes[].measurements), and false for one that
+            has some.
+          - One that is not required is asked when the others are good, and a bad answer is not asked for again. Its measurements are missing then.
+        type: bool
   headers:
     description: Headers for every request, such as an authorization. Their values are never shown.
     type: dict
@@ -297,12 +301,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Whether every probe was good as often as asked.
+  description: Whether every required probe was good as often as asked.
   returned: always
   type: bool
   sample: true
 reason:
-  description: Which probes were not, and why. Empty when all were.
+  description: Which required probes were not, and why. Empty when all were.
   returned: always
   type: str
   sample: ""
@@ -322,6 +326,10 @@ probes:
       sample: http://127.0.0.1:3000/api/items
     healthy:
       description: Whether it was good as often as asked.
+      type: bool
+      sample: true
+    required:
+      description: Whether the app is healthy only with this probe.
       type: bool
       sample: true
     reason:

@@ -108,7 +108,8 @@ options:
   outcome:
     description:
       - How the release ended. Needed by O(state=closed).
-      - V(watching) keeps the watch open for O(watch_seconds) after the switch and is V(healthy) when that time is over.
+      - V(watching) keeps the watch open for O(watch_seconds) after the switch and is V(healthy) when that time is over, or
+        C(healthy_with_findings) where the last decision was another one than to proceed.
         It is refused, with the reason, where the decision of O(observation) is C(rollback).
       - V(rolled_back) and V(failed) reject the revision. V(aborted) says that nothing on the host was changed, and is refused where something was.
       - V(closed_as_is) is for a person who has put the host right by hand. It says nothing of the revision, and changes nothing but the record.
@@ -166,7 +167,7 @@ record:
       type: str
       sample: 20260219T020000Z-0639294c
     status:
-      description: One of in_progress, watching, healthy, rolled_back, failed, aborted and closed_as_is.
+      description: One of in_progress, watching, healthy, healthy_with_findings, rolled_back, failed, aborted and closed_as_is.
       type: str
       sample: in_progress
     stage:

@@ -69,7 +69,7 @@ def test_a_late_rollback_keeps_what_users_wrote(host, records):
 
 def test_a_release_past_its_last_row_is_closed_as_healthy(records):
     second = records[1]
-    assert (second["status"], second["decision"]) == ("healthy", "adjust")
+    assert (second["status"], second["decision"]) == ("healthy_with_findings", "adjust")
     assert outcomes(second, ("cache_hit_rate_24h", "24h"))[-2:] == ["not_due", "pass"]
 
 

@@ -49,7 +49,7 @@ def needed_by_records(records: Records, running: str) -> Tuple[Set[str], Set[str
     """Return the ids and the revisions that must stay, of records oldest first."""
     held = [record for record in records if record["status"] == "in_progress"]
     held += [*release_record.not_given_up(records)[-1:], *release_record.standing(records)[-1:], *records[-1:]]
-    good = [each["id"] for each in records if each["status"] in ("watching", "healthy") and each["id"] != running]
+    good = [each["id"] for each in records if each["status"] in release_record.KEPT and each["id"] != running]
     revisions = {str(record[name]) for record in held for name in ("from_revision", "to_revision")}
     return {str(record["id"]) for record in held} | set(good[-1:]), revisions
 

@@ -35,4 +35,5 @@ PROBE: Dict[str, Dict[str, Any]] = {
     "warmup": {"type": "int", "default": 0},
     "response_time": {"type": "bool", "default": False},
     "measurements": {"type": "dict", "default": {}},
+    "required": {"type": "bool"},
 }

@@ -88,6 +88,7 @@ def parse_probe(index: int, given: Mapping[str, Any], timeout: float) -> Probe:
         warmup=int(_number(label, "warmup", probe.get("warmup", 0), most=_MOST_SAMPLES)),
         response_time=bool(probe.get("response_time", False)),
         measurements=_parse_measurements(label, probe.get("measurements", {})),
+        required=bool(probe.get("required", not probe.get("measurements"))),
         **_parse_expected(label, probe),
         **_parse_access(label, url, probe),
         **_parse_certificates(label, probe),

@@ -43,7 +43,8 @@ class Measurement:
 class Probe:
     """One question to the app. `timeout` bounds one whole request, in seconds; `max_latency` is in milliseconds.
 
-    With a `rule` an answer is judged by that instead of its status, see rule.py.
+    With a `rule` an answer is judged by that instead of its status, see rule.py. An app is healthy when those of its
+    probes are that are `required`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Probe:
     warmup: int = 0
     response_time: bool = False
     measurements: Dict[str, Measurement] = field(default_factory=dict)
+    required: bool = True
 
     def all_headers(self) -> Dict[str, str]:
         """Return the headers with that of the user, see RFC 7617, unless one is given."""

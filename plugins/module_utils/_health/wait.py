@@ -130,6 +130,7 @@ def empty_result(probe: Probe, reason: str) -> Dict[str, Any]:
         "name": probe.name,
         "url": mask_url(probe.url),
         "healthy": not reason,
+        "required": probe.required,
         "reason": reason,
         "status": 0,
         "peer": "",
@@ -188,12 +189,6 @@ def add_samples(probe: Probe, world: World, patience: Patience, ends: float, res
         result["unmeasured"].append(f"{probe.name}: response_time was not measured, {reason}")
 
 
-def _only_measures(probe: Probe) -> bool:
-    return bool(probe.measurements) and not (
-        probe.expect_json or probe.expect_headers or probe.expect_text or probe.expect_body
-    )
-
-
 def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict[str, Any]:
     """Ask all probes at the same time, so that one that hangs holds up no other, then take the samples of each.
 
@@ -203,8 +198,8 @@ def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict
     longest = max((probe.timeout for probe in probes), default=0.0)
     # What ends by itself has ended by then; what does not, such as a resolver that hangs, is ended.
     bound = 2 * patience.deadline + (patience.consecutive + 4) * (longest + patience.interval) + _LONGEST_PAUSE
-    # What only measures is asked when the others are good, and not again and again: no app is waited for because of it.
-    first = [probe for probe in probes if not _only_measures(probe)] or probes
+    # What is not required is asked when the others are good, and not again and again: nobody waits for it.
+    first = [probe for probe in probes if probe.required] or probes
     found: Dict[int, Dict[str, Any]] = {}
     for asked in filter(None, (first, [probe for probe in probes if probe not in first])):
         jobs = [partial(check_probe, probe, world, patience, ends) for probe in asked]
@@ -217,7 +212,7 @@ def check_all(probes: Sequence[Probe], world: World, patience: Patience) -> Dict
     for probe, result in zip(probes, results):
         if probe.samples and result["healthy"]:
             add_samples(probe, world, patience, ends, result)
-    problems = [f"{result['name']}: {result['reason']}" for result in results if not result["healthy"]]
+    problems = [f"{each['name']}: {each['reason']}" for each in results if each["required"] and not each["healthy"]]
     counters = [result.pop("counters") for result in results]
     return {
         "healthy": not problems,

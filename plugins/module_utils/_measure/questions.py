@@ -14,7 +14,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.answer
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Number, Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
 
-# The probe whose failure says nothing about whether the app serves.
 CACHE_PROBE = "cache statistics"
 # A first measurement is of an app that runs: whether it serves shows at once.
 _ACCESS = ("socket", "user", "password", "headers", "validate_certs", "ca_path", "client_cert", "client_key", "timeout")
@@ -187,8 +186,12 @@ def _deciding_log(settings: Settings, answers: Answers, log: Mapping[str, Any]) 
 
 
 def failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """Return the probes that failed, but the cache statistics: they are a measurement, and no sign of life."""
-    return [probe for probe in health.get("probes", []) if not probe["healthy"] and probe["name"] != CACHE_PROBE]
+    """Return the probes that failed and are required; the others are measurements, and no sign of life."""
+    return [
+        probe
+        for probe in health.get("probes", [])
+        if not probe["healthy"] and probe.get("required", probe["name"] != CACHE_PROBE)
+    ]
 
 
 def _line_rules(lines: Sequence[str]) -> List[Dict[str, str]]:

@@ -30,6 +30,9 @@ FORMAT = 1
 # failed: rolled back, but the app does not serve; aborted: ended before anything on the host was changed;
 # closed_as_is: a person has put the host right by hand.
 OUTCOMES = ("watching", "healthy", "rolled_back", "failed", "aborted", "closed_as_is")
+# The statuses of a release whose revision the host has. A watch whose last decision was another one than to proceed
+# ends as healthy_with_findings.
+KEPT = ("watching", "healthy", "healthy_with_findings")
 # A record keeps its first observation and the newest ones: a host may be observed for years.
 OBSERVATIONS_KEPT = 200
 # The app has not been touched as long as a release is at one of these.
@@ -267,7 +270,8 @@ def close(record: Record, outcome: str, change: Change, now: datetime, watch_sec
         began = parse_time(closed["switched_at"]) if closed["switched_at"] else now
         until = began + timedelta(seconds=watch_seconds)
         judged_at = (change.observation or {}).get("age", watch_seconds)
-        outcome = "watching" if until > now or judged_at < watch_seconds else "healthy"
+        over = "healthy" if closed["decision"] in (None, "proceed") else "healthy_with_findings"
+        outcome = "watching" if until > now or judged_at < watch_seconds else over
         closed["watch_until"] = format_time(until) if outcome == "watching" else closed["watch_until"]
     if (closed["status"], closed["lock"]) == (outcome, None):
         return closed
@@ -286,7 +290,7 @@ def unlock(record: Record, change: Change, now: datetime) -> Record:
 def _refuse_outcome(record: Record, outcome: str, observation: Mapping[str, Any]) -> None:
     if outcome not in OUTCOMES:
         raise RecordError(f"outcome must be one of {', '.join(OUTCOMES)}, not {outcome!r}")
-    if outcome == "watching" and record["status"] not in ("in_progress", "watching", "healthy"):
+    if outcome == "watching" and record["status"] not in ("in_progress", *KEPT):
         raise RecordError(
             f"Release {record['id']} is {record['status']}, so it cannot be watched; only a kept release can be"
         )
@@ -313,7 +317,7 @@ def standing(records: Sequence[Record]) -> Sequence[Record]:
     kept = not_given_up(records)
     others = [index for index, record in enumerate(kept) if record["status"] not in ("rolled_back", "aborted")]
     last = kept[others[-1]] if others else None
-    if last is None or last["status"] not in ("watching", "healthy") or last is kept[-1]:
+    if last is None or last["status"] not in KEPT or last is kept[-1]:
         return kept
     return kept[: others[-1] + 1] if last["to_revision"] == kept[-1]["from_revision"] else kept
 
@@ -341,7 +345,7 @@ def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:
     for record in records:
         if record["status"] in ("rolled_back", "failed") and record["facts"].get("rejects", True):
             rejected[record["to_revision"]] = record["id"]
-        elif record["status"] in ("watching", "healthy"):
+        elif record["status"] in KEPT:
             rejected.pop(record["to_revision"], None)
     return rejected
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import KEPT
+
 Record = Mapping[str, Any]
 
 # give_up closes a release that had changed nothing on the host yet.
 Action = Literal["nothing", "give_up", "roll_back"]
 # The releases that are over and can still be rolled back: those that were kept, and those whose rollback failed.
-_CLOSED = ("watching", "healthy", "failed")
+_CLOSED = (*KEPT, "failed")
 # What fails at these steps of a switch is the fault of the new revision.
 _STEPS_OF_THE_REVISION = ("rehearse", "migrate", "start", "look")
 

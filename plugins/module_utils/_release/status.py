@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._release import backup_ages
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
+    KEPT,
     UNTOUCHED_STAGES,
     Record,
     is_stale,
@@ -86,7 +87,7 @@ def _choose_next(record: Record, now: datetime, up: Optional[bool]) -> str:
         return _ROLL_BACK
     if record["status"] == "failed":
         return f"put the app right and run: {_ROLL_BACK} (with -e greenlight_close_as_is=true it changes nothing)"
-    if up is False and record["status"] in ("watching", "healthy"):
+    if up is False and record["status"] in KEPT:
         return f"start the app, or run: {_ROLL_BACK}"
     if up is False:
         return f"start the app, or run: {_DEPLOY} -e greenlight_allow_unhealthy_baseline=true"
@@ -122,7 +123,7 @@ def revision_in_place(record: Record) -> Optional[str]:
     if record["status"] == "closed_as_is":
         found: Optional[str] = record["facts"].get("as_found", {}).get("revision")
         return found
-    if record["status"] in ("watching", "healthy"):
+    if record["status"] in KEPT:
         return str(record["to_revision"])
     if record["status"] != "in_progress" or record["stage"] in UNTOUCHED_STAGES:
         return str(record["from_revision"])

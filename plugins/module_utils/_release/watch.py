@@ -192,7 +192,7 @@ def rejected_kinds(records: Sequence[Record]) -> Dict[str, List[str]]:
             known = record["facts"].get("known_kinds", {})
             for rule, kinds in record["facts"].get("evidence", {}).get("kinds", {}).items():
                 found.setdefault(rule, set()).update(set(kinds) - set(known.get(rule, [])))
-        elif record["status"] in ("watching", "healthy"):
+        elif record["status"] in release_record.KEPT:
             found = {}
     return {rule: sorted(kinds) for rule, kinds in found.items()}
 

@@ -190,3 +190,17 @@ def test_two_probes_with_the_same_measurement_are_refused():
     with pytest.raises(HealthError, match="Probe a and probe b both measure response_time; leave one out"):
         parse.parse_probes([one, other], 5)
     assert len(parse.parse_probes([one, {"url": URL}], 5)) == 2
+
+
+@pytest.mark.parametrize(
+    "given, required",
+    [
+        ({}, True),
+        ({"measurements": {}}, True),
+        ({"measurements": {"m": {"path": "a"}}}, False),
+        ({"measurements": {"m": {"path": "a"}}, "required": True}, True),
+        ({"required": False}, False),
+    ],
+)
+def test_a_probe_that_measures_is_required_only_where_it_says_so(given, required):
+    assert probe(**given).required is required

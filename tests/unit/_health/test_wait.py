@@ -230,9 +230,9 @@ def test_all_probes_must_be_healthy():
     assert [probe["url"] for probe in result["probes"]] == ["http://127.0.0.1/health", "http://h/x"]
 
 
-def test_nobody_waits_for_a_probe_that_only_measures():
+def test_nobody_waits_for_a_probe_that_is_not_required_and_it_makes_no_app_ill():
     """It is asked when the others are good, once, and its own place in the result stays."""
-    cache = Probe(name="cache", url="http://h/x", measurements={"m": Measurement("v")})
+    cache = Probe(name="cache", url="http://h/x", measurements={"m": Measurement("v")}, required=False)
     asked = []
 
     def fetch(probe):
@@ -242,6 +242,8 @@ def test_nobody_waits_for_a_probe_that_only_measures():
     result = check_all(fetch, cache, PROBE)
     assert asked == ["health"] * 3 + ["cache"]
     assert [(probe["name"], probe["attempts"]) for probe in result["probes"]] == [("cache", 1), ("health", 3)]
+    assert (result["healthy"], [probe["healthy"] for probe in result["probes"]]) == (True, [False, True])
+    assert [probe["required"] for probe in result["probes"]] == [False, True]
 
 
 def test_measurements_of_all_probes_are_put_together():

@@ -21,6 +21,9 @@ CACHE = probe("cache statistics", healthy=False, reason="status 404")
         ({}, [probe(), ILL], [], "health: status 503"),
         ({}, [CACHE], [], ""),
         ({}, [ILL, CACHE], [], "health: status 503"),
+        # A dead exporter of queue lengths is the matter of its own row.
+        ({}, [probe("queue", healthy=False, required=False, reason="no answer")], [], ""),
+        ({}, [probe("items", healthy=False, required=True, reason="no answer")], [], "items: no answer"),
         ({}, [probe()], ["Listening", "Ready", "Go", "Ready"], "missing in the log: Ready, Go"),
         ({}, [probe()], ["pool_exhausted"], "missing in the log: pool_exhausted"),
         (

@@ -199,6 +199,18 @@ def test_a_watch_ends_only_when_its_last_rows_were_judged(age, status):
     assert release_record.close(record, "watching", change(observation={"age": age}), LATER, 60)["status"] == status
 
 
+@pytest.mark.parametrize(
+    "decision, status",
+    [("proceed", "healthy"), ("monitor", "healthy_with_findings"), ("adjust", "healthy_with_findings")],
+)
+def test_a_watch_that_ends_with_findings_says_so_and_the_release_is_kept(decision, status):
+    record = release_record.note(opened(), change(stage="switched"), NOW)
+    over = release_record.close(record, "watching", change(observation={"age": 60, "decision": decision}), LATER, 60)
+    assert over["status"] == status
+    assert release_record.rejected_revisions([closed("rolled_back"), over]) == {}
+    assert release_record.close(over, "watching", change("watch"), LATER, 86400)["status"] == "watching"
+
+
 def test_closing_twice_changes_nothing():
     record = closed("rolled_back")
     assert release_record.close(record, "rolled_back", change("other"), LATER) == record
