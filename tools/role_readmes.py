@@ -35,7 +35,6 @@ _EXAMPLES = {
     "greenlight_health_url": "http://127.0.0.1:3000/health",
     "greenlight_repository": "https://git.example.com/shop.git",
     "greenlight_revision": "main",
-    "greenlight_database_path": "/srv/shop-data/shop.db",
 }
 _TEMPLATE = """\
 <!-- Written by tools/role_readmes.py from meta/argument_specs.yml. -->

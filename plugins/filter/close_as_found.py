@@ -14,7 +14,7 @@ description:
   - Used by the playbook P(greenlight.release.rollback#playbook) with C(greenlight_close_as_is).
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: head, process, health, backups, database, check_mode
+positional: head, process, health, backups, databases, check_mode
 options:
   _input:
     description: The newest release record, or null.
@@ -33,11 +33,11 @@ options:
     type: dict
     required: true
   backups:
-    description: What M(greenlight.release.sqlite_backup_info) returned of the backups, or its failure.
+    description: What M(greenlight.release.sqlite_backup_info) returned of the backups, or its failures, in a loop over the databases.
     type: dict
     required: true
-  database:
-    description: What M(greenlight.release.sqlite_backup_info) returned of the database, or its failure.
+  databases:
+    description: What M(greenlight.release.sqlite_backup_info) returned of the databases, or its failures, in a loop over them.
     type: dict
     required: true
   check_mode:
@@ -49,7 +49,7 @@ options:
 EXAMPLES = r"""
 - name: Show what closing the release would find
   ansible.builtin.debug:
-    msg: "{{ (shop_records.record | greenlight.release.close_as_found(shop_head, shop_process, shop_health, shop_backups, shop_database, true)).message }}"
+    msg: "{{ (shop_records.record | greenlight.release.close_as_found(shop_head, shop_process, shop_health, shop_backups, shop_databases, true)).message }}"
 """
 
 RETURN = r"""
@@ -73,10 +73,10 @@ def close_as_found(
     process: Mapping[str, Any],
     health: Mapping[str, Any],
     backups: Mapping[str, Any],
-    database: Mapping[str, Any],
+    databases: Mapping[str, Any],
     check_mode: bool,
 ) -> Dict[str, Any]:
-    looks = as_found.Looks(head, process, health, backups, database)
+    looks = as_found.Looks(head, process, health, backups.get("results", []), databases.get("results", []))
     return as_found.close_as_found(record, looks, check_mode)
 
 

@@ -12,6 +12,7 @@ description:
   - Does in one process what must happen while nobody is served, so that this is hardly longer than a restart by PM2.
   - Forward, it marks the end of the log, stops the app, brings the backup up to the last committed write, moves the code, migrates, starts the app,
     and waits until it is ready. A rollback stops the app, restores the database where that is needed, moves the code, and starts the app.
+  - A release may have no database, one, or several. Of several the backups are of one moment, as nothing runs, and a rollback rules for each alone.
   - Everything is checked before anything is stopped, the daemon of PM2, the commits, and the backup. Each stage is written into the release record on the host.
   - What the app is and where, and which processes belong to it, comes from the facts of the release record.
   - A failure says which step it was, and what is true of the host then. With O(roll_back) a new revision that fails is rolled back at once.
@@ -86,11 +87,21 @@ options:
     type: list
     elements: str
     default: []
-  backup:
+  backups:
     description:
-      - The backup that was taken while the app served, to be brought up to the last committed write.
+      - The backups that were taken while the app served, to be brought up to the last committed write, one of each database of the release and
+        in the order of the release record. A release without a database has none.
       - Needed by O(direction=forward) unless O(phase=from_migrate).
-    type: path
+    type: list
+    elements: path
+    default: []
+  databases:
+    description:
+      - What is meant for one database alone, mappings with its C(path), and with C(verify) instead of O(backup_verify), C(rollback) instead of
+        O(database), C(restore_within) and C(restore_loses_at_most) instead of these options. Which databases there are is in the release record.
+    type: list
+    elements: raw
+    default: []
   backup_verify:
     description: How thoroughly a backup is checked that has to be taken again, see O(greenlight.release.sqlite_backup#module:verify).
     type: str
@@ -102,7 +113,7 @@ options:
     default: 60
   database:
     description:
-      - What O(direction=back) does with the database. V(restore) always restores it, V(keep) never. What a restore replaces is set aside whole.
+      - What O(direction=back) does with each database. V(restore) always restores it, V(keep) never. What a restore replaces is set aside whole.
       - V(auto) keeps it where the old code can use it, as after a migration that only added tables, indexes, or columns that need not be filled. It restores a
         database that is missing, and one that is damaged or that the old code cannot use where that costs little, see O(restore_within) and
         O(restore_loses_at_most). Beyond these bounds the module fails with a question before anything is stopped.
@@ -229,7 +240,7 @@ EXAMPLES = r"""
     direction: forward
     state_path: /var/lib/greenlight/shop
     run_id: 5c9d2b4e-8d5f-5a55-9d36-0c1c8a0b7c11
-    backup: "{{ shop_backup.backup.path }}"
+    backups: ["{{ shop_backup.backup.path }}"]
     migrate:
       - [npm, run, migrate]
     port: 3000
@@ -267,11 +278,12 @@ cursor:
   returned: when the log was marked
   type: dict
   sample: {"version": 2, "at": 1771466402.1, "files": []}
-backup:
-  description: The backup that holds every committed write of the old revision.
-  returned: when going forward has come as far
-  type: str
-  sample: /var/lib/greenlight/shop/backups/shop.db.20260219T020006Z.4f1d9c.pages
+backups:
+  description: The backups that hold every committed write of the old revision, one of each database.
+  returned: when going forward has come as far, and there is a database
+  type: list
+  elements: str
+  sample: [/var/lib/greenlight/shop/backups/shop.db.20260219T020006Z.4f1d9c.pages]
 rehearsal:
   description:
     - Whether the migration was tried on a copy of the database (C(done)), C(reason) why not, and how long it took in C(seconds).
@@ -285,12 +297,14 @@ trial:
   sample: {"done": true, "reason": "", "seconds": 6.4}
 restored:
   description:
-    - What became of the database. C(restored) says whether it was replaced, C(reason) why or why not, C(set_aside) where the replaced one is,
-      C(differences) and C(lost) which rows differ.
+    - What became of each database, C(path). C(restored) says whether it was replaced, C(reason) why or why not, C(set_aside) where the replaced
+      one is, C(differences) and C(lost) which rows differ.
     - In check mode what would become of it, and the C(question) that a person would have to answer first.
-  returned: when a rollback has come as far
-  type: dict
-  sample: {"restored": false, "reason": "the schema is that of the backup", "set_aside": null, "differences": {}, "lost": "", "question": ""}
+  returned: when a rollback has come as far, and there is a database
+  type: list
+  elements: dict
+  sample:
+    - {"path": "/srv/shop-data/shop.db", "restored": false, "reason": "the schema is that of the backup", "set_aside": null, "lost": "", "question": ""}
 rolled_back:
   description: How many C(seconds) each step took of a rollback that O(roll_back) asked for.
   returned: failure, when the new revision was rolled back at once
@@ -371,7 +385,8 @@ ARGUMENTS = {
     "strategy": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
     "restart_app": {"type": "bool", "default": True},
     "restart": {"type": "list", "elements": "str", "default": []},
-    "backup": {"type": "path"},
+    "backups": {"type": "list", "elements": "path", "default": []},
+    "databases": {"type": "list", "elements": "raw", "default": []},
     "backup_verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
     "restore_within": {"type": "str", "default": "10m"},

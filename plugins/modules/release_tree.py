@@ -74,9 +74,11 @@ options:
     type: list
     elements: str
     default: []
-  database_path:
-    description: The app's database. It is refused where the next release would begin with an empty one.
-    type: path
+  databases:
+    description: The app's databases. One is refused where the next release would begin with an empty one.
+    type: list
+    elements: path
+    default: []
   keep:
     description: Number of releases to keep.
     type: int
@@ -101,7 +103,7 @@ EXAMPLES = r"""
     release_id: 20260219T020000Z-0639294c
     sha: 0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d
     built_anew: [node_modules]
-    database_path: /srv/shop/data/shop.db
+    databases: [/srv/shop/data/shop.db]
   register: shop_tree
 
 - name: Install in it
@@ -191,7 +193,7 @@ ARGUMENTS = {
     "built_paths": {"type": "list", "elements": "str", "default": ["node_modules"]},
     "built_anew": {"type": "list", "elements": "str", "default": []},
     "shared_paths": {"type": "list", "elements": "str", "default": []},
-    "database_path": {"type": "path"},
+    "databases": {"type": "list", "elements": "path", "default": []},
     "keep": {"type": "int", "default": 5},
     "state_path": {"type": "path"},
     "timeout": {"type": "float", "default": 120},
@@ -215,8 +217,7 @@ def make_wanted(params: Mapping[str, Any]) -> stage_plan.Wanted:
     move = layout.Move(
         params["layout"], Path(params["path"]), params["release_id"], params["sha"], params["sha"], built, shared
     )
-    database = Path(params["database_path"]) if params["database_path"] else None
-    return stage_plan.Wanted(move, tuple(params["built_anew"]), database)
+    return stage_plan.Wanted(move, tuple(params["built_anew"]), tuple(map(Path, params["databases"])))
 
 
 def stage(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:

@@ -36,8 +36,9 @@ attributes:
   action_group: {}
 options:
   src:
-    description: The backup. In check mode it need not be there.
-    type: path
+    description: The backup, or those of several databases. In check mode they need not be there.
+    type: list
+    elements: path
     required: true
   command:
     description:
@@ -125,7 +126,7 @@ except ImportError:  # A Python that was built without SQLite.
     IMPORT_ERROR = traceback.format_exc()
 
 ARGUMENTS = {
-    "src": {"type": "path", "required": True},
+    "src": {"type": "list", "elements": "path", "required": True},
     "command": {"type": "list", "elements": "str", "required": True, "no_log": True},
     "environment": {"type": "dict", "default": {}, "no_log": True},
     "timeout": {"type": "float", "default": 600},
@@ -143,7 +144,7 @@ def take_wanted(params: Dict[str, Any], no_log_values: Set[str]) -> sqlite_api.C
     command, params["command"], params["environment"] = params["command"], ["hidden"], dict.fromkeys(given, "hidden")
     no_log_values.clear()
     return sqlite_api.Copying(
-        backup=params["src"],
+        backups=params["src"],
         command=command,
         environment={**os.environ, **given},
         secrets=list(given.values()),

@@ -50,7 +50,7 @@ class Release:
             "app_path": str(self.app.path),
             "process_name": "sample-app",
             "pm2_home": str(self.pm2.home),
-            "database_path": str(self.app.database),
+            "databases": [{"path": str(self.app.database)}],
             "log_files": [{**log, "stream": log["stream"][:3]} for log in logs],
             **more,
         }
@@ -63,7 +63,7 @@ class Release:
     def arguments(self, direction, **more):
         given = {"direction": direction, "state_path": str(self.state), "run_id": RUN, "port": self.app.port}
         if direction == "forward":
-            given["backup"] = self.backup
+            given["backups"] = [self.backup]
         return {**given, "stable_for": 1, "timeout": 20, "executable": self.pm2.executable, **more}
 
     def forward(self, check=False, **more):
@@ -103,7 +103,8 @@ def test_a_switch_goes_forward_keeps_the_last_write_and_rolls_back(release_of):
     forward = release.forward()
     assert forward.get("msg") is None
     assert release.app.get("/health") == {"status": "ok", "revision": release.new}
-    assert (release.read()["stage"], release.read()["facts"]["backup"]) == ("switched", forward["backup"])
+    (known,) = release.read()["facts"]["databases"]
+    assert (release.read()["stage"], [known["backup"]]) == ("switched", forward["backups"])
     assert release.read()["facts"]["cursor"] == forward["cursor"]
     assert set(forward["seconds"]) == {"check", *forward["steps"]}
     assert 0 < forward["port_closed_for"] < 5
@@ -111,7 +112,7 @@ def test_a_switch_goes_forward_keeps_the_last_write_and_rolls_back(release_of):
     release.sql("DROP TABLE items")
     back = release.back()
     assert back.get("msg") is None
-    assert (back["restored"]["restored"], "table items is gone" in back["restored"]["reason"]) == (True, True)
+    assert (back["restored"][0]["restored"], "table items is gone" in back["restored"][0]["reason"]) == (True, True)
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
     assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("written after the backup was taken",)
 
@@ -124,7 +125,7 @@ def test_a_rollback_treats_the_database_as_asked(release_of, database, rows_lost
     back = release.back(database=database)
     assert back.get("msg") is None
     assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") is None) == rows_lost
-    assert back.get("restored", {}).get("restored", False) == rows_lost
+    assert back["restored"][0]["restored"] == rows_lost
 
 
 TAKES_AWAY = "CREATE TRIGGER guard AFTER DELETE ON items BEGIN SELECT 1; END"
@@ -141,10 +142,10 @@ def test_what_was_only_added_never_costs_a_row(release_of, migration):
     assert release.forward().get("msg") is None
     release.sql(migration)
     row = release.app.post("written to the new revision")
-    Path(release.read()["facts"]["backup"]).unlink()
+    Path(release.read()["facts"]["databases"][0]["backup"]).unlink()
     back = release.back()
-    assert (back.get("msg"), back["restored"]["restored"]) == (None, False)
-    assert back["restored"]["reason"] == "the old code can use the schema, which was only added to"
+    assert (back.get("msg"), back["restored"][0]["restored"]) == (None, False)
+    assert back["restored"][0]["reason"] == "the old code can use the schema, which was only added to"
     assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
 
@@ -160,8 +161,8 @@ def test_the_old_revision_is_tried_with_the_migrated_database_before_the_switch(
     assert (forward.get("msg"), forward["trial"]["reason"]) == (None, "")
     assert release.read()["facts"]["old_code"] == ""
     back = release.back()
-    assert (back.get("msg"), back["restored"]["restored"]) == (None, False)
-    assert back["restored"]["reason"].endswith("which was only added to, and was seen to run with it")
+    assert (back.get("msg"), back["restored"][0]["restored"]) == (None, False)
+    assert back["restored"][0]["reason"].endswith("which was only added to, and was seen to run with it")
 
 
 @pytest.mark.parametrize("answer, kept", [("keep", True), ("restore", False)])
@@ -172,7 +173,7 @@ def test_late_a_person_is_asked_before_the_app_is_stopped(release_of, answer, ke
     row = release.app.post("written to the new revision")
     age(release)
     pid = release.pid()
-    rehearsed = release.back(check=True)["restored"]
+    rehearsed = release.back(check=True)["restored"][0]
     assert (rehearsed["restored"], rehearsed["lost"]) == (False, "items: 1 row newer than the backup")
     back = release.back()
     assert (back["step"], "A person must decide" in back["msg"]) == ("check", True)
@@ -180,7 +181,7 @@ def test_late_a_person_is_asked_before_the_app_is_stopped(release_of, answer, ke
     assert "items: 1 row newer than the backup" in back["msg"]
     assert (release.pid(), release.app.get("/health")["revision"]) == (pid, release.new)
     answered = release.back(database=answer)
-    assert (answered.get("msg"), answered["restored"]["restored"]) == (None, not kept)
+    assert (answered.get("msg"), answered["restored"][0]["restored"]) == (None, not kept)
     assert (release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)) == kept
 
 
@@ -215,11 +216,11 @@ def test_a_backup_is_restored_once_however_often_the_rollback_begins(release_of)
     release = release_of("better")
     assert release.forward().get("msg") is None
     release.app.post("written to the new revision")
-    assert release.back(database="restore")["restored"]["restored"] is True
-    assert release.read()["facts"]["restored"]["restored"] is True
+    assert release.back(database="restore")["restored"][0]["restored"] is True
+    assert release.read()["facts"]["databases"][0]["restored"]["restored"] is True
     row = release.app.post("written to the old revision, before the rollback that died was finished")
     again = release.back(database="restore")
-    assert (again.get("msg"), again["restored"]["restored"]) == (None, False)
+    assert (again.get("msg"), again["restored"][0]["restored"]) == (None, False)
     assert release.sql(f"SELECT 1 FROM items WHERE id = {row}") == (1,)
 
 
@@ -294,7 +295,7 @@ def test_check_mode_judges_and_touches_nothing(release_of):
     assert (release.pid(), release.read(), sorted(release.state.rglob("*"))) == before
     # A record that was opened in check mode is not on the host, no more than its backup.
     opened = {**release.read(), "id": "20260219T030000Z-00000000"}
-    given = {"record": opened, "backup": str(release.state / "backups" / "planned.db")}
+    given = {"record": opened, "backups": [str(release.state / "backups" / "planned.db")]}
     assert release.forward(check=True, **given).get("msg") is None
     assert "cannot be searched" not in str(release.forward(check=True, executable="/nonexistent/pm2"))
 
@@ -366,7 +367,7 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
     ]
     assert release.forward(restart=["worker"], migrate=migrate).get("msg") is None
     back = release.back(restart=["worker"])
-    assert (back.get("msg"), back["restored"]["restored"]) == (None, True)
+    assert (back.get("msg"), back["restored"][0]["restored"]) == (None, True)
     assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
 
 
@@ -412,7 +413,7 @@ def test_what_writes_all_the_time_writes_nothing_between_the_last_backup_and_the
     failed = release.forward(migrate=[*migrate, [sys.executable, "-c", FAIL]], roll_back=True)
     assert (failed["step"], "It was rolled back to" in failed["msg"]) == ("migrate", True), failed["msg"]
     copy = tmp_path / "copy.db"
-    sqlite_api.unpack(release.read()["facts"]["backup"], copy, 10)
+    sqlite_api.unpack(release.read()["facts"]["databases"][0]["backup"], copy, 10)
     with contextlib.closing(sqlite3.connect(copy)) as backup:
         kept = backup.execute("SELECT max(id) FROM beats").fetchone()[0]
     assert counted.read_text() == f"{kept} {kept}"
@@ -559,7 +560,7 @@ def test_a_stranger_on_the_database_is_named_while_the_app_still_serves(release_
         back = release.back()
         assert (back["step"], f"is open in process {os.getpid()} " in back["msg"]) == ("check", True)
     assert (release.pid(), release.app.get("/health")["revision"]) == (pid, release.new)
-    assert release.back()["restored"]["restored"] is True
+    assert release.back()["restored"][0]["restored"] is True
 
 
 def test_a_rollback_keeps_what_users_and_people_changed(release_of, repository, tmp_path):
@@ -640,7 +641,7 @@ def spoil_lock(release):
         (spoil_lock, {}, "is held by"),
         (None, {"restart": ["unheard-of"]}, "PM2 knows no process called 'unheard-of'"),
         (None, {"migrate": [[]]}, "migrate[0] must be a list of words"),
-        (None, {"backup": None}, "backup is needed"),
+        (None, {"backups": []}, "a backup is needed"),
         (None, {"port": 70000}, "port must be from 0"),
         (None, {"phase": "from_migrate"}, "that needs stage switched"),
         (None, {"save": True, "executable": "/nonexistent/pm2"}, "pm2 was not found"),

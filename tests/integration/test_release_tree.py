@@ -161,7 +161,7 @@ def test_a_database_inside_a_release_is_refused(releases, inside):
     database = releases.path / inside.format(id=IDS[0])
     database.write_text("rows")
     releases.fetch("better")
-    answer = releases.stage(1, "better", database_path=str(database))
+    answer = releases.stage(1, "better", databases=[str(database)])
     assert f"lies in {releases.path / 'releases'}, which a release replaces" in answer["msg"]
     assert os.listdir(releases.path / "releases") == [IDS[0]]
 

@@ -46,7 +46,7 @@ def test_a_revision_that_fails_is_rolled_back_at_once_and_the_rollback_finds_it_
     pid = release.pid()
     back = release.back()
     assert (back.get("msg"), back["steps"], release.pid()) == (None, [], pid)
-    assert back["restored"]["restored"] == (step == "migrate")
+    assert back["restored"][0]["restored"] == (step == "migrate")
     assert written_by_the_new(release) == ("Error: SETTINGS_FILE is not set" if step == "start" else None)
 
 
@@ -73,7 +73,7 @@ def test_a_rollback_at_once_that_is_killed_is_finished_by_the_next_one(release_o
     taken = {"run_id": "run-2", "take_over": "any", "state": "noted", "stage": "rolling_back"}
     release.record(**taken)
     back = release.run_module("release_switch", release.arguments("back", run_id="run-2"))
-    assert (back.get("msg"), "start" in back["steps"], back["restored"]["restored"]) == (None, True, False)
+    assert (back.get("msg"), "start" in back["steps"], back["restored"][0]["restored"]) == (None, True, False)
     assert release.app.get("/health") == {"status": "ok", "revision": release.old}
     assert release.sql(f"SELECT name FROM items WHERE id = {row}") == ("must survive",)
     assert (release.read()["decision"], release.read()["facts"]["rejects"]) == ("rollback", True)

@@ -48,8 +48,8 @@ class Host:
         self.sha = commit(self.repositories.origin, files)
         code_git.fetch(self.run, str(self.repositories.origin), self.sha)
 
-    def wanted(self, built=("node_modules",), shared=(), anew=(), database=None):
-        return Wanted(Move(self.kind, self.path, ID, self.sha, self.sha, built, shared), anew, database)
+    def wanted(self, built=("node_modules",), shared=(), anew=(), databases=()):
+        return Wanted(Move(self.kind, self.path, ID, self.sha, self.sha, built, shared), anew, databases)
 
     def plan(self, **more):
         return stage_plan.plan(self.run, self.wanted(**more))

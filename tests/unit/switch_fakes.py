@@ -37,7 +37,8 @@ def params(state_path, **given):
         "trial_port": None,
         "restart_app": True,
         "restart": [],
-        "backup": "/b/shop.pages",
+        "backups": ["/b/shop.pages"],
+        "databases": [],
         "backup_verify": "quick",
         "backup_timeout": 5,
         "database": "auto",
@@ -68,7 +69,7 @@ def open_release(state_path, app_path, stage=None, **facts):
     """Put a release on record, and return the record."""
     opening = release_record.Opening("shop", ID, OLD, NEW, RUN, "alice", 60)
     known = {"app_path": str(app_path), "process_name": "shop", "pm2_home": str(state_path), "log_files": []}
-    known.update(database_path=str(app_path / "shop.db"), **facts)
+    known.update({"databases": [{"path": str(app_path / "shop.db")}], **facts})
     with store.exclusive(state_path, os.geteuid()):
         opened = release_record.open_release([], opening, NOW)
         change = release_record.Change(RUN, "alice", 60, stage=stage, facts=known)

@@ -89,7 +89,7 @@ ROLLBACK = {
     "required_lines": part(
         VERIFY, "Verify | Measure and judge the old revision", "vars", "__greenlight_since", "required"
     ),
-    "restored": part(VERIFY, "Verify | Close the release", RECORD, "facts", "restored"),
+    "databases": part(VERIFY, "Verify | Close the release", RECORD, "facts", "databases"),
     "success": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "success_msg"),
     "failure": part(VERIFY, "Verify | Report whether the old revision serves", ASSERT, "fail_msg"),
     "missed_hooks": "{{ __greenlight_missed_hooks }}",
@@ -133,6 +133,7 @@ def render(name):
     """Return the value of every expression of a role in every case of its recording."""
     recording = read(name)
     files = [f"roles/{role}/defaults/main.yml" for role in ("verify", "deploy", "rollback")]
+    files.append("roles/verify/vars/main.yml")
     asked = {
         "collections": str(CHECKOUT / ".cache" / "collections"),
         "files": [str(CHECKOUT / path) for path in [*files, f"roles/{VARIABLES[name]}/vars/main.yml"]],

@@ -71,7 +71,7 @@ def the_watch_finishes_a_rollback_that_died(host: Host) -> list[str]:
 def what_a_rollback_needs_is_gone(host: Host) -> list[str]:
     """An impossible rollback is refused before the app is touched, and says what is missing."""
     release_better(host)
-    pid, backup = host.pid(), host.newest()["facts"]["backup"]
+    pid, backup = host.pid(), host.newest()["facts"]["databases"][0]["backup"]
     host.shell.check_output(f"mv {backup} {backup}.away")
     no_backup = host.play("rollback", greenlight_rollback_database="restore")
     host.shell.check_output(f"mv {backup}.away {backup}")

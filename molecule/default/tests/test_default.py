@@ -32,7 +32,7 @@ def test_every_row_that_is_due_passed(host):
 
 
 def test_the_backup_is_private_and_complete(host):
-    backup = sample.record(host)["facts"]["backup"]
+    backup = sample.record(host)["facts"]["databases"][0]["backup"]
     assert (host.file(backup).mode, host.file(backup).user) == (0o600, "sample")
     manifest = sample.read_json(host, f"cat {backup}.json")
     assert host.check_output(f"sha256sum {backup}").split()[0] == manifest["sha256"]

@@ -30,13 +30,13 @@ def test_the_record_says_why(host):
     record = sample.record(host)
     assert (record["status"], record["decision"], record["lock"]) == ("rolled_back", "rollback", None)
     assert "server_starts" in record["reason"]
-    assert record["facts"]["restored"]["reason"].startswith(
+    assert record["facts"]["databases"][0]["restored"]["reason"].startswith(
         "the schema changed since the backup, and the old code cannot"
     )
 
 
 def test_what_was_replaced_is_set_aside(host):
-    folder = sample.record(host)["facts"]["restored"]["set_aside"]
+    folder = sample.record(host)["facts"]["databases"][0]["restored"]["set_aside"]
     assert host.file(f"{folder}/app.db").mode == 0o600
     assert host.check_output(f"sqlite3 {folder}/app.db 'PRAGMA user_version'") == "2"
 

@@ -63,7 +63,7 @@ def test_a_fault_of_the_twentieth_hour_rolls_the_release_back(records):
 def test_a_late_rollback_keeps_what_users_wrote(host, records):
     first = records[0]
     traffic = sample.read_json(host, "cat /srv/sample-app-data/traffic.json")
-    assert first["facts"]["restored"]["restored"] is False
+    assert first["facts"]["databases"][0]["restored"]["restored"] is False
     assert int(sample.query(host, "SELECT count(*) FROM items")) >= 20000 + traffic["acknowledged"] > 20000
 
 

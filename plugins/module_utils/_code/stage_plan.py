@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, space, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Entry, GitError, Run
@@ -29,7 +29,7 @@ class Wanted:
 
     move: Move
     built_anew: Tuple[str, ...] = ()
-    database_path: Optional[Path] = None
+    databases: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def plan(run: Run, wanted: Wanted, may_lack_commit: bool = False) -> Planned:
     if unknown:
         raise GitError(f"{unknown[0]!r} is to be rebuilt but is no built path; add it to the built paths")
     _refuse_places(move, path)
-    _refuse_database(wanted)
+    for database in wanted.databases:
+        _refuse_database(wanted.move, database)
     entries = _entries(run, move, may_lack_commit)
     _refuse_tracked(move, entries)
     running, done = running_tree(move), is_staged(move, path)
@@ -133,11 +134,9 @@ def _refuse_places(move: Move, path: Path) -> None:
             raise GitError(f"{place} is not a plain folder, and nothing is staged through links; move it away")
 
 
-def _refuse_database(wanted: Wanted) -> None:
+def _refuse_database(move: Move, database: Path) -> None:
     """Refuse a database that the next release would not see: it would begin with an empty one."""
-    if wanted.database_path is None:
-        return
-    move, real = wanted.move, Path(os.path.realpath(str(wanted.database_path)))
+    real = Path(os.path.realpath(str(database)))
     app_path = Path(os.path.realpath(str(move.app_path)))
     replaced = ["releases"] if move.kind == "releases" else [".git", *move.built_paths]
     for place in (app_path / name for name in replaced):

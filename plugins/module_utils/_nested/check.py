@@ -22,7 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.settin
     Settings,
     parse_settings,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._release import changes, notify, schedule
+from ansible_collections.greenlight.release.plugins.module_utils._release import changes, databases, notify, schedule
 from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import parse_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -49,6 +49,7 @@ def find_nested_problems(values: Mapping[str, Any]) -> List[str]:
     `values` are options of the roles by their names, each of the right type.
     """
     found = [_problem_of(name, functools.partial(CHECKS[name], values[name])) for name in CHECKS if name in values]
+    found.append(_problem_of("greenlight_databases", functools.partial(_parse_databases, values)))
     options = {name: values[f"{_PREFIX}{name}"] for name in NAMES if f"{_PREFIX}{name}" in values}
     if len(options) == len(NAMES):
         found.append(_problem_of_measuring(options))
@@ -60,6 +61,10 @@ def _choose_processes(values: Mapping[str, Any]) -> None:
     """Raise ProcessesError where the list of processes is wrong, or contradicts what is said besides."""
     name, port = (values.get(f"{_PREFIX}{option}") for option in ("process_name", "port"))
     app_process.chosen(values.get(f"{_PREFIX}processes", ()), name or "", port or 0)
+
+
+def _parse_databases(values: Mapping[str, Any]) -> None:
+    databases.parse(values.get("greenlight_database_path", ""), values.get("greenlight_databases", []))
 
 
 def _problem_of_measuring(options: Mapping[str, Any]) -> str:

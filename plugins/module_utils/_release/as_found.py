@@ -9,25 +9,30 @@ What could not be found out is told as that. It never stops the closing, or a re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 
 OUTCOME = "closed_as_is"
 # The releases that a person can mend by hand. What is over in another way needs no closing.
 _MENDED = ("in_progress", "watching", "failed")
+# By the number of databases, none, one, or several.
+_SOUND = ("there is no database", "the database is sound", "the databases are sound")
 _DEPLOY, _OVER_ILL = "run greenlight.release.deploy", "with greenlight_allow_unhealthy_baseline=true"
 
 
 @dataclass(frozen=True)
 class Looks:
-    """What the modules returned that looked at the host, or their failures; `{}` for one that did not run."""
+    """What the modules returned that looked at the host, or their failures; `{}` for one that did not run.
+
+    `backups` and `databases` are the results of loops, one of each database.
+    """
 
     head: Mapping[str, Any]
     process: Mapping[str, Any]
     health: Mapping[str, Any]
-    backups: Mapping[str, Any]
-    database: Mapping[str, Any]
+    backups: Sequence[Mapping[str, Any]]
+    databases: Sequence[Mapping[str, Any]]
 
 
 def close_as_found(record: Optional[Mapping[str, Any]], looks: Looks, check_mode: bool) -> Dict[str, Any]:
@@ -45,18 +50,32 @@ def close_as_found(record: Optional[Mapping[str, Any]], looks: Looks, check_mode
 
 def _describe(looks: Looks) -> Dict[str, Any]:
     """Return what is true of the host. A `problem` is empty where all is well."""
-    database = looks.database.get("database", {})
-    backups = looks.backups.get("backups", [])
-    sound = [backup["path"] for backup in backups if backup["sound"]]
+    backups = {each["path"]: each for said in looks.backups for each in said.get("backups", [])}
+    sound = [each for each in backups.values() if each["sound"]]
+    ill = {_path_of(said): problem for said in looks.databases for problem in [_problem_of_database(said)] if problem}
+    several = len(looks.databases) > 1
+    # With several the newest one is of a database that is well, perhaps.
+    useful = [each for each in sound if each.get("source") in ill] if several and ill else sound
     return {
         "revision": looks.head.get("sha"),
         "process_problem": _problem_of(looks.process, looks.process.get("ready", False)),
         "health_problem": _problem_of(looks.health, looks.health.get("healthy", False)),
-        "database_problem": _problem_of(database or looks.database, database.get("sound", False)),
+        "databases": len(looks.databases),
+        "database_problem": "; ".join(f"{path}: {why}" if several else why for path, why in ill.items()),
         "backups": len(sound),
-        "newest_backup": sound[-1] if sound else None,
+        "newest_backup": useful[-1]["path"] if useful else None,
         "unsound_backups": len(backups) - len(sound),
     }
+
+
+def _path_of(said: Mapping[str, Any]) -> str:
+    item: Mapping[str, Any] = said.get(str(said.get("ansible_loop_var")), {})
+    return str(item.get("path", ""))
+
+
+def _problem_of_database(said: Mapping[str, Any]) -> str:
+    database = said.get("database", {})
+    return _problem_of(database or said, database.get("sound", False))
 
 
 def _problem_of(said: Mapping[str, Any], is_well: bool) -> str:
@@ -69,11 +88,13 @@ def _tell(found: Mapping[str, Any]) -> str:
         for key, name, verb, good in (
             ("process", "process", "run as it should", "the process is online"),
             ("health", "app", "serve", "the app serves"),
-            ("database", "database", "check out", "the database is sound"),
+            ("database", "database", "check out", _SOUND[min(found["databases"], 2)]),
         )
     ]
     code = f"the code is {found['revision']}" if found["revision"] else "nobody can say which revision the code is"
-    newest = f"{found['backups']}, the newest is {found['newest_backup']}" if found["backups"] else "none"
+    if not found["databases"]:
+        return "; ".join([code, *problems])
+    newest = f"{found['backups']}, the newest is {found['newest_backup']}" if found["newest_backup"] else "none"
     unsound = f", and {found['unsound_backups']} that are not sound" if found["unsound_backups"] else ""
     return "; ".join([code, *problems, f"sound backups: {newest}{unsound}"])
 

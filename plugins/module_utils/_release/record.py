@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._release import databases
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_release_id, is_sha
 
@@ -331,9 +332,9 @@ def needed_backups(records: Sequence[Record]) -> List[str]:
     over = [record for record in records if record["status"] != "in_progress"]
     closed = [*not_given_up(over)[-1:], *standing(over)[-1:]]
     needing = [record for record in records if record["status"] == "in_progress" or record in closed]
-    backups = [record["facts"]["backup"] for record in needing if "backup" in record["facts"]]
-    restored = [record["facts"].get("restored", {}) for record in needing]
-    return [*backups, *(each["set_aside"] for each in restored if each.get("set_aside"))]
+    known = [each for record in needing for each in databases.of_facts(record["facts"])]
+    set_aside = [each.get("restored", {}).get("set_aside") for each in known]
+    return [*(each["backup"] for each in known if "backup" in each), *filter(None, set_aside)]
 
 
 def rejected_revisions(records: Sequence[Record]) -> Dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._release import databases
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import KEPT
 
 Record = Mapping[str, Any]
@@ -118,7 +119,8 @@ def describe_context(request: RollbackRequest, record: Record) -> Dict[str, Any]
         "app": request.app,
         "app_path": record["facts"].get("app_path", ""),
         "state_path": request.state_path,
-        "database_path": record["facts"].get("database_path", ""),
+        "database_path": "".join(databases.paths_of(record["facts"])[:1]),
+        "database_paths": databases.paths_of(record["facts"]),
         "release_id": record["id"],
         "from_revision": record["from_revision"],
         "to_revision": record["to_revision"],
@@ -142,25 +144,35 @@ def plan_rollback(request: RollbackRequest, record: Record, newest: Record, stan
     }
 
 
-def choose_restored(now: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what was restored by this rollback, else what an interrupted rollback had restored."""
-    if now.get("restored"):
-        return now
-    before: Mapping[str, Any] = facts.get("restored", now)
-    return before
+def merge_restored(now: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Return the databases of a record, each with what was restored by this rollback, else by an interrupted one."""
+    done = {each["path"]: each for each in now}
+    merged = []
+    for known in databases.of_facts(facts):
+        before: Mapping[str, Any] = known.get("restored", {})
+        found = done.get(known.get("path", ""), {})
+        restored = found if found.get("restored") or not before else before
+        merged.append({**known, **({"restored": dict(restored)} if restored else {})})
+    return merged
 
 
-def summarize(restored: Mapping[str, Any], evidence_path: Optional[str]) -> str:
-    """Return what a person should know at the end: what became of the database, and where the evidence is."""
-    sentences: List[str] = []
+def summarize(known: Sequence[Mapping[str, Any]], evidence_path: Optional[str]) -> str:
+    """Return what a person should know at the end: what became of each database, and where the evidence is.
+
+    `known` are the databases as `merge_restored` returns them.
+    """
+    names = [f"The database {each['path']}" if len(known) > 1 else "The database" for each in known]
+    sentences = [_tell_of(name, each.get("restored", {})) for name, each in zip(names, known)]
+    if evidence_path:
+        sentences.append(f"What was seen of the release is in {evidence_path}.")
+    return " ".join(filter(None, sentences))
+
+
+def _tell_of(name: str, restored: Mapping[str, Any]) -> str:
     if restored.get("restored"):
         lost = f"; not in the backup are: {restored['lost']}" if restored["lost"] else ""
         replaced = restored["set_aside"] or "no place, as there was nothing"
-        sentences.append(
-            f"The database was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}."
-        )
-    elif restored.get("reason"):
-        sentences.append(restored.get("question") or f"The database was kept, as {restored['reason']}.")
-    if evidence_path:
-        sentences.append(f"What was seen of the release is in {evidence_path}.")
-    return " ".join(sentences)
+        return f"{name} was restored, as {restored['reason']}. What it replaced is in {replaced}{lost}."
+    if not restored.get("reason"):
+        return ""
+    return str(restored.get("question") or f"{name} was kept, as {restored['reason']}.")

@@ -55,7 +55,7 @@ def describe_host(
         "ports": [],
         "down_because": "",
         "next": "",
-        **backup_ages.describe((backups or {}).get("newest") or {}, now),
+        **backup_ages.describe((backups or {}).get("results"), now),
     }
     if found is None or found.get("unreachable") or found.get("failed"):
         given = found or {}

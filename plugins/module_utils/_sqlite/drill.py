@@ -80,13 +80,13 @@ def drill(wanted: Drill, now: datetime, clock: Callable[[], float], check_mode: 
         result["problem"] = f"The system refused the drill: {files.explain(error)}"
     # Where the app was never released there is no such folder, which is no reason to hide what was found.
     if wanted.state_path and Path(wanted.state_path).is_dir() and not check_mode:
-        _keep(Path(wanted.state_path), {**result, "at": outcome.format_time(now)})
+        _keep(Path(wanted.state_path), _source_of(wanted), {**result, "at": outcome.format_time(now)})
     return result
 
 
 def find_newest(wanted: Drill) -> Manifest:
     """Return the newest backup. Raises SqliteError when there is none, or a newer one that nothing is known of."""
-    folder, source = Path(wanted.dest), str(resolve(Path(wanted.path))) if wanted.path else None
+    folder, source = Path(wanted.dest), _source_of(wanted)
     manifests, unreadable = read_folder(folder)
     # One that was cut is found, to be told: who lists backups passes it over.
     found = [each for each in backups_of(manifests, source) if os.path.lexists(each["path"])]
@@ -99,6 +99,10 @@ def find_newest(wanted: Drill) -> Manifest:
     if newer:
         raise SqliteError(f"{newer[0]}, and it is newer than {newest['path']}; take a new backup")
     return newest
+
+
+def _source_of(wanted: Drill) -> Optional[str]:
+    return str(resolve(Path(wanted.path))) if wanted.path else None
 
 
 def _changed_at(path: Path) -> int:
@@ -216,11 +220,20 @@ def _describe(wanted: Drill, checked: Checked, contents: Contents, seconds: floa
     }
 
 
-def _keep(state_path: Path, result: Dict[str, Any]) -> None:
+def _keep(state_path: Path, source: Optional[str], result: Dict[str, Any]) -> None:
+    """Write down what came of a drill, the last one of all, and of each database the last one of it."""
     told = {name: result[name] for name in ("at", "problem", "backup", "created")}
-    outcome.keep(state_path / FILE, {"good": not told["problem"], **told})
+    told = {"good": not told["problem"], **told}
+    known = outcome.read(state_path / FILE).get("databases", {})
+    each = {**known, **({source: told} if source else {})}
+    outcome.keep(state_path / FILE, {**told, **({"databases": each} if each else {})})
 
 
-def read_last(state_path: Path) -> Dict[str, Any]:
-    """Return what came of the last drill, {} where nothing useful is known."""
-    return outcome.read(state_path / FILE)
+def read_last(state_path: Path, source: Optional[str] = None) -> Dict[str, Any]:
+    """Return what came of the last drill of a database, without a source of any; {} where nothing useful is known."""
+    last = outcome.read(state_path / FILE)
+    databases = last.pop("databases", {})
+    if not source or not databases:
+        return last
+    found: Dict[str, Any] = databases.get(source, {})
+    return found

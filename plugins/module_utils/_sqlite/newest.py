@@ -32,7 +32,7 @@ def describe_newest(folder: Path, path: Optional[Path], state_path: Optional[Pat
         "backup": _name(found[-1]) if found else None,
         "off_host": copied[-1] if copied else None,
         "off_host_problem": str(copies[-1][1].get("problem") or "") if copies else "",
-        "drill": (drill.read_last(state_path) if state_path else {}) or None,
+        "drill": (drill.read_last(state_path, source) if state_path else {}) or None,
     }
 
 

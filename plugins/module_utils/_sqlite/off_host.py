@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
@@ -43,13 +43,13 @@ _PLACES = re.compile(r"\{(file|name)\}")
 
 @dataclass(frozen=True)
 class Copying:
-    """A backup to be copied by a command, in whose words `{file}` is a path and `{name}` its last part.
+    """Backups to be copied by a command, in whose words `{file}` is a path and `{name}` its last part.
 
     `environment` is that of the command as a whole, `secrets` are values that nobody may see. `timeout` bounds all
     files together, in seconds. `already` are files that were copied before.
     """
 
-    backup: str
+    backups: Sequence[str]
     command: Sequence[str] = field(repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Sequence[str] = field(default=(), repr=False)
@@ -86,20 +86,32 @@ def copy(
     A command that fails is a result. While files are copied, no other run removes a backup from their folder.
     """
     check(wanted)
-    backup, already = Path(wanted.backup), list(wanted.already)
     if check_mode:
         _refuse_missing_program(wanted)
-        return {"changed": True, "copied": False, "at": None, "problem": "", "files": [str(backup)]}
+        return {"changed": True, "copied": False, "at": None, "problem": "", "files": list(wanted.backups)}
+    began, copied, problems, changed = clock(), list(wanted.already), [], False
+    for backup in map(Path, wanted.backups):
+        # One whose copy fails keeps no other from being copied.
+        new, problem, left = _copy_one(replace(wanted, already=copied), backup, now, began, clock)
+        copied, changed = [*copied, *map(str, new)], changed or bool(left)
+        problems += [problem] if problem else []
+    at = outcome.format_time(now())
+    told = "; ".join(problems)
+    return {"changed": changed, "copied": not told, "at": at, "problem": told, "files": copied}
+
+
+def _copy_one(
+    wanted: Copying, backup: Path, now: Callable[[], datetime], began: float, clock: Callable[[], float]
+) -> Tuple[List[Path], str, List[Path]]:
+    """Copy one backup, and return the new files, why the next one was not copied, and what was to be copied."""
     with folder_in_use(backup.parent):
-        left = [path for path in files_of(backup) if str(path) not in already]
-        new, problem = _run_for_each(wanted, left, clock)
+        left = [path for path in files_of(backup) if str(path) not in wanted.already]
+        new, problem = _run_for_each(wanted, left, began, clock)
         at = outcome.format_time(now())
-        known = read_copied(backup)
-        copied_at = known.get("copied_at") if problem else at
+        copied_at = read_copied(backup).get("copied_at") if problem else at
         if left:
             outcome.keep(copied_path(backup), {"at": at, "copied_at": copied_at, "problem": problem})
-    copied = [*already, *map(str, new)]
-    return {"changed": bool(left), "copied": not problem, "at": at, "problem": problem, "files": copied}
+    return new, problem, left
 
 
 def read_copied(backup: Path) -> Dict[str, Any]:
@@ -115,9 +127,10 @@ def _refuse_missing_program(wanted: Copying) -> None:
         )
 
 
-def _run_for_each(wanted: Copying, paths: Sequence[Path], clock: Callable[[], float]) -> Tuple[List[Path], str]:
+def _run_for_each(
+    wanted: Copying, paths: Sequence[Path], began: float, clock: Callable[[], float]
+) -> Tuple[List[Path], str]:
     """Run the command for one file after the other; return those that were copied, and why the next one was not."""
-    began = clock()
     done: List[Path] = []
     for path in paths:
         problem = _describe_lent(path) or _run(wanted, path, wanted.timeout - (clock() - began))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import asdict, replace
-from typing import Callable, List, Mapping, Optional, Tuple
+from typing import Callable, List, Mapping, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -15,12 +15,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs import pr
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import LogError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
+from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 from ansible_collections.greenlight.release.plugins.module_utils._release import record as release_record
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import (
     checks,
     database,
+    database_steps,
     ecosystem,
     migration,
     others,
@@ -28,6 +29,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch import 
     processes,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
+from ansible_collections.greenlight.release.plugins.module_utils._switch.noting import note
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
     FAILURES,
     Progress,
@@ -46,16 +48,17 @@ def check(inputs: Inputs) -> Progress:
         raise SwitchError(wrong, "check")
     began = inputs.system.clock.now()
     try:
-        before, ruling, warnings = checks.check(inputs)
+        before, rulings, warnings = checks.check(inputs)
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
-    progress = Progress(before, ruling=ruling, warnings=tuple(warnings)).took(
+    progress = Progress(before, rulings=tuple(rulings), warnings=tuple(warnings)).took(
         "check", inputs.system.clock.now() - began
     )
     if inputs.plan.is_done:
         return progress.found(inputs.record["facts"]["rolled_back"]["results"])
     if inputs.is_rehearsal and inputs.plan.is_rollback:
-        return progress.found({"restored": database.describe(ruling)})
+        ruled = zip(inputs.databases, rulings)
+        return progress.found({"restored": [{"path": each.path, **database.describe(what)} for each, what in ruled]})
     return progress
 
 
@@ -63,7 +66,7 @@ def begin(inputs: Inputs) -> Tuple[Inputs, Progress]:
     """Check a switch, and return its inputs with what that showed. Raises SwitchError."""
     inputs, seen = preview.settle(inputs)
     progress = seen.told(inputs, check(inputs))
-    return checks.settle(inputs, progress.before, progress.ruling), progress
+    return checks.settle(inputs, progress.before, progress.rulings), progress
 
 
 def run(inputs: Inputs, progress: Progress) -> Progress:
@@ -110,7 +113,7 @@ def rehearse(inputs: Inputs, progress: Progress) -> Progress:
             progress = progress.warned(f"The new revision was not tried beside the old one: {reason}")
         if tried.old_code is not None:
             progress = _remember_old_code(inputs, progress, tried.old_code)
-        if not reason or not inputs.migrate or inputs.rehearse == "never":
+        if not reason or not _rehearses_alone(inputs):
             return progress
     began = clock.now()
     reason = migration.rehearse(inputs, progress.before)
@@ -118,6 +121,13 @@ def rehearse(inputs: Inputs, progress: Progress) -> Progress:
         progress = progress.warned(f"The migration was not tried on a copy of the database: {reason}")
     seconds = round(clock.now() - began, 3)
     return progress.found({"rehearsal": {"done": not reason, "reason": reason, "seconds": seconds}})
+
+
+def _rehearses_alone(inputs: Inputs) -> bool:
+    """Say whether a migration is tried on a copy where the new revision could not be tried."""
+    return bool(inputs.migrate) and (
+        inputs.rehearse == "always" or (inputs.rehearse == "auto" and bool(inputs.databases))
+    )
 
 
 def _remember_old_code(inputs: Inputs, progress: Progress, problem: str) -> Progress:
@@ -160,33 +170,23 @@ def note_switching(inputs: Inputs, progress: Progress) -> Progress:
     # No values: a rollback applies the file of the old revision.
     described = {"ecosystem": asdict(inputs.ecosystem)} if inputs.ecosystem else {}
     known = progress.learned({"strategy": inputs.plan.strategy, **described})
-    note(inputs, known, "switching", "backup", "cursor", "watch", "schedules", "strategy", *described)
+    note(inputs, known, "switching", "databases", "cursor", "watch", "schedules", "strategy", *described)
     return progress
 
 
 def note_switched(inputs: Inputs, progress: Progress) -> Progress:
-    return note(inputs, progress, "switched", "backup", "schema")
-
-
-def note(inputs: Inputs, progress: Progress, stage: Optional[str], *names: str) -> Progress:
-    """Write a stage and facts into the release record, which is locked by its run."""
-    known = {"backup": inputs.database.backup, **progress.facts}
-    change = replace(inputs.change, stage=stage, facts={name: known[name] for name in names if name in known})
-    with store.exclusive(inputs.state_path, inputs.system.uid):
-        record = store.find_record(store.read_records(inputs.state_path), inputs.record["id"])
-        store.write_record(inputs.state_path, release_record.note(record, change, inputs.system.now()))
-    return progress
+    return note(inputs, progress, "switched", "databases")
 
 
 def stop(inputs: Inputs, progress: Progress) -> Progress:
-    """Stop the app until its processes are gone, and first the others that have its database open, or may open it.
+    """Stop the app until its processes are gone, and first the others that have its databases open, or may open them.
 
     PM2 needs a moment to notice, in which the next steps are taken. The others are started again as the last step.
     """
     app_ends = progress.stopping
     if app_ends is None and inputs.plan.is_rollback:
         progress = _remember_settings(inputs, progress)
-    names = processes.stopped_with_the_app(inputs.processes, lambda: database.holders(inputs.database))
+    names = processes.stopped_with_the_app(inputs.processes, lambda: database.holders(inputs.databases))
     if app_ends and not names:
         return progress
     progress = progress.learned({"jobs": processes.begun_jobs(inputs.processes)})
@@ -199,20 +199,6 @@ def await_stop(progress: Progress) -> Progress:
     if progress.stopping is None:
         return progress
     return replace(progress, stopping=None).with_completed(*progress.stopping())
-
-
-def back_up(inputs: Inputs, progress: Progress) -> Progress:
-    """Bring the backup up to the last committed write."""
-    facts = database.back_up(inputs.database)
-    return progress.found({"backup": facts["backup"]}).learned(facts)
-
-
-def restore(inputs: Inputs, progress: Progress) -> Progress:
-    """Restore the database where that is needed, and note it: a resumed rollback must not do it again."""
-    result = database.restore(inputs.database, progress.ruling)
-    if result.get("restored", {}).get("restored"):
-        progress = note(inputs, progress.learned(result), None, "restored")
-    return progress.found(result)
 
 
 def move(inputs: Inputs, progress: Progress) -> Progress:
@@ -250,7 +236,7 @@ def _migrate_alone(inputs: Inputs, progress: Progress) -> List[str]:
     if must_be_stopped:
         refuse_company()
         left_alone = processes.pids_named(inputs.processes, inputs.allowed_holders)
-        database.refuse_strangers(inputs.database, left_alone, inputs.allowed_holders)
+        database.refuse_strangers(inputs.databases, left_alone, inputs.allowed_holders)
     warnings = migration.migrate(inputs, progress.before)
     if must_be_stopped:
         refuse_company()
@@ -314,30 +300,19 @@ def look(inputs: Inputs, progress: Progress) -> Progress:
     return progress.found(processes.observe(inputs.processes, inputs.log_files, inputs.system.now().timestamp()))
 
 
-def count_lost(inputs: Inputs, progress: Progress) -> Progress:
-    """Count the rows that a restore has undone, now that the old revision serves."""
-    try:
-        counted = database.count_lost(inputs.database, progress.results["restored"])
-        if counted:
-            progress = note(inputs, progress.learned(counted), None, "restored").found(counted)
-    except FAILURES as error:
-        return progress.warned(f"The rows that the restore has undone were not counted: {error}")
-    return progress
-
-
 # Every step by the name that it has in the plan, and in what the module returns.
 STEPS: Mapping[str, Step] = {
     "rehearse": rehearse,
     "mark": mark,
     "note_switching": note_switching,
     "stop": stop,
-    "back_up": back_up,
-    "restore": restore,
+    "back_up": database_steps.back_up,
+    "restore": database_steps.restore,
     "move": move,
     "note_switched": note_switched,
     "migrate": migrate,
     "start": start,
     "look": look,
     "restart_others": others.restart,
-    "count_lost": count_lost,
+    "count_lost": database_steps.count_lost,
 }

@@ -18,6 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._release.plan import TRUE_NOW, TRUE_THEN
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
+from ansible_collections.greenlight.release.plugins.module_utils._switch.noting import note
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import (
     FAILURES,
     Progress,
@@ -69,13 +70,13 @@ def _roll_back(inputs: Inputs, error: SwitchError, progress: Progress, read_back
     why = str(error)
     decided = replace(inputs.change, observation={"decision": "rollback", "reason": why})
     facts: Dict[str, Any] = {"rejects": True, "last_seen": {"processes": seen, "reason": why}}
-    actions.note(replace(inputs, change=decided), progress.learned(facts), "rolling_back", *facts)
+    note(replace(inputs, change=decided), progress.learned(facts), "rolling_back", *facts)
     back, begun = actions.begin(read_back())
     done = actions.run(back, replace(begun, stopping=stopping))
-    results = {name: done.results[name] for name in _RESULTS}
+    results = {name: done.results[name] for name in _RESULTS if name in done.results}
     facts = {"rolled_back": {"run_id": inputs.change.run_id, "results": results}}
     facts.update(_cursor_of_the_new(back.record["facts"], results["cursor"]))
-    actions.note(inputs, done.learned(facts), None, *facts)
+    note(inputs, done.learned(facts), None, *facts)
     return done
 
 

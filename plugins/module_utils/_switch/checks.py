@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import has_commit
@@ -27,10 +27,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch import 
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 
 
-def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
-    """Return what PM2 says of the app, what a rollback is to do with the database, and what there is to warn of.
+def check(inputs: Inputs) -> Tuple[pm2.State, List[Optional[Ruling]], List[str]]:
+    """Return what PM2 says of the app, what a rollback is to do with each database, and what there is to warn of.
 
-    The second is None where nothing is known. Raises one of `progress.FAILURES` where the switch could not be made.
+    A ruling is None where nothing is known. Raises one of `progress.FAILURES` where the switch could not be made.
     """
     plan, app = inputs.plan, inputs.processes
     commands.check(inputs.migrate, "migrate")
@@ -46,21 +46,21 @@ def check(inputs: Inputs) -> Tuple[pm2.State, Optional[Ruling], List[str]]:
         release_record.note(inputs.record, inputs.change, inputs.system.now())
         steps.check_record(inputs.record, plan)
     if plan.is_done:
-        return processes.read(app), None, []
+        return processes.read(app), [], []
     before = processes.check(app, with_others=not plan.is_rollback)
     if plan.reloads:
         processes.refuse_watched(before, app.app)
     check_code(inputs)
     if plan.is_rollback:
         warnings = _end_migration(inputs, before)
-        ruling = database.check_restore(inputs.database, processes.pids(app), inputs.is_rehearsal)
-        return before, ruling, warnings
+        return before, database.check_restores(inputs.databases, processes.pids(app), inputs.is_rehearsal), warnings
     if plan.stops and (inputs.migrate or plan.phase == "before_migrate"):
         known = processes.pids(app) | processes.pids_named(app, inputs.allowed_holders)
-        database.refuse_strangers(inputs.database, known, inputs.allowed_holders)
+        database.refuse_strangers(inputs.databases, known, inputs.allowed_holders)
     if plan.phase != "from_migrate":
-        database.check_backup(inputs.database, inputs.move, may_be_missing=inputs.is_rehearsal)
-    return before, None, ecosystem.warnings(inputs) if plan.phase != "from_migrate" else []
+        for each in inputs.databases:
+            database.check_backup(each, inputs.move, may_be_missing=inputs.is_rehearsal)
+    return before, [], ecosystem.warnings(inputs) if plan.phase != "from_migrate" else []
 
 
 def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:
@@ -84,15 +84,15 @@ def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:
     )
 
 
-def settle(inputs: Inputs, before: pm2.State, ruling: Optional[Ruling]) -> Inputs:
+def settle(inputs: Inputs, before: pm2.State, rulings: Sequence[Optional[Ruling]]) -> Inputs:
     """Return the inputs of a rollback that reloads the app where its release did, so that no request fails.
 
-    That needs a database that is not touched, and an instance of a cluster that runs. A file watcher would restart them
+    That needs databases that are not touched, and an instance of a cluster that runs. A file watcher would restart them
     all when the code is moved.
     """
     instances = before.instances
     may_reload = inputs.plan.is_rollback and inputs.record["facts"].get("strategy") == "reload"
-    is_untouched = ruling is not None and not ruling.restores
+    is_untouched = all(ruling is not None and not ruling.restores for ruling in rulings)
     runs = any(each.status == "online" for each in instances)
     replaceable = all(each.exec_mode == "cluster_mode" and not each.watch for each in instances)
     if not (may_reload and is_untouched and runs and replaceable):
@@ -106,5 +106,6 @@ def check_code(inputs: Inputs) -> None:
     if inputs.plan.is_rollback:
         layout.check_back(inputs.git, inputs.move)
     elif not inputs.is_rehearsal or has_commit(inputs.git, inputs.move.to_sha):
-        layout.refuse_database(inputs.git, inputs.move, Path(inputs.database.path))
+        for each in inputs.databases:
+            layout.refuse_database(inputs.git, inputs.move, Path(each.path))
         layout.check_forward(inputs.git, inputs.move)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc, watchdog
@@ -23,6 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._sqlite.databas
 
 _RETURNED = ("restored", "reason", "set_aside", "differences", "lost", "question")
 _CAREFUL = Bounds(0, 0, None)
+_FOR_ONE = "To answer for one database alone, set its rollback in greenlight_databases."
 _THE_SAME = "its schema is that of the backup, which is gone"
 
 
@@ -31,7 +32,8 @@ class Database:
     """The database and its backup. `timeout` is in seconds, `token` makes the names of new files unique.
 
     For a rollback `restore` is auto, restore or keep, `bounds` limits what auto may cost, and `schema` is the hash and
-    the `user_version` of the schema in the backup, as the release record has them.
+    the `user_version` of the schema in the backup, as the release record has them. `restored` is what an interrupted
+    rollback has noted of it, empty where it was not restored. `noted` is all that the record has of it.
     """
 
     path: str
@@ -44,6 +46,15 @@ class Database:
     restore: str = "auto"
     bounds: Bounds = _CAREFUL
     schema: Optional[Tuple[str, int]] = None
+    restored: Mapping[str, Any] = field(default_factory=dict)
+    noted: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fact(self) -> Dict[str, Any]:
+        """What the release record knows of it."""
+        schema = list(self.schema) if self.schema else None
+        known = {"path": self.path, "backup": self.backup, "schema": schema, "restored": dict(self.restored)}
+        return {**self.noted, **{name: value for name, value in known.items() if value}}
 
     @property
     def update(self) -> BackUp:
@@ -72,7 +83,9 @@ def check_backup(wanted: Database, move: Move, may_be_missing: bool) -> None:
     """Raise SqliteError when the backup is not there or could not be brought up to date, GivenUp when storage hangs."""
 
     if not wanted.backup:
-        raise SqliteError("backup is needed to go forward; give the one that was taken while the app served")
+        raise SqliteError(
+            f"a backup is needed to go forward; give the one of {wanted.path} that was taken while the app served"
+        )
 
     def work() -> None:
         _refuse_inside(sqlite_api.real_database(Path(wanted.path)), move)
@@ -104,17 +117,21 @@ def back_up(wanted: Database) -> Dict[str, Any]:
     return {"backup": str(made["path"]), "schema": [made["schema_sha256"], made["user_version"]]}
 
 
-def holders(wanted: Database) -> Set[int]:
-    """Return every process that has the database or a file next to it open."""
-    return set(sqlite_api.find_holders(sqlite_api.resolve(Path(wanted.path))))
+def holders(every: Sequence[Database]) -> Set[int]:
+    """Return each process that has one of the databases or a file next to it open."""
+    return {pid for each in every for pid in sqlite_api.find_holders(sqlite_api.resolve(Path(each.path)))}
 
 
-def refuse_strangers(wanted: Database, stopped_first: AbstractSet[int], allowed: Sequence[str]) -> None:
-    """Raise SqliteError for a process that would have the database open while it is migrated.
+def refuse_strangers(every: Sequence[Database], stopped_first: AbstractSet[int], allowed: Sequence[str]) -> None:
+    """Raise SqliteError for a process that would have one of the databases open while they are migrated.
 
-    `stopped_first` will have ended by then, and `allowed` are names of programs that do no harm. Raises SqliteError.
+    `stopped_first` will have ended by then, and `allowed` are names of programs that do no harm.
     """
-    real = sqlite_api.resolve(Path(wanted.path))
+    for each in every:
+        _refuse_strangers_of(sqlite_api.resolve(Path(each.path)), stopped_first, allowed)
+
+
+def _refuse_strangers_of(real: Path, stopped_first: AbstractSet[int], allowed: Sequence[str]) -> None:
     found = sqlite_api.find_holders(real)
     strangers = {pid: name for pid, name in found.items() if pid not in stopped_first and name not in allowed}
     if strangers:
@@ -122,6 +139,24 @@ def refuse_strangers(wanted: Database, stopped_first: AbstractSet[int], allowed:
             f"{real} is open in process {proc.describe(strangers)}, which is not stopped for the migration; end it, "
             "list it in greenlight_processes, or name it in greenlight_allowed_holders"
         )
+
+
+def check_restores(
+    every: Sequence[Database], stopped_first: AbstractSet[int], is_rehearsal: bool
+) -> List[Optional[Ruling]]:
+    """Return what is to become of each database, as check_restore does. Raises as that, with all there is to say."""
+    rulings: List[Optional[Ruling]] = []
+    problems: List[str] = []
+    for each in every:
+        try:
+            rulings.append(check_restore(each, stopped_first, is_rehearsal))
+        except SqliteError as error:
+            problems.append(str(error))
+    if problems and len(every) > 1:
+        problems.append(_FOR_ONE)
+    if problems:
+        raise SqliteError(" ".join(problems))
+    return rulings
 
 
 def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsal: bool) -> Optional[Ruling]:
@@ -184,7 +219,7 @@ def restore(wanted: Database, ruling: Optional[Ruling]) -> Dict[str, Any]:
         # Never closed: the filesystem frees a replaced file when this process ends, which takes long for a large one.
         os.open(str(sqlite_api.resolve(Path(wanted.path))), os.O_PATH | os.O_NOFOLLOW)
     done = describe(ruling) if ruling and not ruling.restores else _watched(wanted, work)
-    return {"restored": {name: done[name] for name in _RETURNED}}
+    return {name: done[name] for name in _RETURNED}
 
 
 def count_lost(wanted: Database, restored: Mapping[str, Any]) -> Dict[str, Any]:
@@ -198,7 +233,7 @@ def count_lost(wanted: Database, restored: Mapping[str, Any]) -> Dict[str, Any]:
     def work() -> Dict[str, Any]:
         return sqlite_api.count_lost(wanted.plan_restore(""), restored["set_aside"])
 
-    return {"restored": {**restored, **_watched(wanted, work)}}
+    return {**restored, **_watched(wanted, work)}
 
 
 def describe(ruling: Optional[Ruling]) -> Dict[str, Any]:

@@ -15,17 +15,15 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import gi
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
-from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat, store
-from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record, parse_time
-from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Bounds
-from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
+from ansible_collections.greenlight.release.plugins.module_utils._release import databases, heartbeat, store
+from ansible_collections.greenlight.release.plugins.module_utils._release.record import Change, Record
+from ansible_collections.greenlight.release.plugins.module_utils._switch import processes, read_databases
 from ansible_collections.greenlight.release.plugins.module_utils._switch.database import Database
 from ansible_collections.greenlight.release.plugins.module_utils._switch.processes import Processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import SwitchError
 from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import SwitchPlan
 from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
 from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess, ProcessesError
-from ansible_collections.greenlight.release.plugins.module_utils._values.duration import DurationError, parse_duration
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Inputs:
     move: Move
     git: Run
     processes: Processes
-    database: Database
+    databases: Tuple[Database, ...]
     migrate: Sequence[Sequence[str]]
     migrate_timeout: float
     rehearse: str
@@ -105,7 +103,7 @@ def read(
         move,
         git.make_run(git.make_environment(system.environment, {}), params["git_timeout"], str(repository)),
         _processes(params, record, plan, env, hidden, system),
-        _database(params, record, plan, system),
+        read_databases.read(params, record, plan.is_rollback, system.now, system.token),
         params["migrate"],
         params["migrate_timeout"],
         params["rehearse"],
@@ -154,7 +152,9 @@ def find_record(state_path: Path, release_id: Optional[str]) -> Record:
 
 def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
     is_whole = params["direction"] == "forward" and params["phase"] == "whole"
-    rehearses = bool(params["migrate"]) and params["rehearse"] != "never"
+    count = len(databases.of_facts(record["facts"]))
+    # Without a database there is nothing to copy, and only who demands it must be told.
+    rehearses = bool(params["migrate"]) and params["rehearse"] in (("auto", "always") if count else ("always",))
     tries = is_whole and params["trial_port"] is not None
     return SwitchPlan(
         params["direction"],
@@ -168,6 +168,7 @@ def plan_of(params: Mapping[str, Any], record: Mapping[str, Any]) -> SwitchPlan:
         params["roll_back"],
         params["direction"] == "back" and was_rolled_back(record, params["run_id"]),
         tries,
+        count,
     )
 
 
@@ -245,35 +246,3 @@ def _requirements(
         if each.name == record["facts"]["process_name"]:
             return processes.requirements_of(each, root)
     return pm2.Requirements(params["port"], root)
-
-
-def _database(params: Mapping[str, Any], record: Mapping[str, Any], plan: SwitchPlan, system: System) -> Database:
-    facts = record["facts"]
-    # A resumed rollback must not restore the same backup twice: users have written since.
-    was_restored = facts.get("restored", {}).get("restored", False)
-    return Database(
-        facts["database_path"],
-        (facts.get("backup") if plan.is_rollback else params["backup"]) or "",
-        params["backup_verify"],
-        params["backup_timeout"],
-        record["id"],
-        system.now,
-        system.token,
-        "auto" if params["database"] == "restore" and was_restored else params["database"],
-        _bounds(params, record, system.now()),
-        tuple(facts["schema"]) if facts.get("schema") else None,
-    )
-
-
-def _bounds(params: Mapping[str, Any], record: Mapping[str, Any], now: datetime) -> Bounds:
-    """Return what a restore may cost that nobody asked for. Raises SwitchError for a wrong option."""
-    if params["restore_loses_at_most"] < 0:
-        raise SwitchError(f"restore_loses_at_most must be 0 or more, not {params['restore_loses_at_most']}", "check")
-    try:
-        within = parse_duration(params["restore_within"])
-    except DurationError as error:
-        raise SwitchError(f"restore_within: {error}", "check") from error
-    # While a migration ran nobody was served.
-    began = record["facts"].get("migrated_at") or record["switched_at"]
-    age = int((now - parse_time(began)).total_seconds()) if began else None
-    return Bounds(within, params["restore_loses_at_most"], age, record["facts"].get("old_code"))

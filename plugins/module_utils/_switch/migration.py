@@ -38,11 +38,15 @@ _CODE = (".", ":!*.md", ":!*ecosystem*", ":!*pm2*.json")
 
 @dataclass(frozen=True)
 class MigrationCopy:
-    """Where a copy of the database is made, and the variables and commands that lead to it."""
+    """Where a copy of each database is made, in their order, and the variables and commands that lead to them.
 
-    path: Path
+    `led_by` says of each what leads to its copy: a variable of the app, a command alone, or its place in the new tree.
+    """
+
+    paths: Sequence[Path]
     variables: Mapping[str, str]
     commands: Sequence[Sequence[str]]
+    led_by: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -93,19 +97,27 @@ def try_out(inputs: Inputs, before: pm2.State) -> Tried:
     """
     environment = environment_of(inputs, before)
     try:
-        if inputs.migrate and inputs.rehearse == "never":
+        if inputs.migrate and (inputs.rehearse == "never" or not inputs.databases):
             raise trial.CannotTryError("its migration is not tried on a copy of the database")
         planned = trial.plan(inputs, before, environment)
         with _made_copy(inputs, before) as copy:
             led = {**environment, **copy.variables}
+            _refuse_own_databases(inputs, copy)
             if inputs.migrate:
                 _run_on(copy, inputs, led)
             trial.run(inputs, planned, led)
-            # An app that is not led to the copy would open the database itself.
-            has_changed = bool(inputs.migrate and copy.variables)
+            # An old revision that is not led to each copy would open a database itself.
+            has_changed = bool(inputs.migrate) and set(copy.led_by) == {"variable"}
             return Tried("", _try_old(inputs, before, led) if has_changed else None)
     except (_CannotRehearse, trial.CannotTryError) as reason:
         return Tried(str(reason))
+
+
+def _refuse_own_databases(inputs: Inputs, copy: MigrationCopy) -> None:
+    """Raise CannotTryError where the new revision would open a database itself, and not its copy."""
+    for database, how in zip(inputs.databases, copy.led_by):
+        if how == "command":
+            raise trial.CannotTryError(f"no variable of the app holds {database.path}")
 
 
 def _try_old(inputs: Inputs, before: pm2.State, led: Mapping[str, str]) -> Optional[str]:
@@ -121,18 +133,22 @@ def _try_old(inputs: Inputs, before: pm2.State, led: Mapping[str, str]) -> Optio
 
 
 def _run_on(copy: MigrationCopy, inputs: Inputs, environment: Mapping[str, str]) -> None:
-    live, timeout = Path(inputs.database.path), inputs.database.timeout
-    cookie = sqlite_api.schema_cookie(live, timeout)
+    cookies = _schema_cookies(inputs)
     try:
         # What cannot be kept of a rehearsal is said after the migration, of which the same is true.
         _run(inputs, copy.commands, layout.stage_path(inputs.git, inputs.move), environment)
     except CommandError as error:
         raise CommandError(f"The migration failed on a copy of the database: {error}") from error
-    if sqlite_api.schema_cookie(live, timeout) != cookie:
+    changed = [path for path, cookie in _schema_cookies(inputs).items() if cookie != cookies[path]]
+    if changed:
         raise CommandError(
-            f"The schema of {live} changed while the migration was tried on a copy; make the commands take the path of "
-            "the database from a variable of the app, or set greenlight_rehearse_migration to never"
+            f"The schema of {changed[0]} changed while the migration was tried on a copy; make the commands take the "
+            "path of the database from a variable of the app, or set greenlight_rehearse_migration to never"
         )
+
+
+def _schema_cookies(inputs: Inputs) -> Dict[str, int]:
+    return {each.path: sqlite_api.schema_cookie(Path(each.path), each.timeout) for each in inputs.databases}
 
 
 def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]) -> List[str]:
@@ -148,31 +164,55 @@ def _run(inputs: Inputs, migration: Sequence[Sequence[str]], folder: Path, envir
 @contextlib.contextmanager
 def _made_copy(inputs: Inputs, before: pm2.State) -> Iterator[MigrationCopy]:
     copy = plan_copy(inputs, before)
-    sqlite_api.remove_with_sidecars(copy.path)
+    _remove(copy)
     try:
-        sqlite_api.unpack(inputs.database.backup, copy.path, inputs.database.timeout)
+        for database, path in zip(inputs.databases, copy.paths):
+            sqlite_api.unpack(database.backup, path, database.timeout)
         yield copy
     finally:
-        sqlite_api.remove_with_sidecars(copy.path)
+        _remove(copy)
+
+
+def _remove(copy: MigrationCopy) -> None:
+    for path in copy.paths:
+        sqlite_api.remove_with_sidecars(path)
 
 
 def plan_copy(inputs: Inputs, before: pm2.State) -> MigrationCopy:
-    """Return where the copy goes. Raises _CannotRehearse."""
+    """Return where the copies go. Raises _CannotRehearse."""
     staged = layout.stage_path(inputs.git, inputs.move)
     if not staged.is_dir():
         raise _CannotRehearse(f"there is no new tree in {staged}")
-    live = sqlite_api.resolve(Path(inputs.database.path))
-    beside = Path(inputs.database.backup).with_name(f".rehearsal-{inputs.record['id']}.db")
+    if inputs.migrate and not inputs.databases:
+        raise _CannotRehearse("neither greenlight_database_path nor greenlight_databases names one")
     given_by_app = environment_of(inputs, before)
-    led = {name: value for name, value in lead_to(given_by_app, live, beside).items() if value != given_by_app[name]}
-    given = [list(lead_to(dict(enumerate(words)), live, beside).values()) for words in inputs.migrate]
-    _refuse_literal_paths(inputs, given, {str(live), inputs.database.path})
-    leads = bool(led) or given != [list(words) for words in inputs.migrate]
-    place = beside if leads else _place_in(staged, layout.root_of(inputs.move), live)
-    free = os.statvfs(str(place.parent))
-    if free.f_bavail * free.f_frsize < _TIMES_THE_SIZE * live.stat().st_size + _SPARE:
-        raise _CannotRehearse(f"there is no room for a copy in {place.parent}")
-    return MigrationCopy(place, led, given)
+    variables, given = given_by_app, [list(words) for words in inputs.migrate]
+    lives = [sqlite_api.resolve(Path(each.path)) for each in inputs.databases]
+    places, led_by = [], []
+    for number, (database, live) in enumerate(zip(inputs.databases, lives)):
+        places.append(Path(database.backup).with_name(f".rehearsal-{inputs.record['id']}{number or ''}.db"))
+        led = lead_to(variables, live, places[number])
+        words = [list(lead_to(dict(enumerate(each)), live, places[number]).values()) for each in given]
+        led_by.append("variable" if led != variables else "command" if words != given else "place")
+        variables, given = led, words
+    _refuse_literal_paths(inputs, given, {*map(str, lives), *(each.path for each in inputs.databases)})
+    for number, how in enumerate(led_by):
+        if how == "place":
+            places[number] = _place_in(staged, layout.root_of(inputs.move), lives[number])
+    _refuse_lack_of_room(places, lives)
+    changed = {name: value for name, value in variables.items() if value != given_by_app[name]}
+    return MigrationCopy(places, changed, given, led_by)
+
+
+def _refuse_lack_of_room(places: Sequence[Path], lives: Sequence[Path]) -> None:
+    """Raise _CannotRehearse where the copies do not fit on a file system together."""
+    needed: Dict[int, int] = {}
+    for place, live in zip(places, lives):
+        device = place.parent.stat().st_dev
+        needed[device] = needed.get(device, _SPARE) + _TIMES_THE_SIZE * live.stat().st_size
+        free = os.statvfs(str(place.parent))
+        if free.f_bavail * free.f_frsize < needed[device]:
+            raise _CannotRehearse(f"there is no room for a copy in {place.parent}")
 
 
 def lead_to(texts: Mapping[Key, str], live: Path, copy: Path) -> Dict[Key, str]:

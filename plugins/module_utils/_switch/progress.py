@@ -31,8 +31,8 @@ class Progress:
 
     `before` is the app before anything was done. `seconds` are those of every step, `results` what the module returns,
     and `facts` what may be written into the release record. `completed` is what PM2 has done. `stopping` waits until
-    PM2 knows that what was stopped has ended, None where nothing is to be waited for. `ruling` says what a rollback
-    does with the database, None where only the stop of the app will show it. `diffs` are what an ecosystem file
+    PM2 knows that what was stopped has ended, None where nothing is to be waited for. `rulings` say what a rollback
+    does with each database, None where only the stop of the app will show it. `diffs` are what an ecosystem file
     changes, and `configs` what it wants of the processes.
     """
 
@@ -43,7 +43,7 @@ class Progress:
     completed: Tuple[Completed, ...] = ()
     stopping: Optional[Callable[[], Sequence[Completed]]] = None
     warnings: Tuple[str, ...] = ()
-    ruling: Optional[Ruling] = None
+    rulings: Tuple[Optional[Ruling], ...] = ()
     diffs: Tuple[Mapping[str, Any], ...] = ()
     configs: Mapping[str, Config] = field(default_factory=dict)
 

@@ -17,27 +17,30 @@ _MOVE = ("mark", "note_switching", "stop", "back_up", "move", "note_switched")
 _START = ("migrate", "start", "restart_others")
 _BACK = ("stop", "restore", "move", "mark", "start", "restart_others", "count_lost")
 
-# What is true when a step fails; `app` says what the app does meanwhile.
+_OF_DATABASES = ("back_up", "restore", "count_lost")
+_CALLED = {1: "its database"}
+
+# What is true when a step fails; `app` says what the app does meanwhile. What follows | is true of the databases.
 _STATE_FORWARD = {
     "check": "nothing was changed",
     "rehearse": "nothing was changed",
     "mark": "nothing was changed",
     "note_switching": "nothing was changed",
-    "stop": "the app may be stopped, its code is {old} and its database as it was",
-    "back_up": "{app}, its code is {old} and its database as it was",
-    "move": "{app}, its code may lie between {old} and {new}, and its database is as it was",
-    "note_switched": "{app}, its code is {new} and its database as it was",
-    "migrate": "{app}, its code is {new}, and its database may be migrated in part",
+    "stop": "the app may be stopped, its code is {old}| and {database} as it was",
+    "back_up": "{app}, its code is {old}| and {database} as it was",
+    "move": "{app}, its code may lie between {old} and {new}|, and {database} is as it was",
+    "note_switched": "{app}, its code is {new}| and {database} as it was",
+    "migrate": "{app}, its code is {new}|, and {database} may be migrated in part",
     "start": "the code is {new}, and the app does not serve as it should",
     "look": "the code is {new}, and the app runs on as it was started",
     "restart_others": "the app serves with the code {new}; other processes may run the old code or none",
 }
 _STATE_BACK = {
     "check": "nothing was changed",
-    "stop": "the app may be stopped, its code and its database are as they were",
-    "restore": "{app}, its code is as it was, and its database the one before or the restored one, whole",
-    "move": "{app}, its database as the rollback wants it, and its code between {new} and {old}",
-    "mark": "{app}, its code is {old}, and its database as the rollback wants it",
+    "stop": "the app may be stopped, its code is as it was|, and {database} too",
+    "restore": "{app}, its code is as it was|, and {database} the one before or the restored one, whole",
+    "move": "{app}, its code between {new} and {old}|, and {database} as the rollback wants it",
+    "mark": "{app}, its code is {old}|, and {database} as the rollback wants it",
     "start": "the code is {old}, and the app does not serve as it should",
     "restart_others": "the app serves with the code {old}; other processes may run the new code or none",
     "count_lost": "the app serves with the code {old}",
@@ -50,7 +53,8 @@ class SwitchPlan:
 
     Without `restart_app` only the code is moved. With `rehearses` the migration is tried on a copy first. With
     `rolls_back` a new revision that fails is rolled back at once. A rollback `is_done` where its run did that. With
-    `tries` the new revision is started beside the old one first, which rehearses its migration as well.
+    `tries` the new revision is started beside the old one first, which rehearses its migration as well. `databases` is
+    their number.
     """
 
     direction: str
@@ -63,6 +67,7 @@ class SwitchPlan:
     rolls_back: bool = False
     is_done: bool = False
     tries: bool = False
+    databases: int = 1
 
     @property
     def is_rollback(self) -> bool:
@@ -90,6 +95,10 @@ def contradiction_in(plan: SwitchPlan) -> str:
 
 def steps_of(plan: SwitchPlan) -> List[str]:
     """Return the names of the steps, in order."""
+    return [step for step in _all_steps_of(plan) if plan.databases or step not in _OF_DATABASES]
+
+
+def _all_steps_of(plan: SwitchPlan) -> List[str]:
     if plan.is_rollback:
         return [] if plan.is_done else [step for step in _BACK if step != "stop" or plan.stops]
     steps = {"whole": _MOVE + _START, "before_migrate": _MOVE, "from_migrate": _START}[plan.phase]
@@ -103,7 +112,10 @@ def state_after_failure(plan: SwitchPlan, step: str) -> str:
     """Return what is true of the host when a step has failed."""
     app = "the app is stopped" if plan.stops else "the app runs on as it was started"
     sentences = _STATE_BACK if plan.is_rollback else _STATE_FORWARD
-    return sentences[step].format(app=app, old=plan.old[:8], new=plan.new[:8])
+    code, _bar, state = sentences[step].partition("|")
+    what = _CALLED.get(plan.databases, "each of its databases")
+    said = f"{code}{state}" if plan.databases else code
+    return said.format(app=app, old=plan.old[:8], new=plan.new[:8], database=what)
 
 
 def check_record(record: Mapping[str, Any], plan: SwitchPlan) -> None:

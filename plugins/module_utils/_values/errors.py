@@ -12,6 +12,7 @@ A subject has one error. Those below it are for callers that do something else a
         CommandError
         ConditionError
         CountsError
+        DatabasesError
         DurationError
         EvidenceError
         FleetError

@@ -60,9 +60,10 @@ def test_a_release_copies_its_snapshot_and_what_was_written_since_while_the_app_
     assert SECRET not in output
     assert (stored(site), len(stored(site))) == (backups(site), 4), output
     facts = site.records()[0]["facts"]
-    assert facts["backup"].endswith(".pages")
+    (backup,) = [each["backup"] for each in facts["databases"]]
+    assert backup.endswith(".pages")
     copied = facts["backup_copy"]
-    assert (copied["copied"], copied["problem"], facts["backup"] in copied["files"]) == (True, "", True)
+    assert (copied["copied"], copied["problem"], backup in copied["files"]) == (True, "", True)
     assert len(copied["files"]) == 4
     assert SECRET not in json.dumps(site.records())
 

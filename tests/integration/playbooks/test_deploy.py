@@ -447,7 +447,7 @@ def test_a_clock_that_was_set_back_mixes_up_neither_releases_nor_backups(site):
         assert (status, site.revision()) == (0, site.shas[revision]), output
     newest = max(site.records(), key=lambda record: record["sequence"])
     assert (newest["to_revision"], newest["id"] < ahead["id"]) == (site.shas["better"], True)
-    assert os.path.exists(newest["facts"]["backup"])
+    assert os.path.exists(newest["facts"]["databases"][0]["backup"])
     status, output = site.play("rollback")
     assert (status, site.revision()) == (0, site.shas["good"]), output
 
@@ -457,7 +457,7 @@ def test_a_backup_outside_of_releases_is_verified_and_keeps_what_a_rollback_need
     status, output = site.play("backup", *keep)
     assert (status, len(list((site.state / "backups").glob("*.json")))) == (0, 1), output
     assert site.deploy("better")[0] == 0
-    needed = site.records()[0]["facts"]["backup"]
+    needed = site.records()[0]["facts"]["databases"][0]["backup"]
     for name in ("one", "two"):
         site.app.post(name)
         status, output = site.play("backup", *keep)

@@ -132,9 +132,9 @@ def test_a_database_that_the_next_release_would_not_see_is_refused(tmp_path, kin
         (host.running / "shared-data").symlink_to("../../shared/data")
     if replaced:
         with pytest.raises(GitError, match=f"lies in {host.path / replaced}, which a release replaces"):
-            host.plan(database=host.path / database)
+            host.plan(databases=[host.path / database])
     else:
-        assert host.plan(database=host.path / database).done is False
+        assert host.plan(databases=[host.path / database]).done is False
 
 
 @pytest.mark.parametrize("done", [False, True])

@@ -49,6 +49,7 @@ def test_the_defaults_are_right_inside():
         ("decision_matrix_patches", {"eror_rate": {}}, "greenlight_decision_matrix"),
         ("stable_seconds", "soon", "greenlight_stable_seconds must be a number of seconds, not 'soon'"),
         ("critical_errors", ["("], "The rules for the log: forbid rule critical_errors: bad regular expression"),
+        ("databases", [{"path": "/srv/shop.db", "keep": 5}], "greenlight_databases[0] has the key 'keep', "),
         ("error_rate", {"count": "x"}, "rate error_rate needs count and of"),
     ],
 )  # fmt: skip

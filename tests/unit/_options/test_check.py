@@ -13,8 +13,8 @@ from .documented import CHECKOUT, DEPLOY, problems
 
 def test_all_missing_names_are_in_one_sentence():
     assert find_problems(DEPLOY, [], {}, {}) == [
-        "greenlight_app_name, greenlight_app_path, greenlight_repository, greenlight_revision, "
-        "greenlight_database_path and greenlight_health_url are missing; set them, for example in group_vars."
+        "greenlight_app_name, greenlight_app_path, greenlight_repository, greenlight_revision "
+        "and greenlight_health_url are missing; set them, for example in group_vars."
     ]
 
 

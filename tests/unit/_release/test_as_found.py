@@ -12,7 +12,7 @@ WELL = {
     "process": {"ready": True, "reason": ""},
     "health": {"healthy": True, "reason": ""},
     "backups": {"backups": [{"path": "/b/one.db", "sound": True}, {"path": "/b/two.db", "sound": False}]},
-    "database": {"database": {"sound": True, "reason": ""}},
+    "databases": {"database": {"sound": True, "reason": ""}},
 }
 
 
@@ -24,8 +24,8 @@ def close(status="in_progress", check_mode=False, **looks):
         given["head"],
         given["process"],
         given["health"],
-        given["backups"],
-        given["database"],
+        {"results": [given["backups"]]},
+        {"results": [given["databases"]]},
         check_mode,
     )
 
@@ -38,6 +38,7 @@ def test_a_release_that_a_person_mended_is_closed_with_what_is_true(status):
         "revision": "a" * 40,
         "process_problem": "",
         "health_problem": "",
+        "databases": 1,
         "database_problem": "",
         "backups": 1,
         "newest_backup": "/b/one.db",
@@ -71,15 +72,45 @@ def test_what_is_over_is_not_closed(status, message):
         ({"process": {"msg": "no PM2 here"}}, "the process does not run as it should: no PM2 here"),
         ({"health": {}}, "the app does not serve: it could not be looked at"),
         ({"health": {}}, "Next, run greenlight.release.deploy with greenlight_allow_unhealthy_baseline=true"),
-        ({"database": {"msg": "gone"}}, "the database does not check out: gone"),
-        ({"database": {"database": {"sound": False, "reason": "torn"}}}, "does not check out: torn"),
+        ({"databases": {"msg": "gone"}}, "the database does not check out: gone"),
+        ({"databases": {"database": {"sound": False, "reason": "torn"}}}, "does not check out: torn"),
         (
-            {"database": {}},
+            {"databases": {}},
             "Next, stop the app, restore /b/one.db with greenlight.release.sqlite_backup, and then run ",
         ),
-        ({"database": {}, "backups": {}}, "sound backups: none. Next, put the database right, and then run "),
+        ({"databases": {}, "backups": {}}, "sound backups: none. Next, put the database right, and then run "),
     ],
 )
 def test_what_is_wrong_is_told_and_stops_nothing(looks, message):
     closed = close(**looks)
     assert (closed["closes"], message in closed["message"]) == (True, True), closed["message"]
+
+
+def test_of_several_databases_each_that_is_ill_is_named_with_its_own_backup():
+    """The loop variable has another name in the role, and a result has a key of its own for what was found."""
+    folder = [{"path": f"/b/{name}.db", "sound": True, "source": f"/srv/{name}.db"} for name in ("a", "b")]
+    loop = {"ansible_loop_var": "item"}
+    looks = [
+        {**loop, "item": {"path": "/srv/a.db"}, "database": {"sound": False, "reason": "torn"}},
+        {**loop, "item": {"path": "/srv/b.db"}, "database": {"sound": True, "reason": ""}},
+    ]
+    backups = {"results": [{"backups": folder}, {"backups": folder}]}
+    record = {"id": "1", "status": "failed"}
+    seen = (HEAD, WELL["process"], WELL["health"])
+    closed = close_as_found(record, *seen, backups, {"results": looks}, False)
+    assert closed["found"]["database_problem"] == "/srv/a.db: torn"
+    assert (closed["found"]["databases"], closed["found"]["backups"], closed["found"]["newest_backup"]) == (
+        2,
+        2,
+        "/b/a.db",
+    )
+    well = [*looks[1:], {**looks[1], "item": {"path": "/srv/a.db"}}]
+    closed = close_as_found(record, *seen, backups, {"results": well}, False)
+    assert "the databases are sound; sound backups: 2, the newest is /b/b.db. Next" in closed["message"]
+
+
+def test_a_release_without_a_database_is_closed_without_a_word_of_backups():
+    record = {"id": "1", "status": "failed"}
+    closed = close_as_found(record, HEAD, WELL["process"], WELL["health"], {"results": []}, {}, False)
+    assert closed["message"].endswith("there is no database. Next, run greenlight.release.deploy")
+    assert (closed["found"]["databases"], closed["found"]["newest_backup"]) == (0, None)

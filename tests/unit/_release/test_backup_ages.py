@@ -16,8 +16,9 @@ BAD = {**GOOD, "good": False, "problem": "It is damaged; password=hunter2"}
 
 
 def test_the_age_of_a_copy_is_that_of_the_backup_in_it():
-    found = backup_ages.describe({"backup": BACKUP, "off_host": COPY, "off_host_problem": "", "drill": GOOD}, NOW)
-    assert found == {
+    newest = {"backup": BACKUP, "off_host": COPY, "off_host_problem": "", "drill": GOOD}
+    assert backup_ages.describe([{"newest": newest}], NOW) == {
+        "databases": 1,
         "backup": {"at": "2026-02-19T02:00:03Z", "age": 3597},
         "off_host": {"at": "2026-02-18T02:00:03Z", "age": 89997},
         "off_host_problem": "",
@@ -27,12 +28,32 @@ def test_the_age_of_a_copy_is_that_of_the_backup_in_it():
 
 @pytest.mark.parametrize("newest", [{}, {"backup": {}, "off_host": {"created": "soon"}, "drill": {"at": None}}])
 def test_what_is_missing_or_wrong_is_not_known(newest):
-    assert backup_ages.describe(newest, NOW) == backup_ages.UNKNOWN
+    assert backup_ages.describe([{"newest": newest}], NOW) == {**backup_ages.UNKNOWN, "databases": 1}
+    assert backup_ages.describe([{"msg": "no module"}], NOW) == {**backup_ages.UNKNOWN, "databases": 1}
+    assert backup_ages.describe(None, NOW) == backup_ages.UNKNOWN
+
+
+def test_of_several_databases_the_one_that_is_worst_off_counts():
+    """One that was never backed up, copied or drilled makes the others no better."""
+    older = {**BACKUP, "created": "2026-02-17T02:00:03.000000Z"}
+    first = {"backup": BACKUP, "off_host": COPY, "off_host_problem": "", "drill": GOOD}
+    second = {"backup": older, "off_host": None, "off_host_problem": "It was not copied", "drill": BAD}
+    found = backup_ages.describe([{"newest": first}, {"newest": second}], NOW)
+    assert (found["databases"], found["backup"]["age"], found["off_host"]) == (2, 176397, None)
+    assert (found["off_host_problem"], found["drill"]["good"]) == ("It was not copied", False)
+    assert backup_ages.show_ages(found) == "2d, no copy, failed drill 4d"
+    without = backup_ages.describe([{"newest": first}, {"newest": {}}], NOW)
+    assert (without["backup"], without["drill"], backup_ages.show_ages(without)) == (None, None, "-")
+
+
+def test_an_app_without_a_database_says_so():
+    row = backup_ages.describe([], NOW)
+    assert (row["databases"], backup_ages.show_ages(row), backup_ages.notes(row)) == (0, "no database", [])
 
 
 def test_a_clock_that_is_ahead_makes_nothing_younger_than_now():
     ahead = {"backup": {"created": "2026-02-19T04:00:00.000000Z"}}
-    assert backup_ages.describe(ahead, NOW)["backup"]["age"] == 0
+    assert backup_ages.describe([{"newest": ahead}], NOW)["backup"]["age"] == 0
 
 
 @pytest.mark.parametrize(
@@ -56,5 +77,5 @@ def test_a_clock_that_is_ahead_makes_nothing_younger_than_now():
     ],
 )
 def test_the_ages_are_one_cell_and_what_failed_is_a_note(newest, cell, notes):
-    row = backup_ages.describe(newest, NOW)
+    row = backup_ages.describe([{"newest": newest}], NOW)
     assert (backup_ages.show_ages(row), backup_ages.notes(row)) == (cell, notes)

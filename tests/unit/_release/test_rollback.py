@@ -161,6 +161,7 @@ def test_hooks_and_notifications_get_the_release_and_the_direction():
         "app_path": "/srv/shop",
         "state_path": "/var/lib/greenlight/shop",
         "database_path": "/srv/shop/app.db",
+        "database_paths": ["/srv/shop/app.db"],
         "release_id": ID,
         "from_revision": "a" * 40,
         "to_revision": "b" * 40,
@@ -184,7 +185,24 @@ AGAIN = {**RESTORED, "reason": "its file is not sound"}
     ],
 )
 def test_what_a_rollback_that_died_had_restored_is_not_forgotten(now, before, known):
-    assert rollback_end(before, now)["restored"] == known
+    facts = {"database_path": "/srv/shop.db", **before}
+    (told,) = rollback_end(facts, [{"path": "/srv/shop.db", **now}] if now else [])["databases"]
+    assert told["path"] == "/srv/shop.db"
+    assert {name: value for name, value in told.get("restored", {}).items() if name != "path"} == known
+
+
+def test_each_of_several_databases_has_its_own_end_and_one_without_any_has_none():
+    paths = [f"/srv/{name}.db" for name in ("a", "b", "c")]
+    facts = {"databases": [{"path": path, "backup": f"/b{path}"} for path in paths]}
+    facts["databases"][1]["restored"] = RESTORED
+    end = rollback_end(facts, [{"path": path, **KEPT} for path in paths[:2]])
+    assert [each.get("restored", {}).get("restored") for each in end["databases"]] == [False, True, None]
+    assert [each["backup"] for each in end["databases"]] == [f"/b{path}" for path in paths]
+    assert end["message"] == (
+        "The database /srv/a.db was kept, as it is sound. The database /srv/b.db was restored, as its schema changed. "
+        "What it replaced is in /aside; not in the backup are: 3 rows of items."
+    )
+    assert rollback_end({"databases": []}, []) == {"databases": [], "message": ""}
 
 
 SAID = "The database was restored, as its schema changed. What it replaced is in "
@@ -208,8 +226,8 @@ SAID = "The database was restored, as its schema changed. What it replaced is in
     ],
 )
 def test_the_end_says_what_became_of_the_database_and_where_the_evidence_is(restored, evidence, message):
-    facts = {} if evidence is None else {"evidence_path": evidence}
-    assert rollback_end(facts, restored)["message"] == message
+    facts = {"database_path": "/srv/shop.db", **({} if evidence is None else {"evidence_path": evidence})}
+    assert rollback_end(facts, [{"path": "/srv/shop.db", **restored}])["message"] == message
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ NO_RELEASE = {
     "ports": [],
     "down_because": "",
     "next": "",
+    "databases": None,
     "backup": None,
     "off_host": None,
     "off_host_problem": "",
@@ -262,7 +263,7 @@ def test_the_filter_takes_each_host_out_of_the_variables_of_all():
     assert [(row["host"], row["state"]) for row in rows] == [("web2", "unknown"), ("web1", "healthy")]
     newest = {"newest": {"backup": {"created": "2026-02-19T02:00:03.000000Z"}}}
     variables = {
-        "new": {"read": {"record": None, "rejected": {}}, "ages": newest},
+        "new": {"read": {"record": None, "rejected": {}}, "ages": {"results": [newest]}},
         "old": {"ages": {"msg": "no module"}},
     }
     rows = release_status(["new", "old"], variables, "read", "2026-02-19T03:00:00Z", backups="ages")

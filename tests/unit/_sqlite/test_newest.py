@@ -22,7 +22,7 @@ def host(tmp_path):
 
 
 def copy(host, command):
-    wanted = off_host.Copying(host.wanted.manifest["path"], command, dict(os.environ))
+    wanted = off_host.Copying([host.wanted.manifest["path"]], command, dict(os.environ))
     return off_host.copy(wanted, lambda: NOW + timedelta(minutes=1), lambda: 0.0)
 
 
@@ -55,6 +55,18 @@ def test_backups_of_another_database_and_those_that_are_gone_do_not_count(host):
     later = sqlite_backup.make_backup(host.plan("new"))
     Path(later["path"]).unlink()
     assert describe_newest(host.folder / "backups", host.path, None)["backup"]["path"] == host.manifest["path"]
+
+
+def test_the_last_drill_of_each_database_is_told(host):
+    """One file has the drills of all, so that a good one of one database hides no bad one of another."""
+    backups, other = host.folder / "backups", host.folder / "data" / "other.db"
+    for path in (other, host.path):
+        wanted = drill.Drill(str(backups), str(host.folder), str(path), state_path=str(host.folder))
+        drill.drill(wanted, NOW, lambda: 0)
+    assert describe_newest(backups, host.path, host.folder)["drill"]["good"] is True
+    assert describe_newest(backups, other, host.folder)["drill"]["good"] is False
+    assert describe_newest(backups, host.folder / "third.db", host.folder)["drill"] is None
+    assert describe_newest(backups, None, host.folder)["drill"]["good"] is True
 
 
 def test_the_last_drill_is_told(host):

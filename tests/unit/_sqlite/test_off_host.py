@@ -27,7 +27,9 @@ def host(tmp_path):
 
 def want(host, *command, **more):
     given = {"environment": dict(os.environ), "timeout": 60, **more}
-    return off_host.Copying(host.wanted.manifest["path"], command or ("cp", "{file}", f"{host.folder}/store/"), **given)
+    return off_host.Copying(
+        [host.wanted.manifest["path"]], command or ("cp", "{file}", f"{host.folder}/store/"), **given
+    )
 
 
 def copy(wanted, clock=lambda: 0.0, **more):
@@ -158,7 +160,7 @@ def test_all_files_share_the_time(host):
     ],
 )
 def test_a_command_that_can_copy_nothing_is_refused_also_in_check_mode(host, command, timeout, problem):
-    wanted = off_host.Copying(host.manifest["path"], command, dict(os.environ), timeout=timeout)
+    wanted = off_host.Copying([host.manifest["path"]], command, dict(os.environ), timeout=timeout)
     with pytest.raises(SqliteError, match=problem) as caught:
         copy(wanted, check_mode=True)
     assert "/secret" not in str(caught.value)

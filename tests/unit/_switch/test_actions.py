@@ -15,7 +15,6 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import rea
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.process import Readiness
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
-from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, processes
@@ -50,6 +49,10 @@ def make(tmp_path, kernel):
 
 def noted(inputs):
     return store.find_record(store.read_records(inputs.state_path), ID)
+
+
+def databases(inputs):
+    return noted(inputs)["facts"]["databases"]
 
 
 def fail(*_given):
@@ -100,9 +103,7 @@ def test_what_is_no_failure_of_a_step_is_not_explained_away(make, monkeypatch):
 
 def test_the_check_is_timed_and_says_that_nothing_was_changed(make, monkeypatch):
     inputs = make()
-    monkeypatch.setattr(
-        actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or (pm2.NOTHING, None, [])
-    )
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: inputs.system.clock.sleep(2) or (pm2.NOTHING, [], []))
     assert actions.check(inputs) == BEGUN.took("check", 2)
     monkeypatch.setattr(actions.checks, "check", fail)
     with pytest.raises(SwitchError, match="What is true now: nothing was changed") as caught:
@@ -121,7 +122,7 @@ def test_the_end_of_the_log_is_marked_and_noted(make, tmp_path):
     log.write_text("a line\n")
     inputs = make(facts={"log_files": [{"path": str(log), "stream": "out"}]})
     progress = actions.note_switching(inputs, actions.mark(inputs, BEGUN))
-    assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switching", "/b/shop.pages")
+    assert (noted(inputs)["stage"], databases(inputs)[0]["backup"]) == ("switching", "/b/shop.pages")
     assert noted(inputs)["facts"]["strategy"] == "restart"
     assert noted(inputs)["facts"]["cursor"] == json.loads(json.dumps(progress.results["cursor"]))
 
@@ -140,53 +141,6 @@ def test_a_log_that_cannot_be_marked_fails_only_a_switch_forward(make, monkeypat
     else:
         with pytest.raises(OSError, match="no such disk"):
             actions.mark(inputs, BEGUN)
-
-
-def test_the_backup_that_was_brought_up_to_date_is_the_one_that_is_noted(make, monkeypatch):
-    inputs = make()
-    facts = {"backup": "/b/newer.pages", "schema": ["5" * 64, 1]}
-    monkeypatch.setattr(actions.database, "back_up", lambda _database: facts)
-    progress = actions.back_up(inputs, BEGUN)
-    assert progress.results == {"backup": "/b/newer.pages"}
-    actions.note_switching(inputs, progress.learned({"cursor": {}}))
-    actions.note_switched(inputs, progress)
-    assert (noted(inputs)["stage"], noted(inputs)["facts"]["backup"]) == ("switched", "/b/newer.pages")
-    assert noted(inputs)["facts"]["schema"] == ["5" * 64, 1]
-
-
-def test_only_the_run_that_holds_the_release_may_note(make):
-    inputs = make()
-    other = replace(inputs, change=replace(inputs.change, run_id="run-2", by="bob"))
-    with pytest.raises(RecordError, match="is held by alice"):
-        actions.note_switched(other, BEGUN)
-    assert noted(inputs)["stage"] == "backed_up"
-
-
-@pytest.mark.parametrize(
-    "result, is_noted",
-    [({}, False), ({"restored": {"restored": False}}, False), ({"restored": {"restored": True}}, True)],
-)
-def test_a_restore_is_noted_at_once(make, monkeypatch, result, is_noted):
-    monkeypatch.setattr(actions.database, "restore", lambda _database, _ruling: result)
-    inputs = make("rolling_back", direction="back")
-    assert actions.restore(inputs, BEGUN).results == result
-    assert noted(inputs)["facts"].get("restored") == (result["restored"] if is_noted else None)
-    assert noted(inputs)["stage"] == "rolling_back"
-
-
-def test_the_rows_that_a_restore_has_undone_are_counted_and_noted_at_the_end(make, monkeypatch):
-    counted = {"restored": {"restored": True, "set_aside": "/aside", "lost": "t: 1 row newer than the backup"}}
-    inputs = make("rolling_back", direction="back")
-    restored = BEGUN.found({"restored": {"restored": True, "set_aside": "/aside"}})
-    monkeypatch.setattr(actions.database, "count_lost", lambda _database, _restored: counted)
-    assert actions.count_lost(inputs, restored).results == counted
-    assert noted(inputs)["facts"]["restored"] == counted["restored"]
-    monkeypatch.setattr(actions.database, "count_lost", lambda _database, _restored: {})
-    assert actions.count_lost(inputs, restored) is restored
-    monkeypatch.setattr(actions.database, "count_lost", fail)
-    assert actions.count_lost(inputs, restored).warnings == (
-        "The rows that the restore has undone were not counted: the disk is on fire.",
-    )
 
 
 @pytest.mark.parametrize("direction", ["forward", "back"])
@@ -248,10 +202,13 @@ def test_a_migration_need_not_be_noted(make):
 
 
 def test_a_rehearsed_rollback_says_what_would_become_of_the_database(make, monkeypatch):
-    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, Ruling(False, "the schema is new"), []))
+    monkeypatch.setattr(
+        actions.checks, "check", lambda _inputs: (pm2.NOTHING, [Ruling(False, "the schema is new")], [])
+    )
     for rehearsal in (True, False):
         progress = actions.check(make("rolling_back", direction="back", is_rehearsal=rehearsal))
-        assert progress.results.get("restored", {}).get("reason") == ("the schema is new" if rehearsal else None)
+        told = [each["reason"] for each in progress.results.get("restored", [])]
+        assert told == (["the schema is new"] if rehearsal else [])
 
 
 def test_the_next_steps_are_taken_before_pm2_knows_that_the_app_ended(make):
@@ -308,11 +265,11 @@ def test_an_app_that_cannot_be_reloaded_to_the_old_revision_is_stopped_and_start
 
 def test_what_a_check_showed_settles_how_the_app_goes_back(make, monkeypatch):
     seen = []
-    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, KEPT, []))
+    monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, [KEPT], []))
     monkeypatch.setattr(actions.checks, "settle", lambda inputs, *known: seen.append(known) or inputs)
     inputs = make("rolling_back", direction="back")
-    assert actions.begin(inputs) == (inputs, Progress(pm2.NOTHING, {"check": 0}, ruling=KEPT))
-    assert seen == [(pm2.NOTHING, KEPT)]
+    assert actions.begin(inputs) == (inputs, Progress(pm2.NOTHING, {"check": 0}, rulings=(KEPT,)))
+    assert seen == [(pm2.NOTHING, (KEPT,))]
 
 
 @pytest.mark.parametrize("holders, others", [({5, 6}, ["worker"]), ({5}, [])])
@@ -437,7 +394,7 @@ def test_what_the_old_revision_did_with_the_migrated_copy_is_remembered_for_a_ro
     monkeypatch.setattr(actions.migration, "try_out", lambda *_given: actions.migration.Tried("", problem))
     inputs = make(trial_port=3001, migrate=[["true"]], rehearse="auto")
     done = actions.rehearse(inputs, BEGUN)
-    (record,) = actions.store.read_records(inputs.state_path)
+    (record,) = store.read_records(inputs.state_path)
     assert record["facts"]["old_code"] == done.facts["old_code"] == problem
     assert [problem in warning for warning in done.warnings] == ([True] if problem else [])
 

@@ -16,7 +16,7 @@ from pm2_fakes import FakeTransport, fake_kernel, listed
 from switch_fakes import ID, make_inputs, open_release
 
 BEGUN = Progress(pm2.NOTHING)
-RESTORED = {"restored": False, "reason": "its schema is that of the backup"}
+RESTORED = {"path": "/srv/shop.db", "restored": False, "reason": "its schema is that of the backup"}
 BEGIN = {"version": 2, "at": 1.0, "files": [{"path": "/out.log", "device": 1, "inode": 2, "offset": 3}]}
 END = {"version": 2, "at": 2.0, "files": [{"path": "/out.log", "device": 1, "inode": 2, "offset": 9}]}
 
@@ -34,7 +34,7 @@ class Switch:
         self.steps[step] = self.fail(error)
         self.folder, self.monkeypatch = folder, monkeypatch
         monkeypatch.setattr(actions, "STEPS", self.steps)
-        monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, None, []))
+        monkeypatch.setattr(actions.checks, "check", lambda _inputs: (pm2.NOTHING, [], []))
 
     def fail(self, error):
         def step(_inputs, _progress):
@@ -53,7 +53,7 @@ class Switch:
             self.stopping.append(progress.stopping is not None)
             for error in self.back_fails:
                 raise error
-            return progress.found({"cursor": self.cursor, "restored": RESTORED}).warned("the log was lost")
+            return progress.found({"cursor": self.cursor, "restored": [RESTORED]}).warned("the log was lost")
 
         return take
 
@@ -96,7 +96,7 @@ def test_a_crash_is_stopped_at_once_and_rolled_back_and_the_record_says_all(make
     assert (record["stage"], record["decision"], record["reason"][:13]) == ("rolling_back", "rollback", "it is errored")
     facts = record["facts"]
     assert (facts["rejects"], facts["last_seen"]["processes"][0]["pid"]) == (True, 10)
-    assert facts["rolled_back"] == {"run_id": "run-1", "results": {"cursor": END, "restored": RESTORED}}
+    assert facts["rolled_back"] == {"run_id": "run-1", "results": {"cursor": END, "restored": [RESTORED]}}
     assert facts["cursor"]["files"][0]["until"] == {"device": 1, "inode": 2, "offset": 9}
 
 
@@ -140,7 +140,7 @@ def test_a_record_that_cannot_be_written_leaves_everything_as_it_was(make, monke
         raise RecordError("the disk is full")
 
     switch = make(EndedError("it is errored"))
-    monkeypatch.setattr(actions, "note", refuse)
+    monkeypatch.setattr(at_once, "note", refuse)
     assert str(switch.run()).endswith("does not serve as it should. It was not rolled back at once: the disk is full")
     assert switch.taken == []
 
@@ -151,7 +151,7 @@ def test_the_rollback_of_the_same_run_finds_that_it_is_done(make):
     own = make_inputs(switch.folder, switch.transport, direction="back")
     other = make_inputs(switch.folder, switch.transport, direction="back", run_id="run-2")
     assert (own.plan.is_done, other.plan.is_done, steps_of(own.plan)) == (True, False, [])
-    assert actions.check(own).results == {"cursor": END, "restored": RESTORED}
+    assert actions.check(own).results == {"cursor": END, "restored": [RESTORED]}
 
 
 def test_a_step_that_failed_without_a_progress_has_nothing_to_roll_back(make):

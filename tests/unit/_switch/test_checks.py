@@ -50,8 +50,8 @@ def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, giv
 
 def test_a_rollback_that_is_done_needs_nothing_more(asked, tmp_path):
     open_release(tmp_path, tmp_path, "rolling_back", rolled_back={"run_id": "run-1", "results": {}})
-    before, ruling, warnings = checks.check(make_inputs(tmp_path, direction="back"))
-    assert (asked, [each.pid for each in before.instances], ruling, warnings) == ([], [5], None, [])
+    before, rulings, warnings = checks.check(make_inputs(tmp_path, direction="back"))
+    assert (asked, [each.pid for each in before.instances], rulings, warnings) == ([], [5], [], [])
 
 
 @pytest.mark.parametrize("is_rehearsal, said", [(False, "and was ended"), (True, "a rollback ends it")])
@@ -63,7 +63,7 @@ def test_a_migration_that_outlived_its_run_is_ended_before_the_database_is_judge
     monkeypatch.setattr(checks.leftovers, "find", lambda *_given: left)
     monkeypatch.setattr(checks.leftovers, "end", lambda *_given: asked.append("ended") or "9 (node)")
     inputs = make_inputs(tmp_path, direction="back", is_rehearsal=is_rehearsal)
-    _before, _ruling, warnings = checks.check(inputs)
+    _before, _rulings, warnings = checks.check(inputs)
     assert "still at work in process 9 (node)" in warnings[0]
     assert warnings[0].endswith(said)
     assert asked == ["check_back", *([] if is_rehearsal else ["ended"]), "check_restore"]
@@ -101,7 +101,7 @@ def test_a_rollback_reloads_only_where_the_release_did_and_nothing_else_is_neede
 ):
     open_release(tmp_path, tmp_path, "rolling_back", **({"strategy": strategy} if strategy else {}))
     inputs = make_inputs(tmp_path, FakeTransport(instances), direction=direction)
-    settled = checks.settle(inputs, processes.read(inputs.processes), ruling)
+    settled = checks.settle(inputs, processes.read(inputs.processes), [ruling])
     assert (settled.plan.reloads, settled.processes.state == "reloaded") == (reloads, reloads)
     assert (settled is inputs) == (not reloads)
 
@@ -192,3 +192,14 @@ def test_who_holds_the_database_matters_where_it_is_migrated(asked, tmp_path, mo
     open_release(tmp_path, tmp_path, "backed_up")
     checks.check(make_inputs(tmp_path, **given))
     assert seen == ([["litestream"]] if looks else [])
+
+
+def test_of_an_app_without_a_database_nothing_of_one_is_checked(asked, tmp_path):
+    open_release(tmp_path, tmp_path, databases=[])
+    before, rulings, _warnings = checks.check(make_inputs(tmp_path, backups=[], migrate=[["true"]]))
+    assert ([each.pid for each in before.instances], rulings) == ([5], [])
+    assert "check_backup" not in asked
+    back = make_inputs(tmp_path, FakeTransport([CLUSTER]), direction="back", backups=[])
+    reloading = replace(back, record={**back.record, "facts": {**back.record["facts"], "strategy": "reload"}})
+    settled = checks.settle(reloading, processes.read(back.processes), [])
+    assert settled.plan.reloads, "there is no database that could be touched"

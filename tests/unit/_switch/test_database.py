@@ -43,10 +43,10 @@ def test_the_backup_is_brought_up_to_the_last_write_and_restored(host, database)
     assert updated.backup.endswith(".pages")
     host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (4)")
     ruling = switch_database.check_restore(updated, set(), False)
-    done = switch_database.restore(updated, ruling)["restored"]
+    done = switch_database.restore(updated, ruling)
     assert (done["restored"], "column x of table t is gone" in done["reason"]) == (True, True)
     assert (host.read("SELECT count(*) FROM t"), done["question"], done["lost"]) == (3, "", "")
-    counted = switch_database.count_lost(updated, done)["restored"]
+    counted = switch_database.count_lost(updated, done)
     assert (counted["lost"], counted["reason"]) == ("t: 1 row newer than the backup", done["reason"])
 
 
@@ -54,7 +54,7 @@ def test_the_filesystem_frees_the_replaced_file_when_nobody_waits_any_more(host,
     host.sql("ALTER TABLE t RENAME COLUMN x TO y")
     old = host.path.stat().st_ino
     ruling = switch_database.check_restore(database, set(), False)
-    assert switch_database.restore(database, ruling)["restored"]["restored"] is True
+    assert switch_database.restore(database, ruling)["restored"] is True
     held = {}
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):
@@ -75,14 +75,14 @@ def test_what_a_restore_can_do_before_the_stop_is_done_then(host, database, monk
     ruling = switch_database.check_restore(database, set(), False)
     assert sorted(path.name for path in host.path.parent.iterdir()) == [".app.db.restore.xyz", "app.db"]
     monkeypatch.setattr(switch_database.sqlite_api.sqlite_restore.stage, "stage", None)
-    assert switch_database.restore(database, ruling)["restored"]["restored"] is True
+    assert switch_database.restore(database, ruling)["restored"] is True
     assert (host.read("SELECT count(x) FROM t"), [path.name for path in host.path.parent.iterdir()]) == (2, ["app.db"])
 
 
 def test_a_database_that_is_kept_is_not_read_while_the_app_is_stopped(host, database, monkeypatch):
     ruling = switch_database.check_restore(database, set(), False)
     monkeypatch.setattr(switch_database.watchdog, "run_watched", None)
-    assert switch_database.restore(database, ruling)["restored"]["restored"] is False
+    assert switch_database.restore(database, ruling)["restored"] is False
 
 
 @pytest.mark.parametrize("restore, restored", [("auto", False), ("restore", True)])
@@ -91,7 +91,7 @@ def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, databas
     host.sql("INSERT INTO t VALUES (3)")
     wanted = replace(database, restore=restore)
     ruling = switch_database.check_restore(wanted, set(), False) if is_known else None
-    assert switch_database.restore(wanted, ruling)["restored"]["restored"] is restored
+    assert switch_database.restore(wanted, ruling)["restored"] is restored
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_database_of_the_same_schema_is_restored_only_when_asked(host, databas
 def test_a_database_that_is_kept_or_was_never_backed_up_is_left_alone(database, change, reason):
     left = replace(database, **{"backup": "/gone", **change})
     ruling = switch_database.check_restore(left, set(), False)
-    done = switch_database.restore(left, ruling)["restored"]
+    done = switch_database.restore(left, ruling)
     assert (done["restored"], done["reason"]) == (False, reason)
 
 
@@ -117,7 +117,7 @@ def test_a_person_is_asked_before_the_app_is_stopped_and_not_in_a_rehearsal(host
 
 def test_nobody_is_asked_while_the_app_is_stopped(host, database):
     host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (3)")
-    done = switch_database.restore(replace(database, bounds=Bounds(600, 0, 601)), None)["restored"]
+    done = switch_database.restore(replace(database, bounds=Bounds(600, 0, 601)), None)
     assert (done["restored"], "A person must decide" in done["question"]) == (False, True)
     assert host.read("SELECT count(y) FROM t") == 3
 
@@ -143,7 +143,7 @@ def test_a_backup_that_is_gone_stops_only_a_rollback_that_needs_it(host, databas
     wanted = replace(database, schema=known if schema else None, restore=restore)
     if passes:
         ruling = switch_database.check_restore(wanted, set(), False)
-        assert switch_database.restore(wanted, ruling)["restored"]["restored"] is False
+        assert switch_database.restore(wanted, ruling)["restored"] is False
     else:
         with pytest.raises(SqliteError, match="does not exist; .*; or leave .* greenlight_rollback_database=keep"):
             switch_database.check_restore(wanted, set(), False)
@@ -153,7 +153,7 @@ def test_a_backup_that_is_gone_or_was_never_given_is_refused(database):
     Path(database.backup).unlink()
     with pytest.raises(SqliteError, match="is not what it was; take it again"):
         switch_database.check_backup(database, ELSEWHERE, may_be_missing=False)
-    with pytest.raises(SqliteError, match="backup is needed to go forward"):
+    with pytest.raises(SqliteError, match="a backup is needed to go forward; give the one of "):
         switch_database.check_backup(replace(database, backup=""), ELSEWHERE, may_be_missing=True)
 
 
@@ -194,7 +194,7 @@ def test_who_has_the_database_open_is_known_before_the_app_is_stopped(host, data
     monkeypatch.setattr(
         switch_database.sqlite_api, "find_holders", lambda real: {7: "worker"} if real == host.path else {}
     )
-    assert switch_database.holders(database) == {7}
+    assert switch_database.holders([database]) == {7}
 
 
 def test_who_has_the_database_open_during_a_migration_is_named_unless_it_ends_or_is_allowed(host, database):
@@ -202,9 +202,9 @@ def test_who_has_the_database_open_during_a_migration_is_named_unless_it_ends_or
         try:
             wait_until_open(stranger.pid, host.path)
             with pytest.raises(SqliteError, match=rf"is open in process {stranger.pid} \(tail\), which is not stopped"):
-                switch_database.refuse_strangers(database, set(), ["litestream"])
-            switch_database.refuse_strangers(database, {stranger.pid}, [])
-            switch_database.refuse_strangers(database, set(), ["tail"])
+                switch_database.refuse_strangers([database], set(), ["litestream"])
+            switch_database.refuse_strangers([database], {stranger.pid}, [])
+            switch_database.refuse_strangers([database], set(), ["tail"])
         finally:
             stranger.kill()
 
@@ -214,3 +214,24 @@ def wait_until_open(pid, path):
     while str(path) not in [os.path.realpath(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]:
         assert time.monotonic() < ends
         time.sleep(0.01)
+
+
+def test_all_that_is_to_be_said_of_several_databases_is_said_at_once(host, database, tmp_path):
+    """One has a question, another lost its backup, and a third is well."""
+    (tmp_path / "second").mkdir()
+    other = Host(tmp_path / "second")
+    host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (3)")
+    asks = replace(database, bounds=Bounds(600, 0, 601))
+    gone = replace(database, path=str(other.path), backup="/gone", token="other")
+    well = replace(database, path=str(other.path), backup=other.manifest["path"], token="third")
+    with pytest.raises(SqliteError) as caught:
+        switch_database.check_restores([asks, well, gone], set(), False)
+    told = str(caught.value)
+    assert told.index(f"A person must decide what becomes of {host.path}") < told.index("/gone does not exist")
+    assert told.endswith("set its rollback in greenlight_databases.")
+    with pytest.raises(SqliteError) as caught:
+        switch_database.check_restores([asks], set(), False)
+    assert "greenlight_databases" not in str(caught.value)
+    rulings = switch_database.check_restores([well, replace(asks, restore="keep")], set(), False)
+    assert [ruling.restores for ruling in rulings] == [False, False]
+    assert switch_database.check_restores([], set(), False) == []

@@ -41,7 +41,7 @@ def test_the_inputs_of_a_switch_are_read_from_options_and_record(tmp_path):
     assert (read.change.run_id, read.change.by, read.change.lease) == ("run-1", "alice", 60)
     assert (read.processes.app, read.processes.state, read.processes.others) == ("shop", "started", ("worker",))
     assert (read.processes.requirements.port, read.processes.requirements.path_under) == (3000, "/srv/shop")
-    assert (read.database.path, read.database.backup, read.database.token) == (
+    assert (read.databases[0].path, read.databases[0].backup, read.databases[0].token) == (
         "/srv/shop/shop.db",
         "/b/shop.pages",
         "abc123",
@@ -54,7 +54,7 @@ def test_the_rollback_of_a_switch_forward_reads_the_same_options(tmp_path):
     given = params(tmp_path, phase="from_migrate", restart_app=False, roll_back=True, database="keep")
     back = inputs.read_back(given, {}, set(), system())
     assert back.plan == SwitchPlan("back", "whole", "restart", OLD, NEW)
-    assert (back.database.restore, back.is_rehearsal) == ("keep", False)
+    assert (back.databases[0].restore, back.is_rehearsal) == ("keep", False)
 
 
 LISTED = [
@@ -120,8 +120,8 @@ def test_only_a_switch_forward_reloads(tmp_path, given, state):
 
 @pytest.mark.parametrize("facts, backup", [({}, ""), ({"backup": "/b/noted.pages"}, "/b/noted.pages")])
 def test_a_rollback_restores_the_backup_of_the_record(tmp_path, facts, backup):
-    open_release(tmp_path, FOLDER, **facts)
-    assert make_inputs(tmp_path, direction="back").database.backup == backup
+    open_release(tmp_path, FOLDER, databases=[{"path": "/srv/shop.db", **facts}])
+    assert make_inputs(tmp_path, direction="back").databases[0].backup == backup
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,9 @@ def test_a_rollback_restores_the_backup_of_the_record(tmp_path, facts, backup):
     ],
 )
 def test_a_rollback_that_is_finished_restores_only_once(tmp_path, asked, restored, policy):
-    open_release(tmp_path, FOLDER, **({} if restored is None else {"restored": {"restored": restored}}))
-    assert make_inputs(tmp_path, direction="back", database=asked).database.restore == policy
+    known = {"path": "/srv/shop.db", **({} if restored is None else {"restored": {"restored": restored}})}
+    open_release(tmp_path, FOLDER, databases=[known])
+    assert make_inputs(tmp_path, direction="back", database=asked).databases[0].restore == policy
 
 
 @pytest.mark.parametrize(
@@ -148,11 +149,11 @@ def test_a_rollback_that_is_finished_restores_only_once(tmp_path, asked, restore
     ],
 )
 def test_how_long_users_can_have_written_is_known_from_the_record(tmp_path, monkeypatch, facts, stage, age):
-    open_release(tmp_path, FOLDER, stage, schema=["5" * 64, 1], **facts)
+    open_release(tmp_path, FOLDER, stage, databases=[{"path": "/srv/shop.db", "schema": ["5" * 64, 1]}], **facts)
     later = replace(system(), now=lambda: NOW + timedelta(hours=1))
     given = params(tmp_path, direction="back", restore_within="1h30m", restore_loses_at_most=3)
     read = inputs.read(given, {}, set(), later, False)
-    assert (read.database.bounds, read.database.schema) == (Bounds(5400, 3, age), ("5" * 64, 1))
+    assert (read.databases[0].bounds, read.databases[0].schema) == (Bounds(5400, 3, age), ("5" * 64, 1))
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,10 @@ def make(host, tmp_path):
     def make(*codes, grep=NONE, rehearse="auto", words=None):
         open_release(tmp_path, tmp_path)
         migrate = words or [[sys.executable, "-c", code] for code in codes]
-        given = {"rehearse": rehearse, "migrate": migrate, "backup": host.manifest["path"]}
+        given = {"rehearse": rehearse, "migrate": migrate, "backups": [host.manifest["path"]]}
         inputs = make_inputs(tmp_path, environment={"PATH": os.environ["PATH"]}, **given)
-        database = replace(inputs.database, path=str(host.path))
-        return replace(inputs, database=database, git=lambda _words: grep)
+        database = replace(inputs.databases[0], path=str(host.path))
+        return replace(inputs, databases=(database,), git=lambda _words: grep)
 
     return make
 
@@ -107,7 +107,7 @@ def test_an_old_revision_that_cannot_be_led_to_the_copy_is_not_tried(host, make,
     monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
     monkeypatch.setattr(migration.trial, "run", lambda *_given: None)
     monkeypatch.setattr(migration, "_run_on", lambda *_given: None)
-    copy = migration.MigrationCopy(host.path.with_name("copy.db"), {}, [["true"]])
+    copy = migration.MigrationCopy([host.path.with_name("copy.db")], {}, [["true"]], ["place"])
     monkeypatch.setattr(migration, "plan_copy", lambda _inputs, _before: copy)
     assert migration.try_out(make(ADD), app()) == migration.Tried("", None)
 
@@ -207,3 +207,80 @@ def test_where_the_commands_cannot_be_led_to_a_copy_they_are_not_tried(host, mak
 )
 def test_only_the_path_itself_alone_or_in_a_url_leads_to_the_copy(text, led):
     assert migration.lead_to({"A": text}, Path("/srv/shop.db"), Path("/b/copy.db")) == {"A": led}
+
+
+@pytest.fixture
+def two(host, make, tmp_path):
+    """Return a function that makes the inputs of a migration of two databases of the same name."""
+    (tmp_path / "second").mkdir()
+    other = Host(tmp_path / "second")
+
+    def two(*codes, **more):
+        inputs = make(*codes, **more)
+        (first,) = inputs.databases
+        second = replace(first, path=str(other.path), backup=other.manifest["path"])
+        return replace(inputs, databases=(first, second))
+
+    two.host = other
+    return two
+
+
+BOTH = "import os, sqlite3; [sqlite3.connect(os.environ[n]).execute('ALTER TABLE t ADD y') for n in ('DB', 'OTHER')]"
+
+
+def test_each_of_several_databases_is_copied_and_its_variable_leads_to_its_copy(host, two):
+    variables = {"DB": str(host.path), "OTHER": str(two.host.path)}
+    assert migration.rehearse(two(BOTH), app(**variables)) == ""
+    assert (columns(host), columns(two.host)) == (1, 1)
+    assert list(host.folder.rglob(".rehearsal*")) == []
+
+
+def test_a_migration_that_reaches_one_of_several_databases_itself_is_found_out(host, two):
+    with pytest.raises(CommandError, match=f"The schema of {two.host.path} changed while the migration was tried"):
+        migration.rehearse(
+            two(BOTH.replace("os.environ[n]", "os.environ[n].rpartition(':')[2]")),
+            app(DB=str(host.path), OTHER=f"direct:{two.host.path}", LED=str(two.host.path)),
+        )
+
+
+def test_one_that_cannot_be_led_to_its_copy_is_named(host, two, monkeypatch, tmp_path):
+    monkeypatch.setattr(migration.layout, "root_of", lambda _move: tmp_path / "elsewhere")
+    said = migration.rehearse(two(BOTH), app(DB=str(host.path)))
+    assert said.startswith(f"no variable of the app holds {two.host.path}, and it does not lie in ")
+
+
+def test_the_copies_of_several_databases_need_room_together(host, two, monkeypatch):
+    free = os.statvfs(str(host.folder))
+    size = host.path.stat().st_size
+    monkeypatch.setattr(migration, "_SPARE", free.f_bavail * free.f_frsize - 4 * size)
+    variables = {"DB": str(host.path), "OTHER": str(two.host.path)}
+    assert migration.rehearse(two(BOTH), app(**variables)).startswith("there is no room for a copy in ")
+
+
+def test_an_old_revision_that_would_open_one_of_several_databases_itself_is_not_tried(host, two, monkeypatch):
+    tried = []
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    monkeypatch.setattr(migration.trial, "run", lambda *given: tried.append(given))
+    code = "import os, sqlite3; sqlite3.connect(os.environ['DB']).execute('ALTER TABLE t ADD y')"
+    assert migration.try_out(two(code), app(DB=str(host.path))) == migration.Tried("", None)
+    assert len(tried) == 1
+
+
+def test_a_new_revision_that_would_open_the_database_itself_is_not_tried(host, make, monkeypatch):
+    """Only a word of the migration leads to the copy, and the app has another way to its database."""
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('ALTER TABLE t ADD y')"
+    inputs = make(words=[[sys.executable, "-c", code, str(host.path)]])
+    assert migration.try_out(inputs, app()).reason == f"no variable of the app holds {host.path}"
+
+
+def test_without_a_database_the_new_revision_is_tried_and_a_migration_is_not(make, monkeypatch):
+    tried = []
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    monkeypatch.setattr(migration.trial, "run", lambda *given: tried.append(given))
+    assert migration.try_out(replace(make(), databases=()), app()) == migration.Tried("", None)
+    inputs = replace(make(ADD, rehearse="always"), databases=())
+    assert migration.try_out(inputs, app()).reason == "its migration is not tried on a copy of the database"
+    with pytest.raises(CommandError, match="neither greenlight_database_path nor greenlight_databases names one"):
+        migration.rehearse(inputs, app())
+    assert len(tried) == 1

@@ -17,9 +17,9 @@ def make(tmp_path):
 
 
 def test_the_result_has_what_the_steps_found_and_what_is_on_record(make):
-    progress = Progress(pm2.NOTHING).found({"backup": "/b"}).took("check", 0.5)
+    progress = Progress(pm2.NOTHING).found({"backups": ["/b"]}).took("check", 0.5)
     result = report.describe(make(), progress, with_diff=False)
-    assert (result["changed"], result["steps"][0], result["before"], result["backup"]) == (True, "mark", [], "/b")
+    assert (result["changed"], result["steps"][0], result["before"], result["backups"]) == (True, "mark", [], ["/b"])
     assert (result["seconds"], result["story"]["exists"], "diff" in result) == ({"check": 0.5}, True, False)
 
 

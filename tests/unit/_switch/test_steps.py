@@ -68,7 +68,7 @@ def test_what_does_not_go_together_is_said(wrong, message):
         (plan(), "start", "the code is bbbbbbbb, and the app does not serve as it should"),
         (plan(restart_app=False), "look", "the code is bbbbbbbb, and the app runs on"),
         (plan(), "restart_others", "the app serves with the code bbbbbbbb"),
-        (plan("back"), "stop", "its code and its database are as they were"),
+        (plan("back"), "stop", "its code is as it was, and its database too"),
         (plan("back"), "restore", "its database the one before or the restored one, whole"),
         (plan("back"), "move", "its code between bbbbbbbb and aaaaaaaa"),
         (plan("back"), "mark", "its code is aaaaaaaa"),
@@ -123,3 +123,18 @@ def test_a_stage_from_which_it_cannot_is_refused(given, stage, status):
 @pytest.mark.parametrize("direction, ends", [("forward", (OLD, NEW)), ("back", (NEW, OLD))])
 def test_the_diff_is_of_the_revisions(direction, ends):
     assert steps.diff_of(plan(direction)) == {"before": f"{ends[0]}\n", "after": f"{ends[1]}\n"}
+
+
+@pytest.mark.parametrize("direction", ["forward", "back"])
+def test_a_release_without_a_database_has_no_step_for_one_and_says_nothing_of_one(direction):
+    none = replace(plan(direction), databases=0)
+    left = [step for step in steps.steps_of(plan(direction)) if step not in steps.steps_of(none)]
+    assert left == (["back_up"] if direction == "forward" else ["restore", "count_lost"])
+    told = [steps.state_after_failure(none, step) for step in steps.steps_of(none)]
+    assert [text for text in told if "database" in text] == []
+    assert [text for text in told if "|" in text or text.endswith((",", " "))] == []
+
+
+def test_of_several_databases_each_is_as_it_was():
+    told = steps.state_after_failure(replace(plan("back"), databases=2), "restore")
+    assert told.endswith("and each of its databases the one before or the restored one, whole")
