@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_the_copy_of_an_update_has_what_it_rests_on_and_can_be_restored_elsewher
     assert done["files"] == [base, f"{base}.json", update, f"{update}.json"]
     fetched = sqlite_manifest.read_manifest(host.folder / "store" / Path(update).name)
     assert sqlite_manifest.verify_backup(fetched) == ""
+
+
+def test_of_several_backups_one_that_is_not_copied_keeps_no_other_from_it(host, tmp_path):
+    (tmp_path / "second").mkdir()
+    other = Host(tmp_path / "second")
+    first, second = host.manifest["path"], other.manifest["path"]
+    refuses = ["sh", "-c", f'test "$1" != {first} && cp "$1" {host.folder}/store/', "sh", "{file}"]
+    done = copy(replace(want(host, *refuses), backups=[first, second]))
+    assert (done["copied"], done["files"]) == (False, [second, f"{second}.json"])
+    assert done["problem"] == f"{Path(first).name} was not copied off the host: sh ended with status 1: it said nothing"
+    assert off_host.read_copied(Path(second))["problem"] == ""
+    assert off_host.read_copied(Path(first))["problem"] == done["problem"]
+    done = copy(replace(want(host, already=done["files"]), backups=[first, second]))
+    assert (done["copied"], sorted(done["files"])) == (True, sorted([second, f"{second}.json", first, f"{first}.json"]))
+    assert copy(replace(want(host), backups=[])) == {**done, "changed": False, "files": []}
 
 
 def test_what_was_copied_before_the_switch_is_not_copied_again(host):

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done
@@ -250,9 +251,8 @@ def test_one_that_cannot_be_led_to_its_copy_is_named(host, two, monkeypatch, tmp
 
 
 def test_the_copies_of_several_databases_need_room_together(host, two, monkeypatch):
-    free = os.statvfs(str(host.folder))
-    size = host.path.stat().st_size
-    monkeypatch.setattr(migration, "_SPARE", free.f_bavail * free.f_frsize - 4 * size)
+    free = migration._SPARE + 4 * host.path.stat().st_size
+    monkeypatch.setattr(migration.os, "statvfs", lambda _folder: SimpleNamespace(f_bavail=free, f_frsize=1))
     variables = {"DB": str(host.path), "OTHER": str(two.host.path)}
     assert migration.rehearse(two(BOTH), app(**variables)).startswith("there is no room for a copy in ")
 
