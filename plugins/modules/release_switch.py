@@ -384,14 +384,14 @@ ARGUMENTS = {
     "phase": {"type": "str", "choices": ["whole", "before_migrate", "from_migrate"], "default": "whole"},
     "strategy": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
     "restart_app": {"type": "bool", "default": True},
-    "restart": {"type": "list", "elements": "str", "default": []},
-    "backups": {"type": "list", "elements": "path", "default": []},
-    "databases": {"type": "list", "elements": "raw", "default": []},
+    **{
+        name: {"type": "list", "elements": elements, "default": []}
+        for name, elements in {"restart": "str", "backups": "path", "databases": "raw", "migrate": "list"}.items()
+    },
     "backup_verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
     "restore_within": {"type": "str", "default": "10m"},
     "restore_loses_at_most": {"type": "int", "default": 0},
-    "migrate": {"type": "list", "elements": "list", "default": []},
     "migrate_timeout": {"type": "float", "default": 600},
     "rehearse": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
     "allowed_holders": {"type": "list", "elements": "str", "default": ["litestream"]},
