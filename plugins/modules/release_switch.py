@@ -372,6 +372,7 @@ except ImportError:  # A Python that was built without SQLite.
 else:
     IMPORT_ERROR = ""
 
+LISTS = {"restart": "str", "backups": "path", "databases": "raw", "migrate": "list"}
 ARGUMENTS = {
     "direction": {"type": "str", "choices": ["forward", "back"], "required": True},
     "state_path": {"type": "path", "required": True},
@@ -384,10 +385,7 @@ ARGUMENTS = {
     "phase": {"type": "str", "choices": ["whole", "before_migrate", "from_migrate"], "default": "whole"},
     "strategy": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
     "restart_app": {"type": "bool", "default": True},
-    **{
-        name: {"type": "list", "elements": elements, "default": []}
-        for name, elements in {"restart": "str", "backups": "path", "databases": "raw", "migrate": "list"}.items()
-    },
+    **{name: {"type": "list", "elements": elements, "default": []} for name, elements in LISTS.items()},
     "backup_verify": {"type": "str", "choices": ["full", "quick", "none"], "default": "quick"},
     "database": {"type": "str", "choices": ["auto", "restore", "keep"], "default": "auto"},
     "restore_within": {"type": "str", "default": "10m"},
