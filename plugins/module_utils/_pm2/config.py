@@ -90,7 +90,7 @@ def make_config(
     app.update(name=name, env=variables)
     app[REMEMBERED] = dict.fromkeys(sorted(variables), "")
     _place_script(app, path, from_options=bool(options.get("script")))
-    kept = {**DEFAULTS, **_default_logs(name), **kept_settings(app), **_kept_mode(app, cpus)}
+    kept = {**DEFAULTS, **_default_logs(name, app), **kept_settings(app), **_kept_mode(app, cpus)}
     return Config(app, kept, variables, whole=True)
 
 
@@ -122,19 +122,19 @@ def _place_script(app: Dict[str, Any], path: str, from_options: bool) -> None:
     app["pm_exec_path"] = program or str(placed)
 
 
-def _default_logs(name: str) -> Dict[str, str]:
+def _default_logs(name: str, app: Mapping[str, Any]) -> Dict[str, str]:
     """Return where PM2 logs by default, PM2_HOME left open."""
     stem = re.sub(r"[^a-zA-Z0-9\\.\-]", "-", name)
-    return {f"pm_{key[:3]}_log_path": f"{HOME}/logs/{stem}-{key}.log" for key in ("out", "error")}
+    both = {"pm_log_path": f"{HOME}/logs/{stem}.log"} if app.get("log_file") is True else {}
+    return {**both, **{f"pm_{key[:3]}_log_path": f"{HOME}/logs/{stem}-{key}.log" for key in ("out", "error")}}
 
 
 def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
     """Return where and how PM2 runs the script: its path, working folder, mode, and number of instances."""
     given, script = app.get("instances"), app.pop("pm_exec_path")
     wanted = _number_of(given)
-    mode = app.get("exec_mode") or (
-        "cluster" if wanted is not None and wanted >= -1 and _can_share(app, script) else "fork"
-    )
+    said = "fork" if app.get("execute_command") is True else app.get("exec_mode")
+    mode = said or ("cluster" if wanted is not None and wanted >= -1 and _can_share(app, script) else "fork")
     kept = {
         "exec_mode": f"{mode.replace('_mode', '')}_mode",
         "instances": 1 if wanted is None else max(1, wanted if wanted > 0 else wanted + cpus),
@@ -150,10 +150,9 @@ def _kept_mode(app: Dict[str, Any], cpus: int) -> Dict[str, Any]:
 
 def _can_share(app: Mapping[str, Any], script: str) -> bool:
     """Say whether PM2 runs several instances of a script in a cluster, as it does for Node and Bun."""
-    if " " in app["script"]:
-        # A shell command.
-        return False
-    by_ending = _INTERPRETERS.get(Path(script).suffix) or ("none" if _is_program(script) else "node")
+    # What PM2 runs a shell command with is a program.
+    is_program = " " in app["script"] or _is_program(script)
+    by_ending = _INTERPRETERS.get(Path(script).suffix) or ("none" if is_program else "node")
     return str(app.get("exec_interpreter") or by_ending).endswith(("node", "bun"))
 
 

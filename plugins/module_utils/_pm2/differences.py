@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import HOME, REMEMBERED, Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings import (
     DEFAULTS,
+    LOG_PATHS,
     NEED_CREATION,
     same_form,
     without_instance_id,
@@ -52,7 +53,7 @@ def _settings_differ(config: Config, running: Mapping[str, Any], instances: int)
     found = []
     for key, wanted in config.kept.items():
         current = instances if key == "instances" else running.get(key, DEFAULTS.get(key))
-        if key in ("pm_out_log_path", "pm_err_log_path"):
+        if key in LOG_PATHS and wanted:
             current, wanted = without_instance_id(str(current)), wanted.replace(HOME, str(running.get("PM2_HOME")))
         # PM2 leaves out, or keeps as null, what it was not given.
         current = same_form(key, current)

@@ -14,6 +14,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2 import env
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import Config
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import MissingModuleError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.program import Program
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.settings import as_pm2_takes_it
 
 _MARK = "greenlight-ecosystem: "
 # More than this is no description of an app.
@@ -124,7 +125,7 @@ def _name_of(app: Mapping[str, Any], env_name: str) -> str:
 
 def write(config: Config) -> str:
     """Return the text of an ecosystem file with this one app."""
-    return json.dumps({"apps": [config.app]}, indent=1)
+    return json.dumps({"apps": [as_pm2_takes_it(config.app)]}, indent=1)
 
 
 def start(program: Program, app_text: str, folder: Path) -> None:

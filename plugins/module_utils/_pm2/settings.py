@@ -76,9 +76,13 @@ def _log_path(_name: str, value: Any, cwd: str) -> Optional[str]:
     return without_instance_id(str(absolute(value, Path(cwd or "/")))) if value else None
 
 
+def _whole_log(name: str, value: Any, cwd: str) -> Optional[str]:
+    """Return the log of both streams; where it is only wanted, its name follows from that of the process."""
+    return None if value in (True, False) else _log_path(name, value, cwd)
+
+
 def _exit_codes(_name: str, value: Any, _cwd: str) -> Optional[List[Any]]:
-    """PM2 overlooks a 0 that is in no list."""
-    return None if value == 0 and not isinstance(value, str) else _same_codes(value) or None
+    return _same_codes(value) or None
 
 
 def _same_codes(kept: Any) -> List[Any]:
@@ -100,9 +104,10 @@ def _same_texts(kept: Any) -> Any:
     return [text(each) for each in kept] if isinstance(kept, list) else kept
 
 
-def _path_of_a_program(_name: str, value: Any, _cwd: str) -> Any:
-    """PM2 keeps the path of an interpreter as it is; a name may become something else, and cannot be compared."""
-    return value if "/" in str(value) else None
+def _interpreter(_name: str, value: Any, _cwd: str) -> Any:
+    """PM2 keeps what is given, but for a name for which it searches a program itself."""
+    searched = str(value) in ("node", "coffee", "lsc") or "@" in str(value)
+    return None if searched else value
 
 
 def _time_format(_name: str, value: Any, _cwd: str) -> Optional[str]:
@@ -144,19 +149,21 @@ def _ignored(reason: str, *names: str, aliases: Tuple[str, ...] = ()) -> List[Se
 _PLAIN_NUMBER = _number({})
 _UNNOTICED = "a change goes unnoticed: it counts when the process is created again"
 
+LOG_PATHS = ("pm_log_path", "pm_out_log_path", "pm_err_log_path")
+
 # What comes later in the table wins where two settings are kept under one name.
 SETTINGS: Tuple[Setting, ...] = (
-    Setting("script", ("exec", "cmd", "command"), read=None, kept_as="pm_exec_path"),
+    Setting("script", ("cmd", "command", "exec"), read=None, kept_as="pm_exec_path"),
     Setting("cwd", read=None, kept_as="pm_cwd"),
     Setting("exec_mode", read=None, applies="creation"),
     Setting("instances", read=None, applies="creation"),
-    Setting("exec_interpreter", ("interpreter",), read=_path_of_a_program),
+    Setting("exec_interpreter", ("interpreter",), read=_interpreter),
     Setting("args", default=[], read=_words, same=_same_texts),
-    Setting("node_args", ("interpreter_args",), default=[], read=_words),
-    Setting("out_file", ("out", "output", "out_log"), read=_log_path, applies="creation", kept_as="pm_out_log_path"),
+    Setting("node_args", ("interpreter_args", "interpreterArgs"), default=[], read=_words),
+    Setting("out_file", ("out_log", "output", "out"), read=_log_path, applies="creation", kept_as="pm_out_log_path"),
     Setting(
         "error_file",
-        ("error", "err", "err_file", "err_log"),
+        ("err_log", "err_file", "err", "error"),
         read=_log_path,
         applies="creation",
         kept_as="pm_err_log_path",
@@ -176,7 +183,7 @@ SETTINGS: Tuple[Setting, ...] = (
     Setting("exp_backoff_restart_delay", default=None, read=_PLAIN_NUMBER),
     Setting("stop_exit_codes", default=None, read=_exit_codes, same=_same_codes),
     Setting("kill_timeout", default=None, read=_PLAIN_NUMBER),
-    Setting("kill_retry_time", default=100),
+    Setting("kill_retry_time", default=100, read=_PLAIN_NUMBER),
     Setting("listen_timeout", default=None, read=_PLAIN_NUMBER),
     Setting("wait_ready", default=False),
     Setting("shutdown_with_message", default=False),
@@ -195,15 +202,19 @@ SETTINGS: Tuple[Setting, ...] = (
     *_ignored("it is for the service PM2.io", "trace", "v8", "event_loop_inspector", "deep_monitoring", "io"),
     *_ignored("it is an order for one call of PM2", "force", "install_url", "post_update", "write"),
     *_ignored("it counts only on Windows", "windowsHide"),
-    *_ignored("it counts only with watch", "watch_delay", "ignore_watch", "watch_options"),
-    *_ignored(_UNNOTICED, "log_file", aliases=("log",)),
-    *_ignored(_UNNOTICED, "merge_logs", aliases=("combine_logs",)),
-    *_ignored(_UNNOTICED, "filter_env", "increment_var", "instance_var"),
-    *_ignored(_UNNOTICED, "source_map_support", "disable_source_map_support"),
+    Setting("watch_delay", default=None, read=_PLAIN_NUMBER, applies="creation"),
+    Setting("ignore_watch", default=None, read=_words, applies="creation"),
+    Setting("watch_options", default=None, applies="creation"),
+    Setting("log_file", ("log",), default=None, read=_whole_log, applies="creation", kept_as="pm_log_path"),
+    *_ignored(f"it follows from other settings as well; {_UNNOTICED}", "merge_logs", aliases=("combine_logs",)),
+    Setting("increment_var", default=None, applies="creation"),
+    Setting("instance_var", default="NODE_APP_INSTANCE", applies="creation"),
+    Setting("source_map_support", default=None),
+    *_ignored("it counts for the shell that starts PM2", "filter_env"),
+    *_ignored("PM2 looks for a source map only without it", "disable_source_map_support"),
 )
 
 _NAMES = frozenset(setting.name for setting in SETTINGS)
-_ALIASES = {alias: setting.name for setting in SETTINGS for alias in setting.aliases}
 # What PM2 keeps where an ecosystem file is silent, by its name in PM2.
 DEFAULTS: Dict[str, Any] = {setting.key: setting.default for setting in SETTINGS if setting.default is not UNKNOWN}
 _SAME = {setting.key: setting.same for setting in SETTINGS}
@@ -211,15 +222,38 @@ NEED_CREATION = frozenset(setting.key for setting in SETTINGS if setting.applies
 
 
 def canonical(app: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return an entry of an ecosystem file with one word for each setting, where PM2 takes several."""
-    return {_canonical_name(key): value for key, value in app.items()}
+    """Return an entry of an ecosystem file with one word for each setting, where PM2 takes several.
+
+    Where a word has no value, or one that JavaScript counts as false, PM2 asks for the next one. So a 0 is lost behind
+    the name of a setting, and counts behind its last word, which is the name in camel case.
+    """
+    words = {word for setting in SETTINGS for word in _words_for(setting)}
+    found = {key: value for key, value in app.items() if key not in words}
+    for setting in SETTINGS:
+        value = None
+        for word in _words_for(setting):
+            value = value or app.get(word)
+        if value is not None:
+            found[setting.name] = value
+    # It is lost as well, but that it was said is enough.
+    return {**found, "merge_logs": False} if app.get("merge_logs") is False else found
 
 
-def _canonical_name(key: str) -> str:
-    if key in _NAMES or key.startswith("env_"):
-        return key
-    snake = re.sub(r"([a-z])([A-Z])", lambda match: f"{match[1]}_{match[2].lower()}", key)
-    return _ALIASES.get(snake, snake)
+def _words_for(setting: Setting) -> List[str]:
+    # PM2 looks at this one before it knows other words.
+    last = [] if setting.name == "execute_command" else [_camel_case(setting.name)]
+    return [setting.name, *setting.aliases, *last]
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(each[:1].upper() + each[1:] for each in rest)
+
+
+def as_pm2_takes_it(app: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return an entry of an ecosystem file in which no value is lost to PM2 that counts as false, see `canonical`."""
+    lost = {key for key, value in app.items() if key in _NAMES and not value and key != "merge_logs"}
+    return {_camel_case(key) if key in lost else key: value for key, value in app.items()}
 
 
 def same_form(key: str, kept: Any) -> Any:

@@ -105,7 +105,7 @@ def test_a_variable_that_is_to_be_counted_up_may_be_missing():
     ],
 )
 def test_a_setting_is_compared_as_pm2_keeps_it(given, kept):
-    config = make({**WHOLE, **given})
+    config = make(described={**WHOLE, **given})
     assert pm2_differences.differences(config, [running(config, **kept)]) == []
 
 
