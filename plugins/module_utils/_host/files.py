@@ -20,6 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._host import tr
 # _IOW(0x94, 9, int), include/uapi/linux/fs.h.
 _FICLONE = 0x40049409
 _CHUNK = 1 << 20
+_DATABASE = b"SQLite format 3\0"
 # What filesystems answer that know no hard links, such as FAT and some network filesystems.
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -196,3 +197,15 @@ def name_exclusively(partial: Path, final: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
         os.rename(str(partial), str(final))
     sync(final.parent)
+
+
+def is_database(path: Path) -> bool:
+    """Say whether a file holds a SQLite database; False for what cannot be read."""
+    try:
+        # A pipe would be waited for.
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_DATABASE)) == _DATABASE
+    except OSError:
+        return False

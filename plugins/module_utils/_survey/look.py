@@ -9,11 +9,9 @@ import os
 from pathlib import Path
 from typing import Callable, List, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import proc
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
-
-_HEADER = b"SQLite format 3\0"
 
 # From the name of a process to the ports that it serves.
 Ports = Callable[[str], List[int]]
@@ -48,18 +46,7 @@ def _unclear(why: str, names: Sequence[str]) -> SurveyError:
 def databases_of(instances: Sequence[pm2.Instance]) -> List[str]:
     """Return the SQLite databases that the processes have open."""
     opened = proc.open_paths(proc.with_descendants([each.pid for each in instances]))
-    return [path for path in opened if _is_database(Path(path))]
-
-
-def _is_database(path: Path) -> bool:
-    try:
-        # A pipe would be waited for.
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
-    except OSError:
-        return False
+    return [path for path in opened if files.is_database(Path(path))]
 
 
 def state_path_of(usual: Path, home: Path) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch import 
     leftovers,
     processes,
     steps,
+    unnamed,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 
@@ -57,10 +58,11 @@ def check(inputs: Inputs) -> Tuple[pm2.State, List[Optional[Ruling]], List[str]]
     if plan.stops and (inputs.migrate or plan.phase == "before_migrate"):
         known = processes.pids(app) | processes.pids_named(app, inputs.allowed_holders)
         database.refuse_strangers(inputs.databases, known, inputs.allowed_holders)
-    if plan.phase != "from_migrate":
-        for each in inputs.databases:
-            database.check_backup(each, inputs.move, may_be_missing=inputs.is_rehearsal)
-    return before, [], ecosystem.warnings(inputs) if plan.phase != "from_migrate" else []
+    if plan.phase == "from_migrate":
+        return before, [], []
+    for each in inputs.databases:
+        database.check_backup(each, inputs.move, may_be_missing=inputs.is_rehearsal)
+    return before, [], [*ecosystem.warnings(inputs), *unnamed.warnings(inputs)]
 
 
 def _end_migration(inputs: Inputs, before: pm2.State) -> List[str]:

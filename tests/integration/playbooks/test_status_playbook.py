@@ -33,7 +33,7 @@ def hosts(run_module, tmp_path):
     revisions = {"release_id": "20260219T020000Z-bbbbbbbb", "app": "shop", "from_revision": OLD, "to_revision": NEW}
     for name in ("watched", "held"):
         record(name, "opened", by="alice", **revisions)
-    record("watched", "noted", stage="switched")
+    record("watched", "noted", stage="switched", facts={"databases": [{"path": str(tmp_path / "data" / "shop.db")}]})
     record(
         "watched", "closed", outcome="watching", watch_seconds=86400, observation={"decision": "proceed", "reason": "x"}
     )
@@ -87,7 +87,7 @@ def test_the_ages_of_backup_copy_and_drill_are_in_the_table_and_in_json(hosts, r
     sqlite3.connect(database).executescript("CREATE TABLE t (x)")
     folder = str(hosts / "watched" / "backups")
     made = run_module("sqlite_backup", {"path": str(database), "dest": folder})["backup"]["path"]
-    drilled = {"dest": folder, "workspace": str(hosts), "state_path": str(hosts / "watched")}
+    drilled = {"dest": folder, "path": str(database), "workspace": str(hosts), "state_path": str(hosts / "watched")}
     assert run_module("sqlite_backup_drill", drilled)["backup"] == made
     assert run_module("sqlite_backup_copy", {"src": made, "command": ["true", "{file}"]})["copied"] is True
     failed = run_module("sqlite_backup_copy", {"src": made, "command": ["false", "{file}"]})["problem"]

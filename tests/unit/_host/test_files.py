@@ -180,3 +180,17 @@ def test_only_the_filesystem_of_a_folder_is_synced(tmp_path, monkeypatch):
 )
 def test_what_the_system_refuses_is_told_with_what_to_do(error, sentence):
     assert sentence in files.told(error)
+
+
+def test_what_holds_a_database_is_known_by_how_it_begins_and_not_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "app").write_bytes(b"SQLite format 3\0" + bytes(84))
+    (tmp_path / "text.db").write_text("no database")
+    os.mkfifo(tmp_path / "pipe.db")
+    names = ("app", "text.db", "pipe.db", "none.db")
+    assert [name for name in names if files.is_database(tmp_path / name)] == ["app"]
+
+    def refuse(*_given):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert not files.is_database(tmp_path / "app")

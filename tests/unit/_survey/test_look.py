@@ -68,15 +68,6 @@ def test_the_databases_that_are_open_are_found(tmp_path):
     assert str(database) in found and str(text) not in found and str(pipe) not in found
 
 
-def test_what_cannot_be_read_is_no_database(tmp_path, monkeypatch):
-    def refuse(*_given):
-        raise PermissionError
-
-    monkeypatch.setattr(Path, "open", refuse)
-    (tmp_path / "x").touch()
-    assert look._is_database(tmp_path / "x") is False
-
-
 def test_a_place_that_cannot_be_written_to_is_not_used(tmp_path, monkeypatch):
     assert look.state_path_of(tmp_path / "greenlight" / "shop", tmp_path) == ""
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
