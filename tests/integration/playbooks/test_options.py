@@ -29,7 +29,7 @@ WRONG = {
     ),
     "missing": (
         {"greenlight_health_url": "", "greenlight_repository": ""},
-        "greenlight_health_url and greenlight_repository are missing; set them, for example in group_vars.",
+        "greenlight_repository and greenlight_health_url are missing; set them, for example in group_vars.",
     ),
     "unreadable": (
         {"greenlight_port": "{{ shop_port }}"},
