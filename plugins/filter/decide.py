@@ -19,13 +19,14 @@ description:
   - Where it is unclear whether the rollback line is crossed, a finding says in C(samples_needed) how many samples each side would need.
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: matrix, baseline, age, known_metrics, watch_seconds, scope, look
+positional: matrix, baseline, age, known_metrics, watch_seconds, scope, look, doubted
 options:
   _input:
     description:
       - Name of each metric and its measurement.
       - A measurement is a boolean, a number, or a mapping of C(value), C(low), C(high) and C(samples). A C(note) explains a bad value in words.
-      - A share may have its C(events) among the samples, C(blocks) of both in their order, and all three again as C(since_switch).
+      - A share may have its C(events) among the samples, C(blocks) of both in their order, and all three again as C(since_switch). C(fresh) are
+        those since an earlier look that was worth a second one.
     type: dict
     required: true
   matrix:
@@ -59,6 +60,11 @@ options:
     description: The number of this judgement of the release, from 1. Each has its part of the error budget.
     type: int
     default: 1
+  doubted:
+    description: Names of rows that C(confirm) an action by a second look, and that the look before would have rolled back for.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -110,9 +116,10 @@ def decide(
     watch_seconds: int = 0,
     scope: str = "",
     look: int = 1,
+    doubted: Sequence[str] = (),
 ) -> Dict[str, Any]:
     try:
-        return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope, look)
+        return decision.decide(measurements, matrix, baseline, age, known_metrics, watch_seconds, scope, look, doubted)
     except decision_matrix.MatrixError as error:
         raise AnsibleFilterError(str(error)) from error
 

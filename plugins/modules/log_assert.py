@@ -170,6 +170,13 @@ options:
       - C(minimum) is the number of lines with C(of) that are waited for. The patterns are literal unless C(regex) is true.
     type: dict
     default: {}
+  confirm:
+    description:
+      - Rates that get a second look, by their name. When one is certainly worse than C(line) percent more than C(events) of C(samples), and by more than
+        C(floor) percentage points, the log is read on for C(within) seconds at most, until it has some more events, and
+        RV(measurements) tells what came meanwhile as C(fresh).
+    type: dict
+    default: {}
   known_kinds:
     description: Kinds of lines that are not new, as an earlier call returned them.
     type: dict
@@ -301,10 +308,11 @@ from typing import Any, Dict, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.greenlight.release.plugins.module_utils._host import parallel
 from ansible_collections.greenlight.release.plugins.module_utils._logs import check as logs_check
+from ansible_collections.greenlight.release.plugins.module_utils._logs import confirm, options, rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
-from ansible_collections.greenlight.release.plugins.module_utils._logs import options, rules
 from ansible_collections.greenlight.release.plugins.module_utils._logs import process as logs_process
 from ansible_collections.greenlight.release.plugins.module_utils._logs import scan as logs_scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs.confirm import SecondLook
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import RecordError
@@ -321,6 +329,7 @@ ARGUMENTS = {
     "allow_missing": {"type": "bool", "default": False},
     **options.RULES,
     "rates": {"type": "dict", "default": {}},
+    "confirm": {"type": "dict", "default": {}},
     "known_kinds": {"type": "dict", "default": {}},
     "wait": {"type": "float", "default": 0},
     "timeout": {"type": "int", "default": 120},
@@ -333,7 +342,7 @@ def read_instances(params: Mapping[str, Any]) -> Sequence[pm2.Instance]:
     return pm2.read_instances(pm2.home_of(params["pm2_home"], os.environ), params["process"], PM2_TIMEOUT)
 
 
-def run(params: Mapping[str, Any], scan: logs_scan.Scan) -> Dict[str, Any]:
+def run(params: Mapping[str, Any], scan: logs_scan.Scan, looks: Mapping[str, SecondLook]) -> Dict[str, Any]:
     """Take a mark, or read until nothing is waited for any more or the time is up; return the module's result."""
     files, notes = logs_process.find_logs(params, lambda: read_instances(params))
     at, cursor = time.time(), params["cursor"]
@@ -341,9 +350,9 @@ def run(params: Mapping[str, Any], scan: logs_scan.Scan) -> Dict[str, Any]:
         return {"cursor": logs_files.take_cursor(files, at)}
     begin = logs_check.begin(files, cursor, params["tail_bytes"], at)
     clock = logs_check.Time(time.time, time.monotonic, time.sleep)
-    reading = logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock)
+    reading = logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock, looks)
     reading.notes = [*reading.notes, *notes]
-    return logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time())
+    return logs_check.describe(scan, reading, cursor and cursor["at"], params["allow_missing"], time.time(), looks)
 
 
 def main() -> None:
@@ -357,8 +366,10 @@ def main() -> None:
     try:
         rules.check_numbers(params)
         scan = logs_scan.Scan(rules.read_rules(params), rules.check_kinds(params["known_kinds"]))
+        looks = confirm.parse_second_looks(params["confirm"])
         with heartbeat.kept(heartbeat.read(params["heartbeat"], module.check_mode)):
-            result = parallel.within(params["wait"] + params["timeout"], lambda: run(params, scan))
+            longest = params["wait"] + params["timeout"] + max((look.within for look in looks.values()), default=0.0)
+            result = parallel.within(longest, lambda: run(params, scan, looks))
     except (rules.LogError, RecordError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

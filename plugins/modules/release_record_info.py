@@ -110,6 +110,12 @@ watch:
         from_switch: true
         counted: {"error_rate": {"events": 3, "samples": 900, "blocks": [[3, 900]]}}
         own: {"error_rate": [0, 58]}
+    doubted:
+      description:
+        - The C(rows) that the last observation would have rolled back for, had they been confirmed, and what was C(counted) of shares since the switch
+          until then.
+      type: dict
+      sample: {"rows": [], "counted": {}}
     look:
       description: The number of the next judgement of the newest release, from 1. Each has its part of the error budget.
       type: int

@@ -29,6 +29,8 @@ BUDGET = 0.001
 _USUAL_LOOKS = 24
 # A row that misses its target is shown to people, so it may be wrong more often; but not once in a usual watch.
 MISS = 0.0001
+# What came after a look that would roll back must say so again, with this probability to say it by chance alone.
+AGAIN = 0.05
 
 
 def budget_of(rows: Sequence[Row], look: int) -> float:

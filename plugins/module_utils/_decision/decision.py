@@ -12,7 +12,8 @@ Nothing here passes on silence: what was not measured, or cannot be compared, is
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Number
 from ansible_collections.greenlight.release.plugins.module_utils._decision.budget import budget_of
@@ -21,6 +22,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.matri
 from ansible_collections.greenlight.release.plugins.module_utils._decision.measured import (
     UNKNOWN,
     Measured,
+    Verdict,
     parse_measurement,
     show,
 )
@@ -39,12 +41,14 @@ def decide(
     watch_seconds: int = 0,
     scope: str = "",
     look: int = 1,
+    doubted: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """Return `{decision, reason, findings, age, watch_seconds, look}`; `age` and `watch_seconds` are in seconds.
 
     A watch lasts for `watch_seconds` at least, and until the last row was judged. With a `scope` only the rows that
     have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else. The `look` is the
-    number of this judgement of the release, from 1: each has its part of the error budget.
+    number of this judgement of the release, from 1: each has its part of the error budget. `doubted` are the names of
+    rows that the look before would have rolled back for, had they been confirmed.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
     """
@@ -53,7 +57,10 @@ def decide(
     base = {name: parse_measurement(name, value) for name, value in (baseline or {}).items()}
     judged = [row for row in rows if scope in ("", row.scope)]
     budget = budget_of(rows, look)
-    findings = [_finding(row, now.get(row.metric), base.get(row.metric), age, budget) for row in judged]
+    findings = [
+        _finding(row, now.get(row.metric), base.get(row.metric), _Moment(age, budget, row.name in doubted))
+        for row in judged
+    ]
     decision = max((str(finding["action"]) for finding in findings), key=ACTIONS.index, default="proceed")
     return {
         "decision": decision,
@@ -65,8 +72,16 @@ def decide(
     }
 
 
-def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: Number, budget: float) -> Dict[str, Any]:
-    verdict = judge(row, now, base, age, budget)
+class _Moment(NamedTuple):
+    """When a row is judged: seconds after the switch, its part of the error budget, whether it was doubted before."""
+
+    age: Number
+    budget: float
+    doubted: bool
+
+
+def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment: _Moment) -> Dict[str, Any]:
+    verdict = _confirmed(row, judge(row, now, base, moment.age, moment.budget), moment.doubted)
     now = verdict.judged or now
     finding: Dict[str, Any] = {
         "name": row.name,
@@ -97,12 +112,23 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], age: N
     return finding
 
 
+def _confirmed(row: Row, verdict: Verdict, doubted: bool) -> Verdict:
+    """Return the verdict, which needs a second look where the row asks for one before it rolls back."""
+    acts = _action(row, verdict.outcome) == "rollback"
+    said_again = doubted if verdict.confirmed is None else verdict.confirmed
+    if not acts or not row.confirm or said_again:
+        return verdict
+    return replace(verdict, outcome="unconfirmed", reason=f"{verdict.reason}, which a second look must confirm")
+
+
 def _action(row: Row, outcome: str) -> str:
     if outcome in ("pass", "not_due", "inconclusive"):
         return "proceed"
     if outcome in UNKNOWN:
         # Without a number nothing can be adjusted, so a person has to decide.
         return "rollback" if row.action == "rollback" else "monitor"
+    if outcome == "unconfirmed":
+        return "monitor"
     return "rollback" if outcome == "rollback" else row.action
 
 

@@ -28,7 +28,7 @@ class Measured:
     """A measurement after parsing; `low` and `high` equal `value` where there is no interval.
 
     `counts` are the events of a share, in the last hour of a watch, and `whole` are those since the switch where that
-    is longer ago.
+    is longer ago; `fresh` are those since an earlier look that was worth a second one.
     """
 
     value: Union[bool, Number]
@@ -38,6 +38,7 @@ class Measured:
     note: str = ""
     counts: Optional[Counts] = None
     whole: Optional[Counts] = None
+    fresh: Optional[Counts] = None
 
     @property
     def interval(self) -> Interval:
@@ -50,7 +51,8 @@ class Verdict:
 
     `change` is in percent, for relative rows only. `samples_needed` is how many samples each side would need to decide
     whether the rollback line was crossed; None where that is decided, or cannot be said. `judged` is the part of the
-    measurement that decided, and `window` says in words when that was.
+    measurement that decided, and `window` says in words when that was. `confirmed` is whether what came after an
+    earlier look says the same, None where only that look can tell.
     """
 
     outcome: str
@@ -59,6 +61,7 @@ class Verdict:
     samples_needed: Optional[int] = None
     judged: Optional[Measured] = None
     window: str = ""
+    confirmed: Optional[bool] = None
 
 
 def parse_measurement(name: str, value: Any) -> Optional[Measured]:
@@ -74,7 +77,7 @@ def parse_measurement(name: str, value: Any) -> Optional[Measured]:
         raise MatrixError(f"Measurement {name} must be a boolean or a number within its low and high, not {value!r}")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 0):
         raise MatrixError(f"Measurement {name} must have a whole number of samples, not {samples!r}")
-    whole = fields.get("since_switch")
+    whole, fresh = fields.get("since_switch"), fields.get("fresh")
     return Measured(
         number,
         low,
@@ -83,6 +86,7 @@ def parse_measurement(name: str, value: Any) -> Optional[Measured]:
         note,
         counts=_counts(name, fields),
         whole=None if whole is None else _counts(name, {"events": None, **whole}),
+        fresh=None if fresh is None else _counts(name, {"events": None, **fresh}),
     )
 
 

@@ -67,6 +67,8 @@ def _rate(measured: Sequence[Measured]) -> Dict[str, Any]:
     if any(each.whole for each in measured):
         whole = [each.whole or hour for each, hour in zip(measured, counts)]
         together["since_switch"] = describe_counts(_sum(whole))
+    if any(each.fresh for each in measured):
+        together["fresh"] = describe_counts(_sum([each.fresh or Counts(0, 0) for each in measured]))
     return together
 
 

@@ -24,6 +24,7 @@ ACTIONS = ("proceed", "adjust", "monitor", "rollback")
 ROW_KEYS = (
     "action",
     "adjust",
+    "confirm",
     "due",
     "floor",
     "metric",
@@ -50,7 +51,8 @@ class MatrixError(GreenlightError):
 class Row:
     """One row: what is measured, what it should be, and what to do otherwise.
 
-    `due` and `until` are seconds of age between which it is judged; `until` 0 means for ever.
+    `due` and `until` are seconds of age between which it is judged; `until` 0 means for ever. `confirm` are the seconds
+    within which a second look must say the same before it rolls back, 0 where one look is enough.
     """
 
     metric: str
@@ -66,6 +68,7 @@ class Row:
     until: int = 0
     name: str = ""
     scope: str = "host"
+    confirm: int = 0
 
     def describe_target(self) -> str:
         text = self.target.describe() + (" %" if self.relative else "")
@@ -109,6 +112,7 @@ def parse_row(index: int, row: Any, known_metrics: Optional[Sequence[str]]) -> R
         until=_duration(index, "until", row["until"]) if "until" in row else 0,
         name=_typed(index, "name", row.get("name", ""), str, "a text") or default_name(metric, due),
         scope=_choice(index, "scope", row.get("scope", "host"), SCOPES),
+        confirm=_confirm(index, row["confirm"]) if "confirm" in row else 0,
     )
     _refuse_contradictions(index, parsed, "until" in row)
     _refuse_impossible_bounds(index, parsed)
@@ -161,6 +165,16 @@ def _bound(index: int, key: str, value: Any) -> Bound:
     if not is_number(limit) and not (isinstance(limit, bool) and comparison == "equals"):
         raise wrong(index, key, f"the limit of {comparison} must be a number, not {limit!r}")
     return Bound(comparison, limit)
+
+
+def _confirm(index: int, value: Any) -> int:
+    """Return the seconds within which a second look is taken, 0 for one look."""
+    if not isinstance(value, Mapping) or set(value) - {"looks", "within"} or value.get("looks") not in (1, 2):
+        raise wrong(index, "confirm", f"must be a mapping with looks, 1 or 2, and may have within, not {value!r}")
+    within = _duration(index, "confirm", value.get("within", "2m"))
+    if value["looks"] == 2 and not within:
+        raise wrong(index, "confirm", "within must be longer than 0 seconds for 2 looks")
+    return within if value["looks"] == 2 else 0
 
 
 def _adjust(index: int, value: Any) -> Dict[str, Any]:

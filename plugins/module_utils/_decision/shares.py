@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import List, NamedTuple, Optional
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.bound import Bound
-from ansible_collections.greenlight.release.plugins.module_utils._decision.budget import MISS, normal_point
+from ansible_collections.greenlight.release.plugins.module_utils._decision.budget import AGAIN, MISS, normal_point
 from ansible_collections.greenlight.release.plugins.module_utils._decision.measured import (
     Measured,
     Verdict,
@@ -60,8 +60,16 @@ def judge_share(row: Row, now: Measured, base: Optional[Measured], budget: float
     for window in windows:
         line = row.rollback_if
         if line and _surprise(row, window, line) <= budget / len(windows):
-            return _verdict(row, window, "rollback", f"{_shown(row, window)} is {_described(row, line)}", budget)
-    return _judge_target(row, windows[0], budget)
+            verdict = _verdict(row, window, "rollback", f"{_shown(row, window)} is {_described(row, line)}", budget)
+            return replace(verdict, confirmed=_confirms(row, now.fresh, window, line))
+    return _judge_target(row, windows[0], now.fresh, budget)
+
+
+def _confirms(row: Row, fresh: Optional[Counts], window: _Window, line: Bound) -> bool:
+    """Say whether what came after an earlier look has crossed the line by itself."""
+    if fresh is None or not fresh.total:
+        return False
+    return _surprise(row, window._replace(counts=fresh), line) <= AGAIN
 
 
 def _windows(now: Measured, base: Optional[Counts]) -> List[_Window]:
@@ -75,7 +83,7 @@ def _windows(now: Measured, base: Optional[Counts]) -> List[_Window]:
     ]
 
 
-def _judge_target(row: Row, window: _Window, budget: float) -> Verdict:
+def _judge_target(row: Row, window: _Window, fresh: Optional[Counts], budget: float) -> Verdict:
     shown, target = _shown(row, window), _described(row, row.target)
     gap = abs(window.share - window.base_share)
     value = _change(window) if row.relative else window.share
@@ -85,7 +93,8 @@ def _judge_target(row: Row, window: _Window, budget: float) -> Verdict:
         reason = f"{shown} differs by no more than the floor of {row.floor:g}"
         return _verdict(row, window, "pass", reason, budget)
     if _surprise(row, window, row.target) <= (budget / 2 if row.action == "rollback" else MISS):
-        return _verdict(row, window, "miss", f"{shown} is not {target}", budget)
+        verdict = _verdict(row, window, "miss", f"{shown} is not {target}", budget)
+        return replace(verdict, confirmed=_confirms(row, fresh, window, row.target))
     return _verdict(row, window, "inconclusive", f"{shown} is not {target}, which may be chance", budget)
 
 

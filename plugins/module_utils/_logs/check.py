@@ -8,16 +8,19 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
+from ansible_collections.greenlight.release.plugins.module_utils._logs import confirm as logs_confirm
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
 from ansible_collections.greenlight.release.plugins.module_utils._logs import marks as logs_marks
+from ansible_collections.greenlight.release.plugins.module_utils._logs.confirm import SecondLook
 from ansible_collections.greenlight.release.plugins.module_utils._logs.files import LostLinesError, Piece
 from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import Mark
 from ansible_collections.greenlight.release.plugins.module_utils._logs.process import LogFile
 from ansible_collections.greenlight.release.plugins.module_utils._logs.scan import Scan
 
 _PAUSE = 0.5
+NO_LOOKS: Mapping[str, SecondLook] = {}
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,18 @@ def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes
     return LogReading(marks, notes=[f"{path} was not marked, so all of it was read" for path, _stream in added])
 
 
-def read(scan: Scan, reading: LogReading, wait: float, allow_missing: bool, time: Time) -> LogReading:
-    """Read on from a reading until nothing is waited for, or for `wait` seconds, and return how far it came."""
+def read(
+    scan: Scan,
+    reading: LogReading,
+    wait: float,
+    allow_missing: bool,
+    time: Time,
+    looks: Mapping[str, SecondLook] = NO_LOOKS,
+) -> LogReading:
+    """Read on from a reading until nothing is waited for, or for `wait` seconds, and return how far it came.
+
+    A rate that is doubtful by one of the second `looks` is read on for, as long as that says.
+    """
     ends = time.now() + wait
     while True:
         with contextlib.ExitStack() as stack:
@@ -67,7 +80,11 @@ def read(scan: Scan, reading: LogReading, wait: float, allow_missing: bool, time
             reading.marks = [since.end for since in found]
             reading.missing = [mark["path"] for mark in reading.marks if not mark["inode"]]
             waiting = scan.is_waiting() or (bool(reading.missing) and not allow_missing)
-            if not waiting or time.now() >= ends:
+            waiting = waiting or logs_confirm.is_waiting(looks, scan)
+            more = logs_confirm.begin(looks, scan) if not waiting or time.now() >= ends else 0.0
+            if more:
+                ends = time.now() + more
+            elif not waiting or time.now() >= ends:
                 # The line may still be written: it is judged as it is, and again, whole, from the new cursor on.
                 for since in found:
                     if since.rest:
@@ -84,7 +101,14 @@ def _add(scan: Scan, stream: str, piece: Piece) -> bool:
     return True
 
 
-def describe(scan: Scan, reading: LogReading, since: Optional[float], allow_missing: bool, at: float) -> Dict[str, Any]:
+def describe(
+    scan: Scan,
+    reading: LogReading,
+    since: Optional[float],
+    allow_missing: bool,
+    at: float,
+    looks: Mapping[str, SecondLook] = NO_LOOKS,
+) -> Dict[str, Any]:
     """Return the module's result. `since` is when the cursor was taken, in seconds since 1970."""
     span = max(0.0, at - since) if since is not None else None
     absent = [] if allow_missing else list(reading.missing)
@@ -101,5 +125,9 @@ def describe(scan: Scan, reading: LogReading, since: Optional[float], allow_miss
         "span_seconds": span,
         "lines": scan.results(span),
         "kinds": scan.kinds_found(),
-        "measurements": scan.measurements(complete, span),
+        "measurements": _with_second_looks(scan.measurements(complete, span), logs_confirm.fresh(looks, scan)),
     }
+
+
+def _with_second_looks(measured: Dict[str, Any], fresh: Mapping[str, Any]) -> Dict[str, Any]:
+    return {name: {**value, "fresh": fresh[name]} if name in fresh else value for name, value in measured.items()}

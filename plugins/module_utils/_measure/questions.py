@@ -12,7 +12,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.decis
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Since
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Number, Settings
-from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
+from ansible_collections.greenlight.release.plugins.module_utils._values.counts import read_counts
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import (
+    known_metrics,
+    metrics_of_requests,
+)
 
 CACHE_PROBE = "cache statistics"
 # A first measurement is of an app that runs: whether it serves shows at once.
@@ -161,8 +165,28 @@ def _ask_log(
             *({"name": own_rule(path), "pattern": path} for path in own),
         ],
         "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + sum(own.values())}},
+        "confirm": {} if is_over else second_looks(matrix, answers),
         "wait": settings.measure_seconds if since.looks_back and not is_over else 0,
     }
+
+
+def second_looks(matrix: Sequence[Mapping[str, Any]], answers: Answers) -> Dict[str, Any]:
+    """Return with what the log compares the rates that a row rolls back for, but at a second look only."""
+    before = answers.facts.get("baseline", {}) if answers.since.judges_release else {}
+    looks: Dict[str, Any] = {}
+    for row in parse_matrix(matrix):
+        measured = before.get(row.metric)
+        line = row.rollback_if if row.metric in metrics_of_requests() and row.relative and row.confirm else None
+        if line and line.comparison == "above" and isinstance(measured, Mapping):
+            base = read_counts(measured)
+            looks[row.metric] = {
+                "events": base.events,
+                "samples": base.total,
+                "line": line.limit,
+                "floor": row.floor,
+                "within": row.confirm,
+            }
+    return looks
 
 
 def _rolls_back(

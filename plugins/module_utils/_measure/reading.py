@@ -17,6 +17,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.questi
 )
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.counts import (
+    Counts,
     describe_counts,
     parse_counts,
     read_counts,
@@ -108,7 +109,19 @@ def _rate_of_users(metric: str, rate: Mapping[str, Any], own: Tuple[int, int], a
         before = answers.since.counted.get(metric)
         whole = parse_counts(before).plus(users) if before else users
         measured["since_switch"] = describe_counts(whole)
+        fresh = _fresh(metric, rate, whole, answers)
+        measured.update({"fresh": fresh} if fresh else {})
     return measured
+
+
+def _fresh(metric: str, rate: Mapping[str, Any], whole: Counts, answers: Answers) -> Optional[Dict[str, int]]:
+    """Return what came after a look that was worth a second one: the last one on record, or the first of this run."""
+    doubted = (answers.watch.get("doubted") or {}).get("counted", {}).get(metric)
+    if doubted:
+        events, samples = whole.events - doubted["events"], whole.total - doubted["samples"]
+        return {"events": max(0, events), "samples": max(0, events, samples)}
+    found: Optional[Dict[str, int]] = rate.get("fresh")
+    return found
 
 
 def _trend(answers: Answers) -> Measurements:

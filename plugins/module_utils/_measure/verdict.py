@@ -32,6 +32,7 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         int(settings.watch_seconds),
         scope,
         int(answers.watch.get("look", 1)),
+        (answers.watch.get("doubted") or {}).get("rows", []),
     )
     return {
         **decision,

@@ -95,6 +95,23 @@ def _counted_until(observations: Sequence[Mapping[str, Any]], end: int) -> Dict[
     return {"counted": counted, "own": own}
 
 
+def doubted(record: Record) -> Dict[str, Any]:
+    """Return `{rows, counted}` of the newest observation.
+
+    These are the rows that it would have rolled back for, had they been confirmed, and what shares of requests had been
+    counted since the switch until then.
+    """
+    newest: Mapping[str, Any] = record["observations"][-1] if record["observations"] else {}
+    found = [each for each in newest.get("findings", []) if each["outcome"] == "unconfirmed"]
+    measured = {each["metric"]: newest["measurements"].get(each["metric"]) for each in found}
+    counted = {
+        name: each["since_switch"]
+        for name, each in measured.items()
+        if isinstance(each, Mapping) and "since_switch" in each
+    }
+    return {"rows": [each["name"] for each in found], "counted": counted}
+
+
 def next_look(record: Record) -> int:
     """Return the number of the judgement that comes next, from 1: later ones are dropped from a long record."""
     observations = record["observations"]
@@ -227,6 +244,7 @@ def _describe_watch(records: Sequence[Record], rollback: Optional[Record], now: 
     return {
         "since": read_since(records[-1], now, rollback),
         "look": next_look(records[-1]),
+        "doubted": doubted(records[-1]),
         "baseline_since": baseline_since(records[-1], now),
         "first_measurements": first_measurements(records[-1]),
         "restarts": restarts(records[-1], rollback),

@@ -196,3 +196,36 @@ def test_only_the_rows_of_the_scope_are_judged(scope, judged, decision):
 
 def test_a_scope_without_rows_proceeds():
     assert decide({"a": 99}, [{**LEVEL, "metric": "a", "scope": "fleet"}], scope="host")["decision"] == "proceed"
+
+
+TWICE = {"confirm": {"looks": 2}}
+
+
+@pytest.mark.parametrize(
+    "row, value, doubted, outcome, action",
+    [
+        (LEVEL, 60, [], "rollback", "rollback"),
+        ({**LEVEL, **TWICE}, 60, [], "unconfirmed", "monitor"),
+        ({**LEVEL, **TWICE}, 60, ["n"], "unconfirmed", "monitor"),
+        ({**LEVEL, **TWICE}, 60, ["m"], "rollback", "rollback"),
+        ({**LEVEL, **TWICE}, 20, [], "miss", "monitor"),
+        ({**LEVEL, "confirm": {"looks": 1}}, 60, [], "rollback", "rollback"),
+        ({**BOOLEAN, **TWICE}, False, [], "unconfirmed", "monitor"),
+        ({**BOOLEAN, **TWICE}, False, ["m"], "miss", "rollback"),
+        ({**BOOLEAN, **TWICE}, None, [], "unconfirmed", "monitor"),
+    ],
+)
+def test_a_row_may_ask_for_a_second_look_before_it_rolls_back(row, value, doubted, outcome, action):
+    finding = decide({"m": value}, [row], doubted=doubted)["findings"][0]
+    assert (finding["outcome"], finding["action"]) == (outcome, action)
+    assert ("which a second look must confirm" in finding["reason"]) is (outcome == "unconfirmed")
+
+
+def test_failed_requests_are_confirmed_by_what_failed_afterwards():
+    row = {**CHANGE, **TWICE, "metric": "error_rate"}
+    base, bad = {"value": 1.0, "samples": 37_000}, {"value": 5.0, "samples": 1000, "events": 50}
+    outcomes = [
+        decide({"error_rate": {**bad, **fresh}}, [row], {"error_rate": base}, doubted=["error_rate"])["decision"]
+        for fresh in ({}, {"fresh": {"events": 0, "samples": 90}}, {"fresh": {"events": 5, "samples": 90}})
+    ]
+    assert outcomes == ["monitor", "monitor", "rollback"]

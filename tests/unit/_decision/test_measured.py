@@ -31,6 +31,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.counts 
             {"value": 50, "samples": 2, "events": 1, "since_switch": {"events": 3, "samples": 4, "blocks": []}},
             Measured(50, 50, 50, 2, counts=Counts(1, 2), whole=Counts(3, 4)),
         ),
+        (
+            {"value": 50, "samples": 2, "events": 1, "fresh": {"events": 0, "samples": 1}},
+            Measured(50, 50, 50, 2, counts=Counts(1, 2), fresh=Counts(0, 1)),
+        ),
     ],
 )
 def test_a_measurement_is_a_value_with_an_interval_and_counts_or_nothing(value, parsed):

@@ -49,6 +49,11 @@ def test_what_was_counted_since_the_switch_is_added_up_too():
     assert pool(hosts)["error_rate"]["since_switch"] == {"events": 13, "samples": 450, "blocks": []}
 
 
+def test_what_came_after_a_first_look_is_added_up_where_a_host_had_one():
+    hosts = [{"error_rate": {**rate(5, 20), "fresh": {"events": 3, "samples": 9}}}, {"error_rate": rate(0, 50)}]
+    assert pool(hosts)["error_rate"]["fresh"] == {"events": 3, "samples": 9, "blocks": []}
+
+
 def test_the_rate_of_an_older_host_is_counted_from_its_percentage():
     old = {name: value for name, value in rate(3, 100).items() if name != "events"}
     assert pool([{"error_rate": old}, {"error_rate": rate(1, 100)}])["error_rate"]["events"] == 4

@@ -40,6 +40,14 @@ def test_an_adjust_row_is_read():
 
 
 @pytest.mark.parametrize(
+    "confirm, seconds",
+    [({"looks": 1}, 0), ({"looks": 2}, 120), ({"looks": 2, "within": "30s"}, 30), ({"looks": 1, "within": 0}, 0)],
+)
+def test_a_second_look_is_taken_within_some_time(confirm, seconds):
+    assert parse_row(0, {**GOOD, "confirm": confirm}, None).confirm == seconds
+
+
+@pytest.mark.parametrize(
     "row, text",
     [
         (Row("m", Bound("equals", True), "rollback"), "equal to true"),
@@ -75,6 +83,11 @@ def test_a_target_is_described_in_words(row, text):
         ({"minimum_samples": 1.5}, "key minimum_samples: must be a whole number of at least 0"),
         ({"floor": "1"}, "key floor: must be a number of at least 0"),
         ({"floor": 1}, "key floor: is not allowed with a relative bound"),
+        ({"confirm": 2}, "key confirm: must be a mapping with looks, 1 or 2, and may have within, not 2"),
+        ({"confirm": {"looks": 3}}, "key confirm: must be a mapping with looks, 1 or 2"),
+        ({"confirm": {"looks": 2, "after": "1m"}}, "key confirm: must be a mapping with looks, 1 or 2"),
+        ({"confirm": {"looks": 2, "within": "soon"}}, "key confirm: 'soon' is no duration"),
+        ({"confirm": {"looks": 2, "within": 0}}, "key confirm: within must be longer than 0 seconds for 2 looks"),
         ({"name": 5}, "key name: must be a text"),
         ({"until": "soon"}, "key until: 'soon' is no duration"),
         ({"until": 0}, "key until: 0s is not after due 0s"),

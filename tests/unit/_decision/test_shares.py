@@ -116,6 +116,24 @@ def test_everything_since_the_switch_is_judged_beside_the_last_hour(hour, whole,
 
 
 @pytest.mark.parametrize(
+    "fresh, confirmed",
+    [
+        (None, False),
+        ((0, 0), False),
+        ((0, 60), False),
+        ((1, 60), False),
+        ((4, 60), True),
+        ((60, 60), True),
+    ],
+)
+@pytest.mark.parametrize("row", [RATE, {**RATE, "action": "rollback", "rollback_if": None}])
+def test_what_came_after_an_earlier_look_must_say_the_same(row, fresh, confirmed):
+    now = {**share(50, 1000), **({"fresh": dict(zip(("events", "samples"), fresh))} if fresh else {})}
+    kept = {key: value for key, value in row.items() if value is not None}
+    assert judged(kept, now, share(370, 37_000)).confirmed is confirmed
+
+
+@pytest.mark.parametrize(
     "row, now, base, outcome",
     [
         (FEWER, share(100, 1000), share(8000, 20_000), "rollback"),

@@ -176,6 +176,31 @@ def test_every_attempt_sample_and_warm_up_is_a_request_of_our_own(probes, health
     assert own_requests(make_settings(probes=probes), health) == expected
 
 
+BASE = {"value": 1.0, "samples": 900, "events": 9}
+LOOK = {"events": 9, "samples": 900, "line": 50, "floor": 0.05, "within": 120}
+
+
+@pytest.mark.parametrize(
+    "since, base, row, probes, expected",
+    [
+        ("switch", BASE, {}, [probe()], {"error_rate": LOOK}),
+        ("switch", BASE, {"confirm": {"looks": 2, "within": "5m"}}, [probe()], {"error_rate": {**LOOK, "within": 300}}),
+        ("switch", BASE, {"confirm": None}, [probe()], {}),
+        ("switch", BASE, {"rollback_if": None}, [probe()], {}),
+        ("switch", BASE, {"target": {"above": 0}, "rollback_if": {"below": -50}}, [probe()], {}),
+        ("switch", BASE, {"relative": None, "floor": None}, [probe()], {}),
+        ("switch", 1.0, {}, [probe()], {}),
+        ("baseline", BASE, {}, [probe()], {}),
+        ("switch", BASE, {}, [ILL], {}),
+    ],
+)
+def test_failed_requests_are_looked_at_twice_where_a_row_says_so(app, since, base, row, probes, expected):
+    results = well(since=since)
+    results["record"]["record"]["facts"]["baseline"]["error_rate"] = base
+    results["health"]["probes"] = probes
+    assert ask(*app(results, decision_matrix_patches={"error_rate": row}))["log"]["confirm"] == expected
+
+
 @pytest.mark.parametrize(
     "patches, expected",
     [

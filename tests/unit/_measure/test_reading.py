@@ -98,6 +98,23 @@ def test_what_was_counted_before_is_added_and_requests_of_earlier_looks_are_take
     assert rate["since_switch"] == {"events": 10, "samples": 1000, "blocks": [[7, 900], [3, 100]]}
 
 
+@pytest.mark.parametrize(
+    "before, in_log, expected",
+    [
+        (None, None, None),
+        (None, {"events": 2, "samples": 9}, {"events": 2, "samples": 9}),
+        ({"events": 1, "samples": 70}, {"events": 2, "samples": 9}, {"events": 3, "samples": 30}),
+        ({"events": 9, "samples": 400}, None, {"events": 0, "samples": 0}),
+    ],
+)
+def test_what_came_after_a_look_that_was_doubtful_is_counted_by_itself(app, before, in_log, expected):
+    results = well()
+    results["record"]["watch"]["doubted"] = {"rows": [], "counted": {"error_rate": before} if before else {}}
+    rate = {"value": 9, "events": 4, "samples": 158, **({"fresh": in_log} if in_log else {})}
+    results["log"]["measurements"]["error_rate"] = rate
+    assert rate_of(app, results).get("fresh") == expected
+
+
 def test_a_running_revision_was_not_switched_to(app):
     assert "since_switch" not in rate_of(app, well(since="baseline"))
 

@@ -103,6 +103,28 @@ def test_requests_of_a_later_release_are_not_counted_for_the_one_before():
     assert (since["counted"]["error_rate"]["events"], since["own"]) == (2, {"error_rate": [0, 6]})
 
 
+DOUBT = [{"name": "rate", "metric": "error_rate", "outcome": "unconfirmed"}]
+PLAIN = [{"name": "slow", "metric": "response_time", "outcome": "unconfirmed"}]
+SURE = [{"name": "rate", "metric": "error_rate", "outcome": "pass"}]
+
+
+@pytest.mark.parametrize(
+    "observations, rows, events",
+    [
+        ([], [], None),
+        ([observed(0)], [], None),
+        ([counted(0, 3, findings=DOUBT)], ["rate"], 3),
+        ([counted(0, 3, findings=DOUBT), counted(1, 4, findings=SURE)], [], None),
+        ([counted(0, findings=DOUBT)], ["rate"], None),
+        ([observed(0, findings=PLAIN, measurements={"response_time": {"value": 9}})], ["slow"], None),
+        ([observed(0, findings=PLAIN, measurements={"response_time": 9})], ["slow"], None),
+    ],
+)
+def test_what_the_last_look_doubted_is_looked_at_again(observations, rows, events):
+    wanted = {} if events is None else {"error_rate": {"events": events, "samples": 100 * events}}
+    assert watch.doubted(record(*observations)) == {"rows": rows, "counted": wanted}
+
+
 @pytest.mark.parametrize(
     "observations, look",
     [([], 1), ([observed(0), observed(1)], 3), ([observed(0, look=1), observed(9, look=250)], 251)],
