@@ -13,14 +13,14 @@ description:
   - Used by the role P(greenlight.release.deploy#role).
 author:
   - The greenlight.release maintainers (@greenlight)
-positional: context, record, closed, check_mode
+positional: context, record, closed, check_mode, already
 options:
   _input:
     description: Why it failed.
     type: str
     required: true
   context:
-    description: The C(app), the C(release_id), the C(from_revision) and the C(to_revision) of the release.
+    description: The C(app), the C(release_id) and the C(from_revision) of the release.
     type: dict
     required: true
   record:
@@ -31,6 +31,10 @@ options:
     description: The record that was closed last, or an empty mapping.
     type: dict
     default: {}
+  already:
+    description: Whether the revision ran already, so that nothing was released.
+    type: bool
+    default: false
   check_mode:
     description: Whether nothing was to be changed.
     type: bool
@@ -64,14 +68,15 @@ def failed_release(
     record: Optional[Mapping[str, Any]],
     closed: Optional[Mapping[str, Any]] = None,
     check_mode: Any = False,
+    already: Any = False,
 ) -> Dict[str, Any]:
     failure = plan.Failure(
         app=context["app"],
         release_id=context["release_id"],
         from_revision=context["from_revision"],
-        to_revision=context["to_revision"],
         check_mode=boolean(check_mode, strict=False),
         closed_id=(closed or {}).get("id", ""),
+        already=boolean(already, strict=False),
     )
     return {
         "rolls_back": plan.must_roll_back(failure),

@@ -80,6 +80,18 @@ options:
     type: str
     choices: [refuse, keep]
     default: refuse
+  processes:
+    description:
+      - Processes of the app as M(greenlight.release.pm2_process_info) returns them, so that O(state=fetched) knows which revision they run.
+      - What is in place may have been moved without a restart of them. A process runs what was in place when it began, by git's reflog, or by what PM2
+        found at its start where git does not know. By default they are taken to run what is in place.
+    type: list
+    elements: dict
+  unrestarted:
+    description: Pairs of revisions between which the app had not to be restarted, see RV(greenlight.release.release_record_info#module:unrestarted).
+    type: list
+    elements: list
+    default: []
   timeout:
     description: Seconds that one git command may take.
     type: float
@@ -121,6 +133,18 @@ head:
   returned: when the state is fetched, checked_out or read
   type: str
   sample: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
+from_revision:
+  description:
+    - The revision with which O(sha) is compared, and to which a rollback returns. That is RV(head), and where this is O(sha) already what O(processes) run
+      instead. Empty where nothing was released yet.
+  returned: when the state is fetched
+  type: str
+  sample: 5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495
+runs_already:
+  description: Whether O(sha) is in place, and all O(processes) run it. Without a process that runs it is not.
+  returned: when the state is fetched
+  type: bool
+  sample: false
 branch:
   description: Branch that is checked out, empty when HEAD is detached, and with O(layout=releases).
   returned: when the state is fetched
@@ -162,7 +186,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout
+from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, layout, running
 from ansible_collections.greenlight.release.plugins.module_utils._code import fetch as code_fetch
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
 from ansible_collections.greenlight.release.plugins.module_utils._values.identity import is_sha
@@ -170,14 +194,14 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.identit
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out", "read"], "required": True},
     "repository": {"type": "str", "no_log": False},
-    "revision": {"type": "str"},
+    **{name: {"type": "str"} for name in ("revision", "sha", "from_sha")},
     "path": {"type": "path"},
     "layout": {"type": "str", "choices": list(layout.KINDS), "default": "in_place"},
-    "sha": {"type": "str"},
     "recover": {"type": "bool", "default": False},
-    "from_sha": {"type": "str"},
     "deploy_key": {"type": "path", "no_log": False},
     "local_changes": {"type": "str", "choices": ["refuse", "keep"], "default": "refuse"},
+    "processes": {"type": "list", "elements": "dict"},
+    "unrestarted": {"type": "list", "elements": "list", "default": []},
     "timeout": {"type": "float", "default": 120},
 }
 
@@ -195,6 +219,8 @@ def fetch(params: Mapping[str, Any], environment: Mapping[str, str], check_mode:
             lambda where: git.make_run(environment, params["timeout"], str(where)),
             Path(folder) / "rehearsal" if check_mode else None,
             params["local_changes"] == "keep",
+            running.read(params["processes"]),
+            params["unrestarted"],
         )
         return code_fetch.fetch(place, params["repository"], params["sha"])
 
@@ -206,8 +232,7 @@ def act(params: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
     environment = git.make_environment(os.environ, settings, params["deploy_key"])
     run = git.make_run(environment, params["timeout"], params["path"] or ".")
     if params["state"] == "resolved":
-        revision = git.check_revision(params["revision"])
-        return {"changed": False, "sha": git.resolve(run, params["repository"], revision)}
+        return {"changed": False, "sha": git.resolve(run, params["repository"], git.check_revision(params["revision"]))}
     if params["state"] == "fetched":
         return fetch(params, environment, check_mode)
     if params["state"] == "read":

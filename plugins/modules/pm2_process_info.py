@@ -86,7 +86,8 @@ reason:
 processes:
   description:
     - The instances. Memory is in bytes, cpu in percent, C(uptime) in seconds, C(started_at) and C(kill_timeout) in milliseconds,
-      the first since 1970. C(revision) is the commit that PM2 found in the working folder at the start.
+      the first since 1970. C(revision) is the commit that PM2 found at the start in C(repository), which is the working folder or lies above it.
+      C(works_in) is the real path of the folder that the process works in, empty where it does not run.
   returned: success
   type: list
   elements: dict
@@ -109,6 +110,8 @@ processes:
       pm2_version: 7.0.4
       kill_timeout: 1600
       revision: 0639294c7d2f4d1ab8e1c7d27cbb56e4a3a4a1f2
+      repository: /srv/shop
+      works_in: /srv/shop
 ports:
   description: TCP ports that the instances serve.
   returned: success
@@ -164,7 +167,7 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.greenlight.release.plugins.module_utils._host import files
+from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import NoDaemonError, PM2Error
 from ansible_collections.greenlight.release.plugins.module_utils._release import heartbeat
@@ -211,7 +214,10 @@ def describe(seen: pm2.Readiness, state: pm2.State, home: Path, name: str) -> Di
         "exists": bool(seen.instances),
         "ready": seen.ready,
         "reason": seen.reason,
-        "processes": [instance.as_result(time.time(), state.version) for instance in seen.instances],
+        "processes": [
+            {**each.as_result(time.time(), state.version), "works_in": proc.working_folder(each.pid)}
+            for each in seen.instances
+        ],
         "ports": seen.ports,
         "orphans": pm2.orphans(home, name, seen.instances, state.daemon),
         "log_files": [{"path": path, "stream": stream} for path, stream in sorted(logs) if path],

@@ -163,6 +163,12 @@ rejected:
   returned: always
   type: dict
   sample: {"0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d": "20260219T020000Z-0639294c"}
+unrestarted:
+  description: The old and the new revision of each release that stands and for which the app had not to be restarted, oldest first.
+  returned: always
+  type: list
+  elements: list
+  sample: [["5f0c1c2a7d3f4b6e8a9b0c1d2e3f405162738495", "0639294cbb1f6a0a4a3b5d1a0d2c4e6f8a0b1c2d"]]
 releases:
   description: All releases, oldest first.
   returned: always

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import (
     aside,
@@ -19,6 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import (
     layout,
     lfs,
     releases,
+    running,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._values import lock_files
@@ -28,13 +29,17 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 class Place:
     """Where to fetch: `make_run` returns git for a folder, `rehearse_in` is a folder that may be made.
 
-    With `keeps_changes` local changes are no reason to refuse."""
+    With `keeps_changes` local changes are no reason to refuse. `began` are the processes of the app, None where nobody
+    asks what they run, and `kept` the ends of releases that restarted none of them.
+    """
 
     kind: str
     app_path: Path
     make_run: Callable[[Path], Run]
     rehearse_in: Optional[Path] = None
     keeps_changes: bool = False
+    began: Optional[Sequence[running.Began]] = None
+    kept: Sequence[Sequence[str]] = ()
 
 
 def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
@@ -56,11 +61,34 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     paths = [each.path for each in git.files_of(objects, sha)]
     if in_place:
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
-    first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
-    compared = git.compare(objects, head, sha) if head else first
+    compared, warnings = _compare(place, objects, head, sha, paths)
     locks = lock_files.installable(paths)
     fetched = {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
+    told = [*told, *warnings]
     return {**fetched, "warnings": told} if told else fetched
+
+
+def _compare(place: Place, run: Run, head: str, sha: str, paths: List[str]) -> Tuple[Dict[str, Any], List[str]]:
+    """Return what differs between what runs and the commit, and what to warn of.
+
+    What runs counts more than what is in place where that is the wanted commit already: its app has still to be
+    restarted, and a rollback returns to what ran.
+    """
+    if not head:
+        first = {"changed_paths": paths, "commits": [], "commit_count": 0, "forced": False}
+        return {**first, "from_revision": "", "runs_already": False}, []
+    runs = running.Running(head)
+    if place.began is not None:
+        runs = running.find(run, place.kind, place.app_path, head, place.began, place.kept)
+    is_in_place = head == sha
+    # A rollback of the other layout returns to the folder that `current` led to.
+    may_return = is_in_place and place.kind == "in_place" and bool(runs.revision)
+    old = runs.revision if may_return and git.has_commit(run, runs.revision) else head
+    compared = git.compare(run, old, sha)
+    known = {"from_revision": old, "runs_already": is_in_place and runs.revision == head}
+    # That nothing runs is said by the baseline, unless somebody could take it for released.
+    is_told = runs.told and (is_in_place or bool(place.began))
+    return {**compared, **known}, [runs.told] if is_told else []
 
 
 def _look(place: Place) -> Tuple[str, str]:

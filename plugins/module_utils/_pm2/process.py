@@ -25,7 +25,8 @@ class Instance:
 
     `started_at`, `kill_timeout` and `listen_timeout` are in milliseconds, the first since 1970, the last 0 where the
     app says nothing; memory is in bytes, cpu in percent.
-    `revision` is the commit that PM2 found in the working folder at the start, empty when there was none. `watch` is
+    `revision` is the commit that PM2 found in the working folder or the `repository` above it at the start, empty
+    when there was none. `watch` is
     true or a list of paths where PM2 restarts it when a file changes; PM2 forgets that when a process is stopped.
     Without `autorestart` it may end, and `schedule` is when PM2 starts it whatever it does, empty for never.
     """
@@ -50,6 +51,7 @@ class Instance:
     listen_timeout: int = 0
     autorestart: bool = True
     schedule: str = ""
+    repository: str = ""
 
     @property
     def logs(self) -> List[Tuple[str, str]]:
@@ -140,6 +142,7 @@ def parse_instance(process: Mapping[str, Any]) -> Instance:
         watch=env.get("watch") or False,
         listen_timeout=int(env.get("listen_timeout") or 0),
         autorestart=env.get("autorestart") is not False,
+        repository=str((env.get("versioning") or {}).get("repo_path") or ""),
         schedule="" if str(env.get("cron_restart") or 0) == "0" else str(env["cron_restart"]),
     )
 

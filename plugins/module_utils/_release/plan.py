@@ -43,14 +43,17 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Failure:
-    """A deploy that failed. `closed_id` is the release that was closed last on this host, empty for none."""
+    """A deploy that failed. `closed_id` is the release that was closed last on this host, empty for none.
+
+    With `already` the host ran the revision, and nothing was released.
+    """
 
     app: str
     release_id: str
     from_revision: str
-    to_revision: str
     check_mode: bool
     closed_id: str
+    already: bool = False
 
 
 def plan_steps(deploy: Deploy) -> List[Step]:
@@ -147,8 +150,7 @@ def must_roll_back(failure: Failure) -> bool:
 
     What fails after that, such as the service that starts PM2 at boot, says nothing against the revision.
     """
-    already = failure.from_revision == failure.to_revision
-    return not failure.check_mode and not already and failure.closed_id != failure.release_id
+    return not failure.check_mode and not failure.already and failure.closed_id != failure.release_id
 
 
 def describe_end(failure: Failure, record: Optional[Mapping[str, Any]], reason: str) -> str:

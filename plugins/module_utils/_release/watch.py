@@ -232,6 +232,11 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime, standin
         "lock": release_record.describe_lock(newest, now) if newest and is_open else "",
         "died": bool(newest and is_open and release_record.is_stale(newest, now)),
         "rejected": release_record.rejected_revisions(records),
+        "unrestarted": [
+            [record["from_revision"], record["to_revision"]]
+            for record in records
+            if record["status"] in ("watching", "healthy") and record["facts"].get("restart_app") is False
+        ],
         "releases": [{key: record[key] for key in _SUMMARY} for record in records],
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import asdict, replace
-from typing import Callable, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import layout
 from ansible_collections.greenlight.release.plugins.module_utils._logs import files as logs_files
@@ -168,9 +168,10 @@ def _remember_settings(inputs: Inputs, progress: Progress) -> Progress:
 
 def note_switching(inputs: Inputs, progress: Progress) -> Progress:
     # No values: a rollback applies the file of the old revision.
-    described = {"ecosystem": asdict(inputs.ecosystem)} if inputs.ecosystem else {}
-    known = progress.learned({"strategy": inputs.plan.strategy, **described})
-    note(inputs, known, "switching", "databases", "cursor", "watch", "schedules", "strategy", *described)
+    described: Dict[str, Any] = {"ecosystem": asdict(inputs.ecosystem)} if inputs.ecosystem else {}
+    described.update(strategy=inputs.plan.strategy, restart_app=inputs.plan.restart_app)
+    known = progress.learned(described)
+    note(inputs, known, "switching", "databases", "cursor", "watch", "schedules", *described)
     return progress
 
 

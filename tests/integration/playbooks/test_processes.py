@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from git_commands import commit, git
-from machine import wait_for
+from machine import App, wait_for
 from one_host import Site
 
 # Listens on a unix socket, and removes it when it ends.
@@ -120,3 +120,26 @@ def test_a_bot_that_serves_nothing_is_released_and_judged_by_its_process_and_its
     assert statuses(pm2) == {"bot": "online"}
     log = Path(pm2.processes()[0]["pm2_env"]["pm_out_log_path"]).read_text()
     assert log.split() == ["RUNS", "v1", "RUNS", "v2", "RUNS", "v3", "RUNS", "v2"]
+
+
+def test_two_apps_in_one_checkout_each_get_their_release(tmp_path, running, pm2, repository, free_port):
+    """The release of the first one moves the code of both, and only the first one runs it then."""
+    database = tmp_path / "second" / "app.db"
+    database.parent.mkdir()
+    env = {"PORT": str(free_port + 1), "DATABASE_PATH": str(database)}
+    pm2("start", running.path / "server.js", "--name", "second", env=env)
+    second = App.__new__(App)
+    second.__dict__.update(running.__dict__, port=free_port + 1, database=database)
+    second.url = f"http://127.0.0.1:{second.port}"
+    wait_for(second.answers, "the first answer of the second app")
+    site = Site(tmp_path, running, pm2, repository)
+    other = Site(database.parent, second, pm2, repository, greenlight_app_name="second")
+    status, output = site.deploy("better")
+    assert (status, site.revision(), other.revision()) == (0, site.shas["better"], site.shas["good"]), output
+    status, output = other.deploy("better")
+    assert (status, other.revision()) == (0, site.shas["better"]), output
+    assert "the code was moved without a restart of the app" in output
+    (record,) = other.records()
+    assert (record["from_revision"], record["to_revision"]) == (site.shas["good"], site.shas["better"])
+    status, output = other.deploy("better")
+    assert (status, "changed=0" in output) == (0, True), output

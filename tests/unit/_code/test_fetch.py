@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import fe
 from ansible_collections.greenlight.release.plugins.module_utils._code import git as code_git
 from ansible_collections.greenlight.release.plugins.module_utils._code.fetch import Place
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
+from ansible_collections.greenlight.release.plugins.module_utils._code.running import Began
 from git_commands import git
 from git_repositories import Repositories
 
@@ -39,12 +41,21 @@ class Host:
             git(repository, "update-ref", "refs/heads/main", self.repositories.first)
             git(repository, "gc", "--quiet", "--prune=now")
 
-    def fetch(self, rehearse=False):
+    def put_in_place(self):
+        """Move the code to the second commit, as somebody does by hand."""
+        self.fetch()
+        if self.kind == "in_place":
+            git(self.path, "checkout", "--quiet", "--detach", self.repositories.second)
+        else:
+            (self.path / "releases" / OLD_ID / "REVISION").write_text(self.repositories.second)
+
+    def fetch(self, rehearse=False, began=None):
         place = Place(
             self.kind,
             self.path,
             lambda where: code_git.make_run(self.repositories.environment, 30, str(where)),
             self.temporary if rehearse else None,
+            began=began,
         )
         return code_fetch.fetch(place, f"file://{self.repositories.origin}", self.repositories.second)
 
@@ -126,3 +137,41 @@ def test_what_old_releases_put_aside_is_removed_and_what_cannot_be_is_told(tmp_p
     (tmp_path / "other").mkdir()
     Host(tmp_path / "other", "releases").fetch()
     assert asked == [host.path]
+
+
+@pytest.mark.parametrize(
+    "at, runs, comes_from, told",
+    [
+        (None, True, "second", ""),
+        (0, True, "second", ""),
+        (-3600, False, "second", "Nobody can say which revision"),
+    ],
+)
+def test_what_is_in_place_need_not_be_what_runs(host, at, runs, comes_from, told):
+    """Seconds before now at which the only process of the app began, None where nobody asks."""
+    host.put_in_place()
+    began = None if at is None else [Began(7, time.time() + 5 + at, "", "", "")]
+    fetched = host.fetch(began=began)
+    assert (fetched["runs_already"], fetched["from_revision"]) == (runs, getattr(host.repositories, comes_from))
+    assert [told in warning for warning in fetched.get("warnings", [])] == ([True] if told else [])
+
+
+def test_an_app_that_runs_an_older_revision_than_is_in_place_is_released_from_it(tmp_path):
+    host = Host(tmp_path, "in_place")
+    host.put_in_place()
+    first = Began(7, 0, "", host.repositories.first, str(host.path))
+    fetched = host.fetch(began=[first])
+    assert (fetched["runs_already"], fetched["from_revision"]) == (False, host.repositories.first)
+    assert (fetched["changed_paths"], fetched["commit_count"]) == (["a", "new/file"], 1)
+    assert "the code was moved without a restart" in fetched["warnings"][0]
+    unheard = Began(7, 0, "", "c" * 40, str(host.path))
+    assert host.fetch(began=[unheard])["from_revision"] == host.repositories.second
+
+
+def test_that_nothing_runs_is_told_only_where_it_could_be_taken_for_released(tmp_path):
+    host = Host(tmp_path, "in_place")
+    before = host.fetch(began=[])
+    assert (before["runs_already"], before["from_revision"]) == (False, host.repositories.first)
+    assert "warnings" not in before
+    host.put_in_place()
+    assert "No process of the app runs" in host.fetch(began=[])["warnings"][0]

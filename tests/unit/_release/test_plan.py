@@ -144,20 +144,20 @@ CONTEXT = {"app": "shop", "release_id": ID, "from_revision": OLD, "to_revision":
 
 
 @pytest.mark.parametrize(
-    "changes, closed, check_mode, rolls_back",
+    "closed, check_mode, already, rolls_back",
     [
-        ({}, {}, False, True),
-        ({}, None, False, True),
-        ({}, {"id": "20260218T020000Z-aaaaaaaa"}, False, True),
-        ({}, {"id": ID}, False, False),
-        ({}, {}, True, False),
-        ({"from_revision": NEW}, {}, False, False),
+        ({}, False, False, True),
+        (None, False, False, True),
+        ({"id": "20260218T020000Z-aaaaaaaa"}, False, False, True),
+        ({"id": ID}, False, False, False),
+        ({}, True, False, False),
+        ({}, False, True, False),
     ],
 )
 def test_a_deploy_that_failed_is_rolled_back_unless_there_is_nothing_to_roll_back(
-    changes, closed, check_mode, rolls_back
+    closed, check_mode, already, rolls_back
 ):
-    failed = failed_release("no space", {**CONTEXT, **changes}, None, closed, check_mode)
+    failed = failed_release("no space", CONTEXT, None, closed, check_mode, already)
     assert failed["rolls_back"] is rolls_back
     assert (failed["message"] == "no space") is not rolls_back
 
