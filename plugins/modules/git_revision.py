@@ -34,9 +34,11 @@ options:
       - V(resolved) asks the repository for the full commit SHA of a branch, a tag or a SHA. It needs no checkout.
       - V(fetched) fetches the commit without switching to it, and compares it with the running one. Files, index, branches and HEAD stay as they are.
         It refuses a checkout with local changes, and a commit that would overwrite files that git does not track.
+        Submodules are fetched too, from URLs of C(.gitmodules) that are relative to O(repository) or name another host. Submodules of
+        submodules are refused, and so are changes in a submodule that nobody committed.
         Files that Git LFS keeps are fetched too, where C(git-lfs) is installed on this host, and are else refused by name.
         In check mode the commit is fetched to a temporary repository, so that the comparison is true although not even a ref of the checkout changes.
-      - V(checked_out) checks out a commit that was fetched, detached.
+      - V(checked_out) checks out a commit that was fetched, detached. It refuses one with submodules, which M(greenlight.release.release_switch) moves.
       - V(read) only says which commit is in place.
     type: str
     choices: [resolved, fetched, checked_out, read]

@@ -10,7 +10,7 @@ module: release_tree
 short_description: Build the tree of a revision while the old one runs, and remove old trees
 version_added: 0.1.0
 description:
-  - Exports the files of a commit that was fetched, so that commands can install and build in it while the old revision serves.
+  - Exports the files of a commit that was fetched, and those of its submodules, so that commands can install and build in it while the old revision serves.
   - What is not rebuilt is carried over from the running tree, by shared blocks where the filesystem can do that. Shared paths are linked.
   - The running tree, its index, its branches and its commit stay as they are, and a full disk costs only the new tree.
   - Run it as the user who owns the app's folder. Files are readable to everyone who may read that folder, and writable to their owner.

@@ -34,6 +34,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._code.git impor
     has_commit,
     refuse_foreign,
     top_of,
+    tree_of,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._code.space import refuse_no_room
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
@@ -45,7 +46,10 @@ _LOCKS = ("index.lock", "HEAD.lock")
 
 @dataclass(frozen=True)
 class Status:
-    """What `git status` says: the commit that is checked out, and paths that differ from it."""
+    """What `git status` says: the commit that is checked out, and paths that differ from it.
+
+    Submodules that differ are not among the changed paths: each is a checkout of its own.
+    """
 
     head: str
     branch: str
@@ -64,6 +68,8 @@ def parse_status(output: str) -> Status:
             head = entry[len("# branch.oid ") :]
         elif entry.startswith("# branch.head "):
             branch = entry[len("# branch.head ") :]
+        elif entry.startswith("1 ") and entry.split(" ")[2].startswith("S"):
+            continue
         elif entry.startswith("1 "):
             changed.append(entry.split(" ", 8)[8])
         elif entry.startswith("2 "):
@@ -139,6 +145,8 @@ def bring_to(run: Run, path: Path, sha: str, recover_from: Optional[str], check_
     """
     if not has_commit(run, sha):
         raise GitError(f"{path} does not have the commit {sha}; fetch it first")
+    if tree_of(run, sha)[1]:
+        raise GitError(f"{sha} has submodules, which only release_switch moves; release it with that")
     kept = Aside()
     if recover_from is not None and not check_mode:
         kept = recover(run, path, recover_from, sha)
@@ -176,7 +184,7 @@ def recover(run: Run, path: Path, from_sha: str, sha: str, leave_others: bool = 
     Raises GitError.
     """
     refuse_living_locks(run, path)
-    between = set(changed_between(run, from_sha, sha))
+    between = set(changed_between(run, from_sha, sha, submodules=False))
     status = read_status(run, path)
     others = tuple(name for name in status.changed if name not in between)
     if others and not leave_others:

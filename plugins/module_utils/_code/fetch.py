@@ -20,6 +20,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._code import (
     lfs,
     releases,
     running,
+    submodule_move,
+    submodules,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._values import lock_files
@@ -58,13 +60,16 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     if not present:
         git.fetch(objects, repository, sha)
     lfs.fetch(objects, repository, sha, check_mode=place.rehearse_in is not None)
+    rehearse = _rehearse_submodule(place) if place.rehearse_in else None
+    changed = submodules.fetch(objects, run, folder, repository, sha, rehearse) or not present
     paths = [each.path for each in git.files_of(objects, sha)]
     if in_place:
+        submodule_move.check(objects, run, place.app_path, head, sha)
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     compared, warnings = _compare(place, objects, head, sha, paths)
     locks = lock_files.installable(paths)
-    fetched = {"changed": not present, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
     told = [*told, *warnings]
+    fetched = {"changed": changed, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
     return {**fetched, "warnings": told} if told else fetched
 
 
@@ -107,6 +112,17 @@ def _look(place: Place) -> Tuple[str, str]:
 def _create(place: Place, folder: Path) -> None:
     what = f"Cannot create the repository {folder}"
     git.demand(place.make_run(folder.parent)(["init", "--quiet", "--bare", str(folder)]), what)
+
+
+def _rehearse_submodule(place: Place) -> submodules.Rehearse:
+    """Return what makes a repository for the commit of a submodule in the folder of a rehearsal."""
+
+    def make(submodule: submodules.Submodule) -> Run:
+        folder = Path(f"{place.rehearse_in}-{submodule.name.replace('/', '-')}")
+        _create(place, folder)
+        return place.make_run(folder)
+
+    return make
 
 
 def _rehearse(place: Place, run: Run, folder: Path) -> Run:

@@ -31,7 +31,13 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.output 
 # What git-check-ref-format(1) forbids, and a leading dash, which would be an option.
 _FORBIDDEN = re.compile(r"^-|\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock$|\.lock/|^/|/$|\.$|/\.")
 _CREDENTIALS = re.compile(r"(\w://)[^\s/@]+@")
-_UNTRUSTED = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.sshCommand=", "protocol.ext.allow=never")
+_UNTRUSTED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.sshCommand=",
+    "protocol.ext.allow=never",
+    "submodule.recurse=false",
+)
 # How the caller says which key and which authorities to use. A checkout's own settings cannot.
 _KEPT = (
     "GIT_SSH_COMMAND",
@@ -162,7 +168,8 @@ def make_run(environment: Mapping[str, str], timeout: float, where: str = ".", g
         except FileNotFoundError as error:
             raise GitError("git is not installed on this host; install it") from error
         if ended.state != "ended":
-            raise GitError(f"git {arguments[0]} did not end in {timeout:g} seconds; check the remote")
+            asked = arguments[2] if arguments[0] == "-C" else arguments[0]
+            raise GitError(f"git {asked} did not end in {timeout:g} seconds; check the remote")
         output, problem = ended.output.decode("utf-8", "surrogateescape"), ended.error.decode("utf-8", "replace")
         return Done(ended.code, output, problem)
 
@@ -277,21 +284,28 @@ def _ssh_command(run: Run) -> str:
     return run(["config", "--local", "--get-all", "core.sshCommand"]).output.strip()
 
 
-def parse_tree(output: str) -> List[Entry]:
-    """Read `git ls-tree -r -l -z`. Raises GitError for submodules."""
-    entries = []
+def parse_tree(output: str) -> Tuple[List[Entry], Dict[str, str]]:
+    """Read `git ls-tree -r -l -z`: the files, and the commit of each submodule by its path."""
+    entries, links = [], {}
     for line in filter(None, output.split("\0")):
         facts, _tab, path = line.partition("\t")
-        _mode, kind, _sha, size = facts.split()
-        if kind == "commit" or path == ".gitmodules":
-            raise GitError(f"The revision has submodules ({path}), which are not supported")
-        entries.append(Entry(path, int(size)))
-    return entries
+        _mode, kind, sha, size = facts.split()
+        if kind == "commit":
+            links[path] = sha
+        else:
+            entries.append(Entry(path, int(size)))
+    return entries, links
+
+
+@functools.lru_cache(maxsize=None)
+def tree_of(run: Run, sha: str) -> Tuple[List[Entry], Dict[str, str]]:
+    """Return the files of a commit, and the commit of each submodule by its path. Raises GitError."""
+    return parse_tree(demand(run(["ls-tree", "-r", "-l", "-z", sha]), f"Cannot read {sha}"))
 
 
 def files_of(run: Run, sha: str) -> List[Entry]:
-    """Return the files of a commit. Raises GitError for a commit with submodules."""
-    return parse_tree(demand(run(["ls-tree", "-r", "-l", "-z", sha]), f"Cannot read {sha}"))
+    """Return the files of a commit, without those of submodules. Raises GitError."""
+    return tree_of(run, sha)[0]
 
 
 def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
@@ -312,9 +326,10 @@ def lend_objects(run: Run, path: Path, temporary: Path, run_there: Run) -> None:
         demand(run_there(["update-ref", "refs/greenlight/known", head]), what)
 
 
-def changed_between(run: Run, one: str, other: str) -> List[str]:
-    """Return the paths that differ between two commits."""
-    names = demand(run(["diff", "--name-only", "--no-renames", "-z", one, other]), f"Cannot compare {one} with {other}")
+def changed_between(run: Run, one: str, other: str, submodules: bool = True) -> List[str]:
+    """Return the paths that differ between two commits, also those of `submodules`."""
+    words = ["diff", "--name-only", "--no-renames", "-z", f"--ignore-submodules={'none' if submodules else 'all'}"]
+    names = demand(run([*words, one, other]), f"Cannot compare {one} with {other}")
     return [name for name in names.split("\0") if name]
 
 

@@ -22,9 +22,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import checkout, git, space, unmoved
+from ansible_collections.greenlight.release.plugins.module_utils._code import (
+    checkout,
+    git,
+    space,
+    submodule_move,
+    submodules,
+    unmoved,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._code.aside import Aside
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import (
@@ -54,11 +61,13 @@ def check_forward(run: Run, move: Move) -> None:
         if not git.has_commit(run, sha):
             raise GitError(f"{move.app_path} does not have the commit {sha}; fetch it first")
         _refuse_tracked(run, move, sha)
+    submodule_move.check_fetched(run, move.app_path, move.to_sha)
     _check_tree(run, move)
     space.refuse_no_room(run, move.app_path, move.from_sha, move.to_sha)
     folder = folder_of(run, move)
     if read_plan(folder / "plan.json") is None:
-        unmoved.refuse_unmoved(folder / "new", [each.path for each in git.files_of(run, move.to_sha)], move.built_paths)
+        files = [*git.files_of(run, move.to_sha), *submodules.entries_of(run, move.app_path, move.to_sha)]
+        unmoved.refuse_unmoved(folder / "new", [each.path for each in files], move.built_paths)
 
 
 def _check_tree(run: Run, move: Move) -> None:
@@ -73,6 +82,7 @@ def _check_tree(run: Run, move: Move) -> None:
             raise GitError(
                 f"{move.app_path} is at {status.head}, not at {move.from_sha}; it was moved by hand, start again"
             )
+        submodule_move.check(run, run, move.app_path, status.head, move.to_sha)
 
 
 def _refuse_tracked(run: Run, move: Move, sha: str) -> None:
@@ -119,18 +129,21 @@ def forward(run: Run, move: Move) -> List[str]:
     """
     _check_tree(run, move)
     folder, kept = folder_of(run, move), Aside()
-    notes = _keep_commits(run, move)
-    if read_plan(folder / "plan.json") is None:
+    notes, again = _keep_commits(run, move), read_plan(folder / "plan.json") is not None
+    if not again:
         if move.keeps_changes:
             kept = checkout.clear_changes(run, move.app_path, move.release_id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         staged = [name for name in move.built_paths if os.path.lexists(str(folder / "new" / name))]
         had = {name: os.path.lexists(str(move.app_path / name)) for name in staged}
         aside = str(kept.folder) if kept.folder else ""
-        write_plan(folder / "plan.json", {"from": move.from_sha, "to": move.to_sha, "swapped": had, "aside": aside})
+        plan = {"from": move.from_sha, "to": move.to_sha, "swapped": had, "aside": aside}
+        plan["modules"] = submodule_move.heads(run, move.app_path, move.from_sha)
+        write_plan(folder / "plan.json", plan)
     else:
         kept = checkout.recover(run, move.app_path, move.from_sha, move.to_sha, owner=move.release_id)
     checkout.check_out(run, move.app_path, move.to_sha)
+    notes += submodule_move.forward(run, move, _modules(folder), again)
     for name in _swapped(folder):
         _swap(folder, move.app_path, name)
     return notes + kept.notes(move.app_path)
@@ -156,6 +169,11 @@ def _keep_commits(run: Run, move: Move) -> List[str]:
         f"{move.from_sha} in {move.app_path} is in no branch or tag that was fetched: {were} made there, or taken "
         f"out of {'its' if count == 1 else 'their'} branch. It is kept as {ref}"
     ]
+
+
+def _modules(folder: Path) -> Dict[str, str]:
+    """Return the commits that the submodules are moved from."""
+    return dict((read_plan(folder / "plan.json") or {}).get("modules") or {})
 
 
 def _swapped(folder: Path) -> List[str]:
@@ -197,6 +215,7 @@ def _check_back(run: Run, move: Move) -> None:
     if not git.has_commit(run, move.from_sha):
         raise GitError(f"{move.app_path} does not have the commit {move.from_sha} any more; fetch it first")
     folder = folder_of(run, move)
+    submodule_move.check_back(run, move.app_path, _modules(folder))
     plan = read_plan(folder / "plan.json") or {"swapped": {}}
     for name, existed in plan["swapped"].items():
         in_place = os.path.lexists(str(folder / "new" / name)) and os.path.lexists(str(move.app_path / name))
@@ -216,9 +235,10 @@ def back(run: Run, move: Move) -> List[str]:
     for name, existed in sorted(plan["swapped"].items()):
         _swap_back(folder, move.app_path, name, existed)
     checkout.check_out(run, move.app_path, move.from_sha, kept.left)
+    notes = submodule_move.back(run, move, _modules(folder)) if "modules" in plan else []
     aside = plan.get("aside")
     without = f"The local changes that the release put aside are in {aside}; {move.app_path} runs without them"
-    return [*kept.notes(move.app_path), *([without] if aside else [])]
+    return [*kept.notes(move.app_path), *notes, *([without] if aside else [])]
 
 
 def _swap_back(folder: Path, app_path: Path, name: str, existed: bool) -> None:

@@ -42,6 +42,6 @@ def refuse_full(place: Path, needed: int, files: int) -> None:
 
 def refuse_no_room(run: Run, path: Path, from_sha: str, to_sha: str) -> None:
     """Raise GitError when a checkout has no room for what differs between two commits. Raises OSError."""
-    between = set(changed_between(run, from_sha, to_sha))
+    between = set(changed_between(run, from_sha, to_sha, submodules=False))
     sizes = [each.size for each in files_of(run, to_sha) if each.path in between]
     refuse_full(path, on_disk(sizes), len(sizes))

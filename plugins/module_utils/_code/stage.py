@@ -14,9 +14,9 @@ import os
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import git, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, submodules, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError, Run
-from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
+from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move, repository_of
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free
 from ansible_collections.greenlight.release.plugins.module_utils._code.stage_plan import Planned, marker_of
 from ansible_collections.greenlight.release.plugins.module_utils._host import files
@@ -37,6 +37,7 @@ def stage(run_with_index: Run, move: Move, planned: Planned) -> None:
             tree_copy.remove(partial)
             partial.mkdir()
             _export(run_with_index, move.to_sha, partial)
+            submodules.export(run_with_index, repository_of(move.kind, move.app_path), move.to_sha, partial)
             _carry_over(partial, move, planned)
             _link(partial, move, planned)
             _finish(partial, move, planned)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, space, tree_copy
+from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout, space, submodules, tree_copy
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Entry, GitError, Run
 from ansible_collections.greenlight.release.plugins.module_utils._code.layout import Move
 from ansible_collections.greenlight.release.plugins.module_utils._code.move import lies_free, read_plan
@@ -80,10 +80,18 @@ def plan(run: Run, wanted: Wanted, may_lack_commit: bool = False) -> Planned:
 
 def _entries(run: Run, move: Move, may_lack_commit: bool) -> Sequence[Entry]:
     if git.has_commit(run, move.to_sha):
-        return git.files_of(run, move.to_sha)
+        return [*git.files_of(run, move.to_sha), *_entries_of_submodules(run, move, may_lack_commit)]
     if may_lack_commit:
         return []
     raise GitError(f"{move.app_path} does not have the commit {move.to_sha}; fetch it first")
+
+
+def _entries_of_submodules(run: Run, move: Move, may_lack_commit: bool) -> Sequence[Entry]:
+    path = layout.repository_of(move.kind, move.app_path)
+    known = submodules.submodules_of(run, move.to_sha) if git.has_commit(run, move.to_sha) else ()
+    if may_lack_commit and not all(submodules.has_commit(run, path, each) for each in known):
+        return []
+    return submodules.entries_of(run, path, move.to_sha)
 
 
 def describe(planned: Planned, sha: str) -> Dict[str, Any]:

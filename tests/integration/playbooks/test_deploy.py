@@ -180,20 +180,27 @@ def test_a_revision_that_does_not_start_or_that_the_matrix_rejects_is_rolled_bac
 
 
 def test_a_word_that_the_old_revision_did_not_answer_rolls_the_new_one_back(site, tmp_path):
-    """Nobody said what a good answer is: the running revision did."""
-    source = tmp_path / "source"
+    """Nobody said what a good answer is: the running revision did. A submodule is moved and rolled back with it."""
+    source, library, allowed = tmp_path / "source", tmp_path / "library", ("-c", "protocol.file.allow=always")
     shutil.copytree(site.repository, source)
     git(source, "checkout", "--quiet", "better")
     says = "async function health() {{ return '{}'; }}\nmodule.exports = {{health}};\n"
+    git(tmp_path, "init", "--quiet", library)
+    commit(library, {"index.js": "1"})
+    git(source, *allowed, "submodule", "--quiet", "add", str(library), "lib")
     well = commit(source, {"health.js": says.format("OK")})
+    git(source / "lib", "pull", "--quiet", str(library), commit(library, {"index.js": "2"}))
     ill = commit(source, {"health.js": says.format("ERROR: no database")})
     git(site.app.path, "fetch", "--quiet", str(source), "better")
     git(site.app.path, "checkout", "--quiet", well)
+    git(site.app.path, *allowed, "submodule", "--quiet", "update", "--init")
     site.pm2("restart", "all")
     wait_for(lambda: site.app.answers() == "OK", "the answer of the plain revision")
     status, output = site.deploy(ill, "-e", f"greenlight_repository={source}")
     said = " ".join(output.split())
     assert (status, site.app.answers()) == (2, "OK"), output
+    assert (site.app.path / "lib" / "index.js").read_text() == "1", output
+    assert git(site.app.path / "lib", "log", "--all", "--format=%s") == "change\nchange", "the new commit was fetched"
     assert "The health is good with status 200 and a text like" in said, output
     assert f"was rolled back to {well}: " in said, output
     assert "ERROR: no database" in said, output

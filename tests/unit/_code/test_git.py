@@ -268,10 +268,5 @@ def test_the_text_of_a_file_is_read_from_a_commit(tmp_path):
 
 def test_a_listing_of_a_tree_is_read():
     output = "100644 blob aaaa      12\tdir/a name\x00120000 blob bbbb       3\tlink\x00"
-    assert code_git.parse_tree(output) == [code_git.Entry("dir/a name", 12), code_git.Entry("link", 3)]
-
-
-@pytest.mark.parametrize("line", ["160000 commit aaaa       -\tlib\x00", "100644 blob aaaa       0\t.gitmodules\x00"])
-def test_submodules_are_refused(line):
-    with pytest.raises(GitError, match=r"has submodules \((lib|.gitmodules)\)"):
-        code_git.parse_tree(line)
+    entries, links = code_git.parse_tree(f"{output}160000 commit cccc       -\tlib\x00")
+    assert (entries, links) == ([code_git.Entry("dir/a name", 12), code_git.Entry("link", 3)], {"lib": "cccc"})
