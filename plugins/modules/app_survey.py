@@ -114,7 +114,7 @@ def main() -> None:
         found = survey.survey(module.params, os.environ, Path.home())
     except (GreenlightError, OSError) as error:
         module.fail_json(msg=files.told(error))
-    module.exit_json(name=found.name, content=variables.render(found), missing=variables.missing(found))
+    module.exit_json(name=found.app.name, content=variables.render(found), missing=variables.missing(found))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
 from git_commands import commit, git
 from machine import CHECKOUT, interpreter, play, wait_for
 
@@ -28,7 +30,7 @@ class Shape:
 
     `source` is the file that has the version, `start` what pm2 is told in the folder `where` after `before` has run
     there, `health` what tells the version. `beside` are files that git does not have, with `{port}` in them. `bad` is
-    what a bad revision has in place of the version.
+    what a bad revision has in place of the version, and `written` some of the variables that init writes.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Shape:
     bad: str = "VERSION = revision"
     env: dict = field(default_factory=dict)
     headers: dict = field(default_factory=dict)
+    over_socket: bool = False
+    written: dict = field(default_factory=dict)
 
 
 def basic(user, password):
@@ -66,10 +70,25 @@ STANDALONE = Shape(
     ("start", ".next/standalone/server.js", "--name", "site"),
     health="/api/health",
     before=("npm", "run", "build"),
+    written={"greenlight_built_paths": ["node_modules", ".next"]},
     env={"HOSTNAME": "127.0.0.1", "HEALTH_PASSWORD": "correct horse"},
     headers=basic("probe", "correct horse"),
 )
-SHAPES = (MONOREPO, NPM_START, CLUSTER, TYPESCRIPT, STANDALONE)
+WORKERS = Shape(
+    "workers",
+    "database.js",
+    ("start", "ecosystem.config.js"),
+    written={
+        "greenlight_app_name": "jobs-api",
+        "greenlight_processes": [
+            {"name": "jobs-api", "role": "serves", "ports": ["PORT"]},
+            {"name": "jobs-worker", "role": "works"},
+            {"name": "jobs-nightly", "role": "runs"},
+        ],
+    },
+)
+SOCKET = Shape("socket", "server.js", ("start", "server.js", "--name", "gateway"), health="/healthz", over_socket=True)
+SHAPES = (MONOREPO, NPM_START, CLUSTER, TYPESCRIPT, STANDALONE, WORKERS)
 
 
 class Running:
@@ -89,25 +108,34 @@ class Running:
         self.inventory.parent.mkdir()
         here = {"ansible_connection": "local", "ansible_python_interpreter": interpreter()}
         self.inventory.write_text(json.dumps({"all": {"hosts": {"here": here}}}))
+        # The path of a socket may only be short.
+        self.socket = pm2.home.parent / f"{shape.name}.sock"
         self.variables = self.inventory.parent / "group_vars" / "all" / "greenlight.yml"
 
     def start(self):
         where = self.path / self.shape.where
         for name, text in self.shape.beside.items():
             (self.path / name).write_text(text.format(port=self.port))
-        variables = {"PORT": str(self.port), "DATABASE_PATH": str(self.folder / "data" / "app.db"), **self.shape.env}
+        places = {"DATABASE_PATH": str(self.folder / "data" / "app.db"), "SOCKET_PATH": str(self.socket)}
+        variables = {"PORT": str(self.port), **places, **self.shape.env}
         if self.shape.before:
             subprocess.run(self.shape.before, cwd=where, env={**os.environ, **variables}, check=True)
         self.pm2(*self.shape.start, where=where, env=variables)
         wait_for(self.version, "the first answer of the app")
 
     def version(self):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{self.shape.health}", headers=self.shape.headers)
+        """Ask the app as its users do, over its port or as nginx does over its socket."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return json.load(answer)["version"]
-        except OSError:
+            if self.shape.over_socket:
+                connection.sock = socket.socket(socket.AF_UNIX)
+                connection.sock.connect(str(self.socket))
+            connection.request("GET", self.shape.health, headers=self.shape.headers)
+            return json.load(connection.getresponse())["version"]
+        except (OSError, http.client.HTTPException):
             return None
+        finally:
+            connection.close()
 
     def change(self, old, new):
         """Commit a new revision to the repository, and return its SHA."""
@@ -124,6 +152,11 @@ class Running:
             "greenlight_health_headers": self.shape.headers,
         }
         return play("-i", self.inventory, "greenlight.release.init", "-e", json.dumps(given))
+
+    def unwritten(self):
+        """Return which of the variables that the shape expects init has not written."""
+        found = yaml.safe_load(self.variables.read_text().replace(str(self.port), '"PORT"'))
+        return {name: found.get(name) for name, value in self.shape.written.items() if found.get(name) != value}
 
     def deploy(self, *words):
         """Deploy in the short time that a test may take; how fast this machine is says nothing of a revision."""

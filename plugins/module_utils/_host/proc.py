@@ -235,6 +235,15 @@ def read_in_folder(pid: int, path: str, limit: int = 4096, proc: Path = PROC) ->
         os.close(folder)
 
 
+def environment_of(pid: int, proc: Path = PROC) -> Dict[str, str]:
+    """Return the environment of a process as it was at its start, {} where it cannot be read."""
+    try:
+        text = (proc / str(pid) / "environ").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+
+
 def environments(text: str, proc: Path = PROC) -> Iterator[Tuple[int, Dict[str, str]]]:
     """Yield pid and environment of the processes in whose environment, as it was at their start, the text occurs."""
     for pid in sorted(pids(proc)):

@@ -15,11 +15,13 @@ import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, TextIO, Tuple, Union
+from typing import Iterator, List, NamedTuple, Optional, Set, TextIO, Tuple, Union
 
 PROC = Path("/proc")
 # State of a listening socket in /proc/net/tcp, include/net/tcp_states.h.
 _LISTEN = "0A"
+# __SO_ACCEPTCON in /proc/net/unix, include/linux/net.h.
+_ACCEPTS = "00010000"
 # struct ucred of socket(7): pid, uid and gid.
 _CREDENTIALS = struct.Struct("3i")
 
@@ -99,6 +101,18 @@ def listener_of(path: str, timeout: float = 1.0) -> Optional[int]:
         except OSError:
             return None
     return int(_CREDENTIALS.unpack(credentials)[0])
+
+
+def unix_listeners(inodes: Set[str], proc: Path = PROC) -> List[str]:
+    """Return the absolute paths of the unix sockets with these inodes that take connections."""
+    try:
+        rows = (proc / "net" / "unix").read_text(errors="replace").splitlines()[1:]
+    except OSError:
+        return []
+    found = [row.split(maxsplit=7) for row in rows]
+    return sorted(
+        {row[7] for row in found if len(row) == 8 and row[3] == _ACCEPTS and row[6] in inodes and row[7][:1] == "/"}
+    )
 
 
 def plain_address(packed: Union[bytes, str]) -> str:

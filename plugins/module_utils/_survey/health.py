@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
 
 _HEALTH = ("/health", "/healthz", "/api/health", "/health/ready", "/api/v1/health", "/status", "/ping", "/")
 _STATS = ("/cache/stats", "/api/cache/stats", "/api/admin/cache/stats", "/stats")
 _RATES = ("data.hitRate", "hitRate", "data.hit_rate", "hit_rate", "cache.hitRate")
 _GOOD = ("ok", "up", "pass", "healthy", "alive")
 _FLAGS = ("ok", "healthy", "success")
+_PATIENCE = 3
 _MOST = 1 << 16
 
 _LOOPBACK = "127.0.0.1"
@@ -35,16 +38,35 @@ class Health:
     is_locked: bool = False
 
 
+class _OverSocket(http.client.HTTPConnection):
+    """HTTP over the unix socket at `path`."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_PATIENCE)
+        self.sock.connect(self._path)
+
+
 def ask(url: str, headers: Mapping[str, str]) -> Tuple[int, str]:
     """Return the status and the body of an answer, 0 for none. No proxy is asked for what is local."""
     asked = urllib.parse.urlsplit(url)
     try:
-        with contextlib.closing(http.client.HTTPConnection(asked.hostname or "", asked.port, timeout=3)) as connection:
+        with contextlib.closing(_connection(asked)) as connection:
             connection.request("GET", asked.path or "/", headers=dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read(_MOST).decode("utf-8", "replace")
     except (OSError, ValueError, http.client.HTTPException):
         return 0, ""
+
+
+def _connection(asked: urllib.parse.SplitResult) -> http.client.HTTPConnection:
+    if asked.scheme != "http+unix":
+        return http.client.HTTPConnection(asked.hostname or "", asked.port, timeout=_PATIENCE)
+    return _OverSocket(urllib.parse.unquote(asked.netloc))
 
 
 def bases(ports: Sequence[int]) -> List[str]:
@@ -59,12 +81,13 @@ def _address(known: Set[str]) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def find(ports: Sequence[int], known: str, ask_url: Ask) -> Health:
+def find(app: AppProcess, known: str, ask_url: Ask) -> Health:
     """Return the address that says how the app is, else one that asks who wants to know, else one that answers.
 
     A known URL is asked alone.
     """
-    urls = [known] if known else [base + path for base in bases(ports) for path in _HEALTH]
+    begins = [f"http+unix://{urllib.parse.quote(app.socket, safe='')}"] if app.socket else bases(app.ports)
+    urls = [known] if known else [base + path for base in begins for path in _HEALTH]
     found = list(_candidates(urls, ask_url))
     best = [each for each, tells in found if tells] or [each for each, _tells in found if each.is_locked]
     return next(iter(best or [each for each, _tells in found]), Health())

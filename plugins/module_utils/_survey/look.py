@@ -1,52 +1,92 @@
 # Copyright (c) the greenlight.release maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says of an app that it runs already: which of its processes is meant, and its databases."""
+"""What a host says of an app that it runs already: which of the processes of PM2 it is made of, and what each does."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
-from ansible_collections.greenlight.release.plugins.module_utils._host import files, proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import (
+    RUNS,
+    SERVES,
+    WORKS,
+    AppProcess,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
-# From the name of a process to the ports that it serves.
-Ports = Callable[[str], List[int]]
+# From the name of a process to the ports and the unix sockets that it serves.
+Served = Callable[[str], Tuple[List[int], List[str]]]
 
 
 class SurveyError(GreenlightError):
     """It cannot be said which app is meant, or where it is."""
 
 
-def choose(instances: Sequence[pm2.Instance], wanted: str, ports_of: Ports) -> Tuple[List[pm2.Instance], List[int]]:
-    """Return the instances of the wanted app, or of the only one that serves, and its ports. Raises SurveyError."""
-    online = [each for each in instances if each.status == "online" and each.pid]
-    running = sorted({each.name for each in online})
-    names = sorted({each.name for each in instances})
-    if wanted and wanted not in names:
-        raise _unclear(f"PM2 knows no process {wanted}", names)
-    if wanted and wanted not in running:
+def by_name(instances: Sequence[pm2.Instance]) -> Dict[str, List[pm2.Instance]]:
+    """Return the instances of each process, the oldest process first."""
+    found: Dict[str, List[pm2.Instance]] = {}
+    for each in sorted(instances, key=lambda each: each.pm_id):
+        found.setdefault(each.name, []).append(each)
+    return found
+
+
+def runs(instances: Sequence[pm2.Instance]) -> bool:
+    return any(each.status == "online" and each.pid for each in instances)
+
+
+def roles(known: Mapping[str, Sequence[pm2.Instance]], served: Served) -> Dict[str, AppProcess]:
+    """Return what each process does, without those that somebody has stopped."""
+    found = {}
+    for name, instances in known.items():
+        ports, sockets = served(name) if runs(instances) else ([], [])
+        is_job = any(each.schedule or not each.autorestart for each in instances)
+        if ports or sockets:
+            found[name] = AppProcess(name, SERVES, tuple(ports), "" if ports else sockets[0])
+        elif is_job or runs(instances):
+            found[name] = AppProcess(name, RUNS if is_job else WORKS)
+    return found
+
+
+def choose(
+    known: Mapping[str, Sequence[pm2.Instance]],
+    doing: Mapping[str, AppProcess],
+    wanted: str,
+    homes: Mapping[str, str],
+) -> str:
+    """Return the name of the wanted process, or of the one by which an app is measured. Raises SurveyError.
+
+    `homes` are the checkouts by name. Several that serve from one checkout are one app, and the oldest is meant.
+    """
+    if wanted and wanted not in known:
+        raise _unclear(f"PM2 knows no process {wanted}", known)
+    if wanted and not runs(known[wanted]):
         raise SurveyError(f"{wanted} does not run, so nothing can be seen of it; start it, then try again")
-    ports = {name: ports_of(name) for name in ([wanted] if wanted else running)}
-    serving = [name for name in ports if ports[name]]
-    # What runs alone may serve no port.
-    meant = serving if serving or len(ports) != 1 else list(ports)
-    if len(meant) != 1:
-        raise _unclear(f"{len(meant)} processes of PM2 serve a port", names)
-    return [each for each in online if each.name == meant[0]], ports[meant[0]]
+    for role in (SERVES, WORKS):
+        names = [wanted] if wanted else [name for name in doing if doing[name].role == role]
+        if len({homes[name] for name in names}) > 1:
+            raise _unclear(f"{len(names)} processes of PM2 serve or work, from several checkouts", known)
+        if names:
+            return names[0]
+    raise _unclear("No process of PM2 serves or works", known)
 
 
-def _unclear(why: str, names: Sequence[str]) -> SurveyError:
-    return SurveyError(f"{why}; set greenlight_process_name to one of {', '.join(names) or 'those that it should run'}")
+def _unclear(why: str, known: Mapping[str, Sequence[pm2.Instance]]) -> SurveyError:
+    names = ", ".join(sorted(known)) or "those that it should run"
+    return SurveyError(f"{why}; set greenlight_process_name to one of {names}")
 
 
-def databases_of(instances: Sequence[pm2.Instance]) -> List[str]:
-    """Return the SQLite databases that the processes have open."""
-    opened = proc.open_paths(proc.with_descendants([each.pid for each in instances]))
-    return [path for path in opened if files.is_database(Path(path))]
+def members(doing: Mapping[str, AppProcess], app: str, belongs: Sequence[str]) -> List[AppProcess]:
+    """Return the processes of an app, the one by which it is measured first.
+
+    One that serves beside a worker that was asked for is another app.
+    """
+    others = [name for name in doing if name in belongs and name != app]
+    measured = doing[app]
+    return [measured, *(doing[name] for name in others if measured.role == SERVES or doing[name].role != SERVES)]
 
 
 def state_path_of(usual: Path, home: Path) -> str:

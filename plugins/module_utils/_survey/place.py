@@ -71,6 +71,14 @@ def find(make_run: Callable[[str], Run], instance: pm2.Instance) -> AppPlace:
     return AppPlace(place.run, place.path, _folder_of_package(place, place.inside(start)))
 
 
+def home(make_run: Callable[[str], Run], instance: pm2.Instance) -> str:
+    """Return the checkout of a process, empty where it has none."""
+    try:
+        return str(find(make_run, instance).path)
+    except SurveyError:
+        return ""
+
+
 def _folder_of_package(place: AppPlace, below: str) -> str:
     """Return the nearest folder above that has a package.json of the revision: a build may make one of its own."""
     folders = [each for each in (Path(below), *Path(below).parents) if str(each) != "."]

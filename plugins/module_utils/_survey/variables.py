@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git
+from ansible_collections.greenlight.release.plugins.module_utils._survey.databases import IN_CHECKOUT
 from ansible_collections.greenlight.release.plugins.module_utils._survey.health import Health
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
 
 _HEAD = """\
 # What greenlight.release.init saw of {name}. Correct what is wrong; ansible-doc -t role greenlight.release.deploy
 # explains every variable. Then rehearse: ansible-playbook greenlight.release.deploy --check --diff
+"""
+_NO_DATABASE = """\
+# No SQLite database was seen, so that nothing is backed up; greenlight_database_path names one.
 """
 # What is left of the credentials of a URL.
 _HIDDEN = re.compile(r"://\*{3}@")
@@ -36,14 +41,14 @@ class Variable:
 class Found:
     """What was seen of an app; what is empty was not seen.
 
+    The first of the `processes` is the one that is measured. `databases` are their paths, and how they were seen.
     `build` is the command, the paths that it makes, and whether the app runs what was built. `styles` are the names of
     those of the lines of its logs. `given` is what a person said, by the names of variables.
     """
 
-    name: str
+    processes: Sequence[AppProcess]
     checkout: Mapping[str, str]
-    ports: Sequence[int] = ()
-    databases: Sequence[str] = ()
+    databases: Tuple[List[str], str] = ([], "")
     health: Health = field(default_factory=Health)
     stats: Tuple[str, str] = ("", "")
     build: Tuple[List[str], List[str], bool] = ([], [], False)
@@ -52,10 +57,21 @@ class Found:
     styles: Sequence[str] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def app(self) -> AppProcess:
+        return self.processes[0]
+
 
 def lines_of(found: Found) -> List[Variable]:
     """Return all variables that can be of use. What a person said goes before what was seen."""
-    seen = [*_of_checkout(found), *_of_build(found), *_of_app(found), *_of_health(found), *_of_logs(found)]
+    seen = [
+        *_of_checkout(found),
+        *_of_build(found),
+        *_of_processes(found),
+        *_of_databases(found),
+        *_of_health(found),
+        *_of_logs(found),
+    ]
     names = {line.name for line in seen}
     said = [_said(line, found.given[line.name]) if found.given.get(line.name) else line for line in seen]
     more = [Variable(name, value, "As it was given to init.") for name, value in sorted(found.given.items())]
@@ -71,12 +87,8 @@ def _of_checkout(found: Found) -> List[Variable]:
     place = found.checkout
     secret = git.mask(place["repository"]) != place["repository"]
     clean = "Its URL has credentials: keep it in a vault, without them here." if secret else "The remote origin."
-    applied = f"{found.ecosystem} describes it, and PM2 starts it from there; nothing of that file is applied."
     return [
-        Variable("greenlight_app_name", found.name, "Names the release record.", True),
-        Variable(
-            "greenlight_process_name", found.name, f"The process of PM2.{f' {applied}' * bool(found.ecosystem)}", True
-        ),
+        Variable("greenlight_app_name", found.app.name, "Names the release record.", True),
         Variable("greenlight_app_path", place["path"], "The git checkout that PM2 runs.", True),
         Variable("greenlight_app_subfolder", place["subfolder"], "Install, build and migrate run in it."),
         Variable("greenlight_repository", "" if secret else place["repository"], clean, True),
@@ -95,14 +107,31 @@ def _of_build(found: Found) -> List[Variable]:
     ]
 
 
-def _of_app(found: Found) -> List[Variable]:
-    several = f" It also has {', '.join(found.databases[1:])} open." if len(found.databases) > 1 else ""
-    many = f" It also serves {', '.join(map(str, found.ports[1:]))}." if len(found.ports) > 1 else ""
-    database = "".join(found.databases[:1])
-    return [
-        Variable("greenlight_database_path", database, f"A process of the app has it open.{several}", True),
-        Variable("greenlight_port", found.ports[0] if found.ports else 0, f"The app listens there.{many}"),
-    ]
+def _of_processes(found: Found) -> List[Variable]:
+    """Return the one process with its port, or the list of all of them."""
+    app, file = found.app, found.ecosystem
+    described = (
+        f" {file} describes it; nothing of that is applied unless greenlight_ecosystem names it." if file else ""
+    )
+    if len(found.processes) == 1 and app.ports:
+        many = f" It also serves {', '.join(map(str, app.ports[1:]))}." if len(app.ports) > 1 else ""
+        return [
+            Variable("greenlight_process_name", app.name, f"The process of PM2.{described}", True),
+            Variable("greenlight_port", app.ports[0], f"The app listens there.{many}"),
+        ]
+    about = f"The processes of PM2, each with what it does. The first is measured.{described}"
+    return [Variable("greenlight_processes", [each.as_fact() for each in found.processes], about, True)]
+
+
+def _of_databases(found: Found) -> List[Variable]:
+    paths, seen = found.databases
+    if seen == IN_CHECKOUT and len(paths) > 1:
+        # Some of them may be copies.
+        return [Variable("greenlight_database_path", "", f"No process has {' or '.join(paths)} open now.", True)]
+    how = f"No process has it open now, but {seen}." if seen else "Processes of the app have it open."
+    if len(paths) > 1:
+        return [Variable("greenlight_databases", paths, how.replace("it open", "them open"))]
+    return [Variable("greenlight_database_path", "".join(paths), how)]
 
 
 def _of_health(found: Found) -> List[Variable]:
@@ -113,7 +142,7 @@ def _of_health(found: Found) -> List[Variable]:
             "greenlight_health_url",
             health.url,
             "It answers with status 200, and a good answer of a new revision is one like it.",
-            True,
+            bool(found.app.ports),
         ),
         Variable("greenlight_health_headers", {}, locked, is_needed=health.is_locked, is_secret=True),
         Variable("greenlight_cache_stats_url", found.stats[0], "Without it the hit rate is not measured."),
@@ -132,7 +161,8 @@ def missing(found: Found) -> List[str]:
 
 def render(found: Found) -> str:
     """Return the file. What was not seen is a comment; JSON is YAML, and quotes whatever needs it."""
-    text = _HEAD.format(name=found.name)
+    text = _HEAD.format(name=found.app.name)
+    text += "" if found.databases[0] else _NO_DATABASE
     text += f"# Its logs have lines as of {' and '.join(found.styles)}.\n" if found.styles else ""
     for line in lines_of(found):
         if line.is_secret and line.value:

@@ -16,7 +16,7 @@ def test_an_app_is_released_with_the_variables_of_init_and_rolled_back_by_itself
     app = Running(shape, tmp_path, shared_pm2, free_port)
     app.start()
     status, output = app.init()
-    assert status == 0, output
+    assert (status, app.unwritten()) == (0, {}), output
     good = app.change(OLD, NEW)
     status, output = app.deploy()
     assert (status, app.version()) == (0, 2), output

@@ -217,3 +217,9 @@ def test_a_file_of_which_the_kernel_says_no_more_is_passed_over(proc):
     (proc / "10" / "fdinfo").mkdir()
     (proc / "10" / "fdinfo" / "0").write_text("pos: 0\n")
     assert host_proc.written_paths([10], proc) == []
+
+
+def test_the_environment_of_a_process_is_that_of_its_start(proc):
+    process(proc, 10, environment=b"PORT=1\0ODD\0URL=a=b\0")
+    assert host_proc.environment_of(10, proc) == {"PORT": "1", "URL": "a=b"}
+    assert host_proc.environment_of(11, proc) == {}

@@ -112,3 +112,15 @@ def test_who_listens_on_a_unix_socket_is_known_by_a_connection(tmp_path):
 
 def test_a_unix_socket_whose_path_is_too_long_is_not_served():
     assert sockets.listener_of("/" + "a" * 200) is None
+
+
+def test_the_unix_sockets_that_take_connections_are_named(tmp_path):
+    taken, other = tmp_path / "taken.sock", tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as bound:
+        listening.bind(str(taken))
+        listening.listen()
+        bound.bind(str(other))
+        inodes = {str(os.fstat(each.fileno()).st_ino) for each in (listening, bound)}
+        assert sockets.unix_listeners(inodes) == [str(taken)]
+        assert sockets.unix_listeners(set()) == []
+    assert sockets.unix_listeners(inodes, tmp_path) == []

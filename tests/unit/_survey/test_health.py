@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import http.server
+import socketserver
 import threading
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._survey import health
 from ansible_collections.greenlight.release.plugins.module_utils._survey.health import Health
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def find(answers, ports=(3000,), known=""):
         status_and_body = answers.get(url.partition("127.0.0.1:")[2], (404, ""))
         return status_and_body if isinstance(status_and_body, tuple) else (200, status_and_body)
 
-    return health.find(ports, known, ask)
+    return health.find(AppProcess("shop", "serves", tuple(ports)), known, ask)
 
 
 @pytest.fixture
@@ -112,3 +114,23 @@ def test_the_app_is_asked_with_the_headers_and_no_proxy_is(monkeypatch):
         assert [health.ask(url, headers)[0] for headers in ({"X-Key": "secret"}, {})] == [200, 401]
         server.shutdown()
     assert health.ask(url, {}) == (0, "")
+
+
+def test_an_app_on_a_unix_socket_is_asked_there(tmp_path):
+    path = tmp_path / "shop.sock"
+    with socketserver.ThreadingUnixStreamServer(str(path), OverSocket) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = health.find(
+            AppProcess("shop", "serves", (), str(path)), "", lambda url: health.ask(url, {"X-Key": "s"})
+        )
+        assert found == Health(f"http+unix://{str(path).replace('/', '%2F')}/health")
+        server.shutdown()
+    path.unlink()
+    assert health.ask(found.url, {}) == (0, "")
+
+
+class OverSocket(socketserver.StreamRequestHandler):
+    def handle(self):
+        asked = self.rfile.readline()
+        is_health = asked.startswith(b"GET /health ")
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nOK" if is_health else b"HTTP/1.0 404 No\r\n\r\n")

@@ -25,12 +25,15 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def find(tmp_path):
+def make_run(tmp_path):
     environment = code_git.make_environment({"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, {})
+    return lambda folder: code_git.make_run(environment, 30, folder)
 
+
+@pytest.fixture
+def find(make_run):
     def find_place(script, cwd="/"):
-        found = instance(script=str(script), cwd=str(cwd))
-        return place.find(lambda folder: code_git.make_run(environment, 30, folder), found)
+        return place.find(make_run, instance(script=str(script), cwd=str(cwd)))
 
     return find_place
 
@@ -76,6 +79,11 @@ def test_a_program_that_lies_in_a_checkout_of_its_own_as_with_nvm_is_not_the_app
 def test_an_app_outside_of_any_checkout_is_refused(find):
     with pytest.raises(SurveyError, match="shop runs /bin/app, which lies in no git checkout"):
         find("/bin/app", "/nonexistent")
+
+
+def test_a_process_has_one_checkout_or_none(make_run, checkout):
+    scripts = [instance(script=path, cwd="/nonexistent") for path in (f"{checkout}/backend/x.js", "/bin/app")]
+    assert [place.home(make_run, script) for script in scripts] == [str(checkout), ""]
 
 
 def build(found, script, cwd, *commands):

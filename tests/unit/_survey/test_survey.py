@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._survey import health, survey
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
 from git_commands import git
 from git_repositories import Repositories
 from pm2_fakes import instance
@@ -35,6 +36,7 @@ def look(tmp_path, monkeypatch):
     monkeypatch.setattr(pm2, "observe", lambda *_given: (pm2.Readiness(True, "", [shop], [3000]), None))
     monkeypatch.setattr(proc, "listeners", list)
     monkeypatch.setattr(proc, "with_descendants", set)
+    monkeypatch.setattr(proc, "environment_of", lambda _pid: {})
     for name in ("written_paths", "open_paths"):
         monkeypatch.setattr(proc, name, lambda _pids: [])
     asked = []
@@ -54,7 +56,7 @@ def look(tmp_path, monkeypatch):
 
 def test_everything_that_a_host_says_of_an_app_comes_together(look, tmp_path):
     found, asked, repositories = look()
-    assert (found.name, found.ports, found.databases) == ("shop", [3000], [])
+    assert (found.processes, found.databases) == ([AppProcess("shop", "serves", (3000,))], ([], ""))
     assert found.checkout["repository"] == git(repositories.path, "remote", "get-url", "origin")
     assert found.health.url == "http://127.0.0.1:3000/health"
     assert found.given == {"greenlight_pm2_home": str(tmp_path / "pm2")}

@@ -10,6 +10,7 @@ import yaml
 from ansible_collections.greenlight.release.plugins.module_utils._survey import variables
 from ansible_collections.greenlight.release.plugins.module_utils._survey.health import Health
 from ansible_collections.greenlight.release.plugins.module_utils._survey.variables import Found
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
 
 PLACE = {
     "path": "/srv/cctv",
@@ -19,10 +20,9 @@ PLACE = {
     "deploy_key": "/k/id",
 }
 CCTV = Found(
-    name="cctv-backend",
+    processes=[AppProcess("cctv-backend", "serves", (3000, 3001))],
     checkout=PLACE,
-    ports=[3000, 3001],
-    databases=["/srv/cctv/backend/data/cctv.db", "/srv/cctv/backend/data/log.db"],
+    databases=(["/srv/cctv/backend/data/cctv.db"], ""),
     health=Health("http://127.0.0.1:3000/health"),
     stats=("http://127.0.0.1:3000/stats", "data.hitRate"),
     build=(["npm", "run", "build"], ["backend/dist"], True),
@@ -53,27 +53,61 @@ def test_what_was_seen_becomes_variables_with_comments():
         "greenlight_log_files": [{"path": "/srv/cctv/logs/app.log", "stream": "both"}],
         "greenlight_pm2_home": "/home/me/.pm2",
     }
-    assert "It also has /srv/cctv/backend/data/log.db open." in text and "It also serves 3001." in text
+    assert "Processes of the app have it open." in text and "It also serves 3001." in text
     assert "ecosystem.config.js describes it" in text
     assert "Its logs have lines as of winston and morgan." in text
     assert variables.missing(CCTV) == []
 
 
-def unseen(**more):
-    return Found(name="cctv-backend", checkout={**PLACE, "subfolder": "", "deploy_key": "", "repository": "x"}, **more)
+def unseen(app=CCTV.processes[0]):
+    place = {**PLACE, "subfolder": "", "deploy_key": "", "repository": ""}
+    return Found(processes=[app], checkout=place)
 
 
 def test_what_was_not_seen_is_named():
     text = variables.render(unseen())
-    assert variables.missing(unseen()) == ["greenlight_database_path", "greenlight_health_url"]
-    assert ("# greenlight_database_path: \n" in text, "describes it" in text) == (True, False)
+    assert variables.missing(unseen()) == ["greenlight_repository", "greenlight_health_url"]
+    assert ("# greenlight_health_url: \n" in text, "describes it" in text) == (True, False)
+    assert "No SQLite database was seen, so that nothing is backed up" in text
     assert sorted(yaml.safe_load(text)) == [
-        "greenlight_app_name",
-        "greenlight_app_path",
-        "greenlight_process_name",
-        "greenlight_repository",
+        *("greenlight_app_name", "greenlight_app_path", "greenlight_port", "greenlight_process_name"),
         "greenlight_revision",
     ]
+
+
+def test_all_processes_are_listed_where_there_are_several():
+    api, worker = CCTV.processes[0], AppProcess("cctv-worker", "works")
+    written = yaml.safe_load(variables.render(replace(CCTV, processes=[api, worker])))
+    assert written["greenlight_processes"] == [
+        {"name": "cctv-backend", "role": "serves", "ports": [3000, 3001]},
+        {"name": "cctv-worker", "role": "works"},
+    ]
+    assert {"greenlight_process_name", "greenlight_port"}.isdisjoint(written)
+
+
+@pytest.mark.parametrize(
+    "app, fact",
+    [
+        (AppProcess("bot", "works"), {"name": "bot", "role": "works"}),
+        (AppProcess("web", "serves", (), "/run/s"), {"name": "web", "role": "serves", "socket": "/run/s"}),
+    ],
+)
+def test_a_process_without_a_port_is_listed_with_what_it_does_and_need_not_be_asked(app, fact):
+    found = unseen(app)
+    assert yaml.safe_load(variables.render(found))["greenlight_processes"] == [fact]
+    assert variables.missing(found) == ["greenlight_repository"]
+
+
+def test_several_databases_are_listed_and_copies_are_not_taken_for_some():
+    paths = ["/srv/a.db", "/srv/b.db"]
+    text = variables.render(replace(CCTV, databases=(paths, "")))
+    assert (yaml.safe_load(text)["greenlight_databases"], "have them open" in text) == (paths, True)
+    found = replace(CCTV, databases=(paths, variables.IN_CHECKOUT))
+    assert variables.missing(found) == ["greenlight_database_path"]
+    assert "No process has /srv/a.db or /srv/b.db open now." in variables.render(found)
+    alone = variables.render(replace(CCTV, databases=(paths[:1], variables.IN_CHECKOUT)))
+    assert "No process has it open now, but it lies in the checkout." in alone
+    assert yaml.safe_load(alone)["greenlight_database_path"] == "/srv/a.db"
 
 
 @pytest.mark.parametrize("is_run, lacks", [(True, ["greenlight_build_command"]), (False, [])])
