@@ -88,7 +88,7 @@ WORKERS = Shape(
     },
 )
 SOCKET = Shape("socket", "server.js", ("start", "server.js", "--name", "gateway"), health="/healthz", over_socket=True)
-SHAPES = (MONOREPO, NPM_START, CLUSTER, TYPESCRIPT, STANDALONE, WORKERS)
+SHAPES = (MONOREPO, NPM_START, CLUSTER, TYPESCRIPT, STANDALONE, WORKERS, SOCKET)
 
 
 class Running:
@@ -155,7 +155,7 @@ class Running:
 
     def unwritten(self):
         """Return which of the variables that the shape expects init has not written."""
-        found = yaml.safe_load(self.variables.read_text().replace(str(self.port), '"PORT"'))
+        found = yaml.safe_load(self.variables.read_text().replace(f"[{self.port}]", "[PORT]"))
         return {name: found.get(name) for name, value in self.shape.written.items() if found.get(name) != value}
 
     def deploy(self, *words):
