@@ -45,6 +45,7 @@ Ruling = ruling.Ruling
 real_database, resolve, inspect = database.real_database, database.resolve, inspection.inspect
 remove_with_sidecars = database.remove_with_sidecars
 find_holders, refuse_hindrances = inspection.find_holders, restore_plan.refuse_hindrances
+refuse_lack_of_space = restore_plan.refuse_lack_of_space
 rule, has_schema, KEEP = ruling.rule, ruling.has_schema, ruling.KEEP
 Copying = off_host.Copying
 copy_off_host = off_host.copy

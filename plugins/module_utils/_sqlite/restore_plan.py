@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import AbstractSet, Any, Dict, Iterator, List, Optional
+from typing import AbstractSet, Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import rows, stage
@@ -210,19 +210,27 @@ def refuse_impossible(live: Live, wanted: Restore) -> None:
         )
 
 
-def refuse_lack_of_space(wanted: Restore) -> None:
-    """Raise SqliteError unless the new file, what is set aside, and a copy to fold leftovers in have room."""
+def refuse_lack_of_space(*every: Restore) -> None:
+    """Raise SqliteError unless the new files, what is set aside, and copies to fold leftovers in have room together."""
+    needed: Dict[int, Tuple[Path, int]] = {}
+    for folder, size in (each for wanted in every for each in _needed_by(wanted)):
+        device = os.stat(str(folder)).st_dev
+        first, sum_of_others = needed.get(device, (folder, 0))
+        needed[device] = (first, sum_of_others + size)
+    for folder, size in needed.values():
+        free = shutil.disk_usage(str(folder)).free
+        if free < size:
+            names = " and ".join(str(wanted.real) for wanted in every)
+            raise SqliteError(f"No space to restore {names}: {size} bytes are needed in {folder}, {free} are free")
+
+
+def _needed_by(wanted: Restore) -> List[Tuple[Path, int]]:
+    """Return folders, and how many bytes a restore takes there."""
     new = _MARGIN + (0 if wanted.staged.exists() else wanted.manifest["content_size"])
     old = sum(path.stat().st_size for path in present_files(wanted.real))
     live = new + (2 * old if leftovers_of(wanted.real) and not wanted.folded.exists() else 0)
     aside = next(parent for parent in wanted.kept.parents if parent.exists())
-    together = os.stat(str(aside)).st_dev == os.stat(str(wanted.real.parent)).st_dev
-    for folder, needed in ((wanted.real.parent, live + old if together else live), (aside, old)):
-        free = shutil.disk_usage(str(folder)).free
-        if free < needed:
-            raise SqliteError(
-                f"No space to restore {wanted.real}: {needed} bytes are needed in {folder}, {free} are free"
-            )
+    return [(wanted.real.parent, live), (aside, old)]
 
 
 def leftovers_of(real: Path) -> List[Path]:

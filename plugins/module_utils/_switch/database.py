@@ -156,6 +156,10 @@ def check_restores(
         problems.append(_FOR_ONE)
     if problems:
         raise SqliteError(" ".join(problems))
+    restored = [each for each, ruling in zip(every, rulings) if ruling and ruling.restores]
+    if len(restored) > 1:
+        # Each has room alone, beside what was written for those before it.
+        _watched(restored[0], lambda: sqlite_api.refuse_lack_of_space(*(each.plan_restore("") for each in restored)))
     return rulings
 
 

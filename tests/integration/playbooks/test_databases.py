@@ -49,7 +49,6 @@ def test_an_app_without_a_database_is_released_and_rolled_back_and_nothing_of_on
 
 
 def test_several_databases_are_backed_up_of_one_moment_and_each_is_ruled_alone(make):
-    paths = {}
     site = make(2, greenlight_migrate_command=["node", "migrate.js"])
     paths = [str(path) for path in site.app.databases]
     given = ("-e", json.dumps({"greenlight_databases": [paths[0], {"path": paths[1], "verify": "full"}]}))
@@ -78,3 +77,6 @@ def test_several_databases_are_backed_up_of_one_moment_and_each_is_ruled_alone(m
     assert set(left) == set(paths), "the backups of one database push out none of the other"
     status, output = site.play("drill", *given)
     assert (status, output.count("can be restored: 2 rows")) == (0, 2), output
+    gone = ("-e", json.dumps({"greenlight_databases": [paths[0], f"{paths[1]}.gone"]}))
+    status, output = site.play("backup", *gone)
+    assert (status, f"{paths[1]}.gone does not exist" in output) == (2, True), output

@@ -3,16 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import GitError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
 from ansible_collections.greenlight.release.plugins.module_utils._release import store
+from ansible_collections.greenlight.release.plugins.module_utils._sqlite import backup, backup_plan
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.api import Ruling
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite.database import SqliteError
 from ansible_collections.greenlight.release.plugins.module_utils._switch import actions, database_steps
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress
+from sqlite_host import NOW, Host
 from switch_fakes import ID, make_inputs, open_release
 
 BEGUN = Progress(pm2.NOTHING)
@@ -122,3 +127,85 @@ def test_the_backups_of_several_databases_are_noted_together(make, monkeypatch):
     assert [(each["path"], each["backup"]) for each in databases(inputs)] == [
         *zip(SEVERAL, ["/b/1.pages", "/b/2.pages", "/b/3.pages"])
     ]
+
+
+@pytest.fixture
+def three(tmp_path, make):
+    """Three real databases of the same name, with their backups in one folder, and the inputs of a rollback."""
+    hosts, known = [], []
+    for number in range(3):
+        place = tmp_path / str(number)
+        place.mkdir()
+        hosts.append(Host(place))
+        plan = backup_plan.plan_backup(hosts[-1].path, str(tmp_path / "backups"), NOW, f"{number}")
+        known.append({"path": str(hosts[-1].path), "backup": backup.make_backup(plan)["path"]})
+    return hosts, make("rolling_back", facts={"databases": known}, direction="back", backups=[])
+
+
+def roll_back(inputs):
+    rulings = database_steps.database.check_restores(inputs.databases, set(), False)
+    progress = database_steps.restore(inputs, replace(BEGUN, rulings=tuple(rulings)))
+    return database_steps.count_lost(inputs, progress)
+
+
+def test_one_that_is_missing_and_one_that_is_damaged_are_restored_and_a_third_keeps_its_rows(three):
+    (missing, damaged, well), inputs = three
+    missing.path.unlink()
+    damaged.damage()
+    well.sql("INSERT INTO t VALUES (3)")
+    told = roll_back(inputs).results["restored"]
+    assert [each["restored"] for each in told] == [True, True, False]
+    assert [host.read("SELECT count(*) FROM t") for host in (missing, damaged, well)] == [2, 2, 3]
+    assert "it does not exist" in told[0]["reason"] and "is not sound" in told[1]["reason"]
+    noted_of = [each.get("restored", {}).get("restored") for each in databases(inputs)]
+    assert noted_of == [True, True, None]
+
+
+def test_what_two_restores_of_the_same_name_replace_is_set_aside_each_whole(three):
+    (first, second, _third), inputs = three
+    for number, host in enumerate((first, second)):
+        host.sql(f"ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES ({number + 10})")
+    told = roll_back(inputs).results["restored"]
+    asides = [each["set_aside"] for each in told[:2]]
+    assert len(set(asides)) == 2
+    kept = [first.read("SELECT max(y) FROM t", Path(aside) / "app.db") for aside in asides]
+    assert (kept, [each["lost"] for each in told[:2]]) == ([10, 11], ["t: 1 row newer than the backup"] * 2)
+
+
+def test_a_disk_that_is_full_at_the_second_leaves_the_first_restored_and_the_next_run_goes_on(three, monkeypatch):
+    (first, second, _third), inputs = three
+    for host in (first, second):
+        host.sql("ALTER TABLE t RENAME COLUMN x TO y; INSERT INTO t VALUES (3)")
+    real = database_steps.database.restore
+
+    def fill(database, ruling):
+        if database.path == str(second.path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(database, ruling)
+
+    monkeypatch.setattr(database_steps.database, "restore", fill)
+    with pytest.raises(OSError, match="No space left"):
+        roll_back(inputs)
+    assert (first.read("SELECT count(x) FROM t"), second.read("SELECT count(y) FROM t")) == (2, 3)
+    # Users have written to the first one since, as the old revision was started by hand.
+    first.sql("INSERT INTO t VALUES (4)")
+    monkeypatch.setattr(database_steps.database, "restore", real)
+    again = make_inputs(inputs.state_path, direction="back", backups=[], database="restore")
+    again = replace(again, databases=tuple(replace(each, token=f"{each.token}b") for each in again.databases[:2]))
+    told = roll_back(again).results["restored"]
+    assert [each["restored"] for each in told] == [False, True]
+    assert (first.read("SELECT count(x) FROM t"), second.read("SELECT count(x) FROM t")) == (3, 2)
+    assert [each["restored"]["restored"] for each in databases(inputs)[:2]] == [True, True]
+
+
+def test_room_for_one_restore_after_the_other_is_none_for_both(three, monkeypatch):
+    hosts, inputs = three
+    for host in hosts[:2]:
+        host.sql("ALTER TABLE t RENAME COLUMN x TO y")
+    size = hosts[0].path.stat().st_size
+    usage = shutil.disk_usage
+    # Room for what one replaces, beside what was written for both, and not for what the other replaces.
+    free = 2 * size + (3 << 20) - 1 - (1 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=free))
+    with pytest.raises(SqliteError, match=f"No space to restore {hosts[0].path} and {hosts[1].path}: "):
+        database_steps.database.check_restores(inputs.databases, set(), False)
