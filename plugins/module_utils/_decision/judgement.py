@@ -63,6 +63,11 @@ def _has_interval(measured: Measured) -> bool:
 
 def _judge_change(row: Row, now: Measured, base: Measured, point: float) -> Verdict:
     verdict = _compare(row, now, base, point)
+    acts = verdict.outcome == "rollback" or (verdict.outcome == "miss" and row.action == "rollback")
+    if acts and base.stale:
+        # At noon an app is slower than at three in the morning, whichever revision it has.
+        reason = f"{verdict.reason}, against a baseline of another hour, which alone rolls nothing back"
+        return replace(verdict, outcome="unconfirmed", reason=reason)
     needed = None if verdict.outcome == "rollback" else _samples_needed(row, now, base, verdict.change, point)
     if needed is None:
         return verdict

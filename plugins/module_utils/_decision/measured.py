@@ -29,6 +29,7 @@ class Measured:
 
     `counts` are the events of a share, in the last hour of a watch, and `whole` are those since the switch where that
     is longer ago; `fresh` are those since an earlier look that was worth a second one.
+    `stale` is that of a baseline of another hour of the day.
     """
 
     value: Union[bool, Number]
@@ -39,6 +40,7 @@ class Measured:
     counts: Optional[Counts] = None
     whole: Optional[Counts] = None
     fresh: Optional[Counts] = None
+    stale: bool = False
 
     @property
     def interval(self) -> Interval:
@@ -87,6 +89,7 @@ def parse_measurement(name: str, value: Any) -> Optional[Measured]:
         counts=_counts(name, fields),
         whole=None if whole is None else _counts(name, {"events": None, **whole}),
         fresh=None if fresh is None else _counts(name, {"events": None, **fresh}),
+        stale=bool(fields.get("stale", False)),
     )
 
 

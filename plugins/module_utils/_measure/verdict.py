@@ -12,7 +12,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.pool 
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
 from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import MeasureError, Settings
-from ansible_collections.greenlight.release.plugins.module_utils._values.metric import known_metrics
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric, known_metrics
+
+# For so long a baseline that was taken before the switch is of the same hour.
+_FRESH_SECONDS = 3600
 
 
 def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict[str, Any]:
@@ -26,7 +29,7 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         # What the same hour of another day is compared with is this hour, and nothing that was before it.
         {name: _of_this_hour(value) if name in earlier else value for name, value in reading.measurements.items()},
         settings.matrix(),
-        {**answers.facts["baseline"], **earlier},
+        {**_aged(answers.facts["baseline"], answers.record["age"] or 0), **earlier},
         answers.record["age"] or 0,
         known_metrics(settings.probe_metrics()),
         int(settings.watch_seconds),
@@ -42,6 +45,23 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         "counters": answers.health["counters"],
         "baseline_at": same_hour.get("at", release["opened_at"]),
     }
+
+
+def _aged(baseline: Measurements, age: int) -> Measurements:
+    """Return the baseline, in which a duration is stale when the release is older than an hour: load has its hours."""
+    return {
+        name: {**_as_mapping(value), "stale": True} if _is_duration(name) and age > _FRESH_SECONDS else value
+        for name, value in baseline.items()
+    }
+
+
+def _is_duration(name: str) -> bool:
+    metric = find_metric(name)
+    return metric is not None and metric.kind == "duration"
+
+
+def _as_mapping(measured: Any) -> Mapping[str, Any]:
+    return measured if isinstance(measured, Mapping) else {"value": measured}
 
 
 def _of_this_hour(measured: Any) -> Any:

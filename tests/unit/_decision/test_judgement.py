@@ -57,6 +57,15 @@ def test_a_verdict_says_what_was_compared_with_what(row, now, base, outcome, rea
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
 
 
+@pytest.mark.parametrize("row", [CHANGE, {**CHANGE, "action": "rollback"}])
+def test_a_baseline_of_another_hour_rolls_nothing_back_alone(row):
+    base = {"value": 100, "low": 99, "high": 101, "samples": 1000}
+    assert judged(row, 160, base={**base}).outcome == "rollback"
+    verdict = judged({**row, "minimum_samples": 0}, measured(160), {**base, "stale": True})
+    assert (verdict.outcome, "a baseline of another hour" in verdict.reason) == ("unconfirmed", True)
+    assert judged(row, measured(101), {**base, "stale": True}).outcome == "pass"
+
+
 @pytest.mark.parametrize(
     "age, reason",
     [

@@ -31,6 +31,30 @@ def test_a_release_is_compared_with_the_same_hour_where_that_is_asked_for_and_wa
     assert (decision["findings"][0]["baseline"], decision["baseline_at"]) == expected
 
 
+@pytest.mark.parametrize(
+    "age, same_hour, base, outcome",
+    [
+        (3600, None, {"value": 40, "samples": 50}, "rollback"),
+        (3601, None, {"value": 40, "samples": 50}, "unconfirmed"),
+        (7200, None, 40, "unconfirmed"),
+        # What the old revision did at this hour of another day tells.
+        (7200, {"value": 40, "samples": 50}, {"value": 20, "samples": 50}, "rollback"),
+    ],
+)
+def test_after_an_hour_no_moment_before_the_release_rolls_it_back_because_it_is_slow(
+    app, age, same_hour, base, outcome
+):
+    results = well()
+    results["record"]["age"] = age
+    results["record"]["record"]["facts"]["baseline"]["response_time"] = base
+    measured = {"response_time": same_hour} if same_hour else {}
+    results["record"]["watch"]["same_hour"] = {"at": "2026-02-18T02:30:00Z", "measurements": measured}
+    results["health"]["measurements"]["response_time"] = {"value": 80, "samples": 50}
+    row = {**RATE, "metric": "response_time", "action": "monitor", "rollback_if": {"above": 20}}
+    decision = judge_release(*app(results, same_hour_baseline=True, **{**ROWS, "decision_matrix": [row]}))
+    assert decision["findings"][0]["outcome"] == outcome
+
+
 def test_a_decision_has_what_it_was_made_from(app):
     results = well()
     results["process"].update(ready=False, reason="it is stopped")
