@@ -6,17 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: decision_table
-short_description: Show a decision as a table
+short_description: Show a decision as lines of text
 version_added: 0.1.0
 description:
-  - Turns what P(greenlight.release.decide#filter) returned into lines of text, one a finding, one with the decision, and one for each remedy.
+  - Turns what P(greenlight.release.decide#filter) returned into lines of 100 columns at most. First comes what was decided and why, with the value
+    before, the value now, what is allowed, and the first line of the log that was counted. Then what is well, what cannot be told yet, what is not
+    measured, and what to do.
 author:
   - The greenlight.release maintainers (@greenlight)
+positional: app, host
 options:
   _input:
     description: The decision.
     type: dict
     required: true
+  app:
+    description: Name of the app, with which the next commands are shown too.
+    type: str
+    default: ""
+  host:
+    description: Name of the host.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -27,24 +38,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The lines of the table.
+  description: The lines.
   type: list
   elements: str
   sample:
-    - "metric         baseline  value  target         outcome  action   reason"
-    - "-------------  --------  -----  -------------  -------  -------  ---------------------"
-    - "server_starts  true      true   equal to true  pass     proceed  true is equal to true"
-    - ""
-    - "decision: proceed (every row that is due passes)"
+    - "PROCEED  shop on web1, 1h after the switch"
+    - "  ok            server_starts"
 """
 
 from typing import Any, Callable, Dict
 
-from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
+from ansible_collections.greenlight.release.plugins.module_utils._decision import shown
 
 
 class FilterModule:
     """Filter that shows a decision to a person."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
-        return {"decision_table": decision.render_table}
+        return {"decision_table": shown.render_table}

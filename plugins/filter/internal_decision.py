@@ -38,7 +38,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The decision as P(greenlight.release.decide#filter) returns it, with C(measurements), C(problems), C(cursor), C(counters) and C(baseline_at).
+  description:
+    - The decision as P(greenlight.release.decide#filter) returns it, with C(measurements), C(problems), C(quotes), C(cursor), C(counters) and C(baseline_at).
   type: dict
   sample: {decision: proceed, reason: every row that is due passes}
 """

@@ -24,10 +24,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.measu
     Measured,
     Verdict,
     parse_measurement,
-    show,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._decision.row import ACTIONS, Row
-from ansible_collections.greenlight.release.plugins.module_utils._values import table
 from ansible_collections.greenlight.release.plugins.module_utils._values.duration import describe_duration
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import LEAST_SAMPLES
 
@@ -91,7 +89,9 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment
         "low": now.low if now else None,
         "high": now.high if now else None,
         "samples": now.samples if now else None,
+        "counted": _counted(now),
         "baseline": base.value if base else None,
+        "baseline_counted": _counted(base),
         "change": None,
         "minimum_samples": max(row.minimum_samples, LEAST_SAMPLES if row.relative else 0),
         "samples_needed": verdict.samples_needed,
@@ -100,7 +100,7 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment
         "action": _action(row, verdict.outcome),
         "reason": verdict.reason + (f" ({now.note})" if now and now.note and verdict.outcome != "pass" else ""),
         "window": verdict.window,
-        "remedy": row.remedy if verdict.outcome == "miss" else "",
+        "remedy": row.remedy if verdict.outcome in ("miss", "rollback", "unconfirmed") else "",
     }
     if verdict.change:
         finding["change"] = {
@@ -110,6 +110,11 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment
     if row.adjust:
         finding["adjust"] = row.adjust
     return finding
+
+
+def _counted(measured: Optional[Measured]) -> Optional[List[int]]:
+    """Return the events of a share, and among how many they were counted."""
+    return [measured.counts.events, measured.counts.total] if measured and measured.counts else None
 
 
 def _confirmed(row: Row, verdict: Verdict, doubted: bool) -> Verdict:
@@ -138,49 +143,3 @@ def _summary(decision: str, findings: Sequence[Mapping[str, Any]]) -> str:
         return f"no row fails, {', '.join(unclear)} cannot be told yet" if unclear else "every row that is due passes"
     worst = [finding for finding in findings if finding["action"] == decision]
     return "; ".join(f"{finding['metric']}: {finding['reason']}" for finding in worst)
-
-
-def render_table(result: Mapping[str, Any]) -> List[str]:
-    """Return a decision as lines of text: a table with one line a finding, the decision, and what is to be done.
-
-    In addition to what `decide` returned, the decision may have adjustments, and notes about variables that stay.
-    """
-    head = ("metric", "baseline", "value", "target", "outcome", "action", "reason")
-    rows = [
-        (
-            _metric_with_due(finding),
-            _show_or_dash(finding["baseline"]),
-            _show_or_dash(finding["value"]),
-            str(finding["target"]),
-            str(finding["outcome"]),
-            str(finding["action"]),
-            str(finding["reason"]),
-        )
-        for finding in result["findings"]
-    ]
-    return [
-        *table.render_table(head, rows),
-        "",
-        f"decision: {result['decision']} ({result['reason']})",
-        *_what_to_do(result),
-    ]
-
-
-def _what_to_do(result: Mapping[str, Any]) -> List[str]:
-    return [
-        *(f"remedy for {_metric_with_due(each)}: {each['remedy']}" for each in result["findings"] if each["remedy"]),
-        *(
-            f"adjusted for {each['row']}: {each['env']} from {each['from']} to {each['to']}"
-            + (", which undoes an adjustment" if each["taken_back"] else "")
-            for each in result.get("adjustments", [])
-        ),
-        *result.get("adjustment_notes", []),
-    ]
-
-
-def _metric_with_due(finding: Mapping[str, Any]) -> str:
-    return str(finding["metric"]) + ("" if finding["due"] == "0s" else f" ({finding['due']})")
-
-
-def _show_or_dash(value: Any) -> str:
-    return "-" if value is None else show(value)

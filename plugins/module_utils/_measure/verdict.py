@@ -12,7 +12,11 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.pool 
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
 from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import MeasureError, Settings
-from ansible_collections.greenlight.release.plugins.module_utils._values.metric import find_metric, known_metrics
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import (
+    METRICS,
+    find_metric,
+    known_metrics,
+)
 
 # For so long a baseline that was taken before the switch is of the same hour.
 _FRESH_SECONDS = 3600
@@ -41,10 +45,18 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         **decision,
         "measurements": reading.measurements,
         "problems": reading.problems,
+        "quotes": _quotes(answers),
         "cursor": answers.log["cursor"],
         "counters": answers.health["counters"],
         "baseline_at": same_hour.get("at", release["opened_at"]),
     }
+
+
+def _quotes(answers: Answers) -> Dict[str, Any]:
+    """Return how many lines there are that a row may be about, and the first of them, as it may be shown."""
+    lines = answers.log["lines"]
+    names = [metric.name for metric in METRICS if metric.name in lines and lines[metric.name]["count"]]
+    return {name: {"count": lines[name]["count"], "first": lines[name]["first"]} for name in names}
 
 
 def _aged(baseline: Measurements, age: int) -> Measurements:

@@ -34,7 +34,10 @@ _RANGES: Dict[Kind, Tuple[Optional[float], Optional[float]]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. `unit` and `source` are texts for people: what a value counts, and where it is read."""
+    """One metric. `unit` and `source` are texts for people: what a value counts, and where it is read.
+
+    `variable` is the option that says where.
+    """
 
     name: str
     kind: Kind
@@ -43,6 +46,7 @@ class Metric:
     source: str
     vacuous: VacuousCheck = "none"
     measured: When = "always"
+    variable: str = ""
 
     @property
     def range(self) -> Tuple[Optional[float], Optional[float]]:
@@ -73,6 +77,7 @@ METRICS: Tuple[Metric, ...] = (
         pooled="requests",
         source="lines of the log that have the texts of greenlight_error_rate",
         vacuous="requests are counted",
+        variable="greenlight_error_rate",
     ),
     Metric(
         name="cache_hit_rate",
@@ -81,6 +86,7 @@ METRICS: Tuple[Metric, ...] = (
         pooled="mean",
         source="the JSON of greenlight_cache_stats_url",
         vacuous="value varies",
+        variable="greenlight_cache_stats_url",
     ),
     Metric(
         name="pool_exhausted",
@@ -97,6 +103,7 @@ METRICS: Tuple[Metric, ...] = (
         pooled="mean",
         source="requests to greenlight_response_time_url",
         vacuous="probe answers",
+        variable="greenlight_response_time_url",
     ),
     Metric(
         name="new_warnings",
@@ -112,6 +119,7 @@ METRICS: Tuple[Metric, ...] = (
         pooled="mean",
         source="cache_hit_rate now, minus the first one after the switch",
         measured="after the switch",
+        variable="greenlight_cache_stats_url",
     ),
     Metric(
         name="restarts",

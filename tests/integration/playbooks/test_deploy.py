@@ -45,7 +45,7 @@ def test_a_release_is_rehearsed_made_in_few_tasks_and_not_made_twice(site):
     status, output = site.deploy("better")
     assert (status, site.revision()) == (0, site.shas["better"]), output
     assert tasks_in(output) <= TASKS, output
-    assert "decision: proceed" in output, "the table of the decision"
+    assert "PROCEED  " in output, "the decision"
     assert [record["status"] for record in site.records()] == ["watching"]
 
     pids = site.pids()

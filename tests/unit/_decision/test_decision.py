@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide, render_table
+from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
 LEVEL = {"metric": "m", "target": {"below": 10}, "action": "monitor", "rollback_if": {"above": 50}}
@@ -150,28 +150,6 @@ def test_an_adjustment_travels_with_its_finding():
     adjust = {"env": "TTL", "multiply": 2}
     finding = decide({"m": 60}, [{**LEVEL, "action": "adjust", "adjust": adjust}])["findings"][0]
     assert finding["adjust"] == adjust
-
-
-def test_the_table_shows_every_finding_and_the_decision():
-    rows = [{**BOOLEAN, "metric": "starts"}, {**LEVEL, "metric": "hits", "due": "1h"}]
-    lines = render_table(decide({"starts": False}, rows))
-    assert lines[0].split() == ["metric", "baseline", "value", "target", "outcome", "action", "reason"]
-    assert lines[2].split()[:4] == ["starts", "-", "false", "equal"]
-    assert lines[3].startswith("hits (1h)")
-    assert lines[-1] == "decision: rollback (starts: false is not equal to true)"
-
-
-def test_the_table_shows_what_a_person_can_do_and_what_was_adjusted():
-    made = {"row": "hits", "env": "TTL", "from": "30", "to": "60", "value": 20, "taken_back": False}
-    result = decide({"hits": 20}, [{**LEVEL, "metric": "hits", "due": "1h", "remedy": "Lengthen the TTL."}], age=3600)
-    back = {**made, "from": "60", "to": "30", "taken_back": True}
-    lines = render_table({**result, "adjustments": [made, back], "adjustment_notes": ["SIZE stays: 9 is the most"]})
-    assert lines[-4:] == [
-        "remedy for hits (1h): Lengthen the TTL.",
-        "adjusted for hits: TTL from 30 to 60",
-        "adjusted for hits: TTL from 60 to 30, which undoes an adjustment",
-        "SIZE stays: 9 is the most",
-    ]
 
 
 @pytest.mark.parametrize(
