@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import (
     checkout,
@@ -102,11 +102,18 @@ def refuse_database(run: Run, move: Move, database: Path) -> None:
     for sha in (move.from_sha, move.to_sha):
         listed = run(["--literal-pathspecs", "ls-tree", "-r", "--name-only", "-z", sha, "--", *names])
         found = git.demand(listed, f"Cannot read {sha}").split("\0")[0]
+        # A submodule of the old revision may never have been fetched.
+        known = submodules.known_entries_of(run, move.app_path, sha)
+        found = next((each.path for each in known if each.path in names), "" if found in _links(run, sha) else found)
         if found:
             raise GitError(
                 f"{found} is a part of {sha}, so a checkout would replace the database {real}; move the database "
                 f"out of {move.app_path}, and tell the app where it is"
             )
+
+
+def _links(run: Run, sha: str) -> Sequence[str]:
+    return [each.path for each in submodules.submodules_of(run, sha)]
 
 
 def _refuse_immovable(folder: Path, app_path: Path, name: str) -> None:

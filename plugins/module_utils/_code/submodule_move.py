@@ -77,9 +77,18 @@ def check_fetched(run: Run, path: Path, sha: str) -> None:
 
 
 def heads(run: Run, path: Path, sha: str) -> Dict[str, str]:
-    """Return the commit that each submodule of a checkout is at, by its path, of those that are there."""
-    known = [each.path for each in submodules_of(run, sha) if _is_there(path, each)]
-    return {name: checkout.read_status(run_in(run, path / name), path / name).head for name in known}
+    """Return the commit to roll each submodule of a checkout back to, by its path, of those that are there.
+
+    It is the one of the old revision, which is not what is there where somebody has moved the checkout by hand.
+    """
+    return {each.path: _commit_of(run, path, each) for each in submodules_of(run, sha) if _is_there(path, each)}
+
+
+def _commit_of(run: Run, path: Path, submodule: Submodule) -> str:
+    if submodules.has_commit(run, path, submodule):
+        return submodule.commit
+    inside = path / submodule.path
+    return checkout.read_status(run_in(run, inside), inside).head
 
 
 def forward(run: Run, move: Move, before: Mapping[str, str], again: bool) -> List[str]:

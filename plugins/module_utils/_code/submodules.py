@@ -141,13 +141,20 @@ def _create(run: Run, store: Path) -> Run:
     return run_in(run, store)
 
 
+def known_entries_of(run: Run, path: Path, sha: str) -> List[Entry]:
+    """Return the files of the submodules of a commit, of those that were fetched. Raises GitError."""
+    known = [each for each in submodules_of(run, sha) if has_commit(run, path, each)]
+    return [entry for each in known for entry in _entries(run, path, each)]
+
+
 def entries_of(run: Run, path: Path, sha: str) -> List[Entry]:
     """Return the files of all submodules of a commit that was fetched, by their paths in its tree. Raises GitError."""
-    found = []
-    for each in submodules_of(run, sha):
-        there = run_in(run, store_of(run, path, each))
-        found += [Entry(f"{each.path}/{entry.path}", entry.size) for entry in git.files_of(there, each.commit)]
-    return found
+    return [entry for each in submodules_of(run, sha) for entry in _entries(run, path, each)]
+
+
+def _entries(run: Run, path: Path, submodule: Submodule) -> List[Entry]:
+    there = run_in(run, store_of(run, path, submodule))
+    return [Entry(f"{submodule.path}/{each.path}", each.size) for each in git.files_of(there, submodule.commit)]
 
 
 def export(run_with_index: Run, path: Path, sha: str, target: Path) -> None:

@@ -49,6 +49,35 @@ def test_submodules_move_with_the_checkout_and_roll_back_with_it(host):
     assert (forward(host), host.seen()) == ([], AFTER)
 
 
+def test_a_checkout_that_was_moved_by_hand_rolls_back_to_what_the_old_revision_had(host):
+    git(host.path, "pull", "--quiet", "--no-recurse-submodules")
+    git(host.path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    host.fetch()
+    assert (forward(host), host.seen()) == ([], AFTER)
+    assert back(host) == []
+    assert {name: text for name, text in host.seen().items() if "theme" not in name} == BEFORE
+
+
+def test_a_commit_that_a_submodule_does_not_have_any_more_is_none_to_roll_back_to(host):
+    shutil.rmtree(host.path / "lib")
+    git(host.folder, "init", "--quiet", host.path / "lib")
+    other = commit(host.path / "lib", {"index.js": "0"})
+    assert submodule_move.heads(host.run, host.path, host.first) == {"lib": other}
+
+
+@pytest.mark.parametrize(
+    "name, found", [("lib/index.js", True), ("lib/other.db", False), ("web/theme/theme.css", True)]
+)
+def test_a_database_that_a_submodule_tracks_is_refused(host, name, found):
+    host.fetch()
+    given = (host.make_run(host.path), host.move(), host.path / name)
+    if not found:
+        layout.refuse_database(*given)
+        return
+    with pytest.raises(GitError, match=f"{name} is a part of .*, so a checkout would replace the database"):
+        layout.refuse_database(*given)
+
+
 def test_files_that_git_ignores_in_a_submodule_stay(host):
     (host.path / "lib" / "local.env").write_text("own")
     git(host.path / "lib", "config", "core.excludesFile", str(host.folder / "ignored"))

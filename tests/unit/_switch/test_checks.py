@@ -48,6 +48,20 @@ def test_everything_that_the_switch_needs_is_checked(asked, tmp_path, stage, giv
     assert (asked, [each.pid for each in before.instances]) == (expected, [5])
 
 
+def test_a_database_that_git_tracks_is_refused_before_anything_is_stopped(asked, tmp_path, monkeypatch):
+    open_release(tmp_path, tmp_path, "backed_up")
+    asked_of = []
+
+    def refuse(_run, _move, database):
+        asked_of.append(database)
+        raise GitError("the database is a part of the revision")
+
+    monkeypatch.setattr(checks.layout, "refuse_database", refuse)
+    with pytest.raises(GitError):
+        checks.check(make_inputs(tmp_path))
+    assert (asked, len(asked_of)) == ([], 1)
+
+
 def test_a_rollback_that_is_done_needs_nothing_more(asked, tmp_path):
     open_release(tmp_path, tmp_path, "rolling_back", rolled_back={"run_id": "run-1", "results": {}})
     before, rulings, warnings = checks.check(make_inputs(tmp_path, direction="back"))
