@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import fetch as code_fetch
@@ -24,36 +28,13 @@ class Host:
     """The app is at the first of two commits. `plain` is one before it, without submodules."""
 
     def __init__(self, folder, kind):
-        self.folder, self.kind = folder, kind
+        self.folder, self.kind, self.path = folder, kind, folder / "app"
         self.origin, self.library = folder / "origin", folder / "library"
-        for name in ("origin", "library", "theme"):
-            git(folder, "init", "--quiet", "--initial-branch=main", folder / name)
-        self.lib_first = commit(self.library, {"index.js": "1", "same": "same", ".gitignore": ""}, "first")
-        git(self.library, "rm", "--quiet", ".gitignore")
-        self.lib_first = commit(self.library, {"index.js": "1"}, "without")
-        self.theme = commit(folder / "theme", {"theme.css": "a"})
-        self.plain = commit(self.origin, {"server.js": "0"})
-        git(self.origin, *ALLOWED, "submodule", "--quiet", "add", "--name", "lib", "../library", "lib")
-        self.first = commit(self.origin, {"server.js": "1"})
-        self._deploy()
-        self.lib_second = commit(self.library, {"index.js": "2"}, "second")
-        git(self.origin / "lib", "fetch", "--quiet")
-        git(self.origin / "lib", "checkout", "--quiet", self.lib_second)
-        git(self.origin, *ALLOWED, "submodule", "--quiet", "add", "--name", "theme", "../theme", "web/theme")
-        self.second = commit(self.origin, {"server.js": "2"})
-
-    def _deploy(self):
-        self.environment = code_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(self.folder)}, {})
-        self.path = self.folder / "app"
-        if self.kind == "in_place":
-            git(self.folder, *ALLOWED, "clone", "--quiet", "--recurse-submodules", str(self.origin), str(self.path))
-        else:
-            running = self.path / "releases" / OLD_ID
-            running.mkdir(parents=True)
-            (running / "REVISION").write_text(f"{self.first}\n")
-            (self.path / "current").symlink_to(f"releases/{OLD_ID}")
-            git(self.folder, "clone", "--quiet", "--bare", str(self.origin), str(self.path / "repository"))
-        self.where = layout.repository_of(self.kind, self.path)
+        self.where = layout.repository_of(kind, self.path)
+        self.environment = code_git.make_environment({"PATH": os.environ["PATH"], "HOME": str(folder)}, {})
+        made, shas = _made(kind)
+        shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True)
+        self.plain, self.first, self.second, self.lib_first, self.lib_second, self.theme = shas
         self.run = self.make_run(self.where)
 
     def make_run(self, where):
@@ -90,3 +71,41 @@ class Host:
         files = [path for path in self.path.rglob("*") if path.is_file() and ".git" not in Path(path).parts]
         found = {str(path.relative_to(self.path)): path.read_text() for path in files}
         return {name: text for name, text in found.items() if name != ".gitmodules"}
+
+
+@functools.lru_cache(maxsize=None)
+def _made(kind):
+    """Make the repositories and the app once, and return where they are, with the commits: tests have copies."""
+    folder = Path(tempfile.mkdtemp(prefix="greenlight-submodules-"))
+    atexit.register(shutil.rmtree, folder)
+    origin, library, theme = (folder / name for name in ("origin", "library", "theme"))
+    for path in (origin, library, theme):
+        git(folder, "init", "--quiet", "--initial-branch=main", path)
+    commit(library, {"index.js": "0", "same": "same"})
+    lib_first = commit(library, {"index.js": "1"})
+    theme_sha = commit(theme, {"theme.css": "a"})
+    plain = commit(origin, {"server.js": "0"})
+    git(origin, *ALLOWED, "submodule", "--quiet", "add", "--name", "lib", "../library", "lib")
+    first = commit(origin, {"server.js": "1"})
+    _deploy(folder, kind, first)
+    git(origin / "lib", "remote", "set-url", "origin", "../../library")
+    lib_second = commit(library, {"index.js": "2"})
+    git(origin / "lib", "fetch", "--quiet")
+    git(origin / "lib", "checkout", "--quiet", lib_second)
+    git(origin, *ALLOWED, "submodule", "--quiet", "add", "--name", "theme", "../theme", "web/theme")
+    return folder, (plain, first, commit(origin, {"server.js": "2"}), lib_first, lib_second, theme_sha)
+
+
+def _deploy(folder, kind, sha):
+    origin, path = folder / "origin", folder / "app"
+    if kind == "in_place":
+        git(folder, *ALLOWED, "clone", "--quiet", "--recurse-submodules", str(origin), str(path))
+        # Tests have copies of all of it.
+        git(path, "remote", "set-url", "origin", "../origin")
+        git(path / "lib", "remote", "set-url", "origin", "../../library")
+        return
+    running = path / "releases" / OLD_ID
+    running.mkdir(parents=True)
+    (running / "REVISION").write_text(f"{sha}\n")
+    (path / "current").symlink_to(f"releases/{OLD_ID}")
+    git(folder, "clone", "--quiet", "--bare", str(origin), str(path / "repository"))
