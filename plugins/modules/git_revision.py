@@ -63,6 +63,10 @@ options:
   sha:
     description: Full commit SHA. Needed by O(state=fetched) and O(state=checked_out).
     type: str
+  first:
+    description: With O(state=fetched), the app was never released. A checkout that is not there is made, and all files of the commit count as changed.
+    type: bool
+    default: false
   recover:
     description: Complete a checkout that was killed half-way between O(from_sha) and O(sha). Files that differ between the two are reset.
     type: bool
@@ -195,11 +199,10 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.identit
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["resolved", "fetched", "checked_out", "read"], "required": True},
-    "repository": {"type": "str", "no_log": False},
-    **{name: {"type": "str"} for name in ("revision", "sha", "from_sha")},
+    **{name: {"type": "str", "no_log": False} for name in ("repository", "revision", "sha", "from_sha")},
     "path": {"type": "path"},
     "layout": {"type": "str", "choices": list(layout.KINDS), "default": "in_place"},
-    "recover": {"type": "bool", "default": False},
+    **{name: {"type": "bool", "default": False} for name in ("first", "recover")},
     "deploy_key": {"type": "path", "no_log": False},
     "local_changes": {"type": "str", "choices": ["refuse", "keep"], "default": "refuse"},
     "processes": {"type": "list", "elements": "dict"},
@@ -223,6 +226,7 @@ def fetch(params: Mapping[str, Any], environment: Mapping[str, str], check_mode:
             params["local_changes"] == "keep",
             running.read(params["processes"]),
             params["unrestarted"],
+            first=params["first"],
         )
         return code_fetch.fetch(place, params["repository"], params["sha"])
 

@@ -33,6 +33,7 @@ class Place:
 
     With `keeps_changes` local changes are no reason to refuse. `began` are the processes of the app, None where nobody
     asks what they run, and `kept` the ends of releases that restarted none of them.
+    Where nothing was released yet (`first`), a checkout that is not there is made, and all of the commit is new.
     """
 
     kind: str
@@ -42,17 +43,25 @@ class Place:
     keeps_changes: bool = False
     began: Optional[Sequence[running.Began]] = None
     kept: Sequence[Sequence[str]] = ()
+    first: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether the app has no code at all, as before its first release."""
+        if self.kind == "releases":
+            return not (layout.repository_of(self.kind, self.app_path) / "HEAD").is_file()
+        return self.first and not (self.app_path.is_dir() and any(self.app_path.iterdir()))
 
 
 def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     """Fetch a commit unless it is there, and return the module's result. Raises GitError, OSError."""
     folder = layout.repository_of(place.kind, place.app_path)
+    is_empty = place.is_empty
     head, branch = _look(place)
-    in_place = place.kind == "in_place"
+    in_place = place.kind == "in_place" and not is_empty
     told = aside.prune(place.make_run(folder), place.app_path) if in_place and not place.rehearse_in else []
-    if place.kind == "releases" and not (folder / "HEAD").is_file():
-        if place.rehearse_in:
-            folder = place.rehearse_in
+    if is_empty:
+        folder = place.rehearse_in or folder
         _create(place, folder)
     run = place.make_run(folder)
     present = git.has_commit(run, sha)
@@ -64,7 +73,8 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
     changed = submodules.fetch(objects, run, folder, repository, sha, rehearse) or not present
     paths = [each.path for each in git.files_of(objects, sha)]
     if in_place:
-        submodule_move.check(objects, run, place.app_path, head, sha)
+        if head:
+            submodule_move.check(objects, run, place.app_path, head, sha)
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     compared, warnings = _compare(place, objects, head, sha, paths)
     locks = lock_files.installable(paths)
@@ -99,19 +109,24 @@ def _compare(place: Place, run: Run, head: str, sha: str, paths: List[str]) -> T
 def _look(place: Place) -> Tuple[str, str]:
     """Return the commit in place, empty for none, and the branch. Raises GitError for what cannot be moved."""
     if place.kind == "in_place":
+        if place.is_empty:
+            return "", ""
         run = place.make_run(place.app_path)
         status = checkout.read_status(run, place.app_path)
         checkout.refuse_unfinished(run, place.app_path, status, place.keeps_changes)
-        return status.head, status.branch
+        return "" if place.first else status.head, status.branch
     if not place.app_path.is_dir():
         raise GitError(f"{place.app_path} is not a folder; create it for the user who runs the app")
     git.refuse_foreign(place.app_path)
-    return (releases.head(place.app_path) if releases.current(place.app_path) else ""), ""
+    has_current = releases.current(place.app_path) and not place.first
+    return (releases.head(place.app_path) if has_current else ""), ""
 
 
 def _create(place: Place, folder: Path) -> None:
     what = f"Cannot create the repository {folder}"
-    git.demand(place.make_run(folder.parent)(["init", "--quiet", "--bare", str(folder)]), what)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    kind = [] if folder == place.app_path else ["--bare"]
+    git.demand(place.make_run(folder.parent)(["init", "--quiet", *kind, str(folder)]), what)
 
 
 def _rehearse_submodule(place: Place) -> submodules.Rehearse:

@@ -49,13 +49,18 @@ class Host:
         else:
             (self.path / "releases" / OLD_ID / "REVISION").write_text(self.repositories.second)
 
-    def fetch(self, rehearse=False, began=None):
+    def run(self):
+        folder = self.path / "repository" if self.kind == "releases" else self.path
+        return code_git.make_run(self.repositories.environment, 30, str(folder))
+
+    def fetch(self, rehearse=False, began=None, first=False):
         place = Place(
             self.kind,
             self.path,
             lambda where: code_git.make_run(self.repositories.environment, 30, str(where)),
             self.temporary if rehearse else None,
             began=began,
+            first=first,
         )
         return code_fetch.fetch(place, f"file://{self.repositories.origin}", self.repositories.second)
 
@@ -175,3 +180,30 @@ def test_that_nothing_runs_is_told_only_where_it_could_be_taken_for_released(tmp
     assert "warnings" not in before
     host.put_in_place()
     assert "No process of the app runs" in host.fetch(began=[])["warnings"][0]
+
+
+def test_before_the_first_release_all_of_the_commit_is_new(host):
+    fetched = host.fetch(first=True)
+    assert (fetched["head"], fetched["commits"]) == ("", [])
+    assert fetched["changed_paths"] == [each.path for each in code_git.files_of(host.run(), host.repositories.second)]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("rehearse", [True, False])
+def test_a_checkout_that_is_not_there_is_made_for_a_first_release(tmp_path, exists, rehearse):
+    host = Host(tmp_path, "in_place")
+    host.path = tmp_path / "new" / "app"
+    if exists:
+        host.path.mkdir(parents=True)
+    fetched = host.fetch(rehearse, first=True)
+    assert (fetched["changed"], fetched["head"], bool(fetched["changed_paths"])) == (True, "", True)
+    assert (host.path / ".git").is_dir() is not rehearse
+
+
+def test_a_folder_with_something_else_is_no_place_for_a_first_release(tmp_path):
+    host = Host(tmp_path, "in_place")
+    host.path = tmp_path / "full"
+    host.path.mkdir()
+    (host.path / "notes.txt").touch()
+    with pytest.raises(GitError, match="is not a git checkout"):
+        host.fetch(first=True)

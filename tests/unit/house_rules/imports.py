@@ -31,6 +31,7 @@ SHIPPED = {
     "pm2_process": {"_host", "_pm2", "_release", "_values"},
     "pm2_process_info": {"_host", "_pm2", "_release", "_values"},
     "release_build": {"_code", "_host", "_pm2", "_release", "_switch", "_values"},
+    "release_first": {"_code", "_host", "_pm2", "_release", "_switch", "_values"},
     "release_notify": {"_host", "_release", "_values"},
     "release_record": {"_decision", "_host", "_logs", "_release", "_values"},
     "release_record_info": {"_decision", "_host", "_release", "_values"},
