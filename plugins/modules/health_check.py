@@ -233,6 +233,11 @@ options:
         description: Kinds of lines that are nothing new.
         type: dict
         default: {}
+      styles:
+        description: How the lines are written, as for M(greenlight.release.log_assert).
+        type: list
+        elements: str
+        default: []
       forbid:
         description: Lines that must not be there, as for M(greenlight.release.log_assert).
         type: list

@@ -143,8 +143,15 @@ options:
           - Whether a line counts only when O(known_kinds) has none of its kind.
           - Lines are of one kind when they differ only in numbers, ids, times and quoted values that are more than a word. Of JSON only the
             fields count that say what happened, such as C(level), C(msg) and C(err), and all fields where there is none of these.
+          - Of a stack only its topmost frame in the app's own code counts, by its function and file.
         type: bool
         default: false
+      level:
+        description:
+          - Entries of this level or a higher one, as their style says it, and errors that ended the app. With C(pattern) or C(field) an entry
+            counts that has either. What a client did wrong does not count.
+        type: str
+        choices: [warning, error, fatal]
   count:
     description: Lines that are only counted.
     type: list
@@ -164,9 +171,19 @@ options:
     default: []
     suboptions:
       <<: *rule
+  styles:
+    description:
+      - How the lines are written, one style or several of V(pino), V(bunyan), V(fastify), V(morgan), V(winston), V(nest), V(log4js), V(nginx),
+        V(caddy), V(json) and V(plain). With V(auto) they are found out from the lines.
+      - An error with its stack and its properties is then one entry, and rules of O(forbid) with a pattern are about its level and its message,
+        never about an address, a header or a body, nor about what a client did wrong. With none, or V(custom), they are about whole lines.
+    type: list
+    elements: str
+    default: []
   rates:
     description:
-      - Name of each rate and how it is counted, the share of the lines with C(of) that have C(count) too.
+      - Name of each rate and how it is counted, the share of the lines with C(of) that have C(count) too, or with C(requests) of V(failed) the
+        share of the requests that were answered with a status of 500 or more, as O(styles) write them.
       - C(minimum) is the number of lines with C(of) that are waited for. The patterns are literal unless C(regex) is true.
     type: dict
     default: {}
@@ -290,10 +307,16 @@ lines:
   type: dict
   sample: {"critical_errors": {"count": 0, "known": 2, "per_hour": 0.0, "first": "", "last": ""}}
 kinds:
-  description: Per rule of O(forbid) the kinds of the lines that matched, at most 500, for O(known_kinds) of a later call.
+  description: Per rule of O(forbid) the kinds of the lines that matched, the 500 of most lines, for O(known_kinds) of a later call.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": []}
+styles:
+  description: The styles of the lines, that of most lines first. Empty without O(styles).
+  returned: when the state is checked
+  type: list
+  elements: str
+  sample: [winston, morgan]
 measurements:
   description: Counts, and rates in percent with their interval. All are left out when lines may be missing.
   returned: when the state is checked
@@ -328,6 +351,7 @@ ARGUMENTS = {
     "tail_bytes": {"type": "int", "default": 16777216},
     "allow_missing": {"type": "bool", "default": False},
     **options.RULES,
+    "styles": {"type": "list", "elements": "str", "default": []},
     "rates": {"type": "dict", "default": {}},
     "confirm": {"type": "dict", "default": {}},
     "known_kinds": {"type": "dict", "default": {}},

@@ -41,13 +41,12 @@ MEMORY = 64
 # A scan in a process of its own, as the module does it, without the start of Ansible.
 SCAN = """
 import json, sys, time
-from ansible_collections.greenlight.release.plugins.module_utils import _logs, _logs_check, _logs_scan
+from ansible_collections.greenlight.release.plugins.module_utils._logs import check, rules, scan
 given = json.load(sys.stdin)
 began, cpu_began = time.perf_counter(), time.process_time()
-rules = {kind: _logs.parse_rules(kind, given[kind]) for kind in ("forbid", "count")}
-scan = _logs_scan.Scan(_logs.Rules(rates=_logs.parse_rates(given["rates"]), **rules), {})
-reading = _logs_check.begin([(given["path"], "out")], given["cursor"], 1 << 62, time.time())
-_logs_check.read(scan, reading, 0, False, _logs_check.Time(time.time, time.monotonic, time.sleep))
+scan = scan.Scan(rules.read_rules({"require": [], "ignore": [], **given}), {})
+reading = check.begin([(given["path"], "out")], given["cursor"], 1 << 62, time.time())
+check.read(scan, reading, 0, False, check.Time(time.time, time.monotonic, time.sleep))
 seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
 # Not ru_maxrss, which a process inherits from the one that started it.
 status = open("/proc/self/status").read()
@@ -59,8 +58,8 @@ json.dump(found, sys.stdout)
 MARK = """
 import json, sys
 from pathlib import Path
-from ansible_collections.greenlight.release.plugins.module_utils import _logs_marks
-json.dump(_logs_marks.make_cursor([_logs_marks.mark_file(Path(sys.argv[1]), "out", 0.0)], 0.0), sys.stdout)
+from ansible_collections.greenlight.release.plugins.module_utils._logs import marks
+json.dump(marks.make_cursor([marks.mark_file(Path(sys.argv[1]), "out", 0.0)], 0.0), sys.stdout)
 """
 LINE_LOOP = """
 import sys
@@ -170,15 +169,20 @@ def methods_for_the_role(path: Path) -> tuple[dict[str, Callable[[], Cost]], dic
     defaults = yaml.safe_load((CHECKOUT / "roles/verify/defaults/main.yml").read_text(encoding="utf-8"))
     critical = "(?:" + ")|(?:".join(defaults["greenlight_critical_errors"]) + ")"
     rules = {
-        "forbid": [{"name": "critical_errors", "pattern": critical, "regex": True}],
+        "styles": ["auto"],
+        "forbid": [
+            {"name": "critical_errors", "pattern": critical, "regex": True, "level": "fatal"},
+            {"name": "new_errors", "level": "error"},
+        ],
         "count": [{"name": "pool_exhausted", "pattern": defaults["greenlight_pool_exhausted"], "regex": True}],
-        "rates": {"error_rate": defaults["greenlight_error_rate"]},
+        "rates": {"error_rate": {"requests": "failed"}},
     }
     searches = [
         ["grep", "-cE", "|".join(defaults["greenlight_critical_errors"]), str(path)],
         ["grep", "-cE", defaults["greenlight_pool_exhausted"], str(path)],
-        ["grep", "-cF", defaults["greenlight_error_rate"]["count"], str(path)],
-        ["grep", "-cF", defaults["greenlight_error_rate"]["of"], str(path)],
+        ["grep", "-cE", '"level":(50|60)|Error:|ERROR', str(path)],
+        ["grep", "-cF", '"statusCode":5', str(path)],
+        ["grep", "-cF", '"statusCode":', str(path)],
     ]
     methods: dict[str, Callable[[], Cost]] = {
         "grep -c, once for each rule": lambda: timed(*searches),

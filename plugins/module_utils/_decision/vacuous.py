@@ -18,9 +18,9 @@ def find_vacuous(tried: Mapping[str, Any]) -> List[str]:
 
     `tried` is what was found by trying them on the running revision: `probes` and `unmeasured` as health_check
     returns them, `lines` as log_assert does; `required`, the required lines; `absent`, patterns that were not found
-    in the sources; `unsearched`, those that could not be searched for; `rates`, the texts `{count, of}` of
-    each rate; `gauges`, the metrics that probes read; `measurements`, and `readings`, the earlier values of each
-    metric.
+    in the sources; `unsearched`, those that could not be searched for; `rates`, the texts `{count, of}` of each
+    rate, or how it is counted without any; `styles`, those of the log; `gauges`, the metrics that probes read;
+    `measurements`, and `readings`, the earlier values of each metric.
     """
     return [
         *(f"probe {probe['name']}: {probe['reason']}" for probe in tried["probes"] if not probe["healthy"]),
@@ -44,8 +44,17 @@ def _rates(tried: Mapping[str, Any]) -> List[str]:
     found = []
     for metric, texts in tried["rates"].items():
         measured = tried["measurements"].get(metric)
-        if measured is None:
+        if measured is None and "of" not in texts:
+            styles = ", ".join(tried["styles"]) or "none"
+            found.append(
+                f"{metric}: no line of the log tells of a request, in styles: {styles}; let the app log its requests, "
+                "as morgan, pino-http and Fastify do, name the access log of its web server in greenlight_log_files, "
+                "or set greenlight_error_rate"
+            )
+        elif measured is None:
             found.append(f"{metric}: no line of the log has {texts['of']!r}, so no request would be counted")
+        elif "of" not in texts:
+            continue
         elif measured["value"] == 0 and texts["of"] not in texts["count"]:
             found.append(f"{metric}: no line of the log has {texts['count']!r}, so it is not known to count failures")
     return found

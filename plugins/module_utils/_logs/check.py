@@ -125,6 +125,7 @@ def describe(
         "span_seconds": span,
         "lines": scan.results(span),
         "kinds": scan.kinds_found(),
+        "styles": scan.styles_found(),
         "measurements": _with_second_looks(scan.measurements(complete, span), logs_confirm.fresh(looks, scan)),
     }
 

@@ -74,7 +74,7 @@ def said(document: Mapping[str, Any]) -> str:
 
 
 def _kept(value: Any, depth: int) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _kept(each, depth + 1) for name, each in value.items() if name not in _SENT}
     if isinstance(value, list):
         return [_kept(each, depth + 1) for each in value] if depth < _DEEPEST else []
@@ -86,7 +86,7 @@ def value_of(document: Mapping[str, Any], paths: Sequence[str]) -> Any:
     for path in paths:
         value: Any = document
         for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
+            value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
             return value
     return None
@@ -113,7 +113,7 @@ def _number(value: Any) -> Optional[float]:
 def error_texts(document: Mapping[str, Any]) -> List[str]:
     """Return the stacks of the errors in a document, those inside of others last."""
     places: List[Any] = [document, *(value_of(document, [path]) for path in _ERRORS), document.get("meta")]
-    stacks = [place["stack"] for place in places if isinstance(place, Mapping) and "stack" in place]
+    stacks = [place["stack"] for place in places if isinstance(place, dict) and "stack" in place]
     return [text for text in (_text(stack) for stack in stacks) if text]
 
 
@@ -126,7 +126,7 @@ def error_status(document: Mapping[str, Any]) -> Optional[int]:
     """Return the status that an error is answered with, None for an error that says nothing of it."""
     places: Dict[str, Any] = {"": document, **{path: value_of(document, [path]) for path in _ERRORS}}
     for place in places.values():
-        status = _number(value_of(place, ("statusCode", "status"))) if isinstance(place, Mapping) else None
+        status = _number(value_of(place, ("statusCode", "status"))) if isinstance(place, dict) else None
         if status is not None:
             return int(status)
     status = _number(value_of(document, ("res.statusCode",)))

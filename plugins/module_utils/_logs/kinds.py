@@ -8,32 +8,45 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs.fields import parse_line
+from ansible_collections.greenlight.release.plugins.module_utils._logs.fold import LONGEST, fold
 
-# What differs between two lines of one kind: quoted texts but for words, ids, times, numbers.
-_VARIABLE = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'|\b[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,12})*\b|\d+")
-_QUOTED_WORD = re.compile(r"[\"'][A-Za-z_$.]{1,64}[\"']")
 # What says in a line of JSON what happened: the names that pino, winston, bunyan and the errors of Node use.
 _LEVELS = ("level", "severity")
 _TEXTS = ("msg", "message", "error", "err", "reason", "text", "event", "code", "type", "name", "stack")
-_LONGEST = 4096
+_ERRORS = ("err", "error", "reason", "meta")
+_FRAME = re.compile(r"^\s*at (?:(?P<function>.+?) \()?(?:file://)?(?P<path>[^\s()]*?)(?::\d+){1,2}\)?$", re.MULTILINE)
+_FOREIGN = ("node_modules/", "node:", "internal/")
+_PROPERTY = re.compile(r"^\s+['\"]?(?:code|type|name|errno|syscall|level|message|msg)['\"]?: .*$", re.MULTILINE)
 
 
-def kind_of(line: str) -> str:
-    """Return a short hash that lines share which differ only in numbers, ids, times and quoted values."""
+def kind_of(line: str, following: Sequence[str] = ()) -> str:
+    """Return a short hash that entries share which differ only in numbers, ids, times, places and quoted values.
+
+    `following` are the lines of the entry behind its first one. Of a stack only the topmost frame counts that is the
+    app's own, by its function and file: the lines in a file move with every revision.
+    """
     document = parse_line(line)
     parts = _descriptive(document)
+    more = "\n".join(following)
     if isinstance(document, Mapping):
-        parts += [f"{name}.{each}" for name in ("err", "error", "reason") for each in _descriptive(document.get(name))]
+        parts += [f"{name}.{each}" for name in _ERRORS for each in _descriptive(document.get(name))]
         parts = parts or _values_of(document)
-    text = "\n".join(parts) or _fold(line)
+    else:
+        parts = [fold(line), *(fold(found[0]) for found in _PROPERTY.finditer(more)), own_frame(more)]
+    text = "\n".join(filter(None, parts))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _fold(text: str) -> str:
-    return _VARIABLE.sub(lambda found: found[0] if _QUOTED_WORD.fullmatch(found[0]) else "#", text[:_LONGEST])
+def own_frame(stack: str) -> str:
+    """Return function and file of the topmost frame in the app's own code, "" where there is none."""
+    for found in _FRAME.finditer(stack):
+        path = found["path"]
+        if path and "<" not in path and not any(foreign in path for foreign in _FOREIGN):
+            return f"at {found['function'] or ''} {path.rpartition('/')[2]}"
+    return ""
 
 
 def _descriptive(document: Any) -> List[str]:
@@ -41,12 +54,14 @@ def _descriptive(document: Any) -> List[str]:
     if not isinstance(document, Mapping):
         return []
     levels = [f"{name}: {document[name]}" for name in _LEVELS if name in document]
-    # Where a stack goes through differs with the caller; its first line is the error.
     said = {name: document[name] for name in _TEXTS if isinstance(document.get(name), str)}
+    frame = ""
     if "stack" in said:
+        # Where a stack goes through differs with the caller; its first line is the error.
+        frame = own_frame(said["stack"])
         said["stack"] = said["stack"].partition("\n")[0]
-    texts = [f"{name}: {_fold(text)}" for name, text in said.items()]
-    return levels + texts if texts else []
+    texts = [f"{name}: {fold(text)}" for name, text in said.items()]
+    return [*levels, *texts, *filter(None, [frame])] if texts else []
 
 
 def _values_of(document: Mapping[str, Any]) -> List[str]:
@@ -54,5 +69,5 @@ def _values_of(document: Mapping[str, Any]) -> List[str]:
     found = []
     for name, value in document.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        found.append(f"{name}: {text[:_LONGEST] if name in _LEVELS else _fold(text)}")
+        found.append(f"{name}: {text[:LONGEST] if name in _LEVELS else fold(text)}")
     return found

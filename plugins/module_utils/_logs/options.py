@@ -34,6 +34,7 @@ FORBID: Options = {
     **_PER,
     "maximum": {"type": "float", "default": 0},
     "new_kinds_only": {"type": "bool", "default": False},
+    "level": {"type": "str", "choices": ["warning", "error", "fatal"]},
 }
 COUNT: Options = {**_RULE, **_PER}
 

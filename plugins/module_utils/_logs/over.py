@@ -20,6 +20,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
     "files": {"type": "list", "elements": "dict", "required": True, "options": options.FILE},
     "cursor": {"type": "dict", "required": True},
     "known_kinds": {"type": "dict", "default": {}},
+    "styles": {"type": "list", "elements": "str", "default": []},
     **{name: {"type": "list", "elements": "dict", "default": []} for name in ("forbid", "ignore")},
 }
 _NO_RULES: Mapping[str, Any] = {"require": [], "count": [], "rates": {}}
@@ -47,7 +48,7 @@ def watch_log(given: Mapping[str, Any]) -> Callable[[], str]:
     A log that cannot be read, or not in time, says nothing here: whoever reads it in the end says why. Raises LogError.
     """
     files, kinds = process.parse_files(given["files"]), rules.check_kinds(given["known_kinds"])
-    parsed = rules.read_rules({**_NO_RULES, "forbid": given["forbid"], "ignore": given["ignore"]})
+    parsed = rules.read_rules({**_NO_RULES, **{name: given[name] for name in ("styles", "forbid", "ignore")}})
 
     def read() -> str:
         scan = Scan(parsed, kinds)

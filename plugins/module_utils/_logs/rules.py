@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Sequence, Set
+from typing import Any, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import fields as logs_fields
 from ansible_collections.greenlight.release.plugins.module_utils._logs import match as logs_match
+from ansible_collections.greenlight.release.plugins.module_utils._logs.entry import LogEntry
+from ansible_collections.greenlight.release.plugins.module_utils._logs.levels import LevelFinder
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Matcher
 from ansible_collections.greenlight.release.plugins.module_utils._logs.options import COUNT, FORBID, REQUIRE
+from ansible_collections.greenlight.release.plugins.module_utils._logs.requests import (
+    Styles,
+    all_requests,
+    failed_requests,
+)
+from ansible_collections.greenlight.release.plugins.module_utils._logs.styles import AUTO, CHOICES, CUSTOM, LEVELS
 from ansible_collections.greenlight.release.plugins.module_utils._values import json_path
 from ansible_collections.greenlight.release.plugins.module_utils._values.condition import CONDITIONS, ConditionError
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
@@ -33,10 +41,17 @@ class LogError(GreenlightError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing to search for in lines, on one stream or on both."""
+    """One thing to search for in lines, on one stream or on both.
+
+    `matcher` finds the lines. Of whole entries those count that have `level`, or else in which `wanted` matches, what
+    the rule was given as a pattern or a field.
+    """
 
     name: str
     matcher: Matcher
+    wanted: Optional[Matcher] = None
+    is_field: bool = False
+    level: int = 0
     stream: str = ""
     minimum: int = 1
     maximum: float = 0
@@ -45,6 +60,16 @@ class Rule:
 
     def applies_to(self, stream: str) -> bool:
         return not self.stream or not stream or self.stream == stream
+
+    def holds(self, entry: LogEntry) -> bool:
+        """Say whether an entry counts. What a client did wrong never does."""
+        if entry.is_of_client():
+            return False
+        if self.level and (entry.ended_app or entry.level >= self.level):
+            return True
+        if self.wanted is None:
+            return False
+        return self.wanted.matches(entry.text) if self.is_field else entry.matches(self.wanted.matches)
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,11 @@ class Rules:
     count: Sequence[Rule] = ()
     ignore: Sequence[Matcher] = ()
     rates: Sequence[Rate] = ()
+    styles: Optional[Styles] = None
+
+    def reads_entries(self, rule: Rule) -> bool:
+        """Say whether a rule judges whole entries by what they say, and not lines by what is written in them."""
+        return self.styles is not None or bool(rule.level)
 
 
 def compile_pattern(label: str, pattern: Any, regex: bool) -> Matcher:
@@ -95,8 +125,17 @@ def compile_rule(label: str, rule: Mapping[str, Any]) -> Matcher:
 def read_rules(params: Mapping[str, Any]) -> Rules:
     """Return all rules in the options of log_assert. Raises LogError."""
     parsed = {kind: parse_rules(kind, params[kind]) for kind in ("require", "forbid", "count")}
-    ignored, rates = parse_ignored(params["ignore"]), parse_rates(params["rates"])
-    return check_names(Rules(ignore=ignored, rates=rates, **parsed))
+    styles = parse_styles(params.get("styles") or [])
+    ignored, rates = parse_ignored(params["ignore"]), parse_rates(params["rates"], styles)
+    return check_names(Rules(ignore=ignored, rates=rates, styles=styles, **parsed))
+
+
+def parse_styles(names: Sequence[str]) -> Optional[Styles]:
+    """Return the styles of the logs, None where lines are judged as they are written. Raises LogError."""
+    unknown = [name for name in names if name not in CHOICES]
+    if unknown:
+        raise LogError(f"styles has an unknown style {unknown[0]!r}; use some of {', '.join(CHOICES)}")
+    return None if not names or CUSTOM in names else Styles(list(names))
 
 
 def parse_rules(kind: str, given: Sequence[Mapping[str, Any]]) -> List[Rule]:
@@ -111,16 +150,30 @@ def _parse_rule(label: str, given: Mapping[str, Any]) -> Rule:
         raise LogError(f"{label} has an unknown key {unknown[0]!r}; use one of {', '.join(RULE_KEYS)}")
     if rule.get("stream", "") not in ("", "out", "err") or rule.get("per", "") not in ("", "hour"):
         raise LogError(f"{label}: stream must be out or err, and per must be hour")
-    matcher = compile_rule(label, rule)
+    level = rule.get("level", "")
+    if level and level not in LEVELS:
+        raise LogError(f"{label}: level must be one of {', '.join(LEVELS)}, not {level!r}")
+    wanted = compile_rule(label, rule) if not level or "field" in rule or "pattern" in rule else None
+    matcher = _with_level(level, wanted) if level else wanted
+    assert matcher is not None
     return Rule(
         name=str(rule.get("name") or matcher.shown),
         matcher=matcher,
+        wanted=wanted,
+        is_field="field" in rule,
+        level=LEVELS.get(level, 0),
         stream=rule.get("stream", ""),
         minimum=int(_number(label, "minimum", rule.get("minimum", 1))),
         maximum=_number(label, "maximum", rule.get("maximum", 0)),
         per_hour=rule.get("per") == "hour",
         new_kinds_only=bool(rule.get("new_kinds_only")),
     )
+
+
+def _with_level(level: str, wanted: Optional[Matcher]) -> Matcher:
+    """Return what finds lines that may have a level, together with what a pattern or a field finds."""
+    finders = [LevelFinder(LEVELS[level]), *(wanted.finders if wanted else ())]
+    return Matcher(wanted.shown if wanted else f"level {level}", lambda line: True, finders)
 
 
 def parse_ignored(given: Sequence[Mapping[str, Any]]) -> List[Matcher]:
@@ -132,13 +185,18 @@ def parse_ignored(given: Sequence[Mapping[str, Any]]) -> List[Matcher]:
     return found
 
 
-def parse_rates(given: Mapping[str, Mapping[str, Any]]) -> List[Rate]:
+def parse_rates(given: Mapping[str, Mapping[str, Any]], styles: Optional[Styles] = None) -> List[Rate]:
     """Return the rates of the option `rates`. Raises LogError."""
     rates = []
     for name, rate in given.items():
-        if not isinstance(rate, Mapping) or not {"count", "of"} <= set(rate) <= {"count", "of", "regex", "minimum"}:
-            raise LogError(f"rate {name} needs count and of, and may have regex and minimum")
-        matchers = [compile_pattern(f"rate {name}", rate[key], bool(rate.get("regex"))) for key in ("count", "of")]
+        if isinstance(rate, Mapping) and rate.get("requests") == "failed" and set(rate) <= {"requests", "minimum"}:
+            known = styles or Styles([AUTO])
+            matchers = [failed_requests(known), all_requests(known)]
+        elif not isinstance(rate, Mapping) or not {"count", "of"} <= set(rate) <= {"count", "of", "regex", "minimum"}:
+            raise LogError(f"rate {name} needs count and of, or requests: failed, and may have regex and minimum")
+        else:
+            regex = bool(rate.get("regex"))
+            matchers = [compile_pattern(f"rate {name}", rate[key], regex) for key in ("count", "of")]
         rates.append(Rate(name, matchers[0], matchers[1], int(_number(f"rate {name}", "minimum", rate.get("minimum")))))
     return rates
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._logs.entry import entry_at
 from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
 from ansible_collections.greenlight.release.plugins.module_utils._logs.rules import Rate, Rule, Rules
@@ -15,8 +17,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.counts 
 from ansible_collections.greenlight.release.plugins.module_utils._values.redaction import show
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import wilson_interval
 
-# More kinds of errors than this are a flood, and would fill the release record.
+# More kinds of errors than this are a flood, and would fill the release record. The rarest are left out.
 MOST_KINDS = 500
+_KINDS_AT_ONCE = 4 * MOST_KINDS
 
 
 @dataclass
@@ -82,12 +85,12 @@ class Scan:
     looking_for: str = ""
     tallies: Dict[str, Tally] = field(default_factory=dict)
     rates: Dict[str, Blocks] = field(default_factory=dict)
-    kinds: Dict[str, Set[str]] = field(default_factory=dict)
+    kinds: Dict[str, Dict[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tallies = {rule.name: Tally() for rule in self._all()}
         self.rates = {rate.name: Blocks() for rate in self.rules.rates}
-        self.kinds = {rule.name: set() for rule in self.rules.forbid}
+        self.kinds = {rule.name: {} for rule in self.rules.forbid}
 
     def _all(self) -> List[Rule]:
         return [*self.rules.require, *self.rules.count, *self.rules.forbid]
@@ -104,18 +107,37 @@ class Scan:
 
     def _add_lines(self, rule: Rule, chunk: Chunk) -> None:
         self.looking_for = rule.matcher.shown
-        is_forbidden = rule.name in self.kinds
+        if rule.name in self.kinds:
+            for line, kind in self._forbidden(rule, chunk):
+                if self._is_new(rule, kind):
+                    self.tallies[rule.name].note(line)
+            return
         for start in rule.matcher.find(chunk):
-            line = chunk.line_at(start)
-            if not is_forbidden or self._is_forbidden(rule, line):
-                self.tallies[rule.name].note(line)
+            self.tallies[rule.name].note(chunk.line_at(start))
 
-    def _is_forbidden(self, rule: Rule, line: str) -> bool:
-        if any(ignored.matches(line) for ignored in self.rules.ignore):
-            return False
-        kind, kinds = kind_of(line), self.kinds[rule.name]
-        if len(kinds) < MOST_KINDS:
-            kinds.add(kind)
+    def _forbidden(self, rule: Rule, chunk: Chunk) -> Iterator[Tuple[str, str]]:
+        """Yield each line that a rule forbids, with its kind; of an entry of several lines the first one."""
+        by_entries, last = self.rules.reads_entries(rule), -1
+        for start in rule.matcher.find(chunk):
+            if not by_entries:
+                line = chunk.line_at(start)
+                if not self._is_ignored(line):
+                    yield line, kind_of(line)
+                continue
+            entry = entry_at(chunk, start)
+            if entry.start > last and rule.holds(entry) and not self._is_ignored(entry.text):
+                yield entry.text, entry.kind()
+            last = max(last, entry.start)
+
+    def _is_ignored(self, line: str) -> bool:
+        return any(ignored.matches(line) for ignored in self.rules.ignore)
+
+    def _is_new(self, rule: Rule, kind: str) -> bool:
+        """Note the kind of a line, and say whether the line counts."""
+        kinds = self.kinds[rule.name]
+        kinds[kind] = kinds.get(kind, 0) + 1
+        if len(kinds) > _KINDS_AT_ONCE:
+            self.kinds[rule.name] = dict(_most(kinds))
         is_known = kind in self.known_kinds.get(rule.name, ())
         self.tallies[rule.name].known += is_known
         return not (rule.new_kinds_only and is_known)
@@ -167,7 +189,11 @@ class Scan:
 
     def kinds_found(self) -> Dict[str, List[str]]:
         """Return per forbidden rule the kinds of its lines, the known ones among them."""
-        return {name: sorted(kinds) for name, kinds in self.kinds.items()}
+        return {name: sorted(kind for kind, _count in _most(kinds)) for name, kinds in self.kinds.items()}
+
+    def styles_found(self) -> List[str]:
+        """Return the styles of the lines, those of most lines first; [] where lines were not read by their style."""
+        return list(self.rules.styles.found) if self.rules.styles else []
 
     def measurements(self, complete: bool, span: Optional[float]) -> Dict[str, Any]:
         """Return counts, counts per hour, and rates in percent; nothing where lines may be missing."""
@@ -191,6 +217,10 @@ def _share(blocks: Blocks) -> Dict[str, Any]:
     grouped = [list(block) for block in regroup(blocks.counted)]
     interval = {"value": value, "low": min(low, value), "high": max(high, value)}
     return {**interval, "samples": total, "events": events, "blocks": grouped}
+
+
+def _most(kinds: Mapping[str, int]) -> List[Tuple[str, int]]:
+    return Counter(kinds).most_common(MOST_KINDS)
 
 
 def per_hour(count: int, span: Optional[float]) -> float:

@@ -27,6 +27,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.redacti
 
 LEVELS = {"warning": documents.WARNING, "error": documents.ERROR, "fatal": documents.FATAL}
 # What may be chosen besides the styles: found out from the lines, or whole lines and texts of the user's own.
+STATUS = b"STATUS"
 AUTO, CUSTOM, PLAIN = "auto", "custom", "plain"
 
 _ESCAPES = re.compile(ESCAPES)
@@ -42,49 +43,58 @@ _LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Line:
-    """What a line says: its level, `said`, which is level and message without what a client sent, and its request.
+    """What a line says: its level, its text, and its request.
 
     `style` is the one of the line, `request_style` the one of the request in it, "" where there is none.
     """
 
     style: str
     level: int
-    said: str
+    text: str
     request: Optional[LoggedRequest] = None
     request_style: str = ""
     document: Optional[Mapping[str, Any]] = None
+
+    @property
+    def said(self) -> str:
+        """Return level and message, without what a client sent."""
+        if self.document is None or self.request_style not in ("", self.style):
+            return self.text
+        name = next((name for level, name in _NAMES if self.level >= level), "")
+        return f"{name} {documents.said(self.document)}".lstrip()
 
 
 class Style(NamedTuple):
     """A style by its name, and how its requests look in bytes, where it has any of its own.
 
-    `requests` matches once in the line of a request, to its end; STATUS stands for the status. `took` finds how long
-    requests took, in units of so many milliseconds.
+    One of `requests` matches once in the line of a request, to its end; STATUS stands for the status. `took` finds how
+    long requests took, in units of so many milliseconds.
     """
 
     name: str
-    requests: bytes = b""
+    requests: Tuple[bytes, ...] = ()
     took: bytes = b""
     unit: float = 1
 
 
-_JSON_STATUS = rb'"(?:statusCode|status|status_code)":\s*"?STATUS\b[^\n]*'
+_JSON_STATUSES = tuple(rb'"%s":\s*"?STATUS\b[^\n]*' % name for name in (b"statusCode", b"status", b"status_code"))
 _JSON_TOOK = rb'"(?:responseTime|response_time|duration|durationMs|duration_ms|elapsed)":\s*"?(\d[\d.]*)'
 _ACCESS = rb'" STATUS (?:\d+|-)(?= \\?"|\s|\\?"|$)[^\n]*'
 _MORGAN = rb" STATUS (?:\d[\d.]* ms - |(?:\d+|-) - \d[\d.]* ms)[^\n]*"
 _PLAIN = rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /\S* (?:HTTP/[\d.]+ )?(?:- |-> )?STATUS\b[^\n]*"
+_NAMES = ((documents.FATAL, "FATAL"), (documents.ERROR, "ERROR"), (documents.WARNING, "WARN"))
 STYLES: Tuple[Style, ...] = (
-    Style("pino", rb'"statusCode":\s*STATUS\b[^\n]*', rb'"responseTime":\s*(\d[\d.]*)'),
-    Style("bunyan", rb'"statusCode":\s*STATUS\b[^\n]*', _JSON_TOOK),
-    Style("fastify", rb'"statusCode":STATUS\b[^\n]*"responseTime":[^\n]*', rb'"responseTime":\s*(\d[\d.]*)'),
-    Style("morgan", _ACCESS + b"|" + _MORGAN, rb" (\d[\d.]*) ms(?= - |\s|\"|\\)"),
-    Style("winston", _JSON_STATUS, _JSON_TOOK),
-    Style("nest", _JSON_STATUS, _JSON_TOOK),
-    Style("log4js", _ACCESS),
-    Style("nginx", _ACCESS),
-    Style("caddy", rb'"status":\s*STATUS\b[^\n]*', rb'"duration":\s*(\d[\d.e-]*)', 1000),
-    Style("json", _JSON_STATUS, _JSON_TOOK),
-    Style(PLAIN, _PLAIN, rb" (\d[\d.]*) ?ms\b"),
+    Style("pino", (rb'"statusCode":\s*STATUS\b[^\n]*',), rb'"responseTime":\s*(\d[\d.]*)'),
+    Style("bunyan", (rb'"statusCode":\s*STATUS\b[^\n]*',), _JSON_TOOK),
+    Style("fastify", (rb'"statusCode":STATUS\b[^\n]*"responseTime":[^\n]*',), rb'"responseTime":\s*(\d[\d.]*)'),
+    Style("morgan", (_ACCESS, _MORGAN), rb" (\d[\d.]*) ms(?= - |\s|\"|\\)"),
+    Style("winston", _JSON_STATUSES, _JSON_TOOK),
+    Style("nest", _JSON_STATUSES, _JSON_TOOK),
+    Style("log4js", (_ACCESS,)),
+    Style("nginx", (_ACCESS,)),
+    Style("caddy", (rb'"status":\s*STATUS\b[^\n]*',), rb'"duration":\s*(\d[\d.e-]*)', 1000),
+    Style("json", _JSON_STATUSES, _JSON_TOOK),
+    Style(PLAIN, (_PLAIN,), rb" (\d[\d.]*) ?ms\b"),
 )
 BY_NAME = {style.name: style for style in STYLES}
 CHOICES = (AUTO, *BY_NAME, CUSTOM)
@@ -134,11 +144,16 @@ _WORD = re.compile(
 _ERROR = re.compile(r"(?:^|[\s\[(:>'\"])(?:[A-Z]\w*)?(?:Error|Exception)(?: \[\w+\])?:|^(?:\w+ )?[Ee]rror:? ")
 
 
-def read_line(line: str) -> Line:
-    """Return what a line says, by the first style that can read it."""
+def without_date(line: str) -> str:
+    """Return a line without colours and without the date that PM2 or a logger begins it with."""
     text = _ESCAPES.sub("", line[:_LONGEST]) if "\x1b" in line else line[:_LONGEST]
     found = _DATE.match(text)
-    text = text[found.end() :] if found else text
+    return text[found.end() :] if found else text
+
+
+def read_line(line: str) -> Line:
+    """Return what a line says, by the first style that can read it."""
+    text = without_date(line)
     if text.startswith("{"):
         document = _document_in(text)
         if document is not None:
@@ -163,17 +178,11 @@ def _read_document(document: Mapping[str, Any]) -> Line:
     level = level_of(value_of(document, ("level", "severity")))
     request, request_style = request_of(document, style), style
     if request is not None:
-        return Line(style, level, _said(level, document), request, request_style, document)
+        return Line(style, level, "", request, request_style, document)
     inner = _request_in(str(value_of(document, ("message", "msg")) or ""))
     if inner is not None:
         return replace(inner, style=style, document=document)
-    return Line(style, level, _said(level, document), None, "", document)
-
-
-def _said(level: int, document: Mapping[str, Any]) -> str:
-    name = "FATAL" if level >= documents.FATAL else "ERROR" if level >= documents.ERROR else ""
-    name = "WARN" if documents.WARNING <= level < documents.ERROR else name
-    return f"{name} {documents.said(document)}".lstrip()
+    return Line(style, level, "", None, "", document)
 
 
 def _style_of(document: Mapping[str, Any]) -> str:

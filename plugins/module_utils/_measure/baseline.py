@@ -16,16 +16,16 @@ from ansible_collections.greenlight.release.plugins.module_utils._measure.settin
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import varying_metrics
 
 # The rules of forbidden lines, which count only kinds that the running revision did not write.
-_KIND_RULES = ("critical_errors", "new_warnings")
+_KIND_RULES = ("critical_errors", "new_errors", "new_warnings")
 # How grep ends when it finds nothing, and when it cannot search for a pattern.
 _ABSENT, _UNSEARCHABLE = 1, 2
 
 
 def baseline(settings: Settings, answers: Answers) -> Dict[str, Any]:
-    """Return `{facts, vacuous, unwritten, judged_by}`.
+    """Return `{facts, vacuous, unwritten, judged_by, written_in}`.
 
     These are what the record keeps of the running revision, the checks that cannot fail, the texts to search the
-    sources for, each with its pattern, and how the health is judged where that was inferred.
+    sources for, each with its pattern, how the health is judged where that was inferred, and the styles of the log.
     """
     measurements = read(settings, answers).measurements
     vacuous = _vacuous(settings, answers, measurements)
@@ -38,12 +38,14 @@ def baseline(settings: Settings, answers: Answers) -> Dict[str, Any]:
         "vacuous": vacuous,
         "written_lines": [line for line in dict.fromkeys(settings.required_log_lines) if line in written],
         "log_files": log_files(settings, answers),
+        "log_styles": answers.log.get("styles", []),
     }
     return {
         "facts": facts,
         "vacuous": vacuous,
         "unwritten": unwritten_patterns(settings, answers),
         "judged_by": judged_by(answers),
+        "written_in": written_in(answers),
     }
 
 
@@ -59,6 +61,12 @@ def judged_by(answers: Answers) -> str:
     return f"The health is good with {words}, as the running revision answers" if words else ""
 
 
+def written_in(answers: Answers) -> str:
+    """Return the styles that were found in the log, in words, empty for none."""
+    styles = answers.log.get("styles", [])
+    return f"The log is read in these styles: {', '.join(styles)}; greenlight_log_style sets others" if styles else ""
+
+
 def known_kinds(answers: Answers, rule: str) -> List[str]:
     """Return the kinds of lines that are nothing new.
 
@@ -67,7 +75,7 @@ def known_kinds(answers: Answers, rule: str) -> List[str]:
     watch = answers.watch
     before = (watch.get("baseline_since") or {}).get("known_kinds", {}).get(rule, [])
     rejected = (watch.get("rejected_kinds") or {}).get(rule, [])
-    return [kind for kind in dict.fromkeys([*answers.log["kinds"][rule], *before]) if kind not in rejected]
+    return [kind for kind in dict.fromkeys([*answers.log["kinds"].get(rule, []), *before]) if kind not in rejected]
 
 
 def unwritten_patterns(settings: Settings, answers: Answers) -> List[Tuple[str, str]]:
@@ -88,7 +96,8 @@ def _vacuous(settings: Settings, answers: Answers, measurements: Dict[str, Any])
             "required": settings.required_log_lines,
             "absent": _searched_with(results, _ABSENT),
             "unsearched": _searched_with(results, _UNSEARCHABLE),
-            "rates": {"error_rate": settings.error_rate},
+            "rates": {"error_rate": settings.rate_of_errors()},
+            "styles": answers.log.get("styles", []),
             "gauges": varying_metrics(settings.probe_metrics()),
             "measurements": measurements,
             "readings": answers.watch.get("readings") or {},

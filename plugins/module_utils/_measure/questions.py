@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import parse_matrix
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Since
-from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Number, Settings
+from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import CUSTOM, Number, Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.counts import read_counts
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import (
     known_metrics,
@@ -24,6 +24,7 @@ _ACCESS = ("socket", "user", "password", "headers", "validate_certs", "ca_path",
 _HOW = ("method", "body", "follow_redirects", "status")
 _FIRST_DEADLINE = 10
 _WARM_UP_REQUESTS = 5
+_NEW_ERRORS = {"name": "new_errors", "level": "error", "per": "hour", "new_kinds_only": True}
 
 
 def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
@@ -156,7 +157,8 @@ def _ask_log(
         "files": log_files(settings, answers),
         "cursor": since.cursor,
         "known_kinds": since.known_kinds,
-        "forbid": [_forbid("critical_errors", settings.critical_errors), _forbid("new_warnings", settings.warnings)],
+        "styles": settings.log_styles(),
+        "forbid": [_critical(settings), _NEW_ERRORS, _forbid("new_warnings", settings.warnings)],
         "ignore": [{"pattern": any_of(settings.ignored_errors), "regex": True}] if settings.ignored_errors else [],
         "require": required,
         "count": [
@@ -164,7 +166,7 @@ def _ask_log(
             *counted,
             *({"name": own_rule(path), "pattern": path} for path in own),
         ],
-        "rates": {"error_rate": {**settings.error_rate, "minimum": _least_requests(matrix) + sum(own.values())}},
+        "rates": {"error_rate": {**settings.rate_of_errors(), "minimum": _least_requests(matrix) + sum(own.values())}},
         "confirm": {} if is_over else second_looks(matrix, answers),
         "wait": settings.measure_seconds if since.looks_back and not is_over else 0,
     }
@@ -204,9 +206,8 @@ def _deciding_log(settings: Settings, answers: Answers, log: Mapping[str, Any]) 
     """Return what shows new critical errors in the log, {} where there is none to read."""
     if not log["cursor"]:
         return {}
-    known = {name: log[name] for name in ("files", "cursor", "known_kinds", "ignore")}
-    critical = [_forbid("critical_errors", settings.critical_errors)]
-    return {**known, "forbid": critical}
+    known = {name: log[name] for name in ("files", "cursor", "known_kinds", "styles", "ignore")}
+    return {**known, "forbid": [_critical(settings)]}
 
 
 def failed_probes(health: Mapping[str, Any]) -> List[Mapping[str, Any]]:
@@ -224,6 +225,12 @@ def _line_rules(lines: Sequence[str]) -> List[Dict[str, str]]:
 
 def _forbid(name: str, patterns: Sequence[str]) -> Dict[str, Any]:
     return {"name": name, "pattern": any_of(patterns), "regex": True, "new_kinds_only": True}
+
+
+def _critical(settings: Settings) -> Dict[str, Any]:
+    """Return the rule of critical errors: by their texts, and by their level where the style of the log is known."""
+    rule = _forbid("critical_errors", settings.critical_errors)
+    return rule if CUSTOM in settings.log_styles() else {**rule, "level": "fatal"}
 
 
 def any_of(patterns: Sequence[str]) -> str:

@@ -12,6 +12,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._decision.matri
 from ansible_collections.greenlight.release.plugins.module_utils._values.errors import GreenlightError
 
 Number = Union[int, float]
+# A style of whole lines, in which requests are found by their texts.
+CUSTOM = "custom"
+_CUSTOM_RATE = {"count": '"statusCode":5', "of": '"statusCode":'}
 
 
 class MeasureError(GreenlightError):
@@ -40,6 +43,7 @@ class Settings:
     ignored_errors: List[str]
     warnings: List[str]
     required_log_lines: List[str]
+    log_style: Any
     error_rate: Mapping[str, Any]
     pool_exhausted: str
     stable_seconds: Number
@@ -56,6 +60,16 @@ class Settings:
     def infers_health(self) -> bool:
         """Say whether nobody said what a good answer is, so that it is what the old revision answers."""
         return not self.health_expect and not any(key in self.health_probe for key in _EXPECTATIONS)
+
+    def log_styles(self) -> List[str]:
+        """Return the styles of the log as a list."""
+        return self.log_style if isinstance(self.log_style, list) else [str(self.log_style)]
+
+    def rate_of_errors(self) -> Mapping[str, Any]:
+        """Return how failed requests are counted: by the user's texts, else by the styles of the log."""
+        if self.error_rate:
+            return self.error_rate
+        return _CUSTOM_RATE if CUSTOM in self.log_styles() else {"requests": "failed"}
 
     def probe_metrics(self) -> List[str]:
         """Return the names of the metrics that probes of the user measure."""

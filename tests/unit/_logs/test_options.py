@@ -25,7 +25,7 @@ def test_a_rule_is_the_same_with_the_defaults_of_all_options_as_without_them(kin
     "kind, more",
     [
         ("require", {"stream", "minimum"}),
-        ("forbid", {"stream", "maximum", "per", "new_kinds_only"}),
+        ("forbid", {"stream", "maximum", "per", "new_kinds_only", "level"}),
         ("count", {"stream", "per"}),
         ("ignore", set()),
     ],

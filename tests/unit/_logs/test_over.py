@@ -19,6 +19,7 @@ def watch(log, **given):
     cursor = files.take_cursor([(str(log), "err")], 0.0)
     forbid = [{"name": "critical_errors", "pattern": "FATAL", "new_kinds_only": True}]
     known = {"files": [{"path": str(log), "stream": "err"}], "known_kinds": {}, "forbid": forbid, "ignore": []}
+    known["styles"] = []
     return over.watch_log({**known, "cursor": cursor, **given})
 
 
@@ -69,3 +70,13 @@ def test_the_process_is_asked_before_the_log_and_both_may_be_left_out(log, monke
     assert (both(), asked) == ("ended", [("shop", tmp_path)])
     assert over.watch(None, None, {"files": []}, {})() == "lines"
     assert over.watch(None, None, None, {})() == ""
+
+
+def test_what_a_client_asked_for_decides_nothing_where_the_log_is_read_by_its_style(log):
+    by_style = watch(log, styles=["auto"])
+    with log.open("a") as file:
+        file.write("GET /search?q=FATAL 200 1.5 ms - 12\n")
+        file.flush()
+        assert by_style() == ""
+        file.write("FATAL no such column\n")
+    assert by_style() == "its log has critical_errors: 1 lines, the last one is 'FATAL no such column'"

@@ -18,6 +18,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.rules imp
         ({"pattern": "x{99999999999}", "regex": True}, "forbid rule 0: bad regular expression"),
         ({"pattern": "x", "stream": "both"}, "stream must be out or err"),
         ({"pattern": "x", "per": "day"}, "per must be hour"),
+        ({"pattern": "x", "level": "high"}, "level must be one of warning, error, fatal, not 'high'"),
         ({"pattern": "x", "maximum": "few"}, "forbid rule 0: maximum must be a number, not 'few'"),
         ({"pattern": "x", "minimum": -1}, "forbid rule 0: minimum must be a number of at least 0, not -1"),
         ({"pattern": "x", "at_least": 50}, "forbid rule 0: at_least needs field"),
@@ -121,3 +122,21 @@ def test_all_rules_have_names_of_their_own():
     given = {"require": [{"pattern": "x"}], "forbid": [], "count": [{"pattern": "x"}], "ignore": [], "rates": {}}
     with pytest.raises(LogError, match="two rules are called 'x'"):
         rules.read_rules(given)
+
+
+def test_a_style_that_nobody_knows_is_refused_with_those_that_are_known():
+    with pytest.raises(LogError, match="unknown style 'apache'; use some of auto, pino, .*, custom"):
+        rules.parse_styles(["auto", "apache"])
+    assert rules.parse_styles([]) is rules.parse_styles(["custom"]) is None
+    assert rules.parse_styles(["nest"]).given == ["nest"]
+
+
+def test_failed_requests_can_be_counted_without_texts():
+    (rate,) = rules.parse_rates({"r": {"requests": "failed", "minimum": 7}})
+    assert (rate.minimum, rate.count.matches("GET / 500 1 ms - 2"), rate.of.matches("GET / 200 1 ms - 2")) == (
+        7,
+        True,
+        True,
+    )
+    with pytest.raises(LogError, match="needs count and of, or requests: failed"):
+        rules.parse_rates({"r": {"requests": "all"}})

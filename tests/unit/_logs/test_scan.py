@@ -157,3 +157,24 @@ def test_it_is_known_which_pattern_is_searched():
 def test_secrets_in_lines_are_not_shown():
     scan = scanned(["x password=hunter2"], forbid=[{"name": "n", "pattern": "x"}])
     assert "hunter2" not in str(scan.results(None)) + str(scan.problems(True, None))
+
+
+def test_of_very_many_kinds_the_rarest_are_left_out():
+    words = [f"{chr(97 + a)}{chr(97 + b)}{chr(97 + c)}" for a in range(20) for b in range(20) for c in range(8)]
+    lines = ["Error often"] * 3 + [f"Error q{word}" for word in words] + ["Error often"] * 3
+    scan = scanned(lines, forbid=[{"name": "e", "pattern": "Error"}])
+    (often,) = scanned(["Error often"], forbid=[{"name": "e", "pattern": "Error"}]).kinds_found()["e"]
+    assert len(scan.kinds_found()["e"]) == logs_scan.MOST_KINDS
+    assert often in scan.kinds_found()["e"]
+
+
+def test_styles_are_told_where_lines_are_read_by_them():
+    assert scanned(["x"]).styles_found() == []
+
+
+@pytest.mark.parametrize(
+    "rule, count", [({"field": "err.code", "equals": "E", "level": "fatal"}, 2), ({"level": "error"}, 2)]
+)
+def test_entries_of_a_level_count_with_those_of_a_field(rule, count):
+    lines = ['{"level":30,"msg":"x","err":{"code":"E"}}', '{"level":60,"msg":"y"}', '{"level":50,"msg":"z"}']
+    assert scanned(lines, forbid=[{"name": "e", **rule}]).tallies["e"].count == count

@@ -12,6 +12,7 @@ import yaml
 from ansible_collections.greenlight.release.plugins.module_utils._measure import answers, settings
 
 DEFAULTS = Path(__file__).resolve().parent.parent.parent.parent / "roles" / "verify" / "defaults" / "main.yml"
+LOG_FILES = [{"path": "/l/out.log", "stream": "out"}]
 URL = "http://127.0.0.1:3000/health"
 
 
@@ -49,12 +50,7 @@ def well(**changes):
                 "rejected_kinds": {},
             },
         },
-        "process": {
-            "ready": True,
-            "reason": "",
-            "processes": [{"restarts": 3}],
-            "log_files": [{"path": "/l/out.log", "stream": "out"}],
-        },
+        "process": {"ready": True, "reason": "", "processes": [{"restarts": 3}], "log_files": [*LOG_FILES]},
         "health": {
             "probes": [probe()],
             "measurements": {"cache_hit_rate": 55.5},

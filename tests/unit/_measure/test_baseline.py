@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._measure.baseline import baseline, known_kinds
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import METRICS
 
-from _measure.conftest import probe, well
+from _measure.conftest import LOG_FILES, probe, well
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_first_release_knows_the_kinds_in_the_log(app):
     results = well(since="baseline", record={"record": None, "watch": None})
     results["log"]["kinds"] = {"critical_errors": ["a"], "new_warnings": ["w"]}
     facts = baseline(*app(results))["facts"]
-    assert facts["known_kinds"] == {"critical_errors": ["a"], "new_warnings": ["w"]}
+    assert facts["known_kinds"] == {"critical_errors": ["a"], "new_errors": [], "new_warnings": ["w"]}
 
 
 def test_the_record_keeps_what_the_running_revision_was_measured_as(app):
@@ -41,7 +41,7 @@ def test_the_record_keeps_what_the_running_revision_was_measured_as(app):
     facts = given["facts"]
     assert (facts["baseline"]["cache_hit_rate"], facts["log_files"], facts["unmeasured"]) == (
         55.5,
-        [{"path": "/l/out.log", "stream": "out"}],
+        LOG_FILES,
         [],
     )
     assert (facts["written_lines"], facts["vacuous"]) == (["Listening"], given["vacuous"])
@@ -82,7 +82,7 @@ def break_probes(results, _metric):
 
 def write_no_requests(results, metric):
     del results["log"]["measurements"][metric.name]
-    return f"{metric.name}: no line of the log has"
+    return f"{metric.name}: no line of the log tells of a request"
 
 
 def keep_at_zero(results, metric):
@@ -115,6 +115,15 @@ def test_a_metric_that_says_nothing_is_found_out_as_the_registry_says(app, metri
     found = baseline(*app(results, **options))
     assert [each[: len(sentence)] for each in found["vacuous"]] == [sentence]
     assert not options or ("no such line", "no such line") in found["unwritten"]
+
+
+def test_the_styles_of_the_log_are_kept_and_said(app):
+    results = well(since="baseline")
+    assert baseline(*app(results))["written_in"] == ""
+    results["log"]["styles"] = ["winston", "morgan"]
+    given = baseline(*app(results))
+    assert given["facts"]["log_styles"] == ["winston", "morgan"]
+    assert given["written_in"].startswith("The log is read in these styles: winston, morgan")
 
 
 def test_the_rule_for_the_health_is_kept_and_said(app):

@@ -11,9 +11,8 @@ import yaml
 from ansible_collections.greenlight.release.plugins.module_utils._decision.matrix import MatrixError
 from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import ask, own_requests
 
-from _measure.conftest import URL, make_settings, probe, well
+from _measure.conftest import LOG_FILES, URL, make_settings, probe, well
 
-OUT = {"path": "/l/out.log", "stream": "out"}
 TASKS = Path(__file__).resolve().parent.parent.parent.parent / "roles" / "verify" / "tasks"
 
 
@@ -60,7 +59,11 @@ def test_new_critical_errors_end_the_questions_where_they_roll_back(app, since, 
     over = ask(*app(well(since=since), decision_matrix_patches=patches, ignored_errors=["known"]))["over"]
     assert bool(over) == decides
     if decides:
-        assert (over["files"], over["cursor"], over["known_kinds"]) == ([OUT], {"at": 7}, {"critical_errors": ["k1"]})
+        assert (over["files"], over["cursor"], over["known_kinds"]) == (
+            LOG_FILES,
+            {"at": 7},
+            {"critical_errors": ["k1"]},
+        )
         assert [rule["name"] for rule in over["forbid"]] == ["critical_errors"]
         assert over["ignore"][0]["pattern"] == "(?:known)"
 
@@ -70,7 +73,7 @@ def test_the_log_files_of_the_app_itself_are_read_as_those_of_pm2_are(app):
     results = well()
     results["process"]["log_files"].append(nothing)
     asked = ask(*app(results, log_files=[own]))
-    assert asked["log"]["files"] == asked["over"]["files"] == [OUT, own]
+    assert asked["log"]["files"] == asked["over"]["files"] == [*LOG_FILES, own]
 
 
 ILL = probe(healthy=False, reason="no answer")
@@ -211,7 +214,23 @@ def test_failed_requests_are_looked_at_twice_where_a_row_says_so(app, since, bas
 )
 def test_the_log_is_read_until_it_has_the_requests_that_the_matrix_asks_for_without_our_own(app, patches, expected):
     rate = ask(*app(decision_matrix_patches=patches))["log"]["rates"]["error_rate"]
-    assert rate == {"count": '"statusCode":5', "of": '"statusCode":', "minimum": expected}
+    assert rate == {"requests": "failed", "minimum": expected}
+
+
+@pytest.mark.parametrize(
+    "changes, styles, rate, level",
+    [
+        ({}, ["auto"], {"requests": "failed"}, {"level": "fatal"}),
+        ({"log_style": ["nest", "morgan"]}, ["nest", "morgan"], {"requests": "failed"}, {"level": "fatal"}),
+        ({"error_rate": {"count": "a", "of": "b"}}, ["auto"], {"count": "a", "of": "b"}, {"level": "fatal"}),
+        ({"log_style": "custom"}, ["custom"], {"count": '"statusCode":5', "of": '"statusCode":'}, {}),
+    ],
+)
+def test_the_log_is_read_by_its_style_unless_it_is_the_users_own(app, changes, styles, rate, level):
+    log = ask(*app(**changes))["log"]
+    assert log["styles"] == styles
+    assert log["rates"]["error_rate"] == {**rate, "minimum": 158}
+    assert {key: value for key, value in log["forbid"][0].items() if key == "level"} == level
 
 
 OWN = ["own requests to /health"]
@@ -238,14 +257,21 @@ def test_patterns_of_a_list_are_one_regular_expression(app, ignored, expected):
     log = ask(*app(ignored_errors=ignored, critical_errors=["x", "y|z"], warnings=["w"]))["log"]
     assert log["ignore"] == expected
     assert log["forbid"] == [
-        {"name": "critical_errors", "pattern": "(?:x)|(?:y|z)", "regex": True, "new_kinds_only": True},
+        {
+            "name": "critical_errors",
+            "pattern": "(?:x)|(?:y|z)",
+            "regex": True,
+            "new_kinds_only": True,
+            "level": "fatal",
+        },
+        {"name": "new_errors", "level": "error", "per": "hour", "new_kinds_only": True},
         {"name": "new_warnings", "pattern": "(?:w)", "regex": True, "new_kinds_only": True},
     ]
 
 
 def test_no_pattern_matches_no_line(app):
     log = ask(*app(critical_errors=[], warnings=[]))["log"]
-    assert [re.search(rule["pattern"], "GET / 200") for rule in log["forbid"]] == [None, None]
+    assert [re.search(rule["pattern"], "GET / 200") for rule in log["forbid"] if "pattern" in rule] == [None, None]
 
 
 def test_a_row_about_what_nothing_measures_is_refused_before_anything_is_asked(app):

@@ -19,7 +19,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.metric 
 from _measure.conftest import URL, well
 
 MARKED_AT, NOW = 1771466400.0, 1771470000.0
-LINES = '{"statusCode":200}\n' * 200
+LINES = '{"method":"GET","url":"/","statusCode":200}\n' * 200
 BODY = json.dumps({"status": "ok", "data": {"hitRate": 55.5, "waiting": 3}})
 QUEUE = {"name": "queue", "url": URL, "measurements": {"queue_length": {"path": "data.waiting"}}}
 # PM2's counter, from which the next observation works out the restarts; no row can judge it.

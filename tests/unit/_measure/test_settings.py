@@ -43,7 +43,7 @@ def test_an_option_of_the_wrong_type_is_refused_by_its_name(name, given, problem
 
 def test_rows_of_all_three_lists_are_judged_and_can_be_patched_by_name():
     matrix = make_settings(decision_matrix_patches={"restarts": {"target": {"at_most": 2}}}).matrix()
-    assert len(parse_matrix(matrix, known_metrics())) == 10
+    assert len(parse_matrix(matrix, known_metrics())) == 11
     assert [row["target"] for row in matrix if row["metric"] == "restarts"] == [{"at_most": 2}]
 
 

@@ -41,6 +41,7 @@ LAYERS_SHOWN = "\n".join(
 JUDGED = [
     "server_starts",
     "critical_errors",
+    "new_errors",
     "error_rate",
     "cache_hit_rate",
     "pool_exhausted",
