@@ -49,11 +49,12 @@ _value:
   description:
     - All processes as the C(facts) of a release. The one that is measured as C(app), with C(more_ports) and C(socket) as
       M(greenlight.release.pm2_process_info) takes them, and with C(port) where it listens at a known port or at none.
-    - What is not in the list and has a database open is among C(facts), and C(joined) says so in sentences.
+    - What is not in the list and has a database open is among C(facts), and C(joined) says so in sentences. C(others) are the names of all but the app.
   type: dict
   sample:
     app: {name: api, port: 3000, more_ports: [], socket: ""}
     facts: {processes: [{name: api, role: serves, ports: [3000]}, {name: queue, role: works}]}
+    others: [queue]
     joined: [queue has the database open; it is stopped and started with the release. List it in greenlight_processes]
 """
 
@@ -81,6 +82,7 @@ def internal_processes(
     return {
         "app": measured,
         "facts": {"processes": [each.as_fact() for each in (*found, *joined)]},
+        "others": [each.name for each in (*found, *joined) if each is not app],
         "joined": [app_process.tell_joined(each) for each in joined],
     }
 

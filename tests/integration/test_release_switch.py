@@ -19,6 +19,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import parse_time
 from ansible_collections.greenlight.release.plugins.module_utils._sqlite import api as sqlite_api
 from git_commands import git
@@ -365,8 +366,14 @@ def test_a_worker_on_the_same_database_is_stopped_for_the_migration_and_for_the_
             f"import sqlite3; sqlite3.connect({str(database)!r}).execute({TAKES_AWAY!r})",
         ],
     ]
-    assert release.forward(restart=["worker"], migrate=migrate).get("msg") is None
-    back = release.back(restart=["worker"])
+    # Nobody has listed the worker.
+    wait_for(lambda: str(database) in proc.open_paths([worker]), "a worker that has the database open")
+    forward = release.forward(migrate=migrate)
+    assert (forward.get("msg"), "worker has the database open; it is stopped" in str(forward["warnings"])) == (
+        None,
+        True,
+    )
+    back = release.back()
     assert (back.get("msg"), back["restored"][0]["restored"]) == (None, True)
     assert release.must("pm2_process_info", about)["processes"][0]["status"] == "online"
 
@@ -402,7 +409,7 @@ def test_what_writes_all_the_time_writes_nothing_between_the_last_backup_and_the
     """The worker has the database open for a moment only, so that nobody sees it there."""
     app = {"name": "sample-app", "role": "serves"}
     worker = {"name": "worker", "role": "works"}
-    release = release_of("better", processes=[worker, app])
+    release = release_of("better", processes=[app, worker])
     release.sql("CREATE TABLE beats (id INTEGER PRIMARY KEY)")
     (tmp_path / "worker.js").write_text(WRITES_ALL_THE_TIME)
     said, counted = tmp_path / "said", tmp_path / "counted"

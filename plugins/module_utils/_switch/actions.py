@@ -65,7 +65,11 @@ def check(inputs: Inputs) -> Progress:
 def begin(inputs: Inputs) -> Tuple[Inputs, Progress]:
     """Check a switch, and return its inputs with what that showed. Raises SwitchError."""
     inputs, seen = preview.settle(inputs)
-    progress = seen.told(inputs, check(inputs))
+    try:
+        inputs, joined = others.join(inputs)
+    except FAILURES as error:
+        raise failed(inputs.plan, "check", error) from error
+    progress = seen.told(inputs, check(inputs)).warned(*joined)
     return checks.settle(inputs, progress.before, progress.rulings), progress
 
 
@@ -170,6 +174,8 @@ def note_switching(inputs: Inputs, progress: Progress) -> Progress:
     # No values: a rollback applies the file of the old revision.
     described: Dict[str, Any] = {"ecosystem": asdict(inputs.ecosystem)} if inputs.ecosystem else {}
     described.update(strategy=inputs.plan.strategy, restart_app=inputs.plan.restart_app)
+    listed = [each.as_fact() for each in inputs.processes.listed]
+    described.update({"processes": listed} if listed else {})
     known = progress.learned(described)
     note(inputs, known, "switching", "databases", "cursor", "watch", "schedules", *described)
     return progress

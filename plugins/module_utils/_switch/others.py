@@ -6,11 +6,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import List, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import EndedError, PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._switch import processes
+from ansible_collections.greenlight.release.plugins.module_utils._switch import database, processes
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress
+from ansible_collections.greenlight.release.plugins.module_utils._switch.steps import steps_of
+from ansible_collections.greenlight.release.plugins.module_utils._values import app_process
+
+
+def join(inputs: Inputs) -> Tuple[Inputs, List[str]]:
+    """Take into a switch what the same PM2 runs, and has a database open, though nobody has listed it.
+
+    Return what to warn of. Raises PM2Error.
+    """
+    app = inputs.processes
+    if "stop" not in steps_of(inputs.plan):
+        return inputs, []
+    strangers = database.holders(inputs.databases) - processes.pids(app)
+    found = processes.unlisted_among(app, strangers, inputs.allowed_holders) if strangers else []
+    names = [each.name for each in found]
+    joined = replace(app, others=(*app.others, *names), listed=(*app.listed, *found))
+    return replace(inputs, processes=joined), [app_process.tell_joined(each) for each in found]
 
 
 def as_before(inputs: Inputs, progress: Progress) -> processes.Processes:

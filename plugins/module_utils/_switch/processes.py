@@ -21,7 +21,12 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.api import
     State,
 )
 from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors import PM2Error
-from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import RUNS, SERVES, AppProcess
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import (
+    RUNS,
+    SERVES,
+    WORKS,
+    AppProcess,
+)
 
 # Seconds that an instance has to take a connection.
 _PATIENCE = 3.0
@@ -193,6 +198,14 @@ def refuse_started(processes: Processes) -> None:
                 f"{name} was started by something else while it was stopped for its migration; look for "
                 "cron_restart in its settings, and for people and jobs that run pm2"
             )
+
+
+def unlisted_among(processes: Processes, holders: AbstractSet[int], allowed: Sequence[str]) -> List[AppProcess]:
+    """Return what the same PM2 runs of the `holders`, but for what is known already or `allowed`. Raises PM2Error."""
+    known = (processes.app, *processes.others, *allowed)
+    running = [each for each in pm2.read_all(processes.host) if each.pid and each.name not in known]
+    found = {each.name: each for each in running if proc.with_descendants([each.pid]) & holders}
+    return [AppProcess(name, WORKS if each.autorestart else RUNS) for name, each in sorted(found.items())]
 
 
 def begun_jobs(processes: Processes) -> Dict[str, List[int]]:

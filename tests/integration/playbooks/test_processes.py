@@ -141,5 +141,7 @@ def test_two_apps_in_one_checkout_each_get_their_release(tmp_path, running, pm2,
     assert "the code was moved without a restart of the app" in output
     (record,) = other.records()
     assert (record["from_revision"], record["to_revision"]) == (site.shas["good"], site.shas["better"])
-    status, output = other.deploy("better")
-    assert (status, "changed=0" in output) == (0, True), output
+    pm2("stop", "second")
+    status, output = other.deploy("better", "-e", "greenlight_allow_unhealthy_baseline=true")
+    assert (status, other.revision()) == (0, site.shas["better"]), output
+    assert "No process of the app runs" in output

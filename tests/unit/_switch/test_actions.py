@@ -523,3 +523,13 @@ def test_a_switch_that_lost_its_release_takes_no_further_step(make, monkeypatch)
     ):
         actions.run(inputs, BEGUN)
     assert taken == []
+
+
+def test_what_keeps_pm2_from_saying_who_has_a_database_open_fails_the_check(make, monkeypatch):
+    def refuse(_inputs):
+        raise PM2Error("the daemon hangs")
+
+    monkeypatch.setattr(actions.others, "join", refuse)
+    with pytest.raises(SwitchError, match="the daemon hangs. What is true now: nothing was changed") as caught:
+        actions.begin(make())
+    assert caught.value.step == "check"

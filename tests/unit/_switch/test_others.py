@@ -109,3 +109,29 @@ def test_a_process_that_is_gone_does_not_keep_a_rollback_from_ending(make):
 def test_a_process_that_is_gone_fails_a_release(make):
     with pytest.raises(PM2Error, match="deleted"):
         others.restart(make(transport=FakeTransport([listed(pid=5)]), restart=["deleted"]), BEGUN)
+
+
+CRON = {**listed(6, pid=8, autorestart=False), "name": "cron"}
+
+
+@pytest.mark.parametrize(
+    "given, holders, joined",
+    [
+        ({}, {5, 6}, ["queue"]),
+        ({}, {5}, []),
+        ({}, {8}, ["cron"]),
+        ({"allowed_holders": ["queue"]}, {6}, []),
+        ({"restart": ["queue"]}, {6}, []),
+        ({"restart_app": False}, {6}, []),
+        ({"strategy": "reload"}, {6}, []),
+        ({"phase": "from_migrate"}, {6}, []),
+    ],
+)
+def test_what_has_a_database_open_joins_a_switch_that_stops_the_app(make, monkeypatch, given, holders, joined):
+    monkeypatch.setattr(others.database, "holders", lambda _databases: holders)
+    inputs = make(transport=FakeTransport([SERVING, QUEUE, CRON]), **given)
+    after, told = others.join(inputs)
+    assert [each.name for each in after.processes.listed] == joined
+    assert after.processes.others == (*inputs.processes.others, *joined)
+    assert [f"{name} has the database open" in text for name, text in zip(joined, told)] == [True] * len(joined)
+    assert [each.role for each in after.processes.listed] == ["runs" if name == "cron" else "works" for name in joined]
