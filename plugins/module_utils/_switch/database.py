@@ -144,7 +144,10 @@ def _refuse_strangers_of(real: Path, stopped_first: AbstractSet[int], allowed: S
 def check_restores(
     every: Sequence[Database], stopped_first: AbstractSet[int], is_rehearsal: bool
 ) -> List[Optional[Ruling]]:
-    """Return what is to become of each database, as check_restore does. Raises as that, with all there is to say."""
+    """Return what is to become of each database, as check_restore does, and prepare what is to be restored.
+
+    Raises as check_restore, with all that there is to say.
+    """
     rulings: List[Optional[Ruling]] = []
     problems: List[str] = []
     for each in every:
@@ -158,9 +161,17 @@ def check_restores(
         raise SqliteError(" ".join(problems))
     restored = [each for each, ruling in zip(every, rulings) if ruling and ruling.restores]
     if len(restored) > 1:
-        # Each has room alone, beside what was written for those before it.
+        # Each has room alone.
         _watched(restored[0], lambda: sqlite_api.refuse_lack_of_space(*(each.plan_restore("") for each in restored)))
-    return rulings
+    # Nothing is written for one as long as another may be refused.
+    return rulings if is_rehearsal else [_prepare(each, ruling) for each, ruling in zip(every, rulings)]
+
+
+def _prepare(wanted: Database, ruling: Optional[Ruling]) -> Optional[Ruling]:
+    """Do what of a restore can be done while the app serves, and return the ruling with what that showed."""
+    if ruling is None or not ruling.restores:
+        return ruling
+    return replace(ruling, differs=_watched(wanted, lambda: sqlite_api.prepare_restore(wanted.plan_restore(""))))
 
 
 def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsal: bool) -> Optional[Ruling]:
@@ -181,8 +192,6 @@ def check_restore(wanted: Database, stopped_first: AbstractSet[int], is_rehearsa
             raise SqliteError(ruling.question)
         if planned and (ruling is None or ruling.restores):
             sqlite_api.refuse_hindrances(planned, stopped_first)
-        if planned and ruling and ruling.restores and not is_rehearsal:
-            ruling = replace(ruling, differs=sqlite_api.prepare_restore(planned))
         return asdict(ruling) if ruling else None
 
     found = _watched(wanted, work)

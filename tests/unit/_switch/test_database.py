@@ -70,9 +70,9 @@ def test_of_a_database_that_was_kept_no_rows_are_counted(database):
 
 def test_what_a_restore_can_do_before_the_stop_is_done_then(host, database, monkeypatch):
     host.sql("ALTER TABLE t RENAME COLUMN x TO y")
-    switch_database.check_restore(database, set(), True)
+    switch_database.check_restores([database], set(), True)
     assert sorted(path.name for path in host.path.parent.iterdir()) == ["app.db"]
-    ruling = switch_database.check_restore(database, set(), False)
+    (ruling,) = switch_database.check_restores([database], set(), False)
     assert sorted(path.name for path in host.path.parent.iterdir()) == [".app.db.restore.xyz", "app.db"]
     monkeypatch.setattr(switch_database.sqlite_api.sqlite_restore.stage, "stage", None)
     assert switch_database.restore(database, ruling)["restored"] is True
@@ -224,8 +224,10 @@ def test_all_that_is_to_be_said_of_several_databases_is_said_at_once(host, datab
     asks = replace(database, bounds=Bounds(600, 0, 601))
     gone = replace(database, path=str(other.path), backup="/gone", token="other")
     well = replace(database, path=str(other.path), backup=other.manifest["path"], token="third")
+    second = replace(well, restore="restore")
     with pytest.raises(SqliteError) as caught:
-        switch_database.check_restores([asks, well, gone], set(), False)
+        switch_database.check_restores([second, asks, well, gone], set(), False)
+    assert list(tmp_path.rglob("*.restore.*")) == [], "nothing is written for a rollback that is refused"
     told = str(caught.value)
     assert told.index(f"A person must decide what becomes of {host.path}") < told.index("/gone does not exist")
     assert told.endswith("set its rollback in greenlight_databases.")
