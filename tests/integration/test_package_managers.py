@@ -17,7 +17,7 @@ from git_commands import commit, git
 from machine import CHECKOUT, call_module, wait_for
 from small_app import SmallApp
 
-RELEASE = "20260219T020000Z-0639294c"
+RELEASE, LATER = "20260219T020000Z-0639294c", "20260220T020000Z-0639294d"
 CACHE = CHECKOUT / ".cache"
 # How each makes its lock file without installing anything from elsewhere.
 LOCKS = {
@@ -71,20 +71,19 @@ class Shop:
         )
         git(folder, "clone", "--quiet", f"file://{self.origin}", self.path)
 
-    def change(self, locked=True):
-        """Depend on a package of the repository, and write the lock file, or leave it as it was."""
-        needs = {**PACKAGE, "dependencies": {"dep": "file:./dep"}}
+    def change(self):
+        """Depend on a package of the repository, and write the lock file."""
+        self.need("dep", "2.0.0")
+        self.lock()
+        return commit(self.origin, {})
+
+    def need(self, name, version):
+        """Depend on a further package of the repository, and leave the lock file as it was."""
         backend = self.origin / "backend"
-        if locked:
-            commit(self.origin, {"backend/dep/package.json": json.dumps({"name": "dep", "version": "2.0.0"})})
-            (backend / "package.json").write_text(json.dumps(needs))
-            self.lock()
-        else:
-            self.lock()
-            needs["dependencies"]["other"] = "file:./other"
-            (backend / "other").mkdir()
-            (backend / "other" / "package.json").write_text(json.dumps({"name": "other", "version": "1.0.0"}))
-        return commit(self.origin, {"backend/package.json": json.dumps(needs)})
+        needs = json.loads((backend / "package.json").read_text())
+        needs["dependencies"] = {**needs.get("dependencies", {}), name: f"file:./{name}"}
+        files = {f"{name}/package.json": {"name": name, "version": version}, "package.json": needs}
+        return commit(self.origin, {f"backend/{path}": json.dumps(content) for path, content in files.items()})
 
     def lock(self):
         environment = {**os.environ, "PATH": self.path_of_app, "HOME": str(self.home)}
@@ -94,7 +93,7 @@ class Shop:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def build(self, sha, pm2):
+    def build(self, sha, pm2, release=RELEASE):
         where = {"path": str(self.path), "sha": sha}
         fetched = call_module("git_revision", {"state": "fetched", "repository": f"file://{self.origin}", **where})
         tree = build_plan.tree_of(
@@ -112,12 +111,12 @@ class Shop:
             build_when_changed=[],
             migrate_command=[],
         )
-        given = {"release_id": RELEASE, **where}
+        given = {"release_id": release, **where}
         built = {name: planned[name] for name in ("built_paths", "built_anew")}
         assert call_module("release_tree", {"state": "staged", **built, **given}).get("msg") is None
         more = {"state_path": str(self.path.parent / "state"), "process_name": "shop", "subfolder": "backend"}
         done = call_module("release_build", {"commands": planned["build"], **more, **given, **pm2.arguments()})
-        return planned, done, self.path / ".git" / "greenlight" / RELEASE / "new" / "backend"
+        return planned, done, self.path / ".git" / "greenlight" / release / "new" / "backend"
 
 
 @pytest.fixture(params=sorted(LOCKS))
@@ -132,6 +131,7 @@ def shop(tmp_path, request, programs, shared_pm2, free_port):
 
 
 def test_a_lock_file_is_installed_by_its_program_in_its_folder_as_the_app_would(shop, shared_pm2, programs):
+    """One that does not fit is refused, in the words of the program."""
     sha = shop.change()
     # Packages of the old revision are no part of the new one.
     (shop.path / "backend" / "node_modules" / "old").mkdir(parents=True)
@@ -148,15 +148,10 @@ def test_a_lock_file_is_installed_by_its_program_in_its_folder_as_the_app_would(
     assert f"$ {' '.join(planned['build'][0]['words'])}\n" in kept.read_text()
     assert kept.stat().st_mode & 0o777 == 0o600
 
-
-def test_a_lock_file_that_does_not_fit_is_refused_in_the_words_of_its_program(shop, shared_pm2):
-    commit(shop.origin, {"backend/dep/package.json": json.dumps({"name": "dep", "version": "2.0.0"})})
-    needs = {**PACKAGE, "dependencies": {"dep": "file:./dep"}}
-    (shop.origin / "backend" / "package.json").write_text(json.dumps(needs))
-    sha = shop.change(locked=False)
-    _planned, done, backend = shop.build(sha, shared_pm2)
+    sha = shop.need("other", "1.0.0")
+    _planned, done, backend = shop.build(sha, shared_pm2, LATER)
     assert "ended with status" in done["msg"], done
-    kept = shop.path.parent / "state" / "output" / f"{RELEASE}.log"
+    kept = kept.with_name(f"{LATER}.log")
     assert STALE[shop.manager] in kept.read_text()
     assert f"(all of it is in {kept})" in done["msg"]
     assert not (backend / "node_modules" / "other").exists()
