@@ -107,6 +107,16 @@ def sockets_of(processes: Iterable[int], proc: Path = PROC) -> Set[str]:
     return found
 
 
+def is_hidden(pid: int, proc: Path = PROC) -> bool:
+    """Say whether the files of a process may not be seen: it is another user's, or has capabilities as by setcap."""
+    try:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.scandir(str(proc / str(pid) / "fd")).close()
+    except PermissionError:
+        return True
+    return False
+
+
 def listening_ports(processes: Iterable[int], proc: Path = PROC) -> List[int]:
     """Return the TCP ports that the processes listen on, ascending."""
     held = sockets_of(processes, proc)

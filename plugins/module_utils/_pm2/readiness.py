@@ -16,7 +16,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc, sock_diag, sockets
 from ansible_collections.greenlight.release.plugins.module_utils._host.sockets import Connection
@@ -85,7 +85,8 @@ def measure_instances(
     wanted = requirements.ports
     listeners = [each for each in proc.listeners() if requirements.port is None or each.port in wanted]
     candidates = {each.pm_id: _candidates(each, families[each.pm_id], daemon, listeners) for each in instances}
-    taken = _Probe(families, candidates, patience, clock, len(wanted) > 1).run()
+    hidden = {pm_id for pm_id, family in families.items() if _is_hidden(family)}
+    taken = _Probe(families, candidates, patience, clock, len(wanted) > 1, hidden).run()
     listener = sockets.listener_of(requirements.socket) if requirements.socket else None
     kernel_states = {
         each.pm_id: KernelState(
@@ -109,7 +110,15 @@ def _candidates(
     if instance.status != "online" or not instance.pid or not listeners:
         return []
     held = proc.sockets_of(family | _shared(instance, daemon))
+    if _is_hidden(family):
+        # It may be any of those that nobody else is seen to have.
+        others = proc.sockets_of(pid for pid in proc.pids() if pid not in family)
+        return [each for each in listeners if each.inode in held or each.inode not in others]
     return [each for each in listeners if each.inode in held]
+
+
+def _is_hidden(family: Set[int]) -> bool:
+    return any(proc.is_hidden(pid) for pid in family)
 
 
 def _shared(instance: Instance, daemon: int) -> Set[int]:
@@ -127,7 +136,7 @@ def _ports_served(instance: Instance, candidates: Sequence[proc.Listener], taken
 class _Probe:
     """Opens connections until every instance that listens has taken one, or the patience ends.
 
-    With `every_port` that is one on each port.
+    With `every_port` that is one on each port. Of the instances in `hidden` the kernel does not say what they have.
     """
 
     def __init__(
@@ -137,7 +146,9 @@ class _Probe:
         patience: float,
         clock: Clock,
         every_port: bool = False,
+        hidden: AbstractSet[int] = frozenset(),
     ) -> None:
+        self._hidden = hidden
         self._every_port = every_port
         self._families = families
         self._candidates = candidates
@@ -185,8 +196,10 @@ class _Probe:
         for (connection, ends), inode in zip(self._open, _other_ends([ends for _socket, ends in self._open])):
             port = ends.peer[1]
             for pm_id, inodes in held.items():
-                # An app may end a connection that says nothing at once, so that it has no owner any more.
-                if inode in inodes or (_ended(connection) and self._may_serve(pm_id, port)):
+                # An app may end a connection that says nothing at once, so that it has no owner any more. One that has
+                # an owner was accepted, by a hidden instance where it cannot be another one.
+                taken = _ended(connection) or (pm_id in self._hidden and inode != "0")
+                if inode in inodes or (taken and self._may_serve(pm_id, port)):
                     self._taken[pm_id].add(port)
 
     def _may_serve(self, pm_id: int, port: int) -> bool:

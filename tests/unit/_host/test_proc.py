@@ -223,3 +223,14 @@ def test_the_environment_of_a_process_is_that_of_its_start(proc):
     process(proc, 10, environment=b"PORT=1\0ODD\0URL=a=b\0")
     assert host_proc.environment_of(10, proc) == {"PORT": "1", "URL": "a=b"}
     assert host_proc.environment_of(11, proc) == {}
+
+
+def test_a_process_whose_files_may_not_be_seen_is_hidden(proc, monkeypatch):
+    process(proc, 10)
+    assert [host_proc.is_hidden(pid, proc) for pid in (10, 11)] == [False, False]
+
+    def refuse(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert host_proc.is_hidden(10, proc) is True

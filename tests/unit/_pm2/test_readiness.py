@@ -78,6 +78,29 @@ def test_a_process_that_never_accepts_is_not(listener, way):
     assert "takes no connection on port" in seen.reason
 
 
+@pytest.mark.parametrize("accepts", [True, False])
+@pytest.mark.parametrize("others", [True, False])
+def test_a_process_that_the_kernel_hides_is_asked_over_its_port(listener, way, monkeypatch, accepts, others):
+    """As Node with `setcap cap_net_bind_service`, whose files nobody but root may see."""
+    port, kept, time = listener.getsockname()[1], [], Time()
+    everything = {str(os.fstat(listener.fileno()).st_ino)} if others else set()
+    monkeypatch.setattr(readiness.proc, "is_hidden", lambda pid: pid == PID)
+    monkeypatch.setattr(readiness.proc, "sockets_of", lambda pids: everything if PID not in set(pids) else set())
+    listener.setblocking(False)
+
+    def sleep(seconds):
+        time.sleep(seconds)
+        with contextlib.suppress(BlockingIOError):
+            kept.append(listener.accept()[0] if accepts else None)
+
+    clock = readiness.Clock(lambda: time.now, sleep)
+    seen = readiness.measure(FakeTransport([listed(3, PID)]), "shop", Requirements(port), 0.5, clock)
+    # What a process that is seen listens on is not of the hidden one.
+    assert (seen.ready, seen.ports) == (accepts and not others, [] if others else [port])
+    for each in filter(None, kept):
+        each.close()
+
+
 def test_a_process_that_ends_a_silent_connection_is_taken_to_serve(monkeypatch):
     monkeypatch.setattr(readiness, "_ended", lambda _connection: True)
     with socket.socket() as server:
