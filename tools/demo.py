@@ -70,7 +70,7 @@ def clean_up() -> None:
             run([NODE_MODULES / ".bin" / "pm2", "kill"], "PM2", env=environment)
             shutil.rmtree(home)
         leftover.unlink()
-    for name in ("app", "repository", "data", "state"):
+    for name in ("app", "repository", "data", "state", "group_vars"):
         shutil.rmtree(DEMO / name, ignore_errors=True)
 
 
@@ -81,8 +81,11 @@ def _is_ours(pid: int, script: str) -> bool:
         return False
 
 
-def show(bad: str) -> int:
-    """Run the whole demo, and return 0 only when everything that it promises is true."""
+def show(bad: str, with_init: bool) -> int:
+    """Run the whole demo, and return 0 only when everything that it promises is true.
+
+    The variables of the app are written here, or by the playbook init `with_init`.
+    """
     clean_up()
     DEMO.mkdir(mode=0o700, parents=True, exist_ok=True)
     for report in DEMO.glob("*Z-*.json"):
@@ -91,6 +94,8 @@ def show(bad: str) -> int:
     note_leftovers(scene, 0)
     try:
         revisions = set_the_scene(scene)
+        if with_init:
+            write_by_init(scene)
         before = scene.rows()
         print(f"\nThe sample app runs at {scene.url}, revision good {revisions['good'][:8]}, {before} rows.\n")
         green = release(scene, "better", expect_rollback=False)
@@ -146,6 +151,22 @@ def set_the_scene(scene: Scene) -> dict[str, str]:
     }
     (DEMO / "inventory.json").write_text(json.dumps(inventory, indent=2))
     return dict(revisions)
+
+
+def write_by_init(scene: Scene) -> None:
+    """Let init write the variables, and leave to the inventory what init is told, and what only the demo wants."""
+    inventory = json.loads((DEMO / "inventory.json").read_text())
+    variables_of_demo = inventory["all"]["vars"]
+    seen = ("app_name", "app_path", "repository", "database_path", "health_url", "cache_stats_url")
+    inventory["all"]["vars"] = {
+        name: value for name, value in variables_of_demo.items() if name.removeprefix("greenlight_") not in seen
+    }
+    (DEMO / "inventory.json").write_text(json.dumps(inventory, indent=2))
+    written = DEMO / "group_vars" / "all" / "greenlight.yml"
+    play = [VENV / "bin" / "ansible-playbook", "-i", DEMO / "inventory.json", "greenlight.release.init"]
+    run(play, "The playbook init", env={**scene.environment(), "ANSIBLE_NOCOLOR": "1"})
+    print(f"\nThe playbook init looked at the app, and wrote {written}:\n")
+    print("\n".join(f"  {line}" for line in written.read_text().splitlines()))
 
 
 def wait_for_health(scene: Scene) -> None:

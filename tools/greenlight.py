@@ -22,6 +22,9 @@ def parse_arguments() -> argparse.Namespace:
     show.add_argument(
         "--bad", default="logs-errors", choices=demo.BAD, help="which bad revision (default: %(default)s)"
     )
+    show.add_argument(
+        "--init", action="store_true", help="let the playbook init look at the app and write its variables first"
+    )
     test = commands.add_parser("test", help="run everything that CI runs")
     test.add_argument("--only", action="append", choices=checks.NAMES, help="run this step only; repeatable")
     test.add_argument("--fast", action="store_true", help="leave out the steps that need containers")
@@ -46,7 +49,7 @@ def main() -> int:
             return checks.diagnose()
         build("demo" if arguments.command == "demo" else "test")
         if arguments.command == "demo":
-            return demo.show(arguments.bad)
+            return demo.show(arguments.bad, arguments.init)
         if arguments.command == "test":
             return checks.run_all(arguments.only, arguments.fast)
         script = CHECKOUT / "tests" / "benchmarks" / f"bench_{arguments.name}.py"

@@ -17,7 +17,7 @@ def test_the_variables_of_init_are_those_of_the_app_and_are_written_once(shared_
     found = yaml.safe_load(cctv.variables.read_text())
     backend = cctv.path / "backend"
     assert (found["greenlight_app_subfolder"], found["greenlight_port"]) == ("backend", cctv.port)
-    assert found["greenlight_database_path"] == str(backend / "data" / "cctv.db")
+    assert found["greenlight_databases"] == [str(backend / "data" / name) for name in ("cctv.db", "events.db")]
     assert found["greenlight_log_files"] == [{"path": str(backend / "logs" / "app.log"), "stream": "both"}]
     assert found["greenlight_cache_stats_url"].endswith("/api/cache/stats")
     before = cctv.variables.read_text()
