@@ -212,7 +212,7 @@ def release(scene: Scene, revision: str, expect_rollback: bool) -> dict[str, obj
 def show_decision(scene: Scene, traffic: dict[str, int]) -> dict[str, object]:
     """Print the decision of the newest release, keep its report, and return it."""
     sys.path.insert(0, str(CACHE / "collections"))
-    from ansible_collections.greenlight.release.plugins.module_utils._decision import decision
+    from ansible_collections.greenlight.release.plugins.module_utils._decision import shown
 
     path = max((scene.state / "releases").glob("*.json"))
     record = json.loads(path.read_text())
@@ -221,7 +221,7 @@ def show_decision(scene: Scene, traffic: dict[str, int]) -> dict[str, object]:
     observation = record["observations"][-1]
     print()
     if "findings" in observation:
-        print("\n".join(f"  {line}" for line in decision.render_table(observation)))
+        print("\n".join(f"  {line}" for line in shown.render_table(observation)))
     else:
         print(f"  decision: {record['decision']} ({record['reason']})")
     print(
