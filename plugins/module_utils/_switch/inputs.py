@@ -51,7 +51,8 @@ class Inputs:
 
     In check mode (`is_rehearsal`) the record may be one that is not on the host (`is_planned`), and the new revision is
     looked for in `repository`; `git_in` returns git for a folder. `gone` are the variables of processes that only the
-    ecosystem file of the other revision has, and `beside` those that the app has from elsewhere.
+    ecosystem file of the other revision has, `beside` those that the app has from elsewhere, and `wanted` is what the
+    file of the new revision wants of the app, None where nothing is applied or known.
     """
 
     plan: SwitchPlan
@@ -76,6 +77,7 @@ class Inputs:
     ecosystem: Optional[Described] = None
     gone: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
+    wanted: Optional[pm2.Config] = None
     repository: str = ""
     git_in: Callable[[Path], Run] = lambda _folder: git.make_run({}, 0)
 

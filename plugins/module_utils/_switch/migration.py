@@ -65,9 +65,15 @@ class _CannotRehearse(Exception):
 
 
 def environment_of(inputs: Inputs, before: pm2.State) -> Dict[str, str]:
-    """Return the variables of the commands: those of this run, and over them those that the app runs with."""
+    """Return the variables of the commands: those of this run, and over them those that the app runs with.
+
+    They are those that it is to run with where an ecosystem file says so.
+    """
     own, folders = inputs.system.environment, variables.settings_folders(layout.root_of(inputs.move), inputs.subfolder)
-    return variables.of_the_app(before.processes, inputs.processes.app, own, folders, inputs.move.to_sha)
+    found = variables.of_the_app(before.processes, inputs.processes.app, own, folders, inputs.move.to_sha)
+    gone = inputs.gone.get(inputs.processes.app, frozenset())
+    described = {key: value for key, value in (inputs.wanted.env if inputs.wanted else {}).items() if key != "PATH"}
+    return {**{key: value for key, value in found.items() if key not in gone}, **described}
 
 
 def migrate(inputs: Inputs, before: pm2.State) -> List[str]:

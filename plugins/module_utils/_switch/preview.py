@@ -27,12 +27,14 @@ class Preview:
     """What would be changed: `differences` by the names of processes, and what there is to warn of.
 
     `gone` are the variables that only the file of the other revision has, `beside` those that come from elsewhere.
-    One that `is_unknown` could not be read yet, so that anything may change.
+    `wanted` is what the new revision wants of the app. One that `is_unknown` could not be read yet, so that anything
+    may change.
     """
 
     differences: Mapping[str, Sequence[pm2.Difference]] = field(default_factory=dict)
     gone: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
+    wanted: Optional[pm2.Config] = None
     warnings: Sequence[str] = ()
     is_unknown: bool = False
 
@@ -73,7 +75,7 @@ def settle(inputs: Inputs) -> Tuple[Inputs, Preview]:
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
     plan = replace(inputs.plan, restart_app=inputs.plan.restart_app or seen.changes)
-    return replace(inputs, plan=plan, gone=seen.gone, beside=seen.beside), seen
+    return replace(inputs, plan=plan, gone=seen.gone, beside=seen.beside, wanted=seen.wanted), seen
 
 
 def look(inputs: Inputs) -> Preview:
@@ -154,7 +156,7 @@ def _back(source: Revisions) -> Preview:
     beside = ecosystem.variables_beside(inputs, new.get(inputs.processes.app), listed)
     old, more = source.try_read(inputs.move.from_sha, beside)
     gone = _gone(new, old)
-    return Preview(_compare(old, listed, gone), gone, beside, [*told, *more])
+    return Preview(_compare(old, listed, gone), gone, beside, warnings=[*told, *more])
 
 
 def _forward(source: Revisions) -> Preview:
@@ -182,7 +184,8 @@ def _forward(source: Revisions) -> Preview:
             f"{name} runs with other settings than {described.path} of {move.from_sha[:8]} has, which a rollback "
             f"applies; they differ in {_names(drifted)}"
         )
-    return Preview(found, gone, beside, [inputs.processes.host.hide(text) for text in told])
+    wanted = new[inputs.processes.app]
+    return Preview(found, gone, beside, wanted, [inputs.processes.host.hide(text) for text in told])
 
 
 def _listed(inputs: Inputs) -> Sequence[Mapping[str, Any]]:

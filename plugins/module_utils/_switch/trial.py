@@ -63,10 +63,14 @@ def plan(inputs: Inputs, before: pm2.State, environment: Mapping[str, str], tree
     led = {name: str(port) for name, value in environment.items() if value == str(live)}
     kept = next(each["pm2_env"] for each in before.processes if each["pm_id"] == instance.pm_id)
     staged = tree or layout.stage_path(inputs.git, inputs.move)
+    if tree is None and inputs.wanted:
+        # An ecosystem file may want another command of the new revision.
+        kept = {**kept, **inputs.wanted.kept}
     words = [_in_tree(word, layout.root_of(inputs.move), staged) for word in _words(kept)]
-    folder = Path(_in_tree(instance.cwd, layout.root_of(inputs.move), staged))
+    cwd = str(kept.get("pm_cwd") if inputs.wanted and tree is None else instance.cwd)
+    folder = Path(_in_tree(cwd, layout.root_of(inputs.move), staged))
     if staged != folder and staged not in folder.parents:
-        raise CannotTryError(f"PM2 runs it in {instance.cwd}, which is not in {layout.root_of(inputs.move)}")
+        raise CannotTryError(f"PM2 runs it in {cwd}, which is not in {layout.root_of(inputs.move)}")
     ported = [str(port) if word == str(live) else word for word in words]
     if not led and ported == words:
         raise CannotTryError(f"no variable of the app and no word of its command holds its port {live}")

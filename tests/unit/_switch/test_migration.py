@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._code.git import Done
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import make_config
 from ansible_collections.greenlight.release.plugins.module_utils._switch import migration
 from pm2_fakes import listed
 from sqlite_host import Host
@@ -284,3 +285,12 @@ def test_without_a_database_the_new_revision_is_tried_and_a_migration_is_not(mak
     with pytest.raises(CommandError, match="neither greenlight_database_path nor greenlight_databases names one"):
         migration.rehearse(inputs, app())
     assert len(tried) == 1
+
+
+def test_the_commands_get_the_variables_of_the_ecosystem_file_of_the_new_revision(make, tmp_path):
+    inputs, before = make(""), app(KEPT="1", LOST="2", CHANGED="3")
+    entry = {"script": "s.js", "env": {"ADDED": 1, "CHANGED": 4, "PATH": "/x"}}
+    wanted = make_config("shop", entry, {}, tmp_path, 1)
+    led = migration.environment_of(replace(inputs, wanted=wanted, gone={"shop": frozenset(["LOST"])}), before)
+    assert (led["KEPT"], led["ADDED"], led["CHANGED"], "LOST" in led) == ("1", "1", "4", False)
+    assert led["PATH"] == migration.environment_of(inputs, before)["PATH"]

@@ -70,6 +70,7 @@ def test_what_the_new_revision_changes_is_found_and_starts_the_app(host):
     settled, found = preview.settle(inputs)
     assert found.settings == {"shop": ["node_args", "env.A", "env.GONE"]}
     assert (settled.plan.restart_app, settled.gone, settled.beside) == (True, {"shop": {"GONE"}}, {"BY_A_TASK": "1"})
+    assert settled.wanted.env == {"A": "2"}
     assert {each[:2] for each in seen} == {("text", "0o600")}
     progress = found.told(settled, Progress(pm2.NOTHING))
     assert (progress.results, progress.warnings) == ({"settings": found.settings}, ())

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._host import proc
 from ansible_collections.greenlight.release.plugins.module_utils._host.commands import CommandError
 from ansible_collections.greenlight.release.plugins.module_utils._pm2 import api as pm2
+from ansible_collections.greenlight.release.plugins.module_utils._pm2.config import make_config
 from ansible_collections.greenlight.release.plugins.module_utils._switch import trial
 from pm2_fakes import instance, listed
 from switch_fakes import make_inputs, open_release
@@ -141,6 +142,17 @@ def test_a_secret_is_not_shown_where_the_begin_of_what_an_app_says_is_cut_off(ma
     with pytest.raises(CommandError, match="It said: Error: it is gone$") as caught:
         try_out(*make(f"import sys; sys.stdout.write({said!r}); sys.exit(3)"))
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_command_is_that_of_the_ecosystem_file_of_the_new_revision(make, tmp_path):
+    inputs, before = make()
+    entry = {"script": "main.py", "cwd": "src", "args": ["--port", 3000], "node_args": "-u"}
+    inputs = replace(inputs, wanted=make_config("shop", entry, {}, tmp_path / "app", 1))
+    planned = trial.plan(inputs, before, VARIABLES)
+    staged = f"{tmp_path}/staged"
+    assert planned.words == [sys.executable, "-u", f"{staged}/src/main.py", "--port", str(inputs.trial_port)]
+    assert planned.folder == tmp_path / "staged" / "src"
+    assert trial.plan(inputs, before, VARIABLES, tmp_path / "app").folder == tmp_path / "app"
 
 
 def test_the_old_revision_is_tried_where_it_runs(make, tmp_path):
