@@ -148,7 +148,7 @@ options:
     default: 600
   rehearse:
     description:
-      - Whether O(migrate) is run first in the staged tree and on a copy of the database, made of O(backup), while the app serves.
+      - Whether O(migrate) is run first in the staged tree and on a copy of the database, made of O(backups), while the app serves.
         A migration that fails there ends the switch before anything was changed.
       - The commands run with the variables of the app. Where one of these holds the path of the database, alone or in a URL, it leads to the copy.
         Where the database lies in the checkout, the copy lies at the same place of the staged tree.
