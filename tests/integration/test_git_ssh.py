@@ -65,9 +65,11 @@ class Server:
             Path("/run/sshd").mkdir()
         words = [SSHD, "-D", "-e", "-f", str(self.folder / "config")]
         with (self.folder / "log").open("wb") as log, subprocess.Popen(words, stderr=log) as process:
-            wait_for(self.listens, f"sshd: {(self.folder / 'log').read_text()}")
-            yield self
-            process.terminate()
+            try:
+                wait_for(self.listens, "sshd")
+                yield self
+            finally:
+                process.terminate()
 
     def listens(self):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):

@@ -125,7 +125,7 @@ def shop(tmp_path, request, programs, shared_pm2, free_port):
     app = SmallApp(made.path / "backend", free_port)
     env = {"PORT": str(free_port), "FROM_PM2": "yes", "PATH": made.path_of_app, "HOME": str(made.home)}
     shared_pm2("start", app.folder / "server.js", "--name", "shop", env=env)
-    wait_for(lambda: shared_pm2.processes(), "the shop")
+    wait_for(shared_pm2.processes, "the shop")
     git(made.path, "clean", "--quiet", "-fd")
     return made
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import confirm as logs_confirm
@@ -20,7 +21,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.process i
 from ansible_collections.greenlight.release.plugins.module_utils._logs.scan import Scan
 
 _PAUSE = 0.5
-NO_LOOKS: Mapping[str, SecondLook] = {}
+NO_LOOKS: Mapping[str, SecondLook] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._code import git, layout
@@ -19,7 +20,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._switch import 
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Described, Inputs
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import FAILURES, Progress, failed
 
-NOTHING: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ class World:
             file.write(self.coming.pop(0) if self.coming else "")
 
 
-def read(path, *coming, first="", how=HOW, wait=0.0):
+def read(path, *coming, first="", how=None, wait=0.0):
     """Return what a rate was measured as, and how long that took."""
     path.write_text("")
     cursor, world = marks.make_cursor([marks.mark_file(path, "out", NOW)], NOW), World(path, *coming)
     path.write_text(first)
     rates = logs_rules.parse_rates({"rate": {"count": "500", "of": "r "}})
-    scan, looks = logs_scan.Scan(logs_rules.Rules(rates=rates), {}), confirm.parse_second_looks({"rate": how})
+    scan, looks = logs_scan.Scan(logs_rules.Rules(rates=rates), {}), confirm.parse_second_looks({"rate": how or HOW})
     reading = logs_check.begin([(str(path), "out")], cursor, 0, NOW)
     reading = logs_check.read(scan, reading, wait, False, world.time, looks)
     described = logs_check.describe(scan, reading, NOW, False, NOW + world.now, looks)

@@ -26,12 +26,12 @@ def test_a_file_that_ends_node_is_reported():
         ecosystem.parse_apps("noise\n")
 
 
-@pytest.mark.parametrize("is_missing, error", [(True, MissingModuleError), (False, PM2Error)])
-def test_what_the_file_could_not_do_is_told(is_missing, error):
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_what_the_file_could_not_do_is_told(is_missing):
     output = f"greenlight-ecosystem: {json.dumps({'problem': 'Error: no dotenv', 'isMissing': is_missing})}\n"
     with pytest.raises(PM2Error, match="Error: no dotenv") as told:
         ecosystem.parse_apps(output)
-    assert type(told.value) is error
+    assert isinstance(told.value, MissingModuleError) is is_missing
 
 
 @pytest.mark.parametrize(

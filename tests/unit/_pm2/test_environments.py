@@ -57,12 +57,13 @@ def test_a_block_that_is_not_there_is_refused(app, env_name, message):
         environments.merge(app, env_name, None)
 
 
-def without_name(app=APP, own=(), **options):
-    return replace(make(options, described=app), env_name=None, own=frozenset(own))
+def without_name(app=None, own=(), **options):
+    return replace(make(options, described=app or APP), env_name=None, own=frozenset(own))
 
 
-def started(env_name, app=APP, **env):
+def started(env_name, app=None, **env):
     """Return what PM2 lists of a process that was started from the file with one of its blocks."""
+    app = app or APP
     config = make({}, described=environments.merge(app, env_name, None))
     listed = running(config, **{key: value for key, value in app.items() if key.startswith("env_")})
     listed["pm2_env"]["env"].update(env)

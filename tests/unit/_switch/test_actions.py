@@ -288,7 +288,11 @@ QUEUE, JOB = {**listed(4, pid=6), "name": "queue"}, {**listed(5, status="stopped
 
 def test_what_is_listed_is_stopped_also_beside_an_app_that_is_being_stopped_already(make):
     transport = FakeTransport([RUNNING, {**QUEUE, "pid": 10}, JOB])
-    app_ends = lambda: transport.calls.append("the app has ended") or ["app"]  # noqa: E731
+
+    def app_ends():
+        transport.calls.append("the app has ended")
+        return ["app"]
+
     inputs = make("rolling_back", transport, {"processes": LISTED}, direction="back")
     done = actions.stop(inputs, replace(BEGUN, stopping=app_ends))
     assert transport.calls == [("stop", 4)]
