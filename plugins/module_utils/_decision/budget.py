@@ -9,10 +9,11 @@ m / (k + m - 1) - m / (k + m), so the shares of any number of looks add up to le
 pays for it, and nobody has to know how many looks there will be. The probability of a union is no more than the sum of
 the probabilities, however much the looks resemble each other, so the budget holds (Bonferroni's inequality).
 
-Source: J. M. Robins, A. Rotnitzky and others spend alpha in this way; D. L. DeMets and K. K. G. Lan, Interim analysis:
-the alpha spending function approach (1994). The anytime-valid alternative, a mixture of Poisson likelihoods against
-the best one that the line allows (L. Wasserman, A. Ramdas and S. Balakrishnan, Universal inference, 2020; for canaries
-M. Lindon and A. Malek, Anytime-valid inference for multinomial count data, 2022), was simulated beside it.
+Source: D. L. DeMets and K. K. G. Lan, Interim analysis: the alpha spending function approach (1994). The anytime-valid
+alternative, a mixture of Poisson likelihoods against the best one that the line allows (L. Wasserman, A. Ramdas and
+S. Balakrishnan, Universal inference, 2020; for canaries M. Lindon and A. Malek, Anytime-valid inference for multinomial
+count data, 2022), holds for any number of looks too. Simulated on the same watches of 30 looks it found twice as many
+failures among 10,000 requests an hour in 49 of 100 watches, where these shares find them in 83, and never sooner.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _USUAL_LOOKS = 24
 # A row that misses its target is shown to people, so it may be wrong more often; but not once in a usual watch.
 MISS = 0.0001
 # What came after a look that would roll back must say so again, with this probability to say it by chance alone.
-AGAIN = 0.05
+AGAIN = 0.02
 
 
 def budget_of(rows: Sequence[Row], look: int) -> float:
