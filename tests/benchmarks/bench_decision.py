@@ -8,8 +8,8 @@
 The first tables are about whole watches: a baseline of 37,000 requests, which are 16 MiB of log, then looks a minute
 after the switch and every hour of a day, as the role takes them. Failures are independent, or their rate differs from
 hour to hour, or hours resemble their neighbours, or a dependency is away for ten minutes a day. What did not change
-must be left alone; what fails five times as often must be found. The last table is about one look at a response time that
-became 50 % longer.
+must be left alone; what fails five times as often must be found. The last table is about one look at a response time
+that became 50 % longer.
 
 The neighbours' thresholds are those of their own documentation, judged at the same looks on what came since the look
 before: Argo Rollouts a success rate of at least 95 % with a failureLimit of 1, Flagger 99 % with a threshold of 5.
