@@ -11,8 +11,8 @@ short_description: Judge what an app wrote to its logs since a mark
 version_added: 0.1.0
 description:
   - Marks the end of log files, and later reads only what was written since, also when the files were rotated, truncated or compressed in between.
-  - When lines may be missing it says so, and never claims that there were no errors. Rotated files may be plain or compressed by gzip; one that
-    is compressed in another format, or cannot be read, and was changed since, is such a gap.
+  - When lines may be missing it says so, and never claims that there were no errors. Rotated files may be plain or compressed by gzip or xz, or by
+    zstd where the Python of the host reads it; one in another format, or that cannot be read, and was changed since, is such a gap.
   - Secrets in the lines that it quotes are replaced.
 author:
   - The greenlight.release maintainers (@greenlight)
@@ -288,6 +288,11 @@ complete:
   returned: when the state is checked
   type: bool
   sample: true
+gap:
+  description: Of which logs lines are missing between O(cursor) and now, and why that may be; empty when C(complete) is true.
+  returned: when the state is checked
+  type: str
+  sample: ""
 notes:
   description: What the reader should know of how it was read.
   returned: when the state is checked
@@ -318,7 +323,7 @@ styles:
   elements: str
   sample: [winston, morgan]
 measurements:
-  description: Counts, and rates in percent with their interval. All are left out when lines may be missing.
+  description: Counts, and rates in percent with their interval. When lines may be missing, only forbidden lines that were found are counted.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": 0, "error_rate": {"value": 0.5, "low": 0.1, "high": 2.4, "samples": 200, "events": 1, "blocks": [[1, 200]]}}

@@ -46,19 +46,21 @@ def decide(
     A watch lasts for `watch_seconds` at least, and until the last row was judged. With a `scope` only the rows that
     have it are judged: those of the fleet, or those of a host whose fleet is judged by somebody else. The `look` is the
     number of this judgement of the release, from 1: each has its part of the error budget. `doubted` are the names of
-    rows that the look before would have rolled back for, had they been confirmed.
+    rows that the look before would have rolled back for, had they been confirmed. A measurement without a value may
+    have a `gap`, which says why it could be measured before and cannot be now: nothing is rolled back for that.
 
     Raises MatrixError for a wrong row or a measurement that is no number.
     """
     rows = parse_matrix(matrix, known_metrics)
     now = {name: parse_measurement(name, value) for name, value in measurements.items()}
+    gaps = {
+        name: str(each["gap"]) for name, each in measurements.items() if isinstance(each, Mapping) and "gap" in each
+    }
     base = {name: parse_measurement(name, value) for name, value in (baseline or {}).items()}
     judged = [row for row in rows if scope in ("", row.scope)]
     budget = budget_of(rows, look)
-    findings = [
-        _finding(row, now.get(row.metric), base.get(row.metric), _Moment(age, budget, row.name in doubted))
-        for row in judged
-    ]
+    moments = {row.name: _Moment(age, budget, row.name in doubted, gaps.get(row.metric, "")) for row in judged}
+    findings = [_finding(row, now.get(row.metric), base.get(row.metric), moments[row.name]) for row in judged]
     decision = max((str(finding["action"]) for finding in findings), key=ACTIONS.index, default="proceed")
     return {
         "decision": decision,
@@ -71,15 +73,19 @@ def decide(
 
 
 class _Moment(NamedTuple):
-    """When a row is judged: seconds after the switch, its part of the error budget, whether it was doubted before."""
+    """When a row is judged: seconds after the switch, its part of the error budget, whether it was doubted before.
+
+    `gap` says why its metric cannot be measured at this moment.
+    """
 
     age: Number
     budget: float
     doubted: bool
+    gap: str
 
 
 def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment: _Moment) -> Dict[str, Any]:
-    verdict = _confirmed(row, judge(row, now, base, moment.age, moment.budget), moment.doubted)
+    verdict = _confirmed(row, judge(row, now, base, moment.age, moment.budget), moment)
     now = verdict.judged or now
     finding: Dict[str, Any] = {
         "name": row.name,
@@ -97,8 +103,8 @@ def _finding(row: Row, now: Optional[Measured], base: Optional[Measured], moment
         "samples_needed": verdict.samples_needed,
         "target": row.describe_target(),
         "outcome": verdict.outcome,
-        "action": _action(row, verdict.outcome),
-        "reason": verdict.reason + (f" ({now.note})" if now and now.note and verdict.outcome != "pass" else ""),
+        "action": _action(row, verdict.outcome, moment.gap),
+        "reason": verdict.reason + _note(now, verdict.outcome, moment.gap),
         "window": verdict.window,
         "remedy": row.remedy if verdict.outcome in ("miss", "rollback", "unconfirmed") else "",
     }
@@ -117,21 +123,28 @@ def _counted(measured: Optional[Measured]) -> Optional[List[int]]:
     return [measured.counts.events, measured.counts.total] if measured and measured.counts else None
 
 
-def _confirmed(row: Row, verdict: Verdict, doubted: bool) -> Verdict:
+def _note(now: Optional[Measured], outcome: str, gap: str) -> str:
+    """Return what the measurement itself says of a bad value, or of none, for the end of a reason."""
+    if gap and outcome == "not_measured":
+        return f": {gap}"
+    return f" ({now.note})" if now and now.note and outcome != "pass" else ""
+
+
+def _confirmed(row: Row, verdict: Verdict, moment: _Moment) -> Verdict:
     """Return the verdict, which needs a second look where the row asks for one before it rolls back."""
-    acts = _action(row, verdict.outcome) == "rollback"
-    said_again = doubted if verdict.confirmed is None else verdict.confirmed
+    acts = _action(row, verdict.outcome, moment.gap) == "rollback"
+    said_again = moment.doubted if verdict.confirmed is None else verdict.confirmed
     if not acts or not row.confirm or said_again:
         return verdict
     return replace(verdict, outcome="unconfirmed", reason=f"{verdict.reason}, which a second look must confirm")
 
 
-def _action(row: Row, outcome: str) -> str:
+def _action(row: Row, outcome: str, gap: str) -> str:
     if outcome in ("pass", "not_due", "inconclusive"):
         return "proceed"
     if outcome in UNKNOWN:
         # Without a number nothing can be adjusted, so a person has to decide.
-        return "rollback" if row.action == "rollback" else "monitor"
+        return "rollback" if row.action == "rollback" and not gap else "monitor"
     if outcome == "unconfirmed":
         return "monitor"
     return "rollback" if outcome == "rollback" else row.action

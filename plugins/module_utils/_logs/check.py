@@ -35,12 +35,16 @@ class Time:
 
 @dataclass
 class LogReading:
-    """How far the logs were read. `complete` is whether nothing is missing, `missing` the logs that do not exist."""
+    """How far the logs were read. `complete` is whether nothing is missing, `missing` the logs that do not exist.
+
+    `gaps` are the logs of which lines are missing.
+    """
 
     marks: List[Mark]
     complete: bool = True
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()
+    gaps: Sequence[str] = ()
 
 
 def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes: int, at: float) -> LogReading:
@@ -77,7 +81,8 @@ def read(
             found = [logs_files.open_since(stack, mark, at) for mark in reading.marks]
             for since in found:
                 whole = [_add(scan, since.end["stream"], piece) for piece in since.pieces]
-                reading.complete = reading.complete and since.complete and all(whole)
+                if not since.complete or not all(whole):
+                    reading.complete, reading.gaps = False, [*reading.gaps, since.end["path"]]
             reading.marks = [since.end for since in found]
             reading.missing = [mark["path"] for mark in reading.marks if not mark["inode"]]
             waiting = scan.is_waiting() or (bool(reading.missing) and not allow_missing)
@@ -122,6 +127,7 @@ def describe(
         "passed": not problems,
         "reason": "; ".join(problems),
         "complete": complete,
+        "gap": "" if complete else _describe_gap([*reading.gaps, *absent]),
         "notes": list(reading.notes),
         "span_seconds": span,
         "lines": scan.results(span),
@@ -129,6 +135,16 @@ def describe(
         "styles": scan.styles_found(),
         "measurements": _with_second_looks(scan.measurements(complete, span), logs_confirm.fresh(looks, scan)),
     }
+
+
+def _describe_gap(paths: Sequence[str]) -> str:
+    """Say of which logs lines are missing, and what may have happened to them."""
+    if not paths:
+        return "there is no log to read"
+    return (
+        f"lines of {', '.join(dict.fromkeys(paths))} are missing, as it was emptied, moved elsewhere, deleted or "
+        "compressed in a format that cannot be read; the next look reads on from here"
+    )
 
 
 def _with_second_looks(measured: Dict[str, Any], fresh: Mapping[str, Any]) -> Dict[str, Any]:

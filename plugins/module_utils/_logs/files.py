@@ -11,15 +11,15 @@ read, so a rotation meanwhile does no harm.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import os
+import re
 import sys
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from ansible_collections.greenlight.release.plugins.module_utils._logs import compressed
 from ansible_collections.greenlight.release.plugins.module_utils._logs.marks import (
     CHUNK,
     Mark,
@@ -35,9 +35,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.rules imp
 
 # What the clock of the kernel, by which files are dated, may be behind the one that dates marks, in seconds.
 _CLOCK = 0.02
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-# What other programs compress logs with; the host's Python may not be able to read it.
-_UNREADABLE = (".xz", ".bz2", ".zst", ".lz4", ".lzma", ".lzo", ".Z", ".zip")
+# logrotate puts the date before the suffix where dateext is used with extension: shop-out-20260219.log.
+_DATED = r"-\d{8}(?:-?\d{2,10})?"
 # An app may go on writing to a log that was renamed; older ones than these are closed.
 _REMEMBERED = 3
 
@@ -217,7 +216,7 @@ def _is_marked(file: IO[bytes], mark: Mapping[str, Any]) -> bool:
 def _has_marked(file: IO[bytes], mark: Mark) -> bool:
     try:
         found = fingerprint(file, mark["offset"])
-    except _DAMAGED:
+    except compressed.DAMAGED:
         return False
     return bool(found) and found == mark["fingerprint"]
 
@@ -231,14 +230,14 @@ def _was_emptied(file: IO[bytes], mark: Mark) -> bool:
 def _open_siblings(stack: contextlib.ExitStack, mark: Mark) -> _Siblings:
     """Open the rotated files of a log.
 
-    They are called `x.log.1`, `x.log.2.gz`, `x.log-<date>`, or as pm2-logrotate does `x__<date>.log`. A compressed
-    file next to the plain one is not finished yet.
+    They are called `x.log.1`, `x.log.2.gz`, `x.log-<date>`, `x-<date>.log`, or as pm2-logrotate does `x__<date>.log`. A
+    compressed file next to the plain one is not finished yet.
     """
     path = Path(mark["path"])
     found, lost = [], False
     for name in _names_of_siblings(path):
         try:
-            if name.endswith(_UNREADABLE):
+            if compressed.is_unreadable(name):
                 raise LogError(f"{name} is compressed in a format that cannot be read")
             file = stack.enter_context(open_log(path.parent / name))
         except (FileNotFoundError, NoLogError):
@@ -247,8 +246,8 @@ def _open_siblings(stack: contextlib.ExitStack, mark: Mark) -> _Siblings:
             lost = lost or _time_of(path.parent / name) >= mark["at"] - _CLOCK
             continue
         changed = os.fstat(file.fileno()).st_mtime
-        if name.endswith(".gz"):
-            found.append((changed, name, _Sibling(_decompressed(file), changed)))
+        if compressed.is_compressed(name):
+            found.append((changed, name, _Sibling(compressed.open_within(file, name), changed)))
         else:
             found.append((changed, name, _Sibling(file, changed, _known_size(file, mark.get("siblings", {})))))
     return _Siblings([sibling for _changed, _name, sibling in sorted(found, key=lambda entry: entry[:2])], lost)
@@ -262,11 +261,12 @@ def _names_of_siblings(path: Path) -> List[str]:
         return []
     except OSError as error:
         raise LogError(f"Cannot search for rotated files in {path.parent}: {error.strerror}") from error
-    suffixes = (".gz", *_UNREADABLE)
+    dated = re.compile(re.escape(path.stem) + _DATED + re.escape(path.suffix) + r"(?:\.\w+)?")
     return [
         name
         for name in listed
-        if name.startswith(names) and not (name.endswith(suffixes) and name.rpartition(".")[0] in listed)
+        if (name.startswith(names) or dated.fullmatch(name))
+        and not (compressed.is_compressed(name) and name.rpartition(".")[0] in listed)
     ]
 
 
@@ -283,10 +283,6 @@ def _known_size(file: IO[bytes], known: Mapping[str, Tuple[int, str]]) -> int:
     size, was = known.get(str(os.fstat(file.fileno()).st_ino), (0, ""))
     # Another file may have got the inode meanwhile.
     return size if size and fingerprint(file, size) == was else 0
-
-
-def _decompressed(file: IO[bytes]) -> IO[bytes]:
-    return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
 
 
 def read_chunks(piece: Piece) -> Iterator[bytes]:
@@ -311,7 +307,7 @@ def read_chunks(piece: Piece) -> Iterator[bytes]:
                 yield bytes(view[:cut])
             kept = filled - cut
             view[:kept] = view[cut:filled]
-    except _DAMAGED as error:
+    except compressed.DAMAGED as error:
         raise LostLinesError("a compressed log is damaged") from error
     if kept:
         yield bytes(view[:kept])

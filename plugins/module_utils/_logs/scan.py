@@ -196,10 +196,14 @@ class Scan:
         return list(self.rules.styles.found) if self.rules.styles else []
 
     def measurements(self, complete: bool, span: Optional[float]) -> Dict[str, Any]:
-        """Return counts, counts per hour, and rates in percent; nothing where lines may be missing."""
+        """Return counts, counts per hour, and rates in percent.
+
+        Where lines may be missing only forbidden ones that were found are counted: there are that many at least.
+        """
         found: Dict[str, Any] = {}
         if not complete:
-            return found
+            bad = [(rule, self.tallies[rule.name].count) for rule in self.rules.forbid]
+            return {rule.name: per_hour(n, span) if rule.per_hour else n for rule, n in bad if n > rule.maximum}
         for rule in [*self.rules.forbid, *self.rules.count]:
             count = self.tallies[rule.name].count
             found[rule.name] = round(per_hour(count, span), 3) if rule.per_hour else count

@@ -23,16 +23,20 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.counts 
     read_counts,
     without_own,
 )
-from ansible_collections.greenlight.release.plugins.module_utils._values.metric import metrics_of_requests
+from ansible_collections.greenlight.release.plugins.module_utils._values.metric import METRICS, metrics_of_requests
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one measurement saw of an app. `problems` is empty exactly when it serves."""
+    """What one measurement saw of an app. `problems` is empty exactly when it serves.
+
+    `gaps` says by metric why a log that was read before cannot tell it now.
+    """
 
     measurements: Measurements
     serves: bool
     problems: str
+    gaps: Mapping[str, str]
 
 
 def read(settings: Settings, answers: Answers) -> Reading:
@@ -47,7 +51,18 @@ def read(settings: Settings, answers: Answers) -> Reading:
         **_restarts(answers),
         "server_starts": {"value": serves, "note": problems},
     }
-    return Reading(measurements, serves, problems)
+    return Reading(measurements, serves, problems, _gaps(answers, measurements))
+
+
+def _gaps(answers: Answers, measurements: Measurements) -> Dict[str, str]:
+    """Return why metrics of the log are not measured, after the first look at a release, {} for a log that is whole.
+
+    At the first look a log without its lines is as bad as one with errors: nobody has seen the new revision write.
+    """
+    gap = answers.log.get("gap", "")
+    if not gap or not (answers.record.get("record") or {}).get("observations"):
+        return {}
+    return {metric.name: gap for metric in METRICS if metric.in_log and metric.name not in measurements}
 
 
 def written_lines(answers: Answers) -> List[str]:

@@ -31,7 +31,10 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
     earlier = same_hour.get("measurements", {})
     decision = decide(
         # What the same hour of another day is compared with is this hour, and nothing that was before it.
-        {name: _of_this_hour(value) if name in earlier else value for name, value in reading.measurements.items()},
+        {
+            **{name: {"value": None, "gap": gap} for name, gap in reading.gaps.items()},
+            **{name: _of_this_hour(each) if name in earlier else each for name, each in reading.measurements.items()},
+        },
         settings.matrix(),
         {**_aged(answers.facts["baseline"], answers.record["age"] or 0), **earlier},
         answers.record["age"] or 0,
@@ -47,6 +50,7 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
         "problems": reading.problems,
         "quotes": _quotes(answers),
         "cursor": answers.log["cursor"],
+        **({"gap": answers.log["gap"]} if answers.log.get("gap") else {}),
         "counters": answers.health["counters"],
         "baseline_at": same_hour.get("at", release["opened_at"]),
     }

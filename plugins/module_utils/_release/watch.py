@@ -56,7 +56,8 @@ def next_observation(now: float, interval: int, age: int, watch_seconds: int) ->
 def read_since(record: Record, now: datetime, rollback: Optional[Record] = None) -> Dict[str, Any]:
     """Return `{cursor, known_kinds, from_switch, counted, own}`: where in the log to start reading, as of `now`.
 
-    That is the newest observation that is at least an hour old; before there is one, it is the switch. The cursor is
+    That is the newest observation that is at least an hour old, or behind which lines of the log are missing; before
+    there is one, it is the switch. The cursor is
     None where the release did not come as far as to take one. `counted` is what shares of requests were counted from
     the switch until there, so that nothing is lost when the log is, and `own` are our own requests since.
 
@@ -71,7 +72,9 @@ def read_since(record: Record, now: datetime, rollback: Optional[Record] = None)
         since.update({} if observations[first:] else {"counters": {}})
     for index in reversed(range(first, len(observations))):
         observation = observations[index]
-        if now - parse_time(observation["at"]) >= WINDOW and observation.get("cursor"):
+        is_old = now - parse_time(observation["at"]) >= WINDOW
+        # What is before a gap would be missing again at every look of the next hour.
+        if (is_old or observation.get("gap")) and observation.get("cursor"):
             since.update(cursor=observation["cursor"], from_switch=False)
             return {**since, **_counted_until(observations, index + 1)}
     return {**since, **_counted_until(observations, first)}

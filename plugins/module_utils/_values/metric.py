@@ -36,7 +36,7 @@ _RANGES: Dict[Kind, Tuple[Optional[float], Optional[float]]] = {
 class Metric:
     """One metric. `unit` and `source` are texts for people: what a value counts, and where it is read.
 
-    `variable` is the option that says where.
+    `variable` is the option that says where, and `in_log` whether that is the log of the app.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Metric:
     vacuous: VacuousCheck = "none"
     measured: When = "always"
     variable: str = ""
+    in_log: bool = False
 
     @property
     def range(self) -> Tuple[Optional[float], Optional[float]]:
@@ -69,6 +70,7 @@ METRICS: Tuple[Metric, ...] = (
         unit="lines",
         pooled="mean",
         source="entries of the log with greenlight_critical_errors, of a kind that the old revision did not write",
+        in_log=True,
     ),
     Metric(
         name="error_rate",
@@ -78,6 +80,7 @@ METRICS: Tuple[Metric, ...] = (
         source="requests in the log, by greenlight_log_style or the texts of greenlight_error_rate",
         vacuous="requests are counted",
         variable="greenlight_error_rate",
+        in_log=True,
     ),
     Metric(
         name="cache_hit_rate",
@@ -95,6 +98,7 @@ METRICS: Tuple[Metric, ...] = (
         pooled="mean",
         source="lines of the log that match greenlight_pool_exhausted",
         vacuous="line is known",
+        in_log=True,
     ),
     Metric(
         name="response_time",
@@ -111,6 +115,7 @@ METRICS: Tuple[Metric, ...] = (
         unit="entries an hour",
         pooled="mean",
         source="entries of the log of the level error, of a kind that the old revision did not write",
+        in_log=True,
     ),
     Metric(
         name="new_warnings",
@@ -118,6 +123,7 @@ METRICS: Tuple[Metric, ...] = (
         unit="lines",
         pooled="mean",
         source="lines of the log that match greenlight_warnings, of a kind that the old revision did not write",
+        in_log=True,
     ),
     Metric(
         name="cache_hit_rate_trend",

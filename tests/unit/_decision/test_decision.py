@@ -207,3 +207,13 @@ def test_failed_requests_are_confirmed_by_what_failed_afterwards():
         for fresh in ({}, {"fresh": {"events": 0, "samples": 90}}, {"fresh": {"events": 5, "samples": 90}})
     ]
     assert outcomes == ["monitor", "monitor", "rollback"]
+
+
+def test_what_a_gap_in_the_log_hides_rolls_nothing_back():
+    row = {"metric": "m", "target": {"equals": 0}, "action": "rollback"}
+    hidden = {"m": {"value": None, "gap": "lines are missing"}}
+    (finding,) = decide(hidden, [{**row, "confirm": {"looks": 2}}])["findings"]
+    assert (finding["outcome"], finding["action"]) == ("not_measured", "monitor")
+    assert finding["reason"] == "m was not measured: lines are missing"
+    assert decide({"m": {"value": None}}, [row])["decision"] == "rollback"
+    assert decide({"m": {"value": 3, "gap": "lines are missing"}}, [row])["decision"] == "rollback"

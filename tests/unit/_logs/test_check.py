@@ -145,6 +145,16 @@ def test_lines_behind_a_gap_are_judged_all_the_same(log):
     log.write_text("FATAL, and longer than all before\n")
     result = check(log, cursor, forbid=FATAL)
     assert (result["complete"], result["lines"]["fatal"]["count"]) == (False, 1)
+    assert result["gap"].startswith(f"lines of {log} are missing, as it was emptied, moved elsewhere, deleted")
+    again = check(log, result["cursor"], forbid=FATAL)
+    assert (again["complete"], again["gap"], again["measurements"]) == (True, "", {"fatal": 0})
+
+
+def test_a_log_that_is_gone_is_a_gap_and_no_log_at_all_too(log):
+    cursor = cursor_of(log)
+    log.unlink()
+    assert check(log, cursor)["gap"].startswith(f"lines of {log} are missing")
+    assert check(None)["gap"] == "there is no log to read"
 
 
 def test_rates_per_hour_are_over_the_time_since_the_cursor(log):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import lzma
 import os
 import random
 
@@ -408,7 +409,7 @@ def test_a_rotated_log_that_cannot_be_read_is_a_gap_when_it_changed_since(log, m
     assert lines_since(mark) == (["new"], complete)
 
 
-@pytest.mark.parametrize("suffix", ["xz", "bz2", "zst"])
+@pytest.mark.parametrize("suffix", ["bz2", "lz4"])
 @pytest.mark.parametrize("changed, complete", [(NOW - 9, True), (NOW + 9, False)])
 def test_a_log_that_was_compressed_in_another_format_is_a_gap_when_it_changed_since(log, suffix, changed, complete):
     mark = mark_of(log)
@@ -420,7 +421,7 @@ def test_a_log_that_was_compressed_in_another_format_is_a_gap_when_it_changed_si
 
 def test_a_rotated_log_that_is_gone_when_it_is_read_was_not_changed_since(log, monkeypatch):
     mark = mark_of(log)
-    monkeypatch.setattr(os, "listdir", lambda _path: ["shop-out.log.1.xz"])
+    monkeypatch.setattr(os, "listdir", lambda _path: ["shop-out.log.1.lz4"])
     assert lines_since(mark) == ([], True)
 
 
@@ -429,6 +430,24 @@ def test_a_log_that_shrank_while_its_mark_was_taken_is_not_found_by_an_empty_fin
     rename(log)
     log.write_text("new\n")
     assert lines_since(mark) == (["new"], False)
+
+
+@pytest.mark.parametrize("name", ["shop-out.log.1.xz", "shop-out-20260219.log.xz", "shop-out-20260219.log"])
+def test_a_log_that_was_compressed_by_xz_or_has_its_date_before_the_suffix_is_read(log, name):
+    mark = mark_of(log)
+    append(log, "new 1\n")
+    content = log.read_bytes()
+    log.with_name(name).write_bytes(lzma.compress(content) if name.endswith("xz") else content)
+    log.unlink()
+    log.write_text("new 2\n")
+    assert lines_since(mark) == (["new 1", "new 2"], True)
+
+
+def test_the_log_of_another_instance_is_not_a_rotated_one(log):
+    mark = mark_of(log)
+    log.with_name("shop-out-1.log").write_text("old 1\nold 2\nof another one\n")
+    append(log, "new\n")
+    assert lines_since(mark) == (["new"], True)
 
 
 class Rotated:

@@ -96,10 +96,20 @@ def test_results_give_counts_and_the_first_and_last_line():
     assert scan.results(7200.0) == {"n": {"count": 2, "known": 0, "per_hour": 1.0, "first": "x 1", "last": "x 2"}}
 
 
-@pytest.mark.parametrize("complete, measured", [(True, {"f": 1, "n": 0.5}), (False, {})])
+@pytest.mark.parametrize("complete, measured", [(True, {"f": 1, "n": 0.5}), (False, {"f": 1})])
 def test_counts_are_measurements_only_when_no_line_is_missing(complete, measured):
     scan = scanned(["x"], forbid=[{"name": "f", "pattern": "x"}], count=[{"name": "n", "pattern": "x", "per": "hour"}])
     assert scan.measurements(complete, 7200.0) == measured
+
+
+def test_forbidden_lines_that_were_found_are_measured_also_where_lines_are_missing():
+    forbid = [
+        {"name": "f", "pattern": "x"},
+        {"name": "h", "pattern": "x", "per": "hour"},
+        {"name": "n", "pattern": "y"},
+    ]
+    scan = scanned(["x", "x"], forbid=forbid, rates={"r": {"count": "x", "of": "x"}})
+    assert scan.measurements(False, 7200.0) == {"f": 2, "h": 1.0}
 
 
 def test_a_rate_is_a_measurement_with_its_interval():

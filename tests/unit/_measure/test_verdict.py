@@ -96,3 +96,22 @@ def test_hosts_are_judged_together_as_old_as_the_youngest_against_those_on_the_o
     finding = decision["findings"][0]
     assert (len(decision["findings"]), decision["age"], decision["decision"]) == (1, 65, "rollback")
     assert (finding["value"], finding["baseline"]) == (3.0, 1.5)
+
+
+@pytest.mark.parametrize("observed, decision", [([], "rollback"), ([{"at": "2026-02-19T02:01:00Z"}], "monitor")])
+def test_a_gap_in_the_log_rolls_back_at_the_first_look_alone(app, observed, decision):
+    results = well()
+    results["record"]["record"]["observations"] = observed
+    results["log"]["measurements"], results["log"]["gap"] = {}, "lines are missing"
+    rows = [{"metric": "critical_errors", "target": {"equals": 0}, "action": "rollback"}]
+    verdict = judge_release(*app(results, decision_matrix=rows, first_hour_rows=[], watch_rows=[]))
+    assert (verdict["decision"], verdict["gap"]) == (decision, "lines are missing")
+
+
+def test_an_error_that_was_found_beside_a_gap_rolls_back(app):
+    results = well()
+    results["record"]["record"]["observations"] = [{"at": "2026-02-19T02:01:00Z"}]
+    results["log"]["measurements"], results["log"]["gap"] = {"critical_errors": 1}, "lines are missing"
+    rows = [{"metric": "critical_errors", "target": {"equals": 0}, "action": "rollback"}]
+    verdict = judge_release(*app(results, decision_matrix=rows, first_hour_rows=[], watch_rows=[]))
+    assert verdict["decision"] == "rollback"

@@ -68,6 +68,12 @@ def test_the_log_is_read_from_an_observation_at_least_an_hour_old(observations, 
     assert since == {"cursor": {"taken": cursor}, **kinds, "from_switch": from_switch, "counted": {}, "own": {}}
 
 
+def test_behind_a_gap_the_log_is_read_from_there_on():
+    observations = [observed(5), observed(6, gap="lines are missing"), observed(6.2)]
+    assert watch.read_since(record(*observations), at(6.4))["cursor"] == {"taken": 6}
+    assert watch.read_since(record(*observations), at(7.3))["cursor"] == {"taken": 6.2}
+
+
 def test_a_release_that_died_before_its_switch_has_no_cursor():
     since = watch.read_since(record(facts={}), SWITCH)
     assert since == {"cursor": None, "known_kinds": {}, "from_switch": True, "counted": {}, "own": {}}
