@@ -163,7 +163,7 @@ lock_files:
   elements: str
   sample: [backend/package-lock.json]
 changed_paths:
-  description: Paths that differ between the two commits, or all where nothing was released yet.
+  description: Paths that differ between the two commits, also those in submodules, or all where nothing was released yet.
   returned: when the state is fetched
   type: list
   elements: str

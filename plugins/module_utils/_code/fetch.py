@@ -77,7 +77,11 @@ def fetch(place: Place, repository: str, sha: str) -> Dict[str, Any]:
             submodule_move.check(objects, run, place.app_path, head, sha)
         checkout.refuse_in_the_way(run, place.app_path, paths, sha)
     compared, warnings = _compare(place, objects, head, sha, paths)
-    locks = lock_files.installable(paths)
+    # What is installed or built because of a file may lie in a submodule.
+    more = submodules.changed_files(objects, run, folder, compared["from_revision"], sha)
+    compared["changed_paths"] = [*compared["changed_paths"], *more]
+    inner = [each.path for each in submodules.known_entries_of(objects, run, folder, sha)]
+    locks = lock_files.installable([*paths, *inner])
     told = [*told, *warnings]
     fetched = {"changed": changed, "sha": sha, "head": head, "branch": branch, **compared, "lock_files": locks}
     return {**fetched, "warnings": told} if told else fetched

@@ -103,7 +103,7 @@ def refuse_database(run: Run, move: Move, database: Path) -> None:
         listed = run(["--literal-pathspecs", "ls-tree", "-r", "--name-only", "-z", sha, "--", *names])
         found = git.demand(listed, f"Cannot read {sha}").split("\0")[0]
         # A submodule of the old revision may never have been fetched.
-        known = submodules.known_entries_of(run, move.app_path, sha)
+        known = submodules.known_entries_of(run, run, move.app_path, sha)
         found = next((each.path for each in known if each.path in names), "" if found in _links(run, sha) else found)
         if found:
             raise GitError(

@@ -141,10 +141,32 @@ def _create(run: Run, store: Path) -> Run:
     return run_in(run, store)
 
 
-def known_entries_of(run: Run, path: Path, sha: str) -> List[Entry]:
-    """Return the files of the submodules of a commit, of those that were fetched. Raises GitError."""
-    known = [each for each in submodules_of(run, sha) if has_commit(run, path, each)]
+def known_entries_of(objects: Run, run: Run, path: Path, sha: str) -> List[Entry]:
+    """Return the files of the submodules of a commit, of those that were fetched. Raises GitError.
+
+    `objects` is git where the commit is, and `run` that of the host.
+    """
+    known = [each for each in submodules_of(objects, sha) if has_commit(run, path, each)]
     return [entry for each in known for entry in _entries(run, path, each)]
+
+
+def changed_files(objects: Run, run: Run, path: Path, old: str, sha: str) -> List[str]:
+    """Return the files that differ between two commits in their submodules, of those that were fetched.
+
+    Before a first release, with an empty `old`, that is all of them. Raises GitError.
+    """
+    before = {each.path: each.commit for each in (submodules_of(objects, old) if old else ())}
+    found = []
+    for each in submodules_of(objects, sha):
+        was = before.get(each.path, "")
+        if was == each.commit or not has_commit(run, path, each):
+            continue
+        there = run_in(run, store_of(run, path, each))
+        if was and git.has_commit(there, was):
+            found += [f"{each.path}/{name}" for name in git.changed_between(there, was, each.commit)]
+        else:
+            found += [entry.path for entry in _entries(run, path, each)]
+    return found
 
 
 def entries_of(run: Run, path: Path, sha: str) -> List[Entry]:

@@ -41,6 +41,24 @@ def test_the_commits_of_submodules_are_fetched_with_the_revision_and_exported(ho
     assert not list(stage.rglob(".git"))
 
 
+def test_the_files_that_differ_in_submodules_are_changed_paths_and_their_lock_files_are_known(host):
+    locked = commit(host.library, {"package-lock.json": "{}"})
+    sha = host.point("lib", locked)
+    fetched = host.fetch(sha)
+    assert fetched["lock_files"] == ["lib/package-lock.json"]
+    changed = set(fetched["changed_paths"]) - {".gitmodules", "server.js"}
+    assert changed == {"lib", "lib/index.js", "lib/package-lock.json", "web/theme", "web/theme/theme.css"}
+
+
+def test_before_a_first_release_all_files_are_changed_paths(tmp_path):
+    host = Host(tmp_path, "releases")
+    (host.path / "current").unlink()
+    host.fetch()
+    found = submodules.changed_files(host.run, host.run, host.where, "", host.second)
+    assert found == ["lib/index.js", "lib/same", "web/theme/theme.css"]
+    assert submodules.changed_files(host.run, host.run, host.where, host.second, host.second) == []
+
+
 def test_a_rehearsal_fetches_nothing_to_the_host(host):
     before = sorted(host.path.rglob("*"))
     assert host.fetch(rehearse=True)["changed"] is True
