@@ -87,7 +87,10 @@ WORKERS = Shape(
         ],
     },
 )
-SOCKET = Shape("socket", "server.js", ("start", "server.js", "--name", "gateway"), health="/healthz", over_socket=True)
+NO_LOG = ("--output", "/dev/null", "--error", "/dev/null")
+SOCKET = Shape(
+    "socket", "server.js", ("start", "server.js", "--name", "gateway", *NO_LOG), health="/healthz", over_socket=True
+)
 SHAPES = (MONOREPO, NPM_START, CLUSTER, TYPESCRIPT, STANDALONE, WORKERS, SOCKET)
 
 

@@ -10,13 +10,21 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._decision.vacuous import find_vacuous
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers
-from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import log_files
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import (
+    OF_LOGS,
+    has_no_log,
+    log_files,
+)
 from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read, written_lines
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import varying_metrics
 
 # The rules of forbidden lines, which count only kinds that the running revision did not write.
 _KIND_RULES = ("critical_errors", "new_errors", "new_warnings")
+_NO_LOG = (
+    f"{', '.join(OF_LOGS)}: the app writes no log that could be read; give its processes one, or name its own in "
+    "greenlight_log_files"
+)
 # How grep ends when it finds nothing, and when it cannot search for a pattern.
 _ABSENT, _UNSEARCHABLE = 1, 2
 
@@ -88,7 +96,8 @@ def unwritten_patterns(settings: Settings, answers: Answers) -> List[Tuple[str, 
 
 def _vacuous(settings: Settings, answers: Answers, measurements: Dict[str, Any]) -> List[str]:
     results = answers.searched.get("results", [])
-    return find_vacuous(
+    unread = [_NO_LOG] if has_no_log(settings, answers) else []
+    return unread + find_vacuous(
         {
             "probes": answers.health["probes"],
             "unmeasured": answers.health["unmeasured"],

@@ -24,6 +24,8 @@ _ACCESS = ("socket", "user", "password", "headers", "validate_certs", "ca_path",
 _HOW = ("method", "body", "follow_redirects", "status")
 _FIRST_DEADLINE = 10
 _WARM_UP_REQUESTS = 5
+# What is measured by the lines of logs alone.
+OF_LOGS = ("critical_errors", "error_rate", "pool_exhausted", "new_errors", "new_warnings")
 _NEW_ERRORS = {"name": "new_errors", "level": "error", "per": "hour", "new_kinds_only": True}
 
 
@@ -34,7 +36,7 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
     the questions of health_check as soon as it decides, {} where it does not. Those of the log depend
     on what health_check answered. Raises MatrixError for a wrong row.
     """
-    since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), settings.matrix()
+    since, known, matrix = answers.since, known_metrics(settings.probe_metrics()), rows(settings, answers)
     parse_matrix(matrix, known)
     # No line of the log changes what an app comes to that does not serve.
     over = bool(failed_probes(answers.health)) and _rolls_back("server_starts", False, matrix, known, answers)
@@ -53,6 +55,17 @@ def ask(settings: Settings, answers: Answers) -> Dict[str, Any]:
         else {},
         "log": log,
     }
+
+
+def rows(settings: Settings, answers: Answers) -> List[Dict[str, Any]]:
+    """Return the rows of the matrix that can be measured: what an app that writes no log has in it never could."""
+    matrix = settings.matrix()
+    return [row for row in matrix if row.get("metric") not in OF_LOGS] if has_no_log(settings, answers) else matrix
+
+
+def has_no_log(settings: Settings, answers: Answers) -> bool:
+    """Say whether it is known that there is no log to read."""
+    return "log_files" in answers.process and not log_files(settings, answers)
 
 
 def _deadline(settings: Settings, since: Since) -> Number:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Sequence
 from ansible_collections.greenlight.release.plugins.module_utils._decision.decision import decide
 from ansible_collections.greenlight.release.plugins.module_utils._decision.pool import pool
 from ansible_collections.greenlight.release.plugins.module_utils._measure.answers import Answers, Measurements
+from ansible_collections.greenlight.release.plugins.module_utils._measure.questions import rows
 from ansible_collections.greenlight.release.plugins.module_utils._measure.reading import read
 from ansible_collections.greenlight.release.plugins.module_utils._measure.settings import MeasureError, Settings
 from ansible_collections.greenlight.release.plugins.module_utils._values.metric import (
@@ -35,7 +36,7 @@ def judge_release(settings: Settings, answers: Answers, scope: str = "") -> Dict
             **{name: {"value": None, "gap": gap} for name, gap in reading.gaps.items()},
             **{name: _of_this_hour(each) if name in earlier else each for name, each in reading.measurements.items()},
         },
-        settings.matrix(),
+        rows(settings, answers),
         {**_aged(answers.facts["baseline"], answers.record["age"] or 0), **earlier},
         answers.record["age"] or 0,
         known_metrics(settings.probe_metrics()),

@@ -47,6 +47,13 @@ def test_the_record_keeps_what_the_running_revision_was_measured_as(app):
     assert (facts["written_lines"], facts["vacuous"]) == (["Listening"], given["vacuous"])
 
 
+def test_that_no_log_is_read_is_named_before_a_release(app):
+    results = well(since="baseline")
+    results["process"]["log_files"] = []
+    named = baseline(*app(results))["vacuous"][0]
+    assert named.startswith("critical_errors, error_rate, ") and named.endswith("greenlight_log_files")
+
+
 def test_what_the_log_does_not_have_is_searched_for_in_the_sources_with_any_number(app):
     given = baseline(*app(well(since="baseline"), required_log_lines=["Ready (2)", "Listening", "Ready (2)"]))
     assert given["unwritten"] == [("Ready (2)", r"Ready\ \(.*\)"), ("[Pp]ool exhausted", "[Pp]ool exhausted")]

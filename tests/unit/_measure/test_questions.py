@@ -76,6 +76,20 @@ def test_the_log_files_of_the_app_itself_are_read_as_those_of_pm2_are(app):
     assert asked["log"]["files"] == asked["over"]["files"] == [*LOG_FILES, own]
 
 
+NOWHERE = [{"path": "/dev/null", "stream": "out"}]
+
+
+def test_an_app_that_writes_no_log_is_judged_by_all_else(app):
+    """Its lines cannot be measured, so that no release of it would ever pass."""
+    results = well()
+    results["process"]["log_files"] = NOWHERE
+    judged = {row["metric"] for row in ask(*app(results))["matrix"]}
+    assert "server_starts" in judged and "response_time" in judged
+    assert judged.isdisjoint({"critical_errors", "error_rate", "pool_exhausted", "new_errors", "new_warnings"})
+    own = [{"path": "/srv/shop/app.log", "stream": "both"}]
+    assert "critical_errors" in {row["metric"] for row in ask(*app(results, log_files=own))["matrix"]}
+
+
 ILL = probe(healthy=False, reason="no answer")
 CACHE = probe("cache statistics", healthy=False)
 

@@ -115,3 +115,15 @@ def test_an_error_that_was_found_beside_a_gap_rolls_back(app):
     rows = [{"metric": "critical_errors", "target": {"equals": 0}, "action": "rollback"}]
     verdict = judge_release(*app(results, decision_matrix=rows, first_hour_rows=[], watch_rows=[]))
     assert verdict["decision"] == "rollback"
+
+
+def test_an_app_that_writes_no_log_is_not_judged_by_it(app):
+    results = well()
+    results["process"]["log_files"] = []
+    results["log"]["measurements"] = {}
+    rows = {
+        **ROWS,
+        "decision_matrix": [RATE, {"metric": "server_starts", "target": {"equals": True}, "action": "monitor"}],
+    }
+    findings = judge_release(*app(results, **rows))["findings"]
+    assert [finding["metric"] for finding in findings] == ["server_starts"]
