@@ -89,6 +89,17 @@ def test_a_rate_carries_its_interval(run_module, log):
     assert (rate["value"], rate["samples"], rate["low"] < 1 < rate["high"]) == (1.0, 100, True)
 
 
+def test_a_rate_that_is_worse_gets_a_second_look(run_module, log):
+    cursor = mark(run_module, log)
+    append(log, '{"statusCode":200}\n' * 50 + '{"statusCode":500}\n' * 50)
+    rates = {"error_rate": {"count": '"statusCode":5', "of": '"statusCode":'}}
+    confirm = {"error_rate": {"events": 4, "samples": 4000, "line": 50, "floor": 0.05, "within": 0.2}}
+    rate = check(run_module, log, cursor, rates=rates, confirm=confirm)["measurements"]["error_rate"]
+    assert (rate["events"], rate["samples"], rate["fresh"]) == (50, 100, {"events": 0, "samples": 0})
+    wrong = check(run_module, log, cursor, rates=rates, confirm={"error_rate": {"within": 1}})
+    assert "confirm error_rate needs events, samples, line, floor, within" in wrong["msg"]
+
+
 def test_a_catastrophic_pattern_ends_at_the_timeout(run_module, log):
     cursor = mark(run_module, log)
     append(log, "a" * 5000 + "!\n")
