@@ -67,34 +67,30 @@ class Line:
 class Style(NamedTuple):
     """A style by its name, and how its requests look in bytes, where it has any of its own.
 
-    One of `requests` matches once in the line of a request, to its end; STATUS stands for the status. `took` finds how
-    long requests took, in units of so many milliseconds.
+    One of `requests` matches once in the line of a request, to its end; STATUS stands for the status.
     """
 
     name: str
     requests: Tuple[bytes, ...] = ()
-    took: bytes = b""
-    unit: float = 1
 
 
 _JSON_STATUSES = tuple(rb'"%s":\s*"?STATUS\b[^\n]*' % name for name in (b"statusCode", b"status", b"status_code"))
-_JSON_TOOK = rb'"(?:responseTime|response_time|duration|durationMs|duration_ms|elapsed)":\s*"?(\d[\d.]*)'
 _ACCESS = rb'" STATUS (?:\d+|-)(?= \\?"|\s|\\?"|$)[^\n]*'
 _MORGAN = rb" STATUS (?:\d[\d.]* ms - |(?:\d+|-) - \d[\d.]* ms)[^\n]*"
 _PLAIN = rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /\S* (?:HTTP/[\d.]+ )?(?:- |-> )?STATUS\b[^\n]*"
 _NAMES = ((documents.FATAL, "FATAL"), (documents.ERROR, "ERROR"), (documents.WARNING, "WARN"))
 STYLES: Tuple[Style, ...] = (
-    Style("pino", (rb'"statusCode":\s*STATUS\b[^\n]*',), rb'"responseTime":\s*(\d[\d.]*)'),
-    Style("bunyan", (rb'"statusCode":\s*STATUS\b[^\n]*',), _JSON_TOOK),
-    Style("fastify", (rb'"statusCode":STATUS\b[^\n]*"responseTime":[^\n]*',), rb'"responseTime":\s*(\d[\d.]*)'),
-    Style("morgan", (_ACCESS, _MORGAN), rb" (\d[\d.]*) ms(?= - |\s|\"|\\)"),
-    Style("winston", _JSON_STATUSES, _JSON_TOOK),
-    Style("nest", _JSON_STATUSES, _JSON_TOOK),
+    Style("pino", (rb'"statusCode":\s*STATUS\b[^\n]*',)),
+    Style("bunyan", (rb'"statusCode":\s*STATUS\b[^\n]*',)),
+    Style("fastify", (rb'"statusCode":STATUS\b[^\n]*"responseTime":[^\n]*',)),
+    Style("morgan", (_ACCESS, _MORGAN)),
+    Style("winston", _JSON_STATUSES),
+    Style("nest", _JSON_STATUSES),
     Style("log4js", (_ACCESS,)),
     Style("nginx", (_ACCESS,)),
-    Style("caddy", (rb'"status":\s*STATUS\b[^\n]*',), rb'"duration":\s*(\d[\d.e-]*)', 1000),
-    Style("json", _JSON_STATUSES, _JSON_TOOK),
-    Style(PLAIN, (_PLAIN,), rb" (\d[\d.]*) ?ms\b"),
+    Style("caddy", (rb'"status":\s*STATUS\b[^\n]*',)),
+    Style("json", _JSON_STATUSES),
+    Style(PLAIN, (_PLAIN,)),
 )
 BY_NAME = {style.name: style for style in STYLES}
 CHOICES = (AUTO, *BY_NAME, CUSTOM)
