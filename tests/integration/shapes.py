@@ -30,7 +30,8 @@ class Shape:
 
     `source` is the file that has the version, `start` what pm2 is told in the folder `where` after `before` has run
     there, `health` what tells the version. `beside` are files that git does not have, with `{port}` in them. `bad` is
-    what a bad revision has in place of the version, and `written` some of the variables that init writes.
+    what a bad revision has in place of the version, and `written` some of the variables that init writes. A deploy is
+    `given` more.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Shape:
     headers: dict = field(default_factory=dict)
     over_socket: bool = False
     written: dict = field(default_factory=dict)
+    given: dict = field(default_factory=dict)
 
 
 def basic(user, password):
@@ -60,7 +62,13 @@ MONOREPO = Shape(
     bad="VERSION = 3;\nsetInterval(() => log('error', 'TypeError: cameras is not iterable'), 50)",
 )
 NPM_START = Shape("npm-start", "src/index.js", ("start", "npm", "--name", "shop", "--", "start"), health="/healthz")
-CLUSTER = Shape("cluster", "server.js", ("start", "ecosystem.config.cjs"))
+# The app's own times go before shorter ones of the role.
+CLUSTER = Shape(
+    "cluster",
+    "server.js",
+    ("start", "ecosystem.config.cjs"),
+    given={"greenlight_start_timeout": 1, "greenlight_stop_timeout": 1},
+)
 TYPESCRIPT = Shape(
     "typescript", "src/server.ts", ("start", "dist/server.js", "--name", "quotes"), before=("npm", "run", "build")
 )
@@ -168,7 +176,7 @@ class Running:
         )
         patches = {"response_time": {"rollback_if": None}}
         more = {"greenlight_decision_matrix_patches": patches, "greenlight_health_headers": self.shape.headers}
-        given = {**quick, **more, "greenlight_health_deadline": 10}
+        given = {**quick, **more, "greenlight_health_deadline": 10, **self.shape.given}
         return play("-i", self.inventory, "greenlight.release.deploy", "-e", json.dumps(given), *words)
 
     def records(self):

@@ -12,5 +12,6 @@ const server = http.createServer((request, response) => {
   response.end(JSON.stringify({ok: response.statusCode === 200, version: VERSION, feeds}));
   log.info({req: {method: request.method, url: request.url}, res: {statusCode: response.statusCode}}, 'request completed');
 });
-server.listen(Number(process.env.PORT), '127.0.0.1', () => log.info('listening'));
-process.on('SIGINT', () => server.close(() => process.exit(0)));
+// It warms up before it listens, and has work to end: the times for that are in the ecosystem file.
+setTimeout(() => server.listen(Number(process.env.PORT), '127.0.0.1', () => log.info('listening')), 1500);
+process.on('SIGINT', () => server.close(() => setTimeout(() => process.exit(0), 1500)));
