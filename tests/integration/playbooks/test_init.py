@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import yaml
+from git_commands import git
 from shapes import MONOREPO, NEW, OLD, Running
 
 
 def test_the_variables_of_init_are_those_of_the_app_and_are_written_once(shared_pm2, tmp_path, free_port):
     cctv = Running(MONOREPO, tmp_path, shared_pm2, free_port)
     cctv.start()
+    # Without a terminal nobody is asked.
+    git(cctv.path, "remote", "rename", "origin", "elsewhere")
+    status, output = cctv.init()
+    assert (status, "lacks what could not be seen: greenlight_repository" in output) == (2, True), output
+    cctv.variables.unlink()
+    git(cctv.path, "remote", "rename", "elsewhere", "origin")
     status, output = cctv.init()
     assert status == 0, output
     found = yaml.safe_load(cctv.variables.read_text())
