@@ -312,7 +312,8 @@ lines:
   type: dict
   sample: {"critical_errors": {"count": 0, "known": 2, "per_hour": 0.0, "first": "", "last": ""}}
 kinds:
-  description: Per rule of O(forbid) the kinds of the lines that matched, the 500 of most lines, for O(known_kinds) of a later call.
+  description: Per rule of O(forbid) the kinds of the lines that matched, the 500 of most lines, for O(known_kinds) of a later call. Without
+    O(cursor) those in rotated files are among them, as far as O(tail_bytes) goes.
   returned: when the state is checked
   type: dict
   sample: {"critical_errors": []}
@@ -378,6 +379,8 @@ def run(params: Mapping[str, Any], scan: logs_scan.Scan, looks: Mapping[str, Sec
     if params["state"] == "mark":
         return {"cursor": logs_files.take_cursor(files, at)}
     begin = logs_check.begin(files, cursor, params["tail_bytes"], at)
+    if cursor is None:
+        logs_check.learn(scan, files, params["tail_bytes"])
     clock = logs_check.Time(time.time, time.monotonic, time.sleep)
     reading = logs_check.read(scan, begin, params["wait"], params["allow_missing"], clock, looks)
     reading.notes = [*reading.notes, *notes]

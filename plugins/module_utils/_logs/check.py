@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
@@ -60,6 +60,21 @@ def begin(files: Sequence[LogFile], cursor: Optional[Dict[str, Any]], tail_bytes
     nothing = {"at": float(cursor["at"]), "device": 0, "inode": 0, "offset": 0, "fingerprint": ""}
     marks += [{"path": path, "stream": stream, **nothing} for path, stream in added]
     return LogReading(marks, notes=[f"{path} was not marked, so all of it was read" for path, _stream in added])
+
+
+def learn(scan: Scan, files: Sequence[LogFile], tail_bytes: int) -> None:
+    """Note the kinds of forbidden lines in rotated logs too, as far as the logs themselves leave `tail_bytes` for them.
+
+    After the nightly rotation a log has hardly a line, and every error would be of a new kind. Nothing else is counted.
+    """
+    rules = replace(scan.rules, require=(), count=(), rates=())
+    for path, stream in files:
+        older = Scan(rules, {})
+        with contextlib.ExitStack() as stack:
+            left = tail_bytes - (Path(path).stat().st_size if Path(path).is_file() else 0)
+            for piece in logs_files.open_rotated(stack, Path(path), left):
+                _add(older, stream, piece)
+        scan.learn(older.kinds)
 
 
 def read(

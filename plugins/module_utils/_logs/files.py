@@ -285,6 +285,18 @@ def _known_size(file: IO[bytes], known: Mapping[str, Tuple[int, str]]) -> int:
     return size if size and fingerprint(file, size) == was else 0
 
 
+def open_rotated(stack: contextlib.ExitStack, path: Path, most: int) -> List[Piece]:
+    """Open the newest rotated files of a log, together of `most` bytes at most, oldest first."""
+    mark: Mark = {"path": str(path), "at": 0.0}
+    pieces: List[Piece] = []
+    for sibling in reversed(_open_siblings(stack, mark).files):
+        most -= sibling.size()
+        if most < 0:
+            break
+        pieces.insert(0, Piece(sibling.file, 0))
+    return pieces
+
+
 def read_chunks(piece: Piece) -> Iterator[bytes]:
     """Yield a piece in chunks of whole lines; a line that is longer than a chunk comes in parts.
 

@@ -142,6 +142,12 @@ class Scan:
         self.tallies[rule.name].known += is_known
         return not (rule.new_kinds_only and is_known)
 
+    def learn(self, kinds: Mapping[str, Mapping[str, int]]) -> None:
+        """Note kinds that were found elsewhere, without counting a line."""
+        for name, found in kinds.items():
+            for kind, count in found.items():
+                self.kinds[name][kind] = self.kinds[name].get(kind, 0) + count
+
     def _add_rate(self, rate: Rate, data: bytes) -> None:
         blocks = self.rates[rate.name]
         for piece in blocks.cut(data):

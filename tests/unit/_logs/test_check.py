@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._logs import check as logs_check
 from ansible_collections.greenlight.release.plugins.module_utils._logs import marks
@@ -168,3 +170,16 @@ def test_a_log_of_both_streams_is_judged_by_the_rules_of_each(log):
     rules = [{"name": stream, "pattern": "FATAL", "stream": stream} for stream in ("out", "err")]
     assert check(log, stream="both", count=rules)["measurements"] == {"out": 1, "err": 1}
     assert check(log, stream="out", count=rules)["measurements"] == {"out": 1, "err": 0}
+
+
+@pytest.mark.parametrize("tail_bytes, known", [(1000, 3), (45, 2), (5, 1)])
+def test_kinds_in_rotated_logs_are_known_too_as_far_as_one_reads_back(log, tail_bytes, known):
+    for name, line in (("shop-out.log.2", "FATAL of last week\n"), ("shop-out.log.1", "FATAL of yesterday\n")):
+        log.with_name(name).write_text(line)
+        os.utime(log.with_name(name), (NOW - int(name[-1]), NOW - int(name[-1])))
+    scan = scan_of(forbid=FATAL, count=[{"name": "n", "pattern": "FATAL"}])
+    logs_check.learn(scan, [(str(log), "out"), ("/gone.log", "err")], tail_bytes)
+    begin = logs_check.begin([(str(log), "out")], None, 100, NOW)
+    logs_check.read(scan, begin, 0, False, World().time)
+    assert len(scan.kinds_found()["fatal"]) == known
+    assert (scan.tallies["fatal"].count, scan.tallies["n"].count) == (1, 1)
