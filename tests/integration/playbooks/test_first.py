@@ -34,6 +34,10 @@ def test_a_first_release_that_fails_leaves_nothing_and_a_good_one_can_be_followe
         app.path.mkdir()
     pm2("ping")
 
+    before = sorted(tmp_path.rglob("*"))
+    status, output = site.play("first", "--check", "-e", "greenlight_revision=good")
+    assert (status, sorted(tmp_path.rglob("*")), site.pids()) == (0, before, []), output
+
     status, output = site.play("first", "-e", "greenlight_revision=bad")
     assert (status, site.pids()) == (2, []), output
     assert "Nothing of it runs" in output
