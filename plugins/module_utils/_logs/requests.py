@@ -65,21 +65,33 @@ class RequestFinder:
     def find(self, chunk: Chunk) -> Set[int]:
         """Return where the lines begin."""
         found: Set[int] = set()
-        for style in self.styles.of(chunk):
-            if style.name not in self._patterns:
-                self._patterns[style.name] = [re.compile(each.replace(STATUS, self.status)) for each in style.requests]
-            for pattern in self._patterns[style.name]:
-                hits = [hit.start() for hit in pattern.finditer(chunk.data)]
-                found |= {chunk.data.rfind(b"\n", 0, hit) + 1 for hit in hits}
+        for pattern in self._patterns_for(chunk):
+            hits = [hit.start() for hit in pattern.finditer(chunk.data)]
+            found |= {chunk.data.rfind(b"\n", 0, hit) + 1 for hit in hits}
         if self.status == _ANY:
             self._read += len(found)
-            if self._read > _READ_WHOLE:
+            if self._has_read_enough:
                 return found
         return {start for start in found if self.holds(read_line(chunk.line_at(start)))}
 
     def count(self, chunk: Chunk) -> int:
         """Return the number of lines."""
+        patterns = self._patterns_for(chunk)
+        if self.status == _ANY and self._has_read_enough and len(patterns) == 1:
+            return len(patterns[0].findall(chunk.data))
         return len(self.find(chunk))
+
+    @property
+    def _has_read_enough(self) -> bool:
+        return self._read > _READ_WHOLE
+
+    def _patterns_for(self, chunk: Chunk) -> List[Pattern[bytes]]:
+        found: List[Pattern[bytes]] = []
+        for style in self.styles.of(chunk):
+            if style.name not in self._patterns:
+                self._patterns[style.name] = [re.compile(each.replace(STATUS, self.status)) for each in style.requests]
+            found += self._patterns[style.name]
+        return found
 
 
 def all_requests(styles: Styles) -> Matcher:

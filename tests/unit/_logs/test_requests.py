@@ -43,4 +43,9 @@ def test_an_error_with_a_status_is_no_request():
 def test_of_very_many_requests_only_failed_ones_are_read_whole():
     chunk = chunk_of(*['{"level":30,"method":"GET","statusCode":200}'] * 2000, '{"level":50,"err":{"statusCode":500}}')
     styles = Styles(["auto"])
-    assert (all_requests(styles).count(chunk), failed_requests(styles).count(chunk)) == (2001, 0)
+    requests = all_requests(styles)
+    assert (requests.count(chunk), failed_requests(styles).count(chunk)) == (2001, 0)
+    assert (requests.count(chunk_of('{"level":30,"method":"GET","statusCode":200}')), len(requests.find(chunk))) == (
+        1,
+        2001,
+    )
