@@ -4,7 +4,9 @@
 """What a row says of a share of counted events, such as failed requests: by their counts, never by an interval.
 
 Everything since the switch is judged, so that evidence adds up, and the last hour by itself, so that a release which
-begins to fail late is seen. Both have half of what the row may use of the error budget.
+begins to fail late is seen. Both have half of what the row may use of the error budget. Where the failures of both come
+in bunches, too large to tell one from a broken release, the latest requests are looked at by themselves: a release that
+fails now is shown to people, and rolled back as soon as a later look sees no more than that.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 from ansible_collections.greenlight.release.plugins.module_utils._values.counts import Counts
 from ansible_collections.greenlight.release.plugins.module_utils._values.statistics import Interval, relative_change
 
-_WHOLE, _HOUR = "since the switch", "in the last hour"
+_WHOLE, _HOUR, _LATE = "since the switch", "in the last hour", "lately"
+# So many of the blocks are the latest ones.
+_LATE_BLOCKS = values_counts.MOST_BLOCKS // 5
 
 
 class _Window(NamedTuple):
@@ -62,7 +66,26 @@ def judge_share(row: Row, now: Measured, base: Optional[Measured], budget: float
         if line and _surprise(row, window, line) <= budget / len(windows):
             verdict = _verdict(row, window, "rollback", f"{_shown(row, window)} is {_described(row, line)}", budget)
             return replace(verdict, confirmed=_confirms(row, now.fresh, window, line))
-    return _judge_target(row, windows[0], now.fresh, budget)
+    verdict = _judge_target(row, windows[0], now.fresh, budget)
+    return _fails_now(row, windows[-1]) or verdict if verdict.outcome in ("pass", "inconclusive") else verdict
+
+
+def _fails_now(row: Row, window: _Window) -> Optional[Verdict]:
+    """Return the verdict that the latest requests of a window have crossed the rollback line, None where they have not.
+
+    A bunch that is over tells nothing, and one that goes on tells it to people only: it may end before the next look.
+    """
+    blocks, line = window.counts.blocks[-_LATE_BLOCKS:], row.rollback_if
+    if not line or len(window.counts.blocks) <= _LATE_BLOCKS:
+        return None
+    counts = Counts(sum(block[0] for block in blocks), sum(block[1] for block in blocks), blocks)
+    # A baseline without bunches says nothing of those that there are now.
+    scatter = max(values_counts.dispersion([each]) for each in (window.base.blocks if window.base else (), blocks))
+    late = _Window(counts, window.base, scatter, _LATE)
+    if _surprise(row, late, line) > MISS:
+        return None
+    reason = f"{_shown(row, late)} is {_described(row, line)}, which a later look must confirm"
+    return _verdict(row, late, "unconfirmed", reason, MISS)
 
 
 def _confirms(row: Row, fresh: Optional[Counts], window: _Window, line: Bound) -> bool:
@@ -122,7 +145,7 @@ def _verdict(row: Row, window: _Window, outcome: str, reason: str, budget: float
         change = relative_change(measured_share(window.counts).interval, measured_share(window.base).interval)
     elif not window.counts.events:
         change = Interval(0.0, 0.0, 0.0)
-    needed = None if outcome == "rollback" else _samples_needed(row, window, change, budget)
+    needed = None if outcome in ("rollback", "unconfirmed") else _samples_needed(row, window, change, budget)
     if needed:
         reason = f"{reason}; about {needed:,} samples on each side would show a change of {row.telling():+g} %"
     return replace(verdict, change=change, reason=reason, samples_needed=needed)

@@ -186,3 +186,42 @@ def test_fewer_than_one_in_a_thousand_unchanged_releases_is_rolled_back_in_a_wat
 
     assert [watched(0.001, 100, 1) for _release in range(40)] == [False] * 40
     assert [watched(0.01, 100, 5) for _release in range(10)] == [True] * 10
+
+
+@pytest.mark.parametrize("failing", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize(
+    "bad, outcome",
+    [
+        # All of the last half and the last fifth of an hour: bunches as large as a long outage.
+        (range(10, 20), "unconfirmed"),
+        (range(16, 20), "unconfirmed"),
+        # What is over, and what ended before the latest requests.
+        (range(10), "inconclusive"),
+        (range(8, 16), "inconclusive"),
+        ((9, 19), "inconclusive"),
+    ],
+)
+def test_a_release_that_fails_now_is_shown_though_it_served_well_before(failing, bad, outcome):
+    blocks = [[round(500 * failing) if index in bad else 0, 500] for index in range(20)]
+    now = share(sum(block[0] for block in blocks), 10_000, blocks)
+    verdict = judged(RATE, now, share(10, 10_000, [[index % 2, 500] for index in range(20)]), BUDGET / 100)
+    assert verdict.outcome == outcome
+    assert (verdict.window == "lately") == (outcome == "unconfirmed")
+
+
+def test_the_latest_requests_say_nothing_of_a_row_that_rolls_nothing_back():
+    blocks = [[500 if index > 15 else 0, 500] for index in range(20)]
+    row = {key: value for key, value in RATE.items() if key != "rollback_if"}
+    assert judged(row, share(2000, 10_000, blocks), share(10, 10_000)).outcome == "inconclusive"
+
+
+def test_a_release_that_fails_now_is_rolled_back_when_the_next_look_sees_the_same():
+    matrix = [{**RATE, "confirm": {"looks": 2, "within": "2m"}}]
+    base = {"error_rate": share(10, 10_000, [[index % 2, 500] for index in range(20)])}
+    late = share(2000, 10_000, [[500 if index > 15 else 0, 500] for index in range(20)])
+    first = decide({"error_rate": late}, matrix, base, 3600)
+    assert (first["decision"], first["findings"][0]["outcome"]) == ("monitor", "unconfirmed")
+    assert first["reason"].endswith("2,000 of 2,000 lately) is above 50 %, which a later look must confirm")
+    hour = {**share(10_000, 10_000, [[500, 500]] * 20), "fresh": {"events": 10_000, "samples": 10_000}}
+    hour["since_switch"] = {"events": 12_000, "samples": 20_000, "blocks": [[0, 1000]] * 8 + [[1000, 1000]] * 12}
+    assert decide({"error_rate": hour}, matrix, base, 7200, look=2)["decision"] == "rollback"
