@@ -234,7 +234,7 @@ def _processes(
 def _listed(facts: Mapping[str, Any]) -> Tuple[AppProcess, ...]:
     """Return the processes of the release, none where an older version has opened it. Raises SwitchError."""
     try:
-        return app_process.parse(facts.get("processes") or [])
+        return app_process.of_facts(facts.get("processes") or [])
     except ProcessesError as error:
         raise SwitchError(f"The processes in the release record are wrong: {error}", "check") from error
 

@@ -53,16 +53,26 @@ class AppProcess:
 
 def parse(listed: Any) -> Tuple[AppProcess, ...]:
     """Return the processes of a list. Raises ProcessesError that names the item by its number, and the key."""
-    if not isinstance(listed, (list, tuple)):
-        raise ProcessesError(f"The processes must be a list of mappings, not {listed!r}")
-    parsed = tuple(_parse_item(f"item {number}", item) for number, item in enumerate(listed, 1))
+    parsed = of_facts(listed)
     names = [each.name for each in parsed]
     for number, name in enumerate(names, 1):
+        if _PM2_WORDS.fullmatch(name):
+            raise ProcessesError(f"item {number}: name must be that of one process of PM2, not {name!r}")
         if name in names[: number - 1]:
             raise ProcessesError(f"item {number}: {name} is named twice; name each process once")
     if parsed and all(each.role == RUNS for each in parsed):
         raise ProcessesError("No process of the list serves or works, so nothing can be measured; list one that does")
     return parsed
+
+
+def of_facts(listed: Any) -> Tuple[AppProcess, ...]:
+    """Return the processes of a release record, of which some have joined the release with the name that PM2 gave.
+
+    Raises ProcessesError that names the item by its number, and the key.
+    """
+    if not isinstance(listed, (list, tuple)):
+        raise ProcessesError(f"The processes must be a list of mappings, not {listed!r}")
+    return tuple(_parse_item(f"item {number}", item) for number, item in enumerate(listed, 1))
 
 
 def app_of(processes: Sequence[AppProcess]) -> AppProcess:
@@ -117,7 +127,7 @@ def _parse_item(where: str, item: Any) -> AppProcess:
         if key not in _KEYS:
             raise ProcessesError(f"{where}: {key} is no key of a process; use {', '.join(_KEYS)}")
     name, role = item.get("name"), item.get("role")
-    if not isinstance(name, str) or not name.strip() or _PM2_WORDS.fullmatch(name):
+    if not isinstance(name, str) or not name.strip():
         raise ProcessesError(f"{where}: name must be that of one process of PM2, not {name!r}")
     if role not in ROLES:
         raise ProcessesError(f"{where}: role must be {', '.join(ROLES[:-1])} or {ROLES[-1]}, not {role!r}")

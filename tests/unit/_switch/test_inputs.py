@@ -64,6 +64,12 @@ LISTED = [
 ]
 
 
+def test_a_rollback_is_refused_by_no_name_that_pm2_gave_a_process(tmp_path):
+    joined = [{"name": "shop", "role": "serves"}, {"name": "3000", "role": "works"}]
+    open_release(tmp_path, FOLDER, "rolling_back", processes=joined)
+    assert make_inputs(tmp_path, direction="back").processes.others == ("3000",)
+
+
 @pytest.mark.parametrize(
     "given, others",
     [

@@ -10,6 +10,7 @@ from ansible_collections.greenlight.release.plugins.module_utils._values.app_pro
     app_of,
     chosen,
     joined,
+    of_facts,
     parse,
     tell_joined,
 )
@@ -66,6 +67,16 @@ def test_an_item_says_what_a_process_does(item, read):
 def test_a_list_that_cannot_be_meant_is_refused(listed, message):
     with pytest.raises(ProcessesError, match=message):
         parse(listed)
+
+
+@pytest.mark.parametrize("name", ["12", "all", "/api/"])
+def test_a_record_has_the_names_that_pm2_gave_whatever_they_mean_to_its_command_line(name):
+    listed = [{"name": name, "role": "runs"}]
+    assert of_facts(listed) == (AppProcess(name, "runs"),)
+    with pytest.raises(ProcessesError, match="item 1: name must be"):
+        parse([*listed, API])
+    with pytest.raises(ProcessesError, match="item 1: role must be"):
+        of_facts([{"name": name}])
 
 
 @pytest.mark.parametrize("listed, app", [([BOT, API, JOB], "api"), ([JOB, BOT], "bot")])
