@@ -238,7 +238,7 @@ def describe(state_path: Path, records: Sequence[Record], now: datetime, standin
         "unrestarted": [
             [record["from_revision"], record["to_revision"]]
             for record in records
-            if record["status"] in ("watching", "healthy") and record["facts"].get("restart_app") is False
+            if record["status"] in release_record.KEPT and record["facts"].get("restart_app") is False
         ],
         "releases": [{key: record[key] for key in _SUMMARY} for record in records],
     }

@@ -361,12 +361,13 @@ def test_the_watch_of_a_release_goes_on_when_a_later_one_was_rolled_back(tmp_pat
     assert (standing["lock"], standing["died"], standing["file"]) == ("", False, f"{tmp_path}/releases/0.json")
 
 
-def test_the_releases_that_restarted_nothing_are_known(tmp_path):
+@pytest.mark.parametrize("status", ["watching", "healthy", "healthy_with_findings"])
+def test_the_releases_that_restarted_nothing_are_known(tmp_path, status):
     facts = {"cursor": {}, "known_kinds": {}, "restart_app": False}
     ends = {"from_revision": OLD, "to_revision": NEW}
     releases = releases_of(
         record(status="healthy", facts={**facts, "restart_app": True}),
         record(status="rolled_back", facts=facts),
-        {**record(status="watching", facts=facts), **ends},
+        {**record(status=status, facts=facts), **ends},
     )
     assert described(tmp_path, releases, False)["unrestarted"] == [[OLD, NEW]]
