@@ -208,9 +208,7 @@ def _processes(
     facts, environment, timeout = record["facts"], system.environment, params["timeout"]
     home = pm2.home_of(facts["pm2_home"] or None, environment)
     listed = _listed(facts)
-    with_all = plan.is_rollback or plan.restart_app
-    members = [each.name for each in listed if each.name != facts["process_name"]] if with_all else []
-    return Processes(
+    read = Processes(
         pm2.make_host(home, "auto", params["executable"], timeout, environment, system.clock, hidden),
         system.uid,
         facts["process_name"],
@@ -222,13 +220,14 @@ def _processes(
         timeout if params["stop_timeout"] is None else params["stop_timeout"],
         params["save"],
         pm2.variables_config(facts["process_name"], env),
-        tuple(dict.fromkeys([*members, *params["restart"]])),
+        tuple(dict.fromkeys(params["restart"])),
         facts.get("watch", {}),
         # A rollback brings back what ran before: to refuse that would only keep it down.
         allow_root=plan.is_rollback,
         schedules=facts.get("schedules", {}),
         listed=listed,
     )
+    return read.with_members() if plan.is_rollback or plan.restart_app else read
 
 
 def _listed(facts: Mapping[str, Any]) -> Tuple[AppProcess, ...]:

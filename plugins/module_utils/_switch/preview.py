@@ -70,13 +70,15 @@ class Preview:
 
 
 def settle(inputs: Inputs) -> Tuple[Inputs, Preview]:
-    """Return the inputs of a switch that starts the app where its settings change. Raises SwitchError."""
+    """Return the inputs of a switch that starts the whole release where its settings change. Raises SwitchError."""
+    whole = replace(inputs, processes=inputs.processes.with_members())
     try:
-        seen = look(inputs)
+        seen = look(whole)
     except FAILURES as error:
         raise failed(inputs.plan, "check", error) from error
-    plan = replace(inputs.plan, restart_app=inputs.plan.restart_app or seen.changes)
-    return replace(inputs, plan=plan, gone=seen.gone, beside=seen.beside, wanted=seen.wanted), seen
+    if seen.changes:
+        inputs = replace(whole, plan=replace(inputs.plan, restart_app=True))
+    return replace(inputs, gone=seen.gone, beside=seen.beside, wanted=seen.wanted), seen
 
 
 def look(inputs: Inputs) -> Preview:

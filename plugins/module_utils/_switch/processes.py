@@ -64,6 +64,11 @@ class Processes:
         """Return what a listed process does, None for one that is not listed."""
         return next((each for each in self.listed if each.name == name), None)
 
+    def with_members(self) -> Processes:
+        """Return these with every listed process among the others."""
+        members = [each.name for each in self.listed if each.name != self.app]
+        return replace(self, others=tuple(dict.fromkeys([*members, *self.others])))
+
     @property
     def members(self) -> List[AppProcess]:
         """The listed processes besides the app."""

@@ -14,7 +14,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._pm2.errors imp
 from ansible_collections.greenlight.release.plugins.module_utils._switch import ecosystem, preview
 from ansible_collections.greenlight.release.plugins.module_utils._switch.inputs import Described
 from ansible_collections.greenlight.release.plugins.module_utils._switch.progress import Progress, SwitchError
-from pm2_fakes import FakeTransport, running
+from ansible_collections.greenlight.release.plugins.module_utils._values.app_process import AppProcess
+from pm2_fakes import FakeTransport, make_fake_host, running
 from switch_fakes import NEW, OLD, make_inputs, open_release
 
 PATH = "ecosystem.config.js"
@@ -89,6 +90,35 @@ def test_a_rehearsal_says_what_would_change(host):
 def test_what_does_not_change_starts_nothing(host):
     settled, found = preview.settle(host({"env": {"A": 1}}, {"env": {"A": 1}}, restart_app=False)[0])
     assert (settled.plan.restart_app, found.changes, found.settings) == (False, False, {})
+
+
+@pytest.mark.parametrize(
+    "new, others",
+    [
+        ({"shop": {"env": {"A": 2}}}, ("queue", "extra")),
+        ({"queue": {"env": {"A": 2}}}, ("queue", "extra")),
+        ({}, ("extra",)),
+    ],
+    ids=["the app changes", "another process changes", "nothing changes"],
+)
+def test_what_changes_starts_all_processes_of_the_release(host, monkeypatch, tmp_path, new, others):
+    def read(inputs, file):
+        entries = new if file.elsewhere.name == NEW else {}
+        names = [name for name in ("shop", "queue") if name in ("shop", *inputs.processes.others)]
+        given = {name: {"script": "server.js", **entries.get(name, {})} for name in names}
+        return {name: make_config(name, entry, {}, tmp_path, 1) for name, entry in given.items()}
+
+    inputs, _seen, _entries = host({}, {}, restart_app=False, restart=["extra"])
+    monkeypatch.setattr(ecosystem, "read", read)
+    runs = [
+        {**running(make_config(name, {"script": "server.js"}, {}, tmp_path, 1)), "name": name}
+        for name in ("shop", "queue")
+    ]
+    listed = (AppProcess("queue", "works"), AppProcess("shop"))
+    known = replace(inputs.processes, listed=listed, host=make_fake_host(tmp_path, FakeTransport(runs)))
+    settled, found = preview.settle(replace(inputs, processes=known))
+    assert (settled.plan.restart_app, list(found.settings)) == (bool(new), list(new))
+    assert settled.processes.others == others
 
 
 def test_the_file_is_read_with_the_variables_that_come_from_elsewhere(host):
