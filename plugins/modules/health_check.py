@@ -113,6 +113,7 @@ options:
             C(error), a text that begins with such a word, or the page of an error.
           - By an inferred rule it must be as before. Its JSON must have the same value for the same C(status), C(ok), C(healthy) or key alike, or
             another word for being well, and its text the same words. Words with digits, such as a version, may be others.
+          - Where nobody knows what was answered before, C({"kind": "", "strange": true}) asks that such a word be one that is known to be good.
         type: dict
       expect_body:
         description: The body that a good answer has, without blanks around it.

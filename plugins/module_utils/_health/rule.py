@@ -18,7 +18,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 from ansible_collections.greenlight.release.plugins.module_utils._values.condition import to_text
 from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 
-# It is kept in the release record: status (codes), kind, and values by path or the pattern of the text.
+# It is kept in the release record: status (codes), kind, and values by path or the pattern of the text. With `strange`,
+# where nobody knows what was answered before, a word about how the app is must be one that is known to be good.
 Rule = Dict[str, Any]
 
 _NAMES = ("status", "state", "health", "healthy", "ok", "success", "up", "alive", "live", "ready")
@@ -74,7 +75,7 @@ def infer(answers: Sequence[Answer]) -> Rule:
 
 def describe(rule: Mapping[str, Any]) -> str:
     """Return a rule in words."""
-    codes = " or ".join(map(str, rule["status"]))
+    codes = " or ".join(map(str, rule.get("status") or ["200 to 299"]))
     values = [f"{path} is {' or '.join(map(repr, known))}" for path, known in rule.get("values", {}).items()]
     said = {
         "json": f"JSON in which {' and '.join(values)}" if values else "JSON without an error",
@@ -192,12 +193,21 @@ def _is_bad(value: Any) -> bool:
 def _other_than_before(rule: Mapping[str, Any], answer: Answer) -> str:
     """Return why an answer is not like those that the rule was inferred from. Where there was no body, one may be."""
     kind, before, pattern = _kind_of(answer), rule["kind"], rule.get("pattern")
+    if rule.get("strange") and kind == "json":
+        return _strange_words(parse_json(answer))
     if before in ("json", "text", "html") and kind != before:
         return f"the answer is {_NAMED[kind]} {quote(answer.body)}, and it was {_NAMED[before]}"
     if before == "json":
         return _other_values(rule["values"], parse_json(answer))
     if pattern and not re.fullmatch(pattern, answer.body.strip()):
         return f"the body is {quote(answer.body)}, and it was like {pattern!r}"
+    return ""
+
+
+def _strange_words(document: Any) -> str:
+    for path, value in _verdicts(document):
+        if isinstance(value, str) and _is_word(value) and _plain(value) not in _GOOD:
+            return f"{path} is {quote(value)}, and no good answer of the old revision is known to compare it with"
     return ""
 
 

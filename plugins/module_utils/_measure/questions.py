@@ -24,6 +24,8 @@ _ACCESS = ("socket", "user", "password", "headers", "validate_certs", "ca_path",
 _HOW = ("method", "body", "follow_redirects", "status")
 _FIRST_DEADLINE = 10
 _WARM_UP_REQUESTS = 5
+# The rule for the health where the old revision gave no good answer, see `_health/rule.py`.
+_OF_NOBODY = {"kind": "", "strange": True}
 # What is measured by the lines of logs alone.
 OF_LOGS = ("critical_errors", "error_rate", "pool_exhausted", "new_errors", "new_warnings")
 _NEW_ERRORS = {"name": "new_errors", "level": "error", "per": "hour", "new_kinds_only": True}
@@ -81,10 +83,15 @@ def cold_seconds(settings: Settings, answers: Answers) -> Number:
 
 
 def health_rule(settings: Settings, answers: Answers) -> Optional[Mapping[str, Any]]:
-    """Return the rule for the health: the one that the old revision's answers gave, {} to infer one, None for none."""
+    """Return the rule for the health: the one that the old revision's answers gave, {} to infer one, None for none.
+
+    A revision that follows one which gave no good answer must say in a word that everybody knows that it is well.
+    """
     if not settings.infers_health():
         return None
-    rule: Mapping[str, Any] = (answers.facts.get("health_rule") or {}) if answers.since.judges_release else {}
+    if not answers.since.judges_release:
+        return {}
+    rule: Mapping[str, Any] = answers.facts.get("health_rule") or _OF_NOBODY
     return rule
 
 

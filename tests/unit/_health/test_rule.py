@@ -126,6 +126,22 @@ def test_what_every_app_means_alike_is_bad_whatever_it_answered_before(said, pro
     assert rule.problem_by({"status": [200, 503, 302], "kind": ""}, said) or said.status in (503, 302)
 
 
+def test_where_nobody_knows_what_was_answered_before_a_word_must_be_known_to_be_good():
+    strange = {"kind": "", "strange": True}
+    problem = rule.problem_by(strange, answer({"status": "degraded"}))
+    assert problem == "status is 'degraded', and no good answer of the old revision is known to compare it with"
+    for good in (
+        {"status": "ok"},
+        {"status": "UP", "state": "two words 1"},
+        {"ok": True},
+        {"version": "degraded"},
+        "degraded",
+    ):
+        assert rule.problem_by(strange, answer(good)) == ""
+    assert rule.problem_by(strange, answer({"status": "down"})) == "status is 'down'"
+    assert rule.describe(strange) == "status 200 to 299"
+
+
 @pytest.mark.parametrize(
     "said", ["No problems", "Error rate: 0 %", "errors 0", "# HELP up Whether it is up", "Downloads work"]
 )

@@ -151,8 +151,8 @@ def test_a_good_answer_is_what_the_old_revision_answered_unless_somebody_says_wh
     assert ask(*app(results, **options))["app"]["probes"][0] == {"name": "health", "url": URL, **health}
 
 
-def test_a_release_of_which_no_rule_is_known_is_judged_by_what_is_bad_anyway(app):
-    assert ask(*app())["app"]["probes"][0]["rule"] == {}
+def test_a_revision_after_one_that_gave_no_good_answer_must_use_a_word_that_is_known(app):
+    assert ask(*app())["app"]["probes"][0]["rule"] == {"kind": "", "strange": True}
 
 
 def test_what_is_asked_at_the_same_place_is_asked_alike_and_other_hosts_get_no_password(app):
@@ -165,7 +165,7 @@ def test_what_is_asked_at_the_same_place_is_asked_alike_and_other_hosts_get_no_p
         "method": "HEAD",
     }
     assert (cache["user"], "method" in cache) == ("bob", False)
-    assert ask(*app())["app"]["probes"][1]["rule"] == {}
+    assert ask(*app())["app"]["probes"][1]["rule"] == {"kind": "", "strange": True}
     elsewhere = {**given, "cache_stats_url": "http://other/", "response_time_url": "http://127.0.0.1:3001/"}
     assert [set(access) & set(each) for each in ask(*app(**elsewhere))["app"]["probes"][1:]] == [set(), set()]
 
