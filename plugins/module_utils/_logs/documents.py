@@ -123,11 +123,16 @@ def _text(stack: Any) -> str:
 
 
 def error_status(document: Mapping[str, Any]) -> Optional[int]:
-    """Return the status that an error is answered with, None for an error that says nothing of it."""
+    """Return the status that an error is answered with, None for an error that says nothing of it.
+
+    What was answered counts before what the error says: it may have come from another service.
+    """
+    answered = _number(value_of(document, ("res.statusCode",)))
+    if answered is not None:
+        return int(answered)
     places: Dict[str, Any] = {"": document, **{path: value_of(document, [path]) for path in _ERRORS}}
     for place in places.values():
         status = _number(value_of(place, ("statusCode", "status"))) if isinstance(place, dict) else None
         if status is not None:
             return int(status)
-    status = _number(value_of(document, ("res.statusCode",)))
-    return None if status is None else int(status)
+    return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import List, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._logs import documents
-from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of
+from ansible_collections.greenlight.release.plugins.module_utils._logs.kinds import kind_of, own_frame
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk, Verify
 from ansible_collections.greenlight.release.plugins.module_utils._logs.styles import Line, read_line, without_date
 
@@ -20,13 +20,21 @@ _FRAME = re.compile(r"\s+at ")
 _MOST_LINES = 100
 # What Node writes last when an error that nothing caught ends it.
 _END_OF_NODE = re.compile(r"Node\.js v\d+\.\d+\.\d+\S*$")
-# Errors that say that a client asked for something wrong: by their names, as http-errors and Nest have them, and a
-# body that is no JSON. Express hands on an address that cannot be decoded.
+# Errors that say that a client asked for something wrong: by their names, as http-errors and Nest have them. Express
+# hands on an address that cannot be decoded.
 _CLIENT = re.compile(
     r"\b(?:BadRequest|Unauthorized|PaymentRequired|Forbidden|NotFound|MethodNotAllowed|NotAcceptable|RequestTimeout|"
     r"Conflict|Gone|PayloadTooLarge|URITooLong|UnsupportedMediaType|UnprocessableEntity|TooManyRequests)"
-    r"(?:Error|Exception)\b|\bURIError: Failed to decode param|\bSyntaxError: .*\bJSON\b|\bis not valid JSON\b"
-    r"|\bin JSON at position \d|\bUnexpected end of JSON input\b|\brequest aborted\b|\bFST_ERR_(?:CTP|VALIDATION)"
+    r"(?:Error|Exception)\b|\bURIError: Failed to decode param|\brequest aborted\b|\bFST_ERR_(?:CTP|VALIDATION)"
+)
+# A text that is no JSON. A body is parsed by a library, or by the app as the request comes in; all else is the app's.
+_NO_JSON = re.compile(
+    r"\bSyntaxError: .*\bJSON\b|\bis not valid JSON\b|\bin JSON at position \d|\bUnexpected end of JSON input\b"
+)
+_COMES_IN = "IncomingMessage"
+# The app asked somebody else, whose answer has a status too.
+_ASKED = re.compile(
+    r"\b(?:Axios|Fetch|HTTP|StatusCode)Error\b|\bRequest failed with status code \d|\bResponse code \d\d\d\b"
 )
 _CLIENT_STATUS = re.compile(r"^\s+['\"]?(?:status|statusCode)['\"]?: 4\d\d,?$")
 
@@ -55,13 +63,20 @@ class LogEntry:
 
     def is_of_client(self) -> bool:
         """Say whether a client asked for something wrong, and the app went on."""
-        if self.ended_app:
+        said = self.line.said
+        if self.ended_app or _ASKED.search(said):
             return False
         status = documents.error_status(self.line.document) if self.line.document else None
         if status is not None and 400 <= status < 500:
             return True
-        said = self.line.said
-        return bool(_CLIENT.search(said)) or any(_CLIENT_STATUS.match(line) for line in self.following)
+        if _CLIENT.search(said) or any(_CLIENT_STATUS.match(line) for line in self.following):
+            return True
+        return bool(_NO_JSON.search(said)) and self._is_of_body()
+
+    def _is_of_body(self) -> bool:
+        inside = documents.error_texts(self.line.document) if self.line.document else []
+        stack = "\n".join([*self.following, *inside])
+        return _COMES_IN in stack or not own_frame(stack)
 
     def kind(self) -> str:
         return kind_of(f"{'ended the app: ' if self.ended_app else ''}{self.text}", self.following)

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.greenlight.release.plugins.module_utils._logs.entry import entry_at
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
@@ -61,6 +63,9 @@ def test_a_pattern_is_looked_for_in_message_and_properties():
     assert found == {"Error": True, "E_CODE": True, "FATAL": False}
 
 
+NO_JSON, PARSE = 'SyntaxError: "undefined" is not valid JSON', "    at JSON.parse (<anonymous>)"
+
+
 @pytest.mark.parametrize(
     "lines, is_of_client",
     [
@@ -69,6 +74,17 @@ def test_a_pattern_is_looked_for_in_message_and_properties():
         (["Error: x", "    at y (/z.js:1:1) {", "  statusCode: 500,", "}"], False),
         (["SyntaxError: Unexpected end of JSON input"], True),
         (["SyntaxError: Unexpected end of JSON input", "", "Node.js v20.20.2"], False),
+        ([NO_JSON, PARSE, "    at parse (/srv/node_modules/body-parser/lib/types/json.js:92:19)"], True),
+        ([NO_JSON, PARSE, "    at onEnd (/srv/a.js:1:1)", "    at IncomingMessage.emit (node:events:518:28)"], True),
+        # The app's own text that is no JSON, such as a column of its database.
+        ([NO_JSON, PARSE, "    at cart (/srv/a.js:1:1)", "    at next (/srv/node_modules/router/x.js:1:1)"], False),
+        ([json.dumps({"level": 50, "err": {"message": NO_JSON, "stack": f"{NO_JSON}\n{PARSE}"}})], True),
+        ([json.dumps({"level": 50, "err": {"message": NO_JSON, "stack": f"{NO_JSON}\n    at a (/b.js:1:1)"}})], False),
+        # What another service answered to the app.
+        (["AxiosError: Request failed with status code 401", "    at y (/z.js:1:1) {", "  status: 401,", "}"], False),
+        (['{"level":50,"err":{"type":"AxiosError","message":"x","status":404}}'], False),
+        (['{"level":50,"err":{"message":"Response code 403 (Forbidden)","statusCode":403}}'], False),
+        (['{"level":50,"res":{"statusCode":500},"err":{"message":"x","status":401}}'], False),
         (['{"level":"error","message":"x","status":422}'], True),
         (['{"level":"error","message":"x","status":503}'], False),
     ],
