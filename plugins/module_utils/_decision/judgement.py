@@ -51,7 +51,8 @@ def _judge_level(row: Row, now: Measured, point: float) -> Verdict:
     if row.target.holds(now.value, now.value):
         return Verdict("pass", f"{shown} is {row.target.describe()}")
     # The value misses it; so does all of its interval when no end of it is within.
-    if row.target.holds(now.low, now.low) or row.target.holds(now.high, now.high):
+    wide = sure if row.action == "rollback" else now.interval
+    if row.target.holds(wide.low, wide.low) or row.target.holds(wide.high, wide.high):
         return Verdict("inconclusive", f"{shown} is not {row.target.describe()}, which may be chance")
     return Verdict("miss", f"{shown} is not {row.target.describe()}")
 
@@ -114,7 +115,8 @@ def _judge_from_zero(row: Row, now: Measured, base: Measured, point: float) -> V
         return Verdict("rollback", f"{shown} is certainly more than the floor of {row.floor:g}")
     if gap.value <= row.floor:
         return Verdict("pass", f"{shown} is no more than the floor of {row.floor:g}")
-    outcome = "miss" if gap.low > row.floor else "inconclusive"
+    least = sure.low if row.action == "rollback" else gap.low
+    outcome = "miss" if least > row.floor else "inconclusive"
     return Verdict(outcome, f"{shown} is more than the floor of {row.floor:g}")
 
 

@@ -57,6 +57,20 @@ def test_a_verdict_says_what_was_compared_with_what(row, now, base, outcome, rea
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
 
 
+@pytest.mark.parametrize(
+    "row, now, base",
+    [
+        ({"target": {"below": 10}}, measured(11, 10.1, 12), None),
+        ({"target": {"below": 10}, "relative": True}, measured(120, 115, 125), measured(100, 98, 102)),
+        ({"target": {"below": 10}, "relative": True, "floor": 1}, measured(3, 1.5, 5), measured(0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("action, outcome", [("monitor", "miss"), ("rollback", "inconclusive")])
+def test_a_row_that_rolls_back_for_its_target_keeps_within_its_budget(row, now, base, action, outcome):
+    parsed = parse_row(0, {"metric": "m", "action": action, **row}, None)
+    assert judge(parsed, parse_measurement("m", now), parse_measurement("m", base), 0, 1e-9).outcome == outcome
+
+
 @pytest.mark.parametrize("row", [CHANGE, {**CHANGE, "action": "rollback"}])
 def test_a_baseline_of_another_hour_rolls_nothing_back_alone(row):
     base = {"value": 100, "low": 99, "high": 101, "samples": 1000}
