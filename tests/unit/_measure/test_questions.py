@@ -90,6 +90,14 @@ def test_an_app_that_writes_no_log_is_judged_by_all_else(app):
     assert "critical_errors" in {row["metric"] for row in ask(*app(results, log_files=own))["matrix"]}
 
 
+@pytest.mark.parametrize("before, is_judged", [(LOG_FILES, True), ([], False)])
+def test_a_release_that_writes_no_log_any_more_is_judged_by_it(app, before, is_judged):
+    results = well()
+    results["process"]["log_files"] = NOWHERE
+    results["record"]["record"]["facts"]["log_files"] = before
+    assert ("critical_errors" in {row["metric"] for row in ask(*app(results))["matrix"]}) == is_judged
+
+
 ILL = probe(healthy=False, reason="no answer")
 CACHE = probe("cache statistics", healthy=False)
 
