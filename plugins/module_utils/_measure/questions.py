@@ -66,7 +66,7 @@ def rows(settings: Settings, answers: Answers) -> List[Dict[str, Any]]:
 
 
 def has_no_log(settings: Settings, answers: Answers) -> bool:
-    """Say whether it is known that there is no log to read. A release that ends the log of the app says nothing well."""
+    """Say whether it is known that there is no log to read, and that a release has not ended the one there was."""
     before = answers.facts.get("log_files") if answers.since.judges_release else None
     return "log_files" in answers.process and not log_files(settings, answers) and not before
 
