@@ -52,6 +52,12 @@ class LoggedRequest(NamedTuple):
         return self.status >= 500
 
 
+def level_in(document: Mapping[str, Any]) -> Any:
+    """Return what a document says of its level: of ECS the name has a dot in it, and log4js has two values for it."""
+    level = document.get("log.level", value_of(document, ("level", "severity", "log.level")))
+    return level.get("levelStr") if isinstance(level, dict) else level
+
+
 def level_of(value: Any) -> int:
     """Return a level on pino's scale, that of information where nothing is known."""
     if isinstance(value, (int, float)):

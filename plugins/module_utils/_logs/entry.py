@@ -98,7 +98,11 @@ def _head_of(chunk: Chunk, start: int) -> int:
         is_blank = is_end and not text
         if head == 0 or not (is_blank or _CONTINUES.match(text) or (is_end and head == start)):
             return head
-        head = chunk.bounds(head - 1)[0]
+        before = chunk.bounds(head - 1)[0]
+        if not is_end and not without_date(chunk.line_at(before)):
+            # Behind an empty line begins something else, as an error of Koa does, which moves it to the right.
+            return head
+        head = before
     return start
 
 

@@ -12,7 +12,8 @@ from ansible_collections.greenlight.release.plugins.module_utils._logs.documents
 from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Alternative, Chunk, Needle
 
 _FATAL_TEXTS = (b"atal", b"FATAL", b"[emerg]", b"[alert]", b"PANIC", b"Node.js v")
-_ERROR_TEXTS = (*_FATAL_TEXTS, b"rror", b"ERROR", b"xception", b"CRIT", b"[crit]")
+_CODES = (b"ECONNREFUSED", b"UNREACH", b"ENOTFOUND", b"EAI_AGAIN", b"ETIMEDOUT", b"EMFILE", b"ENOSPC")
+_ERROR_TEXTS = (*_FATAL_TEXTS, b"rror", b"ERROR", b"xception", b"CRIT", b"[crit]", *_CODES)
 # Per level the texts of which a line of text has one, and how the value of the level begins in a document: fatal,
 # alert, emergency and panic, then error, critical and severe, then warn.
 _SIGNS: Dict[int, Tuple[Tuple[bytes, ...], bytes]] = {
@@ -31,7 +32,8 @@ class LevelFinder:
         texts, values = _SIGNS[level]
         self._texts = Alternative([Needle(text) for text in texts])
         self._documents: List[Pattern[bytes]] = [
-            re.compile(rb'"%s\\?":\s*\\?"?(?:%s)' % (name, values)) for name in (b"level", b"severity")
+            re.compile(rb'"%s\\?":\s*\\?"?(?:%s)' % (name, values))
+            for name in (rb"(?:log\.)?level", b"severity", b"levelStr")
         ]
 
     def find(self, chunk: Chunk) -> Set[int]:

@@ -18,6 +18,7 @@ from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Sequence,
 from ansible_collections.greenlight.release.plugins.module_utils._logs import documents
 from ansible_collections.greenlight.release.plugins.module_utils._logs.documents import (
     LoggedRequest,
+    level_in,
     level_of,
     request_of,
     value_of,
@@ -36,7 +37,7 @@ _TIME = r"(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| ?[+-]\d\d:?\d\
 _DATE = re.compile(rf"(?:{_TIME}(?: [AP]M)?[:,]?|\[{_TIME}\]:?) (?:[-|] )?")
 # A longer line is no line of a logger.
 _LONGEST = 1 << 16
-_CONTINUED = re.compile(r"\s|[}\])]+[,;]?$|$")
+_CONTINUED = re.compile(r"\s(?!\s*(?:-->|xxx|-x-) [A-Z])|[}\])]+[,;]?$|$")
 # So many of the lines that were looked at make a style one of the log.
 _LEAST_SHARE = 0.01
 
@@ -113,8 +114,9 @@ _REQUESTS: Tuple[Tuple[str, Any], ...] = tuple(
         ),
         (
             PLAIN,
-            rf"(?:\S+ ){{0,3}}?{_METHOD} (?P<path>/\S*) (?:HTTP/[\d.]+ )?(?:- |-> )?(?P<status>[1-5]\d\d)\b"
-            r"(?:.*? (?P<ms>\d+(?:\.\d+)?) ?ms\b)?",
+            # koa-logger moves its lines to the right.
+            rf"(?:\s+(?:-->|xxx|-x-) )?(?:\S+ ){{0,3}}?{_METHOD} (?P<path>/\S*) (?:HTTP/[\d.]+ )?(?:- |-> )?"
+            r"(?P<status>[1-5]\d\d)\b(?:.*? (?P<ms>\d+(?:\.\d+)?) ?ms\b)?",
         ),
     )
 )
@@ -137,7 +139,11 @@ _WORD = re.compile(
     r"|(?P<lower>fatal|error|warning|warn|info|debug)(?::|\])",
 )
 # Node writes an error as its name and what it says. A count of errors is none.
-_ERROR = re.compile(r"(?:^|[\s\[(:>'\"])(?:[A-Z]\w*)?(?:Error|Exception)(?: \[\w+\])?:|^(?:\w+ )?[Ee]rror:? ")
+# A system error that an app writes without its name has its code.
+_ERROR = re.compile(
+    r"(?:^|[\s\[(:>'\"])(?:[A-Z]\w*)?(?:Error|Exception)(?: \[\w+\])?:|^(?:\w+ )?[Ee]rror:? "
+    r"|\bE(?:CONNREFUSED|(?:HOST|NET)UNREACH|NOTFOUND|AI_AGAIN|TIMEDOUT|MFILE|NOSPC)\b"
+)
 
 
 def without_date(line: str) -> str:
@@ -171,7 +177,7 @@ def _read_document(document: Mapping[str, Any]) -> Line:
         # PM2 itself writes so with --log-type json.
         return read_line(message.rstrip("\n"))
     style = _style_of(document)
-    level = level_of(value_of(document, ("level", "severity")))
+    level = level_of(level_in(document))
     request, request_style = request_of(document, style), style
     if request is not None:
         return Line(style, level, "", request, request_style, document)

@@ -106,3 +106,20 @@ def test_a_kind_is_by_message_and_own_frame_and_whether_it_ended_the_app():
     assert kind() != kind("x 1", "    at other (/srv/a.js:1:1)")
     assert kind() != kind("x 1", "    at y (/srv/a.js:1:1)", "", "Node.js v20.20.2")
     assert kind() != kind("x 1", "    at y (/srv/a.js:1:1)", "  code: 'E_OTHER'")
+
+
+KOA = """  <-- GET /
+
+  TypeError: x is not a function
+      at next (/srv/app.js:4:1)
+
+  xxx GET / 500 3ms -
+""".splitlines()
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_an_error_that_is_moved_to_the_right_begins_behind_an_empty_line(number):
+    """Koa writes each line of an error with two spaces before it."""
+    entry = entry_of(KOA, number)
+    assert (entry.text, entry.level) == ("  TypeError: x is not a function", 50)
+    assert entry.following == ("      at next (/srv/app.js:4:1)",)

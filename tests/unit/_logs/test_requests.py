@@ -49,3 +49,11 @@ def test_of_very_many_requests_only_failed_ones_are_read_whole():
         1,
         2001,
     )
+
+
+def test_requests_that_koa_logger_writes_are_found():
+    chunk = chunk_of(
+        "  <-- GET /a", "  --> GET /a 200 3ms 12b", "  <-- GET /b", "  xxx GET /b 500 3ms -", "    at x (/y.js:1:1)"
+    )
+    styles = Styles(["auto"])
+    assert (all_requests(styles).count(chunk), failed_requests(styles).count(chunk)) == (2, 1)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.greenlight.release.plugins.module_utils._logs.levels import LevelFinder
+from ansible_collections.greenlight.release.plugins.module_utils._logs.match import Chunk
 from ansible_collections.greenlight.release.plugins.module_utils._logs.styles import (
     BY_NAME,
     guess_style,
@@ -133,3 +135,21 @@ def test_a_style_that_hardly_any_line_has_is_not_one_of_the_log():
 def test_beside_fastify_the_requests_of_pino_are_not_looked_for():
     assert [style.name for style in requests_style(["fastify", "pino"])] == ["fastify"]
     assert requests_style(["pino"]) == [BY_NAME["pino"]]
+
+
+@pytest.mark.parametrize(
+    "text, level",
+    [
+        ("connect ECONNREFUSED 127.0.0.1:5432", 50),
+        ("No database: getaddrinfo EAI_AGAIN db", 50),
+        ("INFO: retry after ETIMEDOUT", 30),
+        ("No EXAMPLE of ENOTFOUNDED", 30),
+        ('{"log.level":"error","message":"x"}', 50),
+        ('{"level":{"level":40000,"levelStr":"ERROR"},"data":["x"]}', 50),
+        ('{"level":{"level":20000,"levelStr":"INFO"},"data":["x"]}', 30),
+    ],
+)
+def test_an_error_without_its_name_and_a_level_by_another_name_are_known(text, level):
+    assert read_line(text).level == level
+    found = LevelFinder(50).find(Chunk(f"{text}\n".encode()))
+    assert level < 50 or found == {0}
