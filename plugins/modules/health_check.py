@@ -113,6 +113,8 @@ options:
             C(error), a text that begins with such a word, or the page of an error.
           - By an inferred rule it must be as before. Its JSON must have the same value for the same C(status), C(ok), C(healthy) or key alike, or
             another word for being well, and its text the same words. Words with digits, such as a version, may be others.
+          - A part in its JSON that was well, such as a C(db) that was C(connected), C(UP) or true, must not have become C(disconnected), C(DOWN)
+            or false.
           - Where nobody knows what was answered before, C({"kind": "", "strange": true}) asks that such a word be one that is known to be good.
         type: dict
       expect_body:

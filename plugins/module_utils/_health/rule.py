@@ -10,7 +10,7 @@ alike, such as a status "fail", is bad by itself; everything else must be as it 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ansible_collections.greenlight.release.plugins.module_utils._health.body import header_of, parse_json, quote
 from ansible_collections.greenlight.release.plugins.module_utils._health.probe import Answer
@@ -18,8 +18,9 @@ from ansible_collections.greenlight.release.plugins.module_utils._values import 
 from ansible_collections.greenlight.release.plugins.module_utils._values.condition import to_text
 from ansible_collections.greenlight.release.plugins.module_utils._values.json_path import JSONPathError
 
-# It is kept in the release record: status (codes), kind, and values by path or the pattern of the text. With `strange`,
-# where nobody knows what was answered before, a word about how the app is must be one that is known to be good.
+# It is kept in the release record: status (codes), kind, and values by path, with those of parts that the app needs, or
+# the pattern of the text. With `strange`, where nobody knows what was answered before, a word about how the app is must
+# be one that is known to be good.
 Rule = Dict[str, Any]
 
 _NAMES = ("status", "state", "health", "healthy", "ok", "success", "up", "alive", "live", "ready")
@@ -36,6 +37,15 @@ _BAD_WORDS = (
     "out_of_service outage red false no"
 )
 _GOOD, _BAD = frozenset(_GOOD_WORDS.split()), frozenset(_BAD_WORDS.split())
+# A part that the app needs is named, or says with a word how it is. Other booleans, such as of a leader, may change.
+_PARTS_TEXT = (
+    "db database postgres postgresql mysql mariadb mongo mongodb sqlite redis queue broker rabbitmq kafka storage"
+)
+_PARTS = frozenset(_PARTS_TEXT.split())
+_WELL = frozenset(("ok", "healthy", "up", "alive", "connected", "reachable", "success"))
+_GOOD_PART = (_GOOD | {"connected", "reachable"}) - {"yes", "true", "200"}
+_BAD_PART = (_BAD | {"disconnected", "unreachable", "not connected", "not reachable"}) - {"no", "false"}
+_DEEPEST = 5
 _BAD_TEXT = re.compile(
     r"(?i)[\W_]*(?:errors?|fail|failed|failure|exception|fatal|down|unhealthy|unavailable|ko"
     r"|not (?:ok|ready|healthy))\b"
@@ -67,7 +77,11 @@ def infer(answers: Sequence[Answer]) -> Rule:
     kinds = {_kind_of(each) for each in answers}
     rule: Rule = {"status": sorted({each.status for each in answers}), "kind": kinds.pop() if len(kinds) == 1 else ""}
     if rule["kind"] == "json":
-        rule["values"] = _common_values([dict(_verdicts(parse_json(each))) for each in answers])
+        documents = [parse_json(each) for each in answers]
+        rule["values"] = _common_values([dict(_verdicts(each)) for each in documents])
+        parts = [dict(_good_parts(each)) for each in documents]
+        well = {path: said for path, said in parts[0].items() if all(path in each for each in parts)}
+        rule.update({"parts": well} if well.keys() - rule["values"].keys() else {})
     if rule["kind"] == "text":
         rule["pattern"] = _common_pattern([each.body.strip() for each in answers])
     return rule
@@ -118,6 +132,16 @@ def _is_verdict(name: str, value: Any) -> bool:
     if isinstance(value, int) and not isinstance(value, bool):
         return name in _NAMES_OF_NUMBERS
     return name in _NAMES and isinstance(value, (str, bool))
+
+
+def _good_parts(value: Any, path: str = "", depth: int = 0) -> Iterator[Tuple[str, Any]]:
+    """Yield what a document says of the parts that the app needs and that are well, by path."""
+    for name, each in value.items() if isinstance(value, dict) and depth < _DEEPEST else ():
+        inner = f"{path}.{name}" if path else name
+        is_well = each is True and name.lower() in _PARTS | _WELL
+        if (is_well or (isinstance(each, str) and _plain(each) in _GOOD_PART)) and json_path.is_path(inner):
+            yield inner, each
+        yield from _good_parts(each, inner, depth + 1)
 
 
 def _common_values(said: Sequence[Mapping[str, Any]]) -> Dict[str, List[Any]]:
@@ -198,7 +222,8 @@ def _other_than_before(rule: Mapping[str, Any], answer: Answer) -> str:
     if before in ("json", "text", "html") and kind != before:
         return f"the answer is {_NAMED[kind]} {quote(answer.body)}, and it was {_NAMED[before]}"
     if before == "json":
-        return _other_values(rule["values"], parse_json(answer))
+        document = parse_json(answer)
+        return _other_values(rule["values"], document) or _bad_parts(rule.get("parts", {}), document)
     if pattern and not re.fullmatch(pattern, answer.body.strip()):
         return f"the body is {quote(answer.body)}, and it was like {pattern!r}"
     return ""
@@ -212,6 +237,18 @@ def _strange_words(document: Any) -> str:
 
 
 _NAMED = {"json": "JSON", "text": "the text", "html": "a page", "empty": "empty"}
+
+
+def _bad_parts(before: Mapping[str, Any], document: Any) -> str:
+    """Return which part was well and is ill now; one that is not named any more may be gone for good."""
+    for path, was in before.items():
+        try:
+            value = json_path.value_at(document, path)
+        except JSONPathError:
+            continue
+        if value is False or (isinstance(value, str) and _plain(value) in _BAD_PART):
+            return f"{path} is {quote(to_text(value))}, and it was {was!r}"
+    return ""
 
 
 def _other_values(before: Mapping[str, Sequence[Any]], document: Any) -> str:
