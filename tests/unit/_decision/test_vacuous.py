@@ -51,8 +51,8 @@ def test_sound_checks_are_not_complained_about(rates):
         ),
         (
             {"rates": BY_STYLE, "measurements": {"cache_hit_rate": 81.5}, "styles": ["nest"]},
-            "error_rate: no line of the log tells of a request, in styles: nest; let the app log its requests, as morgan, "
-            "pino-http and Fastify do, name the access log of its web server in greenlight_log_files, or set "
+            "error_rate: no line of the log tells of a request, in styles: nest; let the app log its requests, as "
+            "morgan, pino-http and Fastify do, name the access log of its web server in greenlight_log_files, or set "
             "greenlight_error_rate",
         ),
         (
