@@ -135,7 +135,8 @@ def test_the_hours_of_a_watch_can_be_named(run_module, tmp_path):
     note(4, measurements={"cache_hit_rate": 40.0}, cursor={"taken": 4})
     found = run_module("release_record_info", {"state_path": str(tmp_path / "state"), "now": at(5)})
     assert found["age"] == 3 * 3600
-    assert found["watch"]["since"] == {"cursor": {"taken": 4}, "known_kinds": {}, "from_switch": False}
+    since = {"cursor": {"taken": 4}, "known_kinds": {}, "from_switch": False, "counted": {}, "own": {}}
+    assert found["watch"]["since"] == since
     assert found["watch"]["first_measurements"] == {"cache_hit_rate": 20.0}
     assert found["watch"]["readings"] == {"cache_hit_rate": [20.0, 40.0]}
     assert (found["watch"]["same_hour"], found["watch"]["baseline_since"]) == (None, {})
