@@ -302,6 +302,8 @@ def molecule(scenario: str) -> Step:
     return Step(f"molecule-{scenario}", action, containers=True)
 
 
+# Tests of two files at once: they wait for processes most of their time.
+BESIDE = ("--numprocesses", "2", "--dist", "loadfile")
 PLUGINS = "ansible_collections.greenlight.release.plugins"
 # Quick ones first, then the longest, so that the last ones to end are short.
 STEPS = (
@@ -309,8 +311,11 @@ STEPS = (
     Step("yamllint", python("-m", "yamllint", "--strict", ".")),
     Step("mypy", python("-m", "mypy", "--config-file", CHECKOUT / "pyproject.toml", "-p", PLUGINS, where=COLLECTIONS)),
     molecule("crash"),
-    Step("integration", in_order(provide_test_programs, pytest("integration", "--ignore=tests/integration/playbooks"))),
-    Step("playbooks", pytest("integration/playbooks")),
+    Step(
+        "integration",
+        in_order(provide_test_programs, pytest("integration", "--ignore=tests/integration/playbooks", *BESIDE)),
+    ),
+    Step("playbooks", pytest("integration/playbooks", *BESIDE)),
     molecule("fleet"),
     Step("unit", pytest("unit", *COVERAGE)),
     molecule("matrix"),
