@@ -303,7 +303,7 @@ def molecule(scenario: str) -> Step:
 
 
 # Tests of two files at once: they wait for processes most of their time.
-BESIDE = ("--numprocesses", "2", "--dist", "loadfile")
+BESIDE = ("--numprocesses", "2", "--dist", "loadfile", "--durations", "20")
 PLUGINS = "ansible_collections.greenlight.release.plugins"
 # Quick ones first, then the longest, so that the last ones to end are short.
 STEPS = (

@@ -354,15 +354,16 @@ def test_a_host_that_has_the_revision_already_is_none_to_compare_the_fleet_with(
     """Both hosts are the same app, so that the second has the new revision when it is measured with the first."""
     inventory = json.loads(site.inventory.read_text())
     here = inventory["all"]["hosts"].pop("here")
-    row = {"metric": "response_time", "scope": "fleet", "relative": True, "target": {"below": 1e6}, "action": "monitor"}
+    row = {"metric": "response_time", "scope": "fleet", "relative": True, "target": {"above": 1e6}, "action": "monitor"}
     here["greenlight_decision_matrix_patches"]["all_together"] = row
     inventory["all"]["hosts"] = {"first": here, "second": here}
     site.inventory.write_text(json.dumps(inventory))
     status, output = site.deploy("better", "-e", "greenlight_batches=1", "-e", "greenlight_soak=1s")
     assert (status, site.revision()) == (0, site.shas["better"]), output
     together = output[output.index("TASK [greenlight.release.verify : Together | Show the decision]") :]
-    baseline = re.search(r'"response_time +(\S+)', together)[1]
-    assert baseline == f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}", output
+    before = re.search(r"before ([0-9.]+) ms", together)
+    baseline = f"{round(site.records()[0]['facts']['baseline']['response_time']['value'], 2):g}"
+    assert before and before[1] == baseline, output
 
 
 def test_a_person_who_has_put_the_host_right_closes_the_release_as_it_is(site):
