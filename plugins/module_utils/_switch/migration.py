@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, Hashable, Iterator, List, Mapping, Optional, Sequence, Set, TypeVar
 
@@ -114,7 +114,9 @@ def try_out(inputs: Inputs, before: pm2.State) -> Tried:
             trial.run(inputs, planned, led)
             # An old revision that is not led to each copy would open a database itself.
             has_changed = bool(inputs.migrate) and set(copy.led_by) == {"variable"}
-            return Tried("", _try_old(inputs, before, led) if has_changed else None)
+            is_same = environment == environment_of(replace(inputs, wanted=None, gone={}), before)
+            # With other variables than it is rolled back to, it would prove nothing.
+            return Tried("", _try_old(inputs, before, led) if has_changed and is_same else None)
     except (_CannotRehearse, trial.CannotTryError) as reason:
         return Tried(str(reason))
 

@@ -114,6 +114,15 @@ def test_an_old_revision_that_cannot_be_led_to_the_copy_is_not_tried(host, make,
     assert migration.try_out(make(ADD), app()) == migration.Tried("", None)
 
 
+@pytest.mark.parametrize("changed, found", [({}, ""), ({"MODE": "new"}, None)])
+def test_an_old_revision_is_not_tried_with_the_variables_of_the_new_one(host, make, monkeypatch, changed, found):
+    monkeypatch.setattr(migration.trial, "plan", lambda *_given: "a plan")
+    monkeypatch.setattr(migration.trial, "run", lambda *_given: None)
+    env = {"DB": f"file:{host.path}", "MODE": "old"}
+    wanted = make_config("shop", {"script": "server.js", "env": {**env, **changed}}, {}, host.path.parent, 1)
+    assert migration.try_out(replace(make(ADD), wanted=wanted), app(**env)) == migration.Tried("", found)
+
+
 def test_where_nothing_can_be_tried_the_reason_is_said(host, make, monkeypatch):
     unknown = migration.try_out(make(ADD, rehearse="never"), app(DB=f"file:{host.path}")).reason
     assert unknown == "its migration is not tried on a copy of the database"
