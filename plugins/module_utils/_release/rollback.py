@@ -41,7 +41,7 @@ def choose_action(record: Record, newest: Record, release_id: str) -> Action:
     """Return what to do. `newest` is the newest release, aborted or not, `release_id` the one that was asked for."""
     asked_for_another = release_id not in ("", record["id"])
     is_over = record["status"] not in ("in_progress", *_CLOSED)
-    if is_over or asked_for_another or _is_behind_aborted(record, newest, release_id):
+    if is_over or asked_for_another or _is_behind_aborted(record, newest, release_id) or _is_first(record):
         return "nothing"
     return "give_up" if _is_at(record, "opened") else "roll_back"
 
@@ -51,12 +51,23 @@ def _is_behind_aborted(record: Record, newest: Record, release_id: str) -> bool:
     return bool(newest["status"] == "aborted" and release_id != record["id"])
 
 
+def _is_first(record: Record) -> bool:
+    """Say whether nothing ran before a release. One that fails takes itself away."""
+    return bool(record["facts"].get("first"))
+
+
 def _is_at(record: Record, stage: str) -> bool:
     return bool(record["status"] == "in_progress" and record["stage"] == stage)
 
 
 def explain_nothing(request: RollbackRequest, record: Record, newest: Record, stands: Record) -> str:
     """Return why nothing is rolled back, and how to roll back the release before one that is aborted or rolled back."""
+    if record["status"] == "in_progress" and _is_first(record):
+        return (
+            f"Release {record['id']} is the first one of {request.app}, before which nothing ran, so nothing is rolled "
+            "back; close it with -e greenlight_close_as_is=true, and then run greenlight.release.deploy where the app "
+            "runs, else greenlight.release.first"
+        )
     reason = (
         f"The newest release of {request.app} here is {newest['id']}, {newest['status']}, so nothing is rolled back"
     )

@@ -121,12 +121,14 @@ def _describe_record(record: Record, now: datetime) -> Dict[str, Any]:
 def revision_in_place(record: Record) -> Optional[str]:
     """Return the revision that the host runs by its record, None while a run is, or was interrupted, between two."""
     if record["status"] == "closed_as_is":
-        found: Optional[str] = record["facts"].get("as_found", {}).get("revision")
+        # A first release that is kept is closed like this as well, as there is nothing to roll it back to.
+        known = {"revision": record["to_revision"]} if record["facts"].get("first") else {}
+        found: Optional[str] = record["facts"].get("as_found", known).get("revision")
         return found
     if record["status"] in KEPT:
         return str(record["to_revision"])
     if record["status"] != "in_progress" or record["stage"] in UNTOUCHED_STAGES:
-        return str(record["from_revision"])
+        return None if record.get("facts", {}).get("first") else str(record["from_revision"])
     return str(record["to_revision"]) if record["stage"] == "switched" else None
 
 

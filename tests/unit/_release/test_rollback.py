@@ -83,6 +83,17 @@ def test_why_nothing_is_rolled_back_and_how_to_is_said(given, newest, release, h
     assert plan(given, newest, release)["why_nothing"] == said
 
 
+@pytest.mark.parametrize("stage", ["opened", "switched", "rolling_back"])
+def test_a_first_release_that_was_killed_is_not_rolled_back_but_closed(stage):
+    found = plan(record("in_progress", stage, first=True))
+    assert (found["action"], found["why_nothing"]) == (
+        "nothing",
+        f"Release {ID} is the first one of shop, before which nothing ran, so nothing is rolled back; close it with -e "
+        "greenlight_close_as_is=true, and then run greenlight.release.deploy where the app runs, else "
+        "greenlight.release.first",
+    )
+
+
 def test_the_decision_to_roll_back_goes_into_the_record_with_its_reason():
     assert plan(record())["observation"] == {"decision": "rollback", "reason": "asked for by a person"}
     judged = {"decision": "monitor", "reason": "x", "age": 3}

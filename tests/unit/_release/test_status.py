@@ -125,7 +125,25 @@ def test_the_revision_is_the_one_in_place(status, stage, revision):
 
 @pytest.mark.parametrize("facts, revision", [({"as_found": {"revision": "c" * 40}}, "c" * 40), ({}, None)])
 def test_the_revision_of_a_release_that_a_person_closed_is_the_one_that_was_found(facts, revision):
-    assert release_status_module.revision_in_place({"status": "closed_as_is", "facts": facts}) == revision
+    closed = {"status": "closed_as_is", "to_revision": NEW, "facts": facts}
+    assert release_status_module.revision_in_place(closed) == revision
+
+
+@pytest.mark.parametrize(
+    "status, stage, facts, revision",
+    [
+        ("closed_as_is", "switched", {}, NEW),
+        ("closed_as_is", "switched", {"as_found": {"revision": OLD}}, OLD),
+        ("rolled_back", "rolling_back", {}, None),
+        ("aborted", "opened", {}, None),
+        ("in_progress", "opened", {}, None),
+        ("in_progress", "switched", {}, NEW),
+    ],
+)
+def test_a_first_release_is_in_place_or_nothing_is(status, stage, facts, revision):
+    first = {"status": status, "stage": stage, "from_revision": NEW, "to_revision": NEW}
+    first["facts"] = {"first": True, **facts}
+    assert release_status_module.revision_in_place(first) == revision
 
 
 @pytest.mark.parametrize(
