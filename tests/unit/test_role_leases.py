@@ -28,8 +28,15 @@ WITHOUT = {
     # The run has no release yet.
     ("roles/deploy/tasks/plan.yml", "Plan | Resolve the revision"),
     ("roles/deploy/tasks/preflight.yml", "Preflight | Fetch the revision without touching the running one"),
+    ("roles/deploy/tasks/first.yml", "First | Look for the process"),
+    ("roles/deploy/tasks/first.yml", "First | Fetch the revision"),
     ("roles/verify/tasks/baseline.yml", "Baseline | Search the sources for patterns that the logs do not have"),
     ("playbooks/tasks/ask.yml", "Ask | Wait for a yes"),
+    # It has the long lease from its beginning: nothing runs yet that another run could want to roll back.
+    ("roles/deploy/tasks/first.yml", "First | Put the code in place"),
+    ("roles/deploy/tasks/first_start.yml", "First | Start the app from its ecosystem file"),
+    ("roles/deploy/tasks/first_away.yml", "First | Remove the process"),
+    ("roles/deploy/tasks/first_away.yml", "First | Let nothing lead to its code"),
     # Its release is closed.
     ("roles/deploy/tasks/boot.yml", "Boot | Save what PM2 starts after a reboot"),
     ("roles/deploy/tasks/boot.yml", "Boot | Find the pm2 program"),
