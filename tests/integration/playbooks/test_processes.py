@@ -88,6 +88,8 @@ def test_all_processes_of_an_app_are_released_and_rolled_back_with_it(tmp_path, 
 BOT = """
 const { DatabaseSync } = require("node:sqlite");
 const database = new DatabaseSync(process.env.DATABASE_PATH);
+// Whoever reads the database, such as a backup, locks it for a moment.
+database.exec("PRAGMA busy_timeout = 5000");
 database.exec("CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY)");
 setInterval(() => database.prepare("INSERT INTO turns VALUES (NULL)").run(), 50);
 console.log("RUNS %s");
