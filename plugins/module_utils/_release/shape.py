@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict
 
 from ansible_collections.greenlight.release.plugins.module_utils._release.record import (
     FORMAT,
+    KEPT,
     OUTCOMES,
     Record,
     RecordError,
@@ -50,7 +51,7 @@ def _or_null(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
 _FIELDS: Dict[str, Callable[[Any], bool]] = {
     "id": lambda value: _is_text(value) and is_release_id(value),
     "app": _is_text,
-    "status": lambda value: value in ("in_progress", *OUTCOMES),
+    "status": lambda value: value in ("in_progress", *OUTCOMES, *KEPT),
     "stage": _is_text,
     "from_revision": lambda value: _is_text(value) and is_sha(value),
     "to_revision": lambda value: _is_text(value) and is_sha(value),

@@ -18,7 +18,12 @@ WHOLE = release_record.open_release(
 )
 
 
-@pytest.mark.parametrize("more", [{}, {"lock": None}, {"observations": [{"at": "2026-02-19T02:00:00Z"}]}, {"later": 1}])
+STATUSES = [{"status": status} for status in (*release_record.OUTCOMES, *release_record.KEPT)]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"lock": None}, {"observations": [{"at": "2026-02-19T02:00:00Z"}]}, {"later": 1}, *STATUSES]
+)
 def test_a_whole_record_is_one(more):
     assert check_record({**WHOLE, **more}, NAME) == {**WHOLE, **more}
     older = {name: value for name, value in WHOLE.items() if name != "sequence"}
