@@ -115,7 +115,8 @@ options:
             another word for being well, and its text the same words. Words with digits, such as a version, may be others.
           - A part in its JSON that was well, such as a C(db) that was C(connected), C(UP) or true, must not have become C(disconnected), C(DOWN)
             or false.
-          - Where nobody knows what was answered before, C({"kind": "", "strange": true}) asks that such a word be one that is known to be good.
+          - Where nobody knows what was answered before, a rule whose key C(strange) is true, and whose C(kind) is empty, asks that such a word be one
+            that is known to be good.
         type: dict
       expect_body:
         description: The body that a good answer has, without blanks around it.

@@ -133,6 +133,10 @@ def less(whole: Counts, before: Counts) -> dict[str, int]:
     return {"events": whole.events - before.events, "samples": whole.total - before.total}
 
 
+def an_hour_before(seen: list[tuple[float, Counts]], at: float) -> Counts:
+    return next(counts for hour, counts in reversed(seen) if at - hour >= 1 or hour == 0)
+
+
 def watch(traffic: Traffic, factor: float) -> Iterator[tuple[Counts, Watched]]:
     """Yield what came since the look before, and how the watch goes, look by look, as the role takes them."""
     base = measurement(traffic.draw(BASELINE_REQUESTS / traffic.per_hour, 20))
@@ -142,7 +146,7 @@ def watch(traffic: Traffic, factor: float) -> Iterator[tuple[Counts, Watched]]:
     for look, at in enumerate(LOOKS, 1):
         drawn = traffic.draw(at - seen[-1][0], 20 if at - seen[-1][0] > 0.2 else 4)
         whole = whole.plus(drawn)
-        start = next(counts for hour, counts in reversed(seen) if at - hour >= 1 or hour == 0)
+        start = an_hour_before(seen, at)
         hour = Counts(**dict(zip(("events", "total"), less(whole, start).values())), blocks=drawn.blocks)
         fresh = {"fresh": less(whole, doubted)} if doubted else {}
         found = judge(hour, whole, base, look, fresh)

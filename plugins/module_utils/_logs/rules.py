@@ -154,8 +154,7 @@ def _parse_rule(label: str, given: Mapping[str, Any]) -> Rule:
     if level and level not in LEVELS:
         raise LogError(f"{label}: level must be one of {', '.join(LEVELS)}, not {level!r}")
     wanted = compile_rule(label, rule) if not level or "field" in rule or "pattern" in rule else None
-    matcher = _with_level(level, wanted) if level else wanted
-    assert matcher is not None
+    matcher = _with_level(level, wanted) if level or wanted is None else wanted
     return Rule(
         name=str(rule.get("name") or matcher.shown),
         matcher=matcher,
